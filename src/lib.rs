@@ -1,0 +1,3 @@
+//! `mq`: a RabbitMQ-compatible broker and a toolkit in one binary.
+
+pub mod wire;

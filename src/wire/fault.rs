@@ -1,0 +1,125 @@
+//! How an error is told to a peer: a reply code, a text and what it closes.
+//!
+//! The code's name decides the level (1.1 of the spec, "soft" and "hard" errors), except that whatever goes
+//! wrong on channel 0 is the connection's.
+
+use super::codec::DecodeError;
+use super::erlang;
+use super::shortstr::ShortStr;
+
+/// What an error closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Channel,
+    Connection,
+}
+
+macro_rules! reply_codes {
+    ($($variant:ident = $code:literal $name:literal $level:ident)*) => {
+        /// A reply code of the specification, with RabbitMQ's spelling of its name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ReplyCode {
+            $(#[doc = concat!("`", $name, "`")] $variant,)*
+        }
+
+        impl ReplyCode {
+            pub fn code(self) -> u16 {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The name in front of a reply text.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            pub fn level(self) -> Level {
+                match self { $(Self::$variant => Level::$level,)* }
+            }
+
+            /// The code with this number, when there is one.
+            pub fn from_code(code: u16) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+reply_codes! {
+    ContentTooLarge = 311 "CONTENT_TOO_LARGE" Channel
+    NoRoute = 312 "NO_ROUTE" Channel
+    NoConsumers = 313 "NO_CONSUMERS" Channel
+    ConnectionForced = 320 "CONNECTION_FORCED" Connection
+    InvalidPath = 402 "INVALID_PATH" Connection
+    AccessRefused = 403 "ACCESS_REFUSED" Channel
+    NotFound = 404 "NOT_FOUND" Channel
+    ResourceLocked = 405 "RESOURCE_LOCKED" Channel
+    PreconditionFailed = 406 "PRECONDITION_FAILED" Channel
+    FrameError = 501 "FRAME_ERROR" Connection
+    SyntaxError = 502 "SYNTAX_ERROR" Connection
+    CommandInvalid = 503 "COMMAND_INVALID" Connection
+    ChannelError = 504 "CHANNEL_ERROR" Connection
+    UnexpectedFrame = 505 "UNEXPECTED_FRAME" Connection
+    ResourceError = 506 "RESOURCE_ERROR" Connection
+    NotAllowed = 530 "NOT_ALLOWED" Connection
+    NotImplemented = 540 "NOT_IMPLEMENTED" Connection
+    InternalError = 541 "INTERNAL_ERROR" Connection
+}
+
+/// An error on its way to the peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} - {text}", .code.name())]
+pub struct Fault {
+    pub code: ReplyCode,
+    /// The explanation, without the code's name in front.
+    pub text: String,
+    /// Class and method that failed; zeros when none did.
+    pub class_id: u16,
+    pub method_id: u16,
+}
+
+impl Fault {
+    pub fn new(code: ReplyCode, text: impl Into<String>) -> Self {
+        Self { code, text: text.into(), class_id: 0, method_id: 0 }
+    }
+
+    /// Names the method that failed.
+    #[must_use]
+    pub fn in_method(mut self, class_id: u16, method_id: u16) -> Self {
+        self.class_id = class_id;
+        self.method_id = method_id;
+        self
+    }
+
+    /// Tells of arguments of a method that do not decode, as RabbitMQ does (`rabbit_framing`).
+    pub fn undecodable(
+        error: DecodeError,
+        class_id: u16,
+        method_id: u16,
+        arguments: &[u8],
+    ) -> Self {
+        let fault = match error {
+            DecodeError::UnknownMethod { class, method } => Self::new(
+                ReplyCode::NotImplemented,
+                format!("there is no method {method} in class {class}"),
+            ),
+            DecodeError::BadUtf8 => Self::new(ReplyCode::FrameError, "Malformed UTF-8 in shortstr"),
+            DecodeError::TooDeep { .. } => Self::new(ReplyCode::SyntaxError, error.to_string()),
+            DecodeError::Truncated
+            | DecodeError::UnknownFieldType { .. }
+            | DecodeError::LeftOver { .. } => Self::new(
+                ReplyCode::FrameError,
+                format!("cannot decode {}", erlang::binary(arguments)),
+            ),
+        };
+        fault.in_method(class_id, method_id)
+    }
+
+    pub fn level(&self) -> Level {
+        self.code.level()
+    }
+
+    /// The reply text: `NAME - explanation`, cut at 255 bytes (RabbitMQ: `rabbit_binary_generator`).
+    pub fn reply_text(&self) -> ShortStr {
+        ShortStr::truncated(&self.to_string())
+    }
+}

@@ -1,0 +1,1 @@
+//! The integration tests: one file a promise, all in one binary.
