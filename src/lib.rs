@@ -1,3 +1,4 @@
 //! `mq`: a RabbitMQ-compatible broker and a toolkit in one binary.
 
+pub mod engine;
 pub mod wire;
