@@ -28,6 +28,13 @@ pub fn binary(bytes: &[u8]) -> String {
         text.push_str("\">>");
         return text;
     }
+    octets(bytes)
+}
+
+/// Prints a binary as `<<1,2>>`, printable or not.
+///
+/// RabbitMQ: `io_lib:format("~w", [Binary])`.
+pub fn octets(bytes: &[u8]) -> String {
     let mut text = String::from("<<");
     for (at, byte) in bytes.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };

@@ -90,7 +90,10 @@ impl Fault {
         self
     }
 
-    /// Tells of arguments of a method that do not decode, as RabbitMQ does (`rabbit_framing`).
+    /// Tells of arguments of a method that do not decode, as RabbitMQ does.
+    ///
+    /// RabbitMQ: `rabbit_misc:frame_error` prints all octets as numbers and names the method;
+    /// `rabbit_binary_parser:assert_utf8` does not know which method it is reading.
     pub fn undecodable(
         error: DecodeError,
         class_id: u16,
@@ -102,13 +105,15 @@ impl Fault {
                 ReplyCode::NotImplemented,
                 format!("there is no method {method} in class {class}"),
             ),
-            DecodeError::BadUtf8 => Self::new(ReplyCode::FrameError, "Malformed UTF-8 in shortstr"),
+            DecodeError::BadUtf8 => {
+                return Self::new(ReplyCode::FrameError, "Malformed UTF-8 in shortstr");
+            }
             DecodeError::TooDeep { .. } => Self::new(ReplyCode::SyntaxError, error.to_string()),
             DecodeError::Truncated
             | DecodeError::UnknownFieldType { .. }
             | DecodeError::LeftOver { .. } => Self::new(
                 ReplyCode::FrameError,
-                format!("cannot decode {}", erlang::binary(arguments)),
+                format!("cannot decode {}", erlang::octets(arguments)),
             ),
         };
         fault.in_method(class_id, method_id)
@@ -118,8 +123,39 @@ impl Fault {
         self.code.level()
     }
 
-    /// The reply text: `NAME - explanation`, cut at 255 bytes (RabbitMQ: `rabbit_binary_generator`).
+    /// The reply text: `NAME - explanation`; one that does not fit ends in dots.
+    ///
+    /// RabbitMQ: `rabbit_binary_generator` keeps 252 bytes and adds three dots; we cut at a character.
     pub fn reply_text(&self) -> ShortStr {
         ShortStr::truncated(&self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reply_text_ends_in_dots() {
+        let text = |len: usize| Fault::new(ReplyCode::NotFound, "x".repeat(len)).reply_text();
+        let name_len = "NOT_FOUND - ".len();
+        assert_eq!(text(255 - name_len), format!("NOT_FOUND - {}", "x".repeat(243)).as_str());
+        assert_eq!(text(300), format!("NOT_FOUND - {}...", "x".repeat(252 - name_len)).as_str());
+    }
+
+    #[test]
+    fn undecodable_arguments_are_told_in_rabbitmqs_words() {
+        let told = |error, arguments: &[u8]| {
+            let fault = Fault::undecodable(error, 20, 10, arguments);
+            (fault.to_string(), fault.class_id, fault.method_id)
+        };
+        assert_eq!(
+            told(DecodeError::Truncated, b"abc"),
+            ("FRAME_ERROR - cannot decode <<97,98,99>>".to_owned(), 20, 10)
+        );
+        assert_eq!(
+            told(DecodeError::BadUtf8, &[1, 255]),
+            ("FRAME_ERROR - Malformed UTF-8 in shortstr".to_owned(), 0, 0)
+        );
     }
 }

@@ -8,6 +8,17 @@ use super::codec::{DecodeError, Reader, Wire, Writer};
 use super::field::FieldTable;
 use super::shortstr::{LongStr, ShortStr};
 
+/// What the table says about one method: for tests and tools that go through all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The name as the specification writes it: `basic.publish`.
+    pub name: &'static str,
+    pub class_id: u16,
+    pub method_id: u16,
+    /// Name and type of each field, as our source writes them, in wire order.
+    pub fields: &'static [(&'static str, &'static str)],
+}
+
 macro_rules! methods {
     ($(
         $class:ident $class_id:literal {
@@ -91,8 +102,13 @@ macro_rules! methods {
             }
         }
 
-        /// Name and numbers of every method, in the order of the table.
-        pub const METHODS: &[(&str, u16, u16)] = &[$($(($text, $class_id, $id),)*)*];
+        /// Every method, in the order of the table.
+        pub const METHODS: &[Layout] = &[$($(Layout {
+            name: $text,
+            class_id: $class_id,
+            method_id: $id,
+            fields: &[$((stringify!($field), stringify!($type)),)*],
+        },)*)*];
     };
 }
 

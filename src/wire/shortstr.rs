@@ -27,15 +27,16 @@ impl ShortStr {
         Self("".into())
     }
 
-    /// Keeps the first 255 bytes of `text`, cut at a character.
+    /// Takes a text of our own (a reply text); one over 255 bytes ends in three dots instead.
     ///
-    /// For texts we compose ourselves (reply texts); names are checked with `try_from` instead.
+    /// Names are checked with `try_from`, never truncated.
     pub fn truncated(text: &str) -> Self {
-        let mut end = text.len().min(255);
-        while !text.is_char_boundary(end) {
-            end -= 1;
+        const DOTS: &str = "...";
+        if let Ok(whole) = Self::try_from(text) {
+            return whole;
         }
-        Self(text[..end].into())
+        let end = text.floor_char_boundary(255 - DOTS.len());
+        Self(format!("{}{DOTS}", &text[..end]).into())
     }
 
     pub fn as_str(&self) -> &str {
@@ -187,7 +188,9 @@ mod tests {
 
     #[test]
     fn a_reply_text_is_cut_between_characters() {
-        let text = format!("{}é", "x".repeat(254));
-        assert_eq!(ShortStr::truncated(&text).as_str(), "x".repeat(254));
+        let text = format!("{}é-and-more", "x".repeat(251));
+        assert_eq!(ShortStr::truncated(&text).as_str(), format!("{}...", "x".repeat(251)));
+        let fits = format!("{}é", "x".repeat(253));
+        assert_eq!(ShortStr::truncated(&fits).as_str(), fits);
     }
 }

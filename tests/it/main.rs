@@ -1,1 +1,6 @@
 //! The integration tests: one file a promise, all in one binary.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops, in its helpers too")]
+
+mod wire_roundtrip;
+mod wire_spec;
