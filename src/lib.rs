@@ -1,4 +1,5 @@
 //! `mq`: a RabbitMQ-compatible broker and a toolkit in one binary.
 
 pub mod engine;
+pub mod render;
 pub mod wire;

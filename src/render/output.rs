@@ -1,0 +1,209 @@
+//! Where text goes: stdout for data, stderr for talk.
+//!
+//! Everything a command says passes through one [`Output`]. Data is buffered and flushed when the command is
+//! done or asks for it; talk goes out at once. A write that fails with a broken pipe is an `io::Error` like any
+//! other here; the caller makes a success of it.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::{Format, Paint, Progress, ask, painted, text};
+
+/// Bytes of data collected before they are written: a pipe's capacity on Linux.
+const STDOUT_BUFFER_BYTES: usize = 64 * 1024;
+
+/// What the user asked of the output.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// `--format`, when given.
+    pub format: Option<Format>,
+    /// `--quiet`: no talk.
+    pub is_quiet: bool,
+}
+
+/// The two streams of a command, and what may be done on them.
+pub struct Output {
+    settings: Settings,
+    stdout: Box<dyn Write + Send>,
+    stderr: Box<dyn Write + Send>,
+    paints: Paints,
+    is_stdout_terminal: bool,
+    is_stderr_terminal: bool,
+}
+
+/// On which stream colour is welcome.
+struct Paints {
+    stdout: bool,
+    stderr: bool,
+}
+
+impl Output {
+    /// The process's own stdout and stderr.
+    pub fn of_process(settings: Settings) -> Self {
+        let is_stdout_terminal = io::stdout().is_terminal();
+        let is_stderr_terminal = io::stderr().is_terminal();
+        let welcome = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|value| value != "dumb");
+        Self {
+            settings,
+            // A raw descriptor under our own buffer: std's stdout would flush at every line.
+            stdout: Box::new(BufWriter::with_capacity(STDOUT_BUFFER_BYTES, unbuffered_stdout())),
+            stderr: Box::new(io::stderr()),
+            paints: Paints {
+                stdout: is_stdout_terminal && welcome,
+                stderr: is_stderr_terminal && welcome,
+            },
+            is_stdout_terminal,
+            is_stderr_terminal,
+        }
+    }
+
+    /// Two buffers in place of the streams, as in a pipe.
+    pub fn to_writers(
+        settings: Settings,
+        stdout: Box<dyn Write + Send>,
+        stderr: Box<dyn Write + Send>,
+    ) -> Self {
+        Self {
+            settings,
+            stdout,
+            stderr,
+            paints: Paints { stdout: false, stderr: false },
+            is_stdout_terminal: false,
+            is_stderr_terminal: false,
+        }
+    }
+
+    /// The format the user asked for.
+    pub fn format(&self) -> Option<Format> {
+        self.settings.format
+    }
+
+    /// The format of a list: what was asked for, else a table on a terminal and `tsv` in a pipe.
+    pub fn list_format(&self) -> Format {
+        match (self.settings.format, self.is_stdout_terminal) {
+            (Some(format), _) => format,
+            (None, true) => Format::Table,
+            (None, false) => Format::Tsv,
+        }
+    }
+
+    /// Whether a person reads stdout.
+    pub fn is_terminal(&self) -> bool {
+        self.is_stdout_terminal
+    }
+
+    /// Text in colour where stdout shows colour.
+    pub fn paint(&self, paint: Paint, text: &str) -> String {
+        if self.paints.stdout { painted(paint, text) } else { text.to_owned() }
+    }
+
+    /// Writes bytes of data as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stdout.write_all(bytes)
+    }
+
+    /// Writes a line of data.
+    pub fn line(&mut self, line: &str) -> io::Result<()> {
+        self.stdout.write_all(line.as_bytes())?;
+        self.stdout.write_all(b"\n")
+    }
+
+    /// Writes a value as one line of JSON.
+    pub fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.stdout, value)?;
+        self.stdout.write_all(b"\n")
+    }
+
+    /// Hands all data written so far to the operating system.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.stdout.flush()
+    }
+
+    /// Tells the result of a command that changes something: a note, or one row of data when a format was asked for.
+    pub fn done(&mut self, words: &str, row: &impl Serialize) -> io::Result<()> {
+        match self.settings.format {
+            None => self.note(words),
+            Some(Format::Json | Format::Jsonl) => self.json_line(row),
+            Some(format @ (Format::Table | Format::Csv | Format::Tsv | Format::Raw)) => {
+                let row = serde_json::to_value(row)?;
+                let columns = text::keys(&row);
+                text::write_rows(&mut self.stdout, format, &columns, &[row], true)
+            }
+        }
+    }
+
+    /// Says something beside the data; `--quiet` silences it.
+    pub fn note(&mut self, words: &str) -> io::Result<()> {
+        if self.settings.is_quiet {
+            return Ok(());
+        }
+        // Data that was written before must be seen before what is said about it.
+        self.stdout.flush()?;
+        writeln!(self.stderr, "{words}")
+    }
+
+    /// Says something that `--quiet` does not silence: an error.
+    pub(super) fn say(&mut self, words: &str) -> io::Result<()> {
+        writeln!(self.stderr, "{words}")
+    }
+
+    /// Text in colour where stderr shows colour.
+    pub(super) fn paint_talk(&self, paint: Paint, text: &str) -> String {
+        if self.paints.stderr { painted(paint, text) } else { text.to_owned() }
+    }
+
+    /// A progress bar of `total` steps; shown only on a terminal that is not told to be quiet.
+    pub fn progress(&self, total: Option<u64>, noun: &str) -> Progress {
+        if self.is_stderr_terminal && !self.settings.is_quiet && !self.is_stdout_terminal_busy() {
+            Progress::shown(total, noun)
+        } else {
+            Progress::hidden()
+        }
+    }
+
+    /// Asks a yes-or-no question; `None` when there is nobody to ask.
+    pub fn ask(&mut self, question: &str) -> io::Result<Option<bool>> {
+        if !(self.is_stderr_terminal && io::stdin().is_terminal()) {
+            return Ok(None);
+        }
+        write!(self.stderr, "{question} [y/N] ")?;
+        self.stderr.flush()?;
+        ask::answer(&mut io::stdin().lock()).map(Some)
+    }
+
+    /// Waits until Enter is pressed; returns at once at the end of input.
+    pub fn wait_for_enter(&mut self, words: &str) -> io::Result<()> {
+        self.flush()?;
+        write!(self.stderr, "{words}")?;
+        self.stderr.flush()?;
+        io::stdin().read_line(&mut String::new()).map(drop)
+    }
+
+    /// Empties the screen before a list is drawn again; a pipe gets an empty line instead.
+    pub fn redraw(&mut self) -> io::Result<()> {
+        let clear: &[u8] = if self.is_stdout_terminal { b"\x1b[2J\x1b[H" } else { b"\n" };
+        self.bytes(clear)
+    }
+
+    pub(super) fn writer(&mut self) -> &mut dyn Write {
+        &mut self.stdout
+    }
+
+    /// A bar would be drawn into data that goes to the same screen in raw form.
+    fn is_stdout_terminal_busy(&self) -> bool {
+        self.is_stdout_terminal && self.settings.format == Some(Format::Raw)
+    }
+}
+
+/// A second handle on descriptor 1, without std's line buffer.
+fn unbuffered_stdout() -> Box<dyn Write + Send> {
+    use std::os::fd::AsFd;
+
+    match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => Box::new(std::fs::File::from(descriptor)),
+        // A closed stdout: std's own handle swallows what is written to it.
+        Err(_) => Box::new(io::stdout()),
+    }
+}
