@@ -1,0 +1,96 @@
+//! The broker a scenario runs on: ours or RabbitMQ, with nothing in it and nobody else on it.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::rabbitmq::RabbitMq;
+use crate::serve::MqServe;
+
+/// Where a scenario connects to.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    host: Host,
+    vhost: String,
+    port: u16,
+}
+
+#[derive(Debug)]
+enum Host {
+    /// A process of the scenario's own.
+    Mq(#[expect(dead_code, reason = "kept for its end, which stops the process")] MqServe),
+    /// A vhost of the scenario's own on the node that all share.
+    RabbitMq(&'static RabbitMq),
+}
+
+impl Broker {
+    /// A fresh `mq serve`.
+    pub(crate) fn mq() -> Self {
+        let server = MqServe::start();
+        let port = port_of(server.url());
+        Self { host: Host::Mq(server), vhost: "/".to_owned(), port }
+    }
+
+    /// An empty vhost on RabbitMQ, or `None` where RabbitMQ cannot be had.
+    pub(crate) fn rabbitmq() -> Option<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let node = RabbitMq::shared()?;
+        let vhost = format!("scenario-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let broker = Self { host: Host::RabbitMq(node), port: port_of(&node.url()), vhost };
+        broker.administer("PUT", &format!("vhosts/{}", broker.vhost), "{}");
+        broker.administer(
+            "PUT",
+            &format!("permissions/{}/guest", broker.vhost),
+            r#"{"configure": ".*", "write": ".*", "read": ".*"}"#,
+        );
+        Some(broker)
+    }
+
+    /// The loopback port that speaks AMQP.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The vhost that belongs to this scenario.
+    pub(crate) fn vhost(&self) -> &str {
+        &self.vhost
+    }
+
+    /// The vhost as part of a URL.
+    pub(crate) fn url(&self) -> String {
+        let vhost = self.vhost.replace('/', "%2F");
+        format!("amqp://guest:guest@127.0.0.1:{}/{vhost}", self.port)
+    }
+
+    /// Asks RabbitMQ's management API for a change.
+    fn administer(&self, method: &str, path: &str, body: &str) {
+        let Host::RabbitMq(node) = &self.host else { return };
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port_of(&node.management_url())))
+            .expect("the management API listens");
+        let request = format!(
+            "{method} /api/{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).expect("the management API reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the management API answers");
+        assert!(answer.starts_with("HTTP/1.1 20"), "{method} {path}: {answer}");
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // After a failed test the vhost stays for whoever looks; the node goes with this process.
+        if matches!(self.host, Host::RabbitMq(_)) && !std::thread::panicking() {
+            self.administer("DELETE", &format!("vhosts/{}", self.vhost), "");
+        }
+    }
+}
+
+/// The port of `scheme://user@host:port/`.
+fn port_of(url: &str) -> u16 {
+    let authority = url.trim_end_matches('/').rsplit('/').next().expect("a URL has an authority");
+    let (_, port) = authority.rsplit_once(':').unwrap_or_else(|| panic!("no port in '{url}'"));
+    port.parse().unwrap_or_else(|_| panic!("no port in '{url}'"))
+}
