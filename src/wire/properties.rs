@@ -171,8 +171,8 @@ impl<'a> Encoded<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shortstr::literal;
     use super::*;
+    use crate::wire::shortstr::literal;
 
     fn full() -> Properties {
         Properties {

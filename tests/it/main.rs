@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops, in its helpers too")]
 
+mod tidy;
 mod wire_roundtrip;
 mod wire_spec;

@@ -1,0 +1,442 @@
+//! The architecture and the house rules as tests: who may name whom, and what must not be written at all.
+//!
+//! Each rule is a function from one source file to what is wrong in it. [`the_house_rules_hold`] runs all of them
+//! over the tree; [`every_rule_sees_a_planted_fault`] shows that none of them is blind. To let a layer use
+//! something new, add it to the table and say why in the commit. Function length and `unwrap` are clippy's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which layers a layer may name. A folder of `src/`, or a file in it, that is missing here is a fault.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("wire", &[]),
+    ("store", &["wire"]),
+    ("broker", &["wire", "store"]),
+    ("server", &["wire", "broker"]),
+    ("management", &["wire", "broker", "server"]),
+    ("client", &["wire"]),
+    ("engine", &["wire", "broker", "server", "management", "client"]),
+    ("render", &[]),
+    ("tutorial", &["engine", "render"]),
+    ("exit", &["engine"]),
+    ("commands", &["engine", "render", "tutorial", "exit"]),
+    ("cli", &["commands", "engine", "render", "exit"]),
+    ("lib", EVERYTHING),
+    ("main", EVERYTHING),
+];
+
+const EVERYTHING: &[&str] = &["*"];
+
+/// Which folders may use a crate. One that is missing here may be used nowhere.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("axum", &["management"]),
+    ("base64", &["wire", "broker", "server", "management", "engine", "commands", "render"]),
+    ("bytes", EVERYTHING),
+    ("clap", &["cli", "commands", "main"]),
+    ("clap_complete", &["cli", "commands"]),
+    ("clap_mangen", &["cli", "commands"]),
+    ("comfy_table", &["render"]),
+    ("csv", &["render"]),
+    ("humantime", &["render", "engine", "commands", "cli"]),
+    ("indicatif", &["render"]),
+    ("percent_encoding", &["wire", "management", "client", "engine"]),
+    ("rabbitmq_http_client", &["client", "engine"]),
+    ("reqwest", &["client", "engine"]),
+    ("rustix", &["store", "server", "engine", "render", "commands"]),
+    ("rustls", &["server", "client", "engine"]),
+    ("serde", &["management", "engine", "render", "commands", "tutorial"]),
+    ("serde_json", &["management", "client", "engine", "render", "commands", "tutorial"]),
+    ("sha2", &["broker"]),
+    ("strsim", &["render", "engine", "commands", "cli"]),
+    ("thiserror", EVERYTHING),
+    ("tokio", &["server", "management", "client", "engine", "commands", "tutorial", "main"]),
+    ("tokio_rustls", &["server", "client"]),
+    ("tracing", EVERYTHING),
+    ("tracing_subscriber", &["main", "cli", "commands"]),
+    ("triomphe", &["broker", "server"]),
+];
+
+/// Words that must not stand in the code of a folder, and why.
+const MUST_NOT_SAY: &[(&str, &[&str], &str)] = &[
+    ("wire", &["async ", ".await", "tokio", "std::net", "std::fs", "std::io"], "wire is bytes"),
+    ("broker", &["async ", ".await", "tokio", "std::net"], "the broker never waits"),
+    ("broker", &["wire::frame", "wire::method", "wire::Method"], "the broker sees no frames"),
+    ("broker", &["Instant::now", "SystemTime::now"], "time is an argument"),
+    ("server/session", &["async ", ".await", "tokio", "std::net"], "a session never waits"),
+    ("server/session", &["Instant::now", "SystemTime::now"], "time is an argument"),
+    ("store", &["tokio", ".await", "std::net"], "the store knows records and files"),
+    ("render", &["std::net", "tokio"], "render turns values into text"),
+    (
+        "commands",
+        &["tokio::net", "std::net", "println!", "eprintln!"],
+        "commands talk to the engine",
+    ),
+    (
+        "engine",
+        &["tokio::net", "std::net::Tcp", "println!", "eprintln!"],
+        "sockets are the client's",
+    ),
+    ("management", &["tokio::net", "println!", "eprintln!"], "listeners are the server's"),
+];
+
+/// Lines a file may have, its tests not counted.
+const LINES_MAX: usize = 500;
+
+const VAGUE_NAMES: &[&str] = &["util", "utils", "helper", "helpers", "common", "misc", "types"];
+
+/// Words that are not written in files; cut in two so that this file may name them.
+const BANNED: &[&str] = &[
+    concat!("TO", "DO"),
+    concat!("FIX", "ME"),
+    concat!("XX", "X"),
+    concat!("to", "do!"),
+    concat!("unimple", "mented!"),
+    concat!("dbg", "!"),
+    concat!("super", "::super"),
+];
+
+/// Folders that exist on one machine only.
+const MACHINE_PATHS: &[&str] = &[
+    concat!("/tmp/", "wt"),
+    concat!("/tmp/", "target"),
+    concat!("/wo", "rk/"),
+    concat!("/ro", "ot/"),
+];
+
+/// Test support that has to ask again and again, because what it waits for rings no bell.
+const MAY_POLL: &[&str] = &["tests/support/rabbitmq.rs"];
+
+/// One file: its path from the package's root, and its text.
+#[derive(Clone, Copy, Debug)]
+struct Source<'a> {
+    path: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Source<'a> {
+    /// The path within `src/`, when it is there.
+    fn in_src(self) -> Option<&'a str> {
+        self.path.strip_prefix("src/")
+    }
+
+    /// The folder of `src/` that the file is in, or its own name when it is in none.
+    fn layer(self) -> Option<&'a str> {
+        let path = self.in_src()?;
+        Some(path.split_once('/').map_or(path.trim_end_matches(".rs"), |(layer, _)| layer))
+    }
+
+    fn is_test(self) -> bool {
+        self.path.starts_with("tests/")
+    }
+
+    /// The text without lines that are comments only: a comment may name anything.
+    fn code(self) -> String {
+        let is_code = |line: &&str| !line.trim_start().starts_with("//");
+        self.text.lines().filter(is_code).fold(String::new(), |text, line| text + line + "\n")
+    }
+
+    /// The part of a file in `src/` in front of its tests.
+    fn without_tests(self) -> &'a str {
+        self.text.split_once("#[cfg(test)]\nmod tests {").map_or(self.text, |(code, _)| code)
+    }
+}
+
+type Rule = fn(Source<'_>) -> Vec<String>;
+
+const RULES: &[Rule] = &[
+    layers_name_only_layers_below,
+    crates_stay_in_their_layers,
+    folders_keep_out_what_is_not_theirs,
+    files_are_short,
+    files_open_with_a_header,
+    names_say_something,
+    banned_words_are_not_written,
+    machine_paths_are_not_written,
+    tests_run_and_wait_for_events,
+];
+
+/// Identifiers that start a path (`name::...`) in `code`, each once for every place.
+fn path_heads(code: &str) -> impl Iterator<Item = &str> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices("::").filter_map(move |(end, _)| {
+        let before = &code[..end];
+        let start = before.rfind(|c| !is_name(c)).map_or(0, |at| at + 1);
+        (start < end && !before[..start].ends_with("::")).then(|| &before[start..])
+    })
+}
+
+/// What follows `prefix` (`crate::`) everywhere in `code`: one name, or each of a `{...}` group.
+fn names_after<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
+    let name = |text: &'a str| {
+        let text = text.trim_start();
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+    };
+    let mut names = Vec::new();
+    for (at, _) in code.match_indices(prefix) {
+        let rest = &code[at + prefix.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            names.push(name(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (0_usize, 0);
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                ',' | '}' if depth == 0 => {
+                    names.push(name(&group[start..at]));
+                    start = at + 1;
+                    if c == '}' {
+                        break;
+                    }
+                }
+                '}' => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+fn layers_name_only_layers_below(source: Source<'_>) -> Vec<String> {
+    let Some(layer) = source.layer() else { return Vec::new() };
+    let Some((_, below)) = MAY_NAME.iter().find(|(name, _)| *name == layer) else {
+        return vec![format!("'{layer}' is no layer of the architecture")];
+    };
+    let code = source.code();
+    let mut named = names_after(&code, "crate::");
+    if source.path == format!("src/{layer}/mod.rs") {
+        // There `super` is the root of the crate.
+        named.extend(names_after(&code, "super::"));
+    }
+    let is_layer = |name: &&str| MAY_NAME.iter().any(|(layer, _)| layer == name);
+    let allowed = |name: &&str| *name == layer || below.contains(name) || *below == EVERYTHING;
+    let wrong = named.into_iter().filter(is_layer).filter(|name| !allowed(name));
+    wrong.map(|name| format!("{layer} may not name {name}")).collect()
+}
+
+fn crates_stay_in_their_layers(source: Source<'_>) -> Vec<String> {
+    let Some(layer) = source.layer() else { return Vec::new() };
+    let code = source.code();
+    let mut wrong: Vec<String> = path_heads(&code)
+        .filter_map(|name| {
+            let (_, layers) = MAY_USE.iter().find(|(krate, _)| *krate == name)?;
+            let allowed = *layers == EVERYTHING || layers.contains(&layer);
+            (!allowed).then(|| format!("{layer} may not use the crate {name}"))
+        })
+        .collect();
+    wrong.dedup();
+    wrong
+}
+
+fn folders_keep_out_what_is_not_theirs(source: Source<'_>) -> Vec<String> {
+    let Some(path) = source.in_src() else { return Vec::new() };
+    let code = source.code();
+    let mut wrong = Vec::new();
+    for (folder, words, why) in MUST_NOT_SAY {
+        if path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')) {
+            let said = words.iter().filter(|word| code.contains(**word));
+            wrong.extend(said.map(|word| format!("'{}': {why}", word.trim())));
+        }
+    }
+    wrong
+}
+
+fn files_are_short(source: Source<'_>) -> Vec<String> {
+    let lines = source.without_tests().lines().count();
+    let is_long = source.in_src().is_some() && lines > LINES_MAX;
+    is_long.then(|| format!("{lines} lines, more than {LINES_MAX}")).into_iter().collect()
+}
+
+fn files_open_with_a_header(source: Source<'_>) -> Vec<String> {
+    let opens = source.text.starts_with("//! ");
+    (!opens).then(|| "does not open with '//! '".to_owned()).into_iter().collect()
+}
+
+fn names_say_something(source: Source<'_>) -> Vec<String> {
+    let code = source.code();
+    let inline = code.lines().filter_map(|line| {
+        let (_, name) = line.split_once("mod ")?;
+        Some(name.trim_end_matches([' ', '{', ';']))
+    });
+    let steps = source.path.trim_end_matches(".rs").split('/');
+    let vague = steps.chain(inline).filter(|name| VAGUE_NAMES.contains(name));
+    vague.map(|name| format!("a module named '{name}' says nothing")).collect()
+}
+
+fn banned_words_are_not_written(source: Source<'_>) -> Vec<String> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let mut wrong = Vec::new();
+    for (at, line) in source.text.lines().enumerate() {
+        for word in BANNED {
+            let alone = line.match_indices(word).any(|(start, _)| {
+                let (before, after) = (&line[..start], &line[start + word.len()..]);
+                !before.ends_with(is_name) && !after.starts_with(is_name)
+            });
+            if alone {
+                wrong.push(format!("line {}: {word}", at + 1));
+            }
+        }
+    }
+    wrong
+}
+
+fn machine_paths_are_not_written(source: Source<'_>) -> Vec<String> {
+    let said = MACHINE_PATHS.iter().filter(|path| source.text.contains(**path));
+    said.map(|path| format!("'{path}' is a path of one machine")).collect()
+}
+
+fn tests_run_and_wait_for_events(source: Source<'_>) -> Vec<String> {
+    let tests =
+        if source.is_test() { source.text } else { &source.text[source.without_tests().len()..] };
+    let mut wrong = Vec::new();
+    if tests.contains(concat!("#[ig", "nore")) {
+        wrong.push("a test that never runs".to_owned());
+    }
+    let sleeps = tests.contains(concat!("sle", "ep(")) && !MAY_POLL.contains(&source.path);
+    if sleeps {
+        wrong.push("a test that sleeps instead of waiting for an event".to_owned());
+    }
+    wrong
+}
+
+/// Every Rust file below `folder`, from the package's root.
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_house_rules_hold() {
+    let files = [rust_files("src"), rust_files("tests")].concat();
+    assert!(files.len() > 10, "the tests run in the package's root");
+    let mut wrong = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let source = Source { path: file.to_str().unwrap(), text: &text };
+        let found = RULES.iter().flat_map(|rule| rule(source));
+        wrong.extend(found.map(|problem| format!("{}: {problem}", source.path)));
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// A file that nobody lists is compiled by nobody: its tests would never run.
+fn unlisted(folder: &Path) -> Vec<String> {
+    let lists = ["main.rs", "mod.rs"].map(|name| folder.join(name));
+    let Some(list) = lists.into_iter().find(|list| list.exists()) else { return Vec::new() };
+    let listed = fs::read_to_string(&list).unwrap();
+    let mut wrong = Vec::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let is_module = path.extension().is_some_and(|extension| extension == "rs")
+            || path.join("mod.rs").exists();
+        let is_listed = listed.lines().any(|line| {
+            line.trim_end_matches(';').rsplit_once("mod ").is_some_and(|(_, name)| name == stem)
+        });
+        if is_module && !is_listed && path.file_name() != list.file_name() {
+            wrong.push(format!("{} is not listed in {}", path.display(), list.display()));
+        }
+        if path.is_dir() && !path.ends_with("target") {
+            wrong.extend(unlisted(&path));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_test_file_is_listed() {
+    let wrong = ["tests/it", "tests/interop", "tests/sim"]
+        .map(Path::new)
+        .into_iter()
+        .filter(|folder| folder.exists())
+        .flat_map(unlisted)
+        .collect::<Vec<_>>();
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn a_test_file_that_nobody_lists_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("main.rs"), "mod listed;\n").unwrap();
+    fs::write(folder.path().join("listed.rs"), "").unwrap();
+    assert_eq!(unlisted(folder.path()), Vec::<String>::new());
+    fs::write(folder.path().join("lost.rs"), "").unwrap();
+    assert_eq!(unlisted(folder.path()).len(), 1);
+}
+
+#[test]
+fn every_dependency_has_its_place() {
+    let manifest = fs::read_to_string("Cargo.toml").unwrap();
+    let (_, dependencies) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let dependencies = dependencies.lines().take_while(|line| !line.starts_with('['));
+    let names = dependencies.filter_map(|line| line.split_once(" = ").map(|(name, _)| name));
+    let missing: Vec<_> = names
+        .map(|name| name.replace('-', "_"))
+        .filter(|name| !MAY_USE.iter().any(|(known, _)| known == name))
+        .collect();
+    assert!(missing.is_empty(), "say in MAY_USE who may use {missing:?}");
+}
+
+#[test]
+fn every_rule_sees_a_planted_fault() {
+    let long = "x\n".repeat(LINES_MAX + 1);
+    let ignored = format!("{}]\nfn f() {{}}", concat!("#[ig", "nore"));
+    let path_of_a_machine = format!("// {}notes", MACHINE_PATHS[2]);
+    let to_do = format!("// {}: later", BANNED[0]);
+    let sleeping = format!("#[cfg(test)]\nmod tests {{\n  {}1);", concat!("sle", "ep("));
+    #[rustfmt::skip]
+    let cases: &[(Rule, &str, &str, usize)] = &[
+        // rule                             file                   text                                faults
+        (layers_name_only_layers_below,    "src/wire/a.rs",       "use crate::broker::Queue;",             1),
+        (layers_name_only_layers_below,    "src/wire/a.rs",       "use crate::wire::Queue;",               0),
+        (layers_name_only_layers_below,    "src/client/a.rs",     "use crate::{wire::{X, Y}, server};",    1),
+        (layers_name_only_layers_below,    "src/client/a.rs",     "let x = crate::broker::x();",           1),
+        (layers_name_only_layers_below,    "src/wire/mod.rs",     "use super::engine::Engine;",            1),
+        (layers_name_only_layers_below,    "src/wire/a.rs",       "/// see [`crate::broker`]",             0),
+        (layers_name_only_layers_below,    "src/junk/a.rs",       "",                                      1),
+        (layers_name_only_layers_below,    "src/cli.rs",          "use crate::server::Server;",            1),
+        (crates_stay_in_their_layers,      "src/broker/a.rs",     "#[derive(clap::Args)]",                 1),
+        (crates_stay_in_their_layers,      "src/commands/a.rs",   "#[derive(clap::Args)]",                 0),
+        (crates_stay_in_their_layers,      "src/broker/a.rs",     "use self::clap::x;",                    0),
+        (folders_keep_out_what_is_not_theirs, "src/server/session/a.rs", "x.await",                       1),
+        (folders_keep_out_what_is_not_theirs, "src/server/drive.rs",     "x.await",                       0),
+        (folders_keep_out_what_is_not_theirs, "src/broker/a.rs", "Instant::now()",                         1),
+        (folders_keep_out_what_is_not_theirs, "src/broker/a.rs", "use crate::wire::frame;",                1),
+        (folders_keep_out_what_is_not_theirs, "src/commands/a.rs", "println!()",                           1),
+        (files_are_short,                  "src/wire/a.rs",       &long,                                   1),
+        (files_are_short,                  "tests/it/a.rs",       &long,                                   0),
+        (files_open_with_a_header,         "src/wire/a.rs",       "use std::fs;",                          1),
+        (files_open_with_a_header,         "src/wire/a.rs",       "//! What it is.",                       0),
+        (names_say_something,              "src/wire/util.rs",    "",                                      1),
+        (names_say_something,              "src/common/a.rs",     "",                                      1),
+        (names_say_something,              "src/wire/a.rs",       "pub mod helpers {",                     1),
+        (banned_words_are_not_written,     "src/wire/a.rs",       &to_do,                                  1),
+        (banned_words_are_not_written,     "src/wire/a.rs",       "let XXXL = 1;",                         0),
+        (machine_paths_are_not_written,    "src/wire/a.rs",       &path_of_a_machine,                      1),
+        (tests_run_and_wait_for_events,    "tests/it/a.rs",       &ignored,                                1),
+        (tests_run_and_wait_for_events,    "src/wire/a.rs",       &sleeping,                               1),
+        (tests_run_and_wait_for_events,    "src/server/drive.rs", concat!("sle", "ep(1)"),                 0),
+    ];
+    for (rule, path, text, faults) in cases {
+        let found = rule(Source { path, text });
+        assert_eq!(found.len(), *faults, "{path}: {text:.60}: {found:?}");
+    }
+    for rule in RULES {
+        let plants = cases
+            .iter()
+            .filter(|(planted, _, _, faults)| std::ptr::fn_addr_eq(*planted, *rule) && *faults > 0);
+        assert!(plants.count() > 0, "a rule without a planted fault");
+    }
+}
