@@ -228,7 +228,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::Settings;
+    use crate::render::Settings;
     use super::*;
 
     const COLUMNS: &[Column] = &[
