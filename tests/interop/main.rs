@@ -31,6 +31,7 @@ mod broker;
 mod foreign;
 mod installed;
 mod program;
+mod rust;
 mod seed;
 
 #[path = "../support/rabbitmq.rs"]
