@@ -1,5 +1,6 @@
 //! `mq`: a RabbitMQ-compatible broker and a toolkit in one binary.
 
+pub mod broker;
 pub mod engine;
 pub mod render;
 pub mod wire;

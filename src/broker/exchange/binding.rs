@@ -1,0 +1,136 @@
+//! A binding: the rule that leads from an exchange to a queue or to another exchange.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::broker::queue::Queue;
+use crate::wire::{FieldTable, ShortStr, Writer};
+
+/// What kind of thing a binding leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DestinationKind {
+    Queue,
+    Exchange,
+}
+
+/// The name of what a binding leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DestinationName {
+    pub kind: DestinationKind,
+    pub name: ShortStr,
+}
+
+/// What a binding leads to, ready to be used.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    Queue(Arc<Queue>),
+    Exchange(ShortStr),
+}
+
+impl Destination {
+    pub fn name(&self) -> DestinationName {
+        match self {
+            Self::Queue(queue) => {
+                DestinationName { kind: DestinationKind::Queue, name: queue.name().clone() }
+            }
+            Self::Exchange(name) => {
+                DestinationName { kind: DestinationKind::Exchange, name: name.clone() }
+            }
+        }
+    }
+}
+
+/// A binding as it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    pub source: ShortStr,
+    pub destination: DestinationName,
+    pub routing_key: ShortStr,
+    pub arguments: FieldTable,
+}
+
+/// What makes two bindings of one exchange the same: destination, key and arguments in any order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BindingKey {
+    destination: DestinationName,
+    routing_key: ShortStr,
+    arguments: Vec<u8>,
+}
+
+impl Binding {
+    pub fn key(&self) -> BindingKey {
+        BindingKey {
+            destination: self.destination.clone(),
+            routing_key: self.routing_key.clone(),
+            arguments: canonical(&self.arguments),
+        }
+    }
+
+    /// The short name of the binding that the management API uses: `~` when there is nothing to tell it apart.
+    pub fn properties_key(&self) -> String {
+        if self.arguments.is_empty() {
+            return match self.routing_key.as_str() {
+                "" => "~".to_owned(),
+                key => quote(key),
+            };
+        }
+        let hash =
+            canonical(&self.arguments).iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        format!("{}~{hash:x}", quote(&self.routing_key))
+    }
+}
+
+/// Percent-encodes all but letters, digits and `-_.` (RabbitMQ: `mochiweb_util:quote_plus`, `~` included).
+fn quote(text: &str) -> String {
+    let mut quoted = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                quoted.push(char::from(byte));
+            }
+            _ => {
+                let _ = write!(quoted, "%{byte:02X}");
+            }
+        }
+    }
+    quoted
+}
+
+fn canonical(arguments: &FieldTable) -> Vec<u8> {
+    let mut entries: Vec<_> = arguments.iter().cloned().collect();
+    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut bytes = Vec::new();
+    entries.into_iter().collect::<FieldTable>().encode(&mut Writer::new(&mut bytes));
+    bytes
+}
+
+/// Destinations that share a pattern, each with how many bindings lead there.
+#[derive(Debug, Default)]
+pub struct Targets(IndexMap<DestinationName, (Destination, usize)>);
+
+impl Targets {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn add(&mut self, destination: &Destination) {
+        let entry = self.0.entry(destination.name());
+        entry.or_insert_with(|| (destination.clone(), 0)).1 += 1;
+    }
+
+    pub fn remove(&mut self, name: &DestinationName) {
+        let Some((_, count)) = self.0.get_mut(name) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.0.swap_remove(name);
+        }
+    }
+
+    pub fn collect<'a>(&'a self, into: &mut Vec<&'a Destination>) {
+        into.extend(self.0.values().map(|(destination, _)| destination));
+    }
+}

@@ -1,0 +1,157 @@
+//! The topic exchange: patterns of words split by dots, kept in a trie (3.1.3.3).
+//!
+//! `*` stands for exactly one word, `#` for none or more. A message walks down the trie once; the cost follows
+//! the words of its key and the wildcards on the way, not the number of bindings.
+
+use std::collections::HashMap;
+
+use super::binding::{Destination, DestinationName, Targets};
+
+/// Bindings by pattern.
+#[derive(Debug, Default)]
+pub(super) struct Topic {
+    root: Node,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    words: HashMap<Box<str>, Node>,
+    /// Behind `*`.
+    star: Option<Box<Node>>,
+    /// Behind `#`.
+    hash: Option<Box<Node>>,
+    /// Patterns that end here.
+    targets: Targets,
+}
+
+impl Node {
+    fn is_empty(&self) -> bool {
+        self.words.is_empty()
+            && self.star.is_none()
+            && self.hash.is_none()
+            && self.targets.is_empty()
+    }
+
+    fn child(&mut self, word: &str) -> &mut Self {
+        match word {
+            "*" => self.star.get_or_insert_default(),
+            "#" => self.hash.get_or_insert_default(),
+            _ => self.words.entry(word.into()).or_default(),
+        }
+    }
+
+    /// Takes a binding out and prunes what has become empty.
+    fn remove(&mut self, pattern: &[&str], destination: &DestinationName) {
+        let Some((word, rest)) = pattern.split_first() else {
+            self.targets.remove(destination);
+            return;
+        };
+        let child = match *word {
+            "*" => self.star.as_deref_mut(),
+            "#" => self.hash.as_deref_mut(),
+            word => self.words.get_mut(word),
+        };
+        let Some(child) = child else { return };
+        child.remove(rest, destination);
+        if child.is_empty() {
+            match *word {
+                "*" => self.star = None,
+                "#" => self.hash = None,
+                word => drop(self.words.remove(word)),
+            }
+        }
+    }
+
+    fn collect<'a>(&'a self, words: &[&str], into: &mut Vec<&'a Destination>) {
+        if let Some(hash) = &self.hash {
+            for skipped in 0..=words.len() {
+                hash.collect(&words[skipped..], into);
+            }
+        }
+        let Some((word, rest)) = words.split_first() else {
+            self.targets.collect(into);
+            return;
+        };
+        if let Some(child) = self.words.get(*word) {
+            child.collect(rest, into);
+        }
+        if let Some(star) = &self.star {
+            star.collect(rest, into);
+        }
+    }
+}
+
+/// The words of a key; an empty key has none, but an empty word between dots is a word.
+fn words(key: &str) -> Vec<&str> {
+    if key.is_empty() { Vec::new() } else { key.split('.').collect() }
+}
+
+impl Topic {
+    pub(super) fn bind(&mut self, pattern: &str, destination: &Destination) {
+        let end = words(pattern).into_iter().fold(&mut self.root, Node::child);
+        end.targets.add(destination);
+    }
+
+    pub(super) fn unbind(&mut self, pattern: &str, destination: &DestinationName) {
+        self.root.remove(&words(pattern), destination);
+    }
+
+    pub(super) fn matches<'a>(&'a self, key: &str, into: &mut Vec<&'a Destination>) {
+        self.root.collect(&words(key), into);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::exchange::binding::DestinationKind;
+    use crate::wire::shortstr::literal;
+
+    fn topic_matches(pattern: &str, key: &str) -> bool {
+        let mut topic = Topic::default();
+        topic.bind(pattern, &Destination::Exchange(literal("x")));
+        let mut found = Vec::new();
+        topic.matches(key, &mut found);
+        !found.is_empty()
+    }
+
+    /// 3.1.3.3: `*` is one word, `#` is zero or more, words are split by dots.
+    #[test]
+    fn topic_patterns() {
+        #[rustfmt::skip]
+        let cases = [
+            // pattern      key              matches
+            ("a.b",         "a.b",           true),
+            ("a.*",         "a.b",           true),
+            ("a.*",         "a",             false), // `*` needs its word
+            ("a.#",         "a",             true),
+            ("a.#",         "a.b.c",         true),
+            ("#.b.#",       "a.b.c.b",       true),
+            ("*.price.#",   "eu.price.day",  true),
+            ("*.price.#",   "price.us",      false),
+            ("#",           "",              true),
+            ("#.#",         "",              true),
+            ("*",           "",              false), // the empty key has no words
+            ("a.*.b",       "a..b",          true),  // but an empty word is a word
+            ("*.*",         ".",             true),
+            ("",            "",              true),
+            ("",            "a",             false),
+        ];
+        for (pattern, key, matches) in cases {
+            assert_eq!(topic_matches(pattern, key), matches, "{pattern:?} against {key:?}");
+        }
+    }
+
+    #[test]
+    fn an_unbound_pattern_leaves_nothing_behind() {
+        let mut topic = Topic::default();
+        let name = DestinationName { kind: DestinationKind::Exchange, name: literal("x") };
+        for pattern in ["a.*.#.b", "a.*", "#"] {
+            topic.bind(pattern, &Destination::Exchange(literal("x")));
+        }
+        for pattern in ["a.*.#.b", "a.*", "#"] {
+            topic.unbind(pattern, &name);
+        }
+        assert!(topic.root.is_empty());
+    }
+}

@@ -1,0 +1,167 @@
+//! What waits to be sent on one connection: deliveries and notices from queues, bounded in bytes.
+//!
+//! A queue posts while it holds its own lock; the connection's task drains. The bell (a `Waker`) rings only
+//! when the mailbox goes from empty to non-empty, so a busy consumer is woken once for many messages.
+//! A queue that finds no room leaves its messages where they are and is dealt again after the next drain.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use super::message::Message;
+use super::queue::Entry;
+use crate::wire::{Fault, ShortStr};
+
+/// Bytes of messages that may wait for one connection: enough to keep a fast consumer busy, little enough
+/// that ten thousand slow ones do not matter.
+const MAILBOX_BYTES_MAX: usize = 1 << 20;
+/// Bytes counted for a post beside its message.
+const POST_BYTES: usize = 64;
+
+/// Where a connection finds the consumer of a delivery: an index into the connection's own list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConsumerSlot(pub u32);
+
+/// One thing to tell a client.
+#[derive(Debug)]
+pub enum Post {
+    /// A message for a consumer.
+    Delivery { slot: ConsumerSlot, entry: Entry },
+    /// A reply for the direct reply-to consumer of a channel.
+    Reply { channel: u16, message: Message },
+    /// The queue of a consumer is gone.
+    Cancelled { slot: ConsumerSlot },
+    /// The broker ends the connection.
+    Close(Fault),
+    /// Publishers are asked to pause (`connection.blocked`), or may go on.
+    Blocked(Option<ShortStr>),
+}
+
+impl Post {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Delivery { entry, .. } => entry.message.len() + POST_BYTES,
+            Self::Reply { message, .. } => message.len() + POST_BYTES,
+            Self::Cancelled { .. } | Self::Close(_) | Self::Blocked(_) => POST_BYTES,
+        }
+    }
+}
+
+/// The mailbox of one connection.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    posts: VecDeque<Post>,
+    bytes: usize,
+    /// A queue wanted to post and found no room.
+    turned_away: bool,
+    /// The connection has ended: what is posted now is given back.
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+/// What a connection took out of its mailbox.
+#[derive(Debug, Default)]
+pub struct Drained {
+    /// Some queue was turned away: deal the queues of this connection again.
+    pub turned_away: bool,
+}
+
+impl Mailbox {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the mailbox for posting several at once; a closed or full one says so.
+    pub fn open(&self) -> Opened<'_> {
+        let inner = self.lock();
+        Opened { was_empty: inner.posts.is_empty(), inner: Some(inner) }
+    }
+
+    /// Posts one thing, room or not: for notices, which are few.
+    pub fn post(&self, post: Post) {
+        self.open().push(post);
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.lock().posts.is_empty()
+    }
+
+    /// Moves all posts into `into`, which should be empty, and gives its memory to the mailbox in exchange.
+    pub fn drain(&self, into: &mut VecDeque<Post>) -> Drained {
+        let mut inner = self.lock();
+        std::mem::swap(&mut inner.posts, into);
+        inner.bytes = 0;
+        Drained { turned_away: std::mem::take(&mut inner.turned_away) }
+    }
+
+    /// Remembers whom to wake when something comes; answers whether something is already there.
+    pub fn register(&self, waker: &Waker) -> bool {
+        let mut inner = self.lock();
+        if !inner.posts.is_empty() {
+            return true;
+        }
+        match &mut inner.waker {
+            Some(known) => known.clone_from(waker),
+            None => inner.waker = Some(waker.clone()),
+        }
+        false
+    }
+
+    /// Takes no more posts and answers with those that were never sent.
+    pub fn close(&self) -> VecDeque<Post> {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.waker = None;
+        inner.bytes = 0;
+        std::mem::take(&mut inner.posts)
+    }
+}
+
+/// A mailbox held open; the bell rings when it is dropped, after the lock is given back.
+#[derive(Debug)]
+pub struct Opened<'a> {
+    inner: Option<MutexGuard<'a, Inner>>,
+    was_empty: bool,
+}
+
+impl Opened<'_> {
+    fn inner(&mut self) -> &mut Inner {
+        self.inner.as_mut().expect("the guard is there until the drop")
+    }
+
+    /// Whether another message may be posted; if not, the asking queue will be dealt again later.
+    pub fn has_room(&mut self) -> bool {
+        let inner = self.inner();
+        if inner.closed {
+            return false;
+        }
+        let room = inner.bytes < MAILBOX_BYTES_MAX;
+        inner.turned_away |= !room;
+        room
+    }
+
+    pub fn push(&mut self, post: Post) {
+        let inner = self.inner();
+        inner.bytes += post.bytes();
+        inner.posts.push_back(post);
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        let Some(mut inner) = self.inner.take() else { return };
+        if self.was_empty && !inner.posts.is_empty() {
+            let waker = inner.waker.take();
+            drop(inner);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}

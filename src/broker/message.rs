@@ -1,0 +1,122 @@
+//! A published message: one allocation, shared by every queue it went to.
+//!
+//! The bytes stay as the publisher sent them: exchange and routing key, then properties, then body. A delivery
+//! copies them into its frames without parsing anything. What the broker must know (persistent, time to live)
+//! is read once, when the message is made.
+
+use std::fmt;
+
+use triomphe::ThinArc;
+
+use crate::wire::{Reader, ShortStr, Writer};
+
+/// From this many bytes on a message keeps the buffer it was assembled in instead of a copy.
+const KEEP_BUFFER_BYTES: usize = 16 << 10;
+
+/// What the broker needs to know about a message's bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Layout {
+    /// Bytes of exchange and routing key: two encoded short strings at the start.
+    pub names_len: usize,
+    /// Bytes of the property flags and list behind them; the rest is body.
+    pub properties_len: usize,
+    /// `delivery_mode` 2.
+    pub is_persistent: bool,
+    /// The `expiration` property, in milliseconds.
+    pub time_to_live_ms: Option<u64>,
+}
+
+struct Head {
+    layout: Layout,
+    /// The bytes of a large message; those of a small one follow the head.
+    large: Option<Box<[u8]>>,
+}
+
+/// A message; cloning it copies a pointer.
+#[derive(Clone)]
+pub struct Message(ThinArc<Head, u8>);
+
+impl Message {
+    /// Makes a message of the bytes in `assembled` and leaves that buffer empty.
+    ///
+    /// Cost: one allocation and one copy for a small message; a large one takes the buffer itself.
+    #[inline]
+    pub fn new(layout: Layout, assembled: &mut Vec<u8>) -> Self {
+        debug_assert!(layout.names_len + layout.properties_len <= assembled.len());
+        if assembled.len() < KEEP_BUFFER_BYTES {
+            let made = ThinArc::from_header_and_slice(Head { layout, large: None }, assembled);
+            assembled.clear();
+            return Self(made);
+        }
+        let large = Some(std::mem::take(assembled).into_boxed_slice());
+        Self(ThinArc::from_header_and_slice(Head { layout, large }, &[]))
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.0.header.header.layout
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.0.header.header.large {
+            Some(bytes) => bytes,
+            None => &self.0.slice,
+        }
+    }
+
+    /// Exchange and routing key as two encoded short strings.
+    pub fn names(&self) -> &[u8] {
+        &self.bytes()[..self.layout().names_len]
+    }
+
+    /// Property flags and list, encoded.
+    pub fn properties(&self) -> &[u8] {
+        let start = self.layout().names_len;
+        &self.bytes()[start..start + self.layout().properties_len]
+    }
+
+    pub fn body(&self) -> &[u8] {
+        &self.bytes()[self.layout().names_len + self.layout().properties_len..]
+    }
+
+    pub fn is_persistent(&self) -> bool {
+        self.layout().is_persistent
+    }
+
+    /// The message's own time to live, in milliseconds from when a queue takes it.
+    pub fn time_to_live_ms(&self) -> Option<u64> {
+        self.layout().time_to_live_ms
+    }
+
+    /// Bytes the message takes in memory, its bookkeeping not counted.
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Exchange and routing key as texts.
+    pub fn exchange_and_key(&self) -> (&str, &str) {
+        let mut from = Reader::new(self.names());
+        let exchange = from.short_text().unwrap_or_default();
+        let routing_key = from.short_text().unwrap_or_default();
+        (exchange, routing_key)
+    }
+}
+
+/// Encodes exchange and routing key the way a [`Message`] starts.
+pub fn encode_names(exchange: &ShortStr, routing_key: &ShortStr) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(exchange.len() + routing_key.len() + 2);
+    let mut to = Writer::new(&mut bytes);
+    to.short(exchange);
+    to.short(routing_key);
+    bytes
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (exchange, key) = self.exchange_and_key();
+        write!(f, "Message({exchange:?}, {key:?}, {} bytes)", self.body().len())
+    }
+}

@@ -1,0 +1,106 @@
+//! What a broker knows: vhosts, exchanges, queues, who is connected. Synchronous: no sockets, no frames, no
+//! clock (`now` is an argument, in milliseconds since the broker started).
+//!
+//! Lock order, here and nowhere else: vhost (topology), then queue, then mailbox or timers. No lock is held
+//! when another queue is called, and none across an `.await` (there is none here).
+//!
+//! The publish line through this layer: [`vhost::Vhost::route`] (or the route a channel remembers),
+//! [`queue::Queue::push`], [`mailbox::Mailbox`].
+
+pub mod arguments;
+pub mod auth;
+pub mod exchange;
+pub mod mailbox;
+pub mod message;
+pub mod queue;
+pub mod registry;
+pub mod replies;
+pub mod stats;
+pub mod timers;
+mod topology;
+pub mod vhost;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub use topology::Route;
+
+use self::auth::Users;
+use self::queue::Millis;
+use self::registry::{Peer, Registry};
+use self::replies::Replies;
+use self::stats::ChurnCounters;
+use self::timers::Timers;
+use self::vhost::Vhost;
+use crate::wire::shortstr::literal;
+use crate::wire::{Fault, ReplyCode, ShortStr};
+
+/// A whole broker.
+#[derive(Debug)]
+pub struct Broker {
+    /// RabbitMQ's name for a node: `mq@host`.
+    pub node: String,
+    vhosts: RwLock<BTreeMap<ShortStr, Arc<Vhost>>>,
+    pub users: Users,
+    pub registry: Registry,
+    pub replies: Replies,
+    pub churn: Arc<ChurnCounters>,
+    pub timers: Arc<Timers>,
+}
+
+impl Broker {
+    /// A broker with nothing but the vhost `/` and the user `guest`.
+    pub fn new(node: String) -> Self {
+        let timers = Arc::<Timers>::default();
+        let churn = Arc::<ChurnCounters>::default();
+        let root = Vhost::new(literal("/"), Arc::clone(&timers), Arc::clone(&churn));
+        let vhosts = BTreeMap::from([(literal("/"), Arc::new(root))]);
+        let [a, b, c, d, ..] = RandomState::new().hash_one(&node).to_be_bytes();
+        Self {
+            node,
+            vhosts: RwLock::new(vhosts),
+            users: Users::new([a, b, c, d]),
+            registry: Registry::default(),
+            replies: Replies::default(),
+            churn,
+            timers,
+        }
+    }
+
+    /// The vhost of that name.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_ALLOWED` in RabbitMQ's words (`rabbit_reader`, on `connection.open`).
+    pub fn vhost(&self, name: &str) -> Result<Arc<Vhost>, Fault> {
+        let vhosts = self.vhosts.read().unwrap_or_else(PoisonError::into_inner);
+        vhosts
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Fault::new(ReplyCode::NotAllowed, format!("vhost {name} not found")))
+    }
+
+    /// All vhosts, in the order of their names.
+    pub fn vhosts(&self) -> Vec<Arc<Vhost>> {
+        let vhosts = self.vhosts.read().unwrap_or_else(PoisonError::into_inner);
+        vhosts.values().cloned().collect()
+    }
+
+    /// Takes in a new connection.
+    pub fn connect(&self, peer: Peer) -> Arc<registry::Connection> {
+        self.churn.connection_created.add(1);
+        self.registry.add(peer)
+    }
+
+    /// Does what is due: messages and queues that expire.
+    pub fn on_time(&self, now: Millis) {
+        for queue in self.timers.due(now) {
+            if queue.on_time(now)
+                && let Ok(vhost) = self.vhost(&queue.settings().vhost)
+            {
+                vhost.remove_queue(&queue);
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The consumers of a queue: who may get the next message, in turn.
+//!
+//! As in RabbitMQ (`rabbit_queue_consumers`) a consumer is either active, standing in the round-robin, or
+//! blocked because it has no credit; it comes back to the end of the line when credit does. So finding the next
+//! receiver costs the same for one consumer and for ten thousand.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::broker::mailbox::{ConsumerSlot, Mailbox};
+use crate::wire::{FieldTable, ShortStr};
+
+/// The prefetch limit that all consumers of a channel share (`basic.qos` with `global`).
+///
+/// One connection's task changes it; queues of other tasks read it, so it is atomic.
+#[derive(Debug, Default)]
+pub struct ChannelLimit {
+    /// Most unacknowledged deliveries; 0 for no limit.
+    most: AtomicU32,
+    used: AtomicU32,
+}
+
+impl ChannelLimit {
+    pub fn set_most(&self, most: u32) {
+        self.most.store(most, Ordering::Release);
+    }
+
+    pub fn most(&self) -> u32 {
+        self.most.load(Ordering::Acquire)
+    }
+
+    fn has_credit(&self) -> bool {
+        let most = self.most();
+        most == 0 || self.used.load(Ordering::Acquire) < most
+    }
+
+    /// Counts deliveries that must be acknowledged.
+    pub fn take(&self, count: u32) {
+        self.used.fetch_add(count, Ordering::AcqRel);
+    }
+
+    /// Counts `count` deliveries as settled.
+    pub fn give_back(&self, count: u32) {
+        self.used.fetch_sub(count, Ordering::AcqRel);
+    }
+}
+
+/// What a connection asks for with `basic.consume`.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    pub tag: ShortStr,
+    /// Name of the connection and number of its channel, for listings.
+    pub connection: Arc<str>,
+    pub channel: u16,
+    pub slot: ConsumerSlot,
+    pub mailbox: Arc<Mailbox>,
+    pub limit: Arc<ChannelLimit>,
+    /// Most unacknowledged deliveries of this consumer; 0 for no limit.
+    pub prefetch: u32,
+    pub no_ack: bool,
+    pub exclusive: bool,
+    pub arguments: FieldTable,
+}
+
+/// Names one consumer of one queue, also after it has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerId {
+    at: usize,
+    serial: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Consumer {
+    serial: u64,
+    pub(super) subscription: Subscription,
+    /// Deliveries not settled yet.
+    in_flight: u32,
+    blocked: bool,
+}
+
+impl Consumer {
+    fn has_credit(&self) -> bool {
+        let wanted = &self.subscription;
+        wanted.no_ack
+            || ((wanted.prefetch == 0 || self.in_flight < wanted.prefetch)
+                && wanted.limit.has_credit())
+    }
+
+    /// How many messages it may be given now, at least one when it [`Self::has_credit`].
+    ///
+    /// A channel's common limit is asked for one message at a time: other queues take from it as well.
+    pub(super) fn credit(&self) -> u32 {
+        let wanted = &self.subscription;
+        match (wanted.no_ack, wanted.prefetch, wanted.limit.most()) {
+            (true, _, _) | (false, 0, 0) => u32::MAX,
+            (false, prefetch, 0) => prefetch - self.in_flight.min(prefetch),
+            (false, _, _) => 1,
+        }
+    }
+
+    /// Counts deliveries to this consumer.
+    pub(super) fn count_deliveries(&mut self, count: u32) {
+        if !self.subscription.no_ack {
+            self.in_flight += count;
+            self.subscription.limit.take(count);
+        }
+    }
+}
+
+/// All consumers of a queue.
+#[derive(Debug, Default)]
+pub(super) struct Consumers {
+    slots: Vec<Option<Consumer>>,
+    free: Vec<usize>,
+    /// Those that may have credit, next receiver first.
+    active: VecDeque<usize>,
+    count: usize,
+    next_serial: u64,
+}
+
+impl Consumers {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Consumer> {
+        self.slots.iter().flatten()
+    }
+
+    /// Share of the consumers that could take a message now, 0 to 1; 0 without consumers.
+    pub(super) fn capacity(&self) -> f64 {
+        let able = self.iter().filter(|consumer| consumer.has_credit()).count();
+        #[expect(clippy::cast_precision_loss, reason = "a share for display")]
+        let share = able as f64 / self.count.max(1) as f64;
+        share
+    }
+
+    pub(super) fn has_exclusive(&self) -> bool {
+        self.iter().any(|consumer| consumer.subscription.exclusive)
+    }
+
+    pub(super) fn add(&mut self, subscription: Subscription) -> ConsumerId {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let consumer = Consumer { serial, subscription, in_flight: 0, blocked: false };
+        let at = self.free.pop().unwrap_or(self.slots.len());
+        if at == self.slots.len() {
+            self.slots.push(None);
+        }
+        self.slots[at] = Some(consumer);
+        self.active.push_back(at);
+        self.count += 1;
+        ConsumerId { at, serial }
+    }
+
+    pub(super) fn remove(&mut self, id: ConsumerId) -> Option<Subscription> {
+        self.get_mut(id)?;
+        self.active.retain(|&at| at != id.at);
+        self.count -= 1;
+        self.free.push(id.at);
+        self.slots[id.at].take().map(|consumer| consumer.subscription)
+    }
+
+    pub(super) fn remove_all(&mut self) -> Vec<Subscription> {
+        self.active.clear();
+        self.free.clear();
+        self.count = 0;
+        self.slots.drain(..).flatten().map(|consumer| consumer.subscription).collect()
+    }
+
+    fn get_mut(&mut self, id: ConsumerId) -> Option<&mut Consumer> {
+        self.slots.get_mut(id.at)?.as_mut().filter(|consumer| consumer.serial == id.serial)
+    }
+
+    /// The consumer whose turn it is; one without credit leaves the line.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<&mut Consumer> {
+        loop {
+            let &at = self.active.front()?;
+            let consumer = self.slots[at].as_mut().expect("who is in line is there");
+            if consumer.has_credit() {
+                break;
+            }
+            consumer.blocked = true;
+            self.active.pop_front();
+        }
+        let &at = self.active.front()?;
+        self.slots[at].as_mut()
+    }
+
+    /// Sends the consumer whose turn it was to the end of the line.
+    #[inline]
+    pub(super) fn rotate(&mut self) {
+        if self.active.len() > 1 {
+            self.active.rotate_left(1);
+        }
+    }
+
+    /// Takes the consumer whose turn it is out of the line until it is unblocked.
+    pub(super) fn block_front(&mut self) {
+        if let Some(at) = self.active.pop_front()
+            && let Some(consumer) = &mut self.slots[at]
+        {
+            consumer.blocked = true;
+        }
+    }
+
+    /// Counts settled deliveries of a consumer, which may bring it back into the line.
+    pub(super) fn settle(&mut self, id: ConsumerId, count: u32) {
+        let Some(consumer) = self.get_mut(id) else { return };
+        consumer.in_flight -= count.min(consumer.in_flight);
+        self.unblock_at(id.at);
+    }
+
+    fn unblock_at(&mut self, at: usize) {
+        if let Some(Some(consumer)) = self.slots.get_mut(at)
+            && consumer.blocked
+            && consumer.has_credit()
+        {
+            consumer.blocked = false;
+            self.active.push_back(at);
+        }
+    }
+
+    /// Looks again at every blocked consumer: a channel's limit or a mailbox may have room now.
+    pub(super) fn unblock_all(&mut self) {
+        for at in 0..self.slots.len() {
+            self.unblock_at(at);
+        }
+    }
+}

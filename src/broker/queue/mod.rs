@@ -1,0 +1,416 @@
+//! A queue: messages in order, and the consumers they are dealt to.
+//!
+//! A message is in exactly one place: `ready` (waiting), unacknowledged (with the connection it was delivered
+//! to, which settles it or gives it back) or gone. Order is 4.7's: what a publisher sends on one channel leaves
+//! in the order it came, and what comes back takes its old place.
+//!
+//! Runs under the one lock in [`Queue`]. Never waits: nothing here is `async`, does I/O or reads the clock
+//! (`now` is passed in).
+//!
+//! Reading order: [`Queue::push`] (a publish arrives), `State::deal` (a consumer gets it), [`Queue::settle`]
+//! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires).
+
+mod consumers;
+mod ready;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+pub use consumers::{ChannelLimit, ConsumerId, Subscription};
+pub use ready::{Entry, Millis};
+
+use self::consumers::Consumers;
+use self::ready::Ready;
+use super::arguments::QueueArguments;
+use super::mailbox::Post;
+use super::message::Message;
+use super::registry::ConnectionId;
+use super::stats::QueueCounters;
+use super::timers::Timers;
+use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
+
+/// What a queue was declared with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub name: ShortStr,
+    pub vhost: ShortStr,
+    pub is_durable: bool,
+    pub is_auto_delete: bool,
+    /// The connection that alone may use the queue.
+    pub exclusive_owner: Option<ConnectionId>,
+    pub arguments: FieldTable,
+    pub limits: QueueArguments,
+}
+
+/// A queue and the lock around its state.
+#[derive(Debug)]
+pub struct Queue {
+    settings: Settings,
+    /// The queue itself, for the timers.
+    this: Weak<Queue>,
+    timers: Arc<Timers>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: Ready,
+    consumers: Consumers,
+    unacked: u64,
+    unacked_bytes: u64,
+    counters: QueueCounters,
+    had_consumer: bool,
+    is_deleted: bool,
+    /// The earliest time registered with the timers.
+    timer_at: Option<Millis>,
+    /// When the queue was last used, for its own expiry.
+    used_at: Millis,
+}
+
+/// What a queue looks like from outside.
+#[derive(Clone, Debug)]
+pub struct QueueInfo {
+    pub settings: Settings,
+    pub ready: u64,
+    pub ready_bytes: u64,
+    pub unacked: u64,
+    pub unacked_bytes: u64,
+    pub consumers: u64,
+    pub exclusive_consumer: Option<ShortStr>,
+    pub counters: QueueCounters,
+    /// Share of the consumers that could take a message now, 0 to 1.
+    pub consumer_capacity: f64,
+}
+
+/// A consumer as listings show it.
+#[derive(Clone, Debug)]
+pub struct ConsumerInfo {
+    pub queue: ShortStr,
+    pub vhost: ShortStr,
+    pub subscription: Subscription,
+}
+
+/// What is to be done after a consumer has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// The queue stays.
+    Stays,
+    /// It was the last consumer of an auto-delete queue: delete it.
+    DeleteQueue,
+}
+
+/// Ready messages and consumers, as `queue.declare-ok` tells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    pub ready: u32,
+    pub consumers: u32,
+}
+
+impl Queue {
+    pub fn new(settings: Settings, timers: Arc<Timers>, now: Millis) -> Arc<Self> {
+        let queue = Arc::new_cyclic(|this| Self {
+            settings,
+            this: this.clone(),
+            timers,
+            state: Mutex::new(State { used_at: now, ..State::default() }),
+        });
+        queue.arm(&mut queue.lock());
+        queue
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub fn name(&self) -> &ShortStr {
+        &self.settings.name
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes one published message: hands it to a consumer with credit, or keeps it at the tail.
+    ///
+    /// The hottest call of the broker: once for each queue a publish is routed to.
+    /// Cost: one lock, one push, one hand-over when a consumer has credit; no allocation once the deque has
+    /// grown, no copy of the message (it is shared).
+    #[inline]
+    pub fn push(&self, message: Message, now: Millis) {
+        let mut state = self.lock();
+        if state.is_deleted {
+            return;
+        }
+        state.counters.publish += 1;
+        let deadline = self.deadline(&message, now);
+        let entry = state.ready.place(message, deadline);
+        state.ready.push_back(entry);
+        state.deal(now);
+        if deadline != Millis::MAX {
+            state.expire(now);
+            self.arm(&mut state);
+        }
+    }
+
+    /// When the message expires here: the smaller of the queue's and its own time to live (RabbitMQ: "TTL").
+    fn deadline(&self, message: &Message, now: Millis) -> Millis {
+        match (self.settings.limits.message_ttl_ms, message.time_to_live_ms()) {
+            (None, None) => Millis::MAX,
+            (Some(ttl), None) | (None, Some(ttl)) => now.saturating_add(ttl),
+            (Some(one), Some(other)) => now.saturating_add(one.min(other)),
+        }
+    }
+
+    /// Adds a consumer and deals it what waits.
+    ///
+    /// # Errors
+    ///
+    /// `ACCESS_REFUSED` when an exclusive consumer is there, or exclusive use is asked for and others are.
+    pub fn subscribe(&self, subscription: Subscription, now: Millis) -> Result<ConsumerId, Fault> {
+        let mut state = self.lock();
+        let taken = state.consumers.has_exclusive()
+            || (subscription.exclusive && state.consumers.len() > 0);
+        if taken {
+            let text = format!("{} in exclusive use", self.noun());
+            return Err(Fault::new(ReplyCode::AccessRefused, text));
+        }
+        if state.is_deleted {
+            return Err(Fault::new(ReplyCode::NotFound, format!("no {}", self.noun())));
+        }
+        state.had_consumer = true;
+        let id = state.consumers.add(subscription);
+        state.deal(now);
+        Ok(id)
+    }
+
+    /// The queue as error texts call it.
+    fn noun(&self) -> String {
+        super::arguments::queue_noun(&self.settings.name, &self.settings.vhost)
+    }
+
+    /// Takes a consumer away; what it holds unacknowledged stays with its channel.
+    pub fn unsubscribe(&self, id: ConsumerId, now: Millis) -> Left {
+        let mut state = self.lock();
+        let removed = state.consumers.remove(id).is_some();
+        state.used_at = now;
+        self.arm(&mut state);
+        // An exclusive consumer may have kept others from being served.
+        state.deal(now);
+        if removed && self.settings.is_auto_delete && state.consumers.len() == 0 {
+            return Left::DeleteQueue;
+        }
+        Left::Stays
+    }
+
+    /// Takes the first message for `basic.get`; with it, how many still wait.
+    pub fn get(&self, no_ack: bool, now: Millis) -> Option<(Entry, u32)> {
+        let mut state = self.lock();
+        state.used_at = now;
+        state.expire(now);
+        let Some(entry) = state.ready.pop_front() else {
+            state.counters.get_empty += 1;
+            return None;
+        };
+        state.counters.redeliver += u64::from(entry.redelivered);
+        if no_ack {
+            state.counters.get_no_ack += 1;
+        } else {
+            state.counters.get += 1;
+            state.unacked += 1;
+            state.unacked_bytes += entry.message.body().len() as u64;
+        }
+        Some((entry, count_u32(state.ready.len())))
+    }
+
+    /// Forgets `count` deliveries of a consumer (`None`: of `basic.get`) that were acknowledged or dropped.
+    ///
+    /// Cost: one lock for the whole run of deliveries; the consumer is dealt what its credit allows.
+    pub fn settle(&self, consumer: Option<ConsumerId>, settled: Settled, now: Millis) {
+        let mut state = self.lock();
+        state.unacked = state.unacked.saturating_sub(settled.count);
+        state.unacked_bytes = state.unacked_bytes.saturating_sub(settled.bytes);
+        state.counters.ack += if settled.is_ack { settled.count } else { 0 };
+        if let Some(id) = consumer {
+            state.consumers.settle(id, u32::try_from(settled.count).unwrap_or(u32::MAX));
+            state.deal(now);
+        }
+    }
+
+    /// Takes back what was delivered and not acknowledged; `entries` must be in the order of positions.
+    pub fn put_back(&self, consumer: Option<ConsumerId>, entries: Vec<Entry>, now: Millis) {
+        let mut state = self.lock();
+        state.unacked = state.unacked.saturating_sub(entries.len() as u64);
+        let bytes: u64 = entries.iter().map(|entry| entry.message.body().len() as u64).sum();
+        state.unacked_bytes = state.unacked_bytes.saturating_sub(bytes);
+        if let Some(id) = consumer {
+            state.consumers.settle(id, count_u32(entries.len()));
+        }
+        if state.is_deleted {
+            return;
+        }
+        state.ready.put_back(entries);
+        state.deal(now);
+        state.expire(now);
+        self.arm(&mut state);
+    }
+
+    /// Takes back what was counted as delivered but never left the broker (a consumer without acknowledgement
+    /// whose connection ended).
+    pub fn put_back_unsent(&self, entries: Vec<Entry>, now: Millis) {
+        let mut state = self.lock();
+        if !state.is_deleted {
+            state.ready.put_back(entries);
+            state.deal(now);
+        }
+    }
+
+    /// Deals again: a channel's limit changed, or a full mailbox was emptied.
+    pub fn resume(&self, now: Millis) {
+        let mut state = self.lock();
+        state.consumers.unblock_all();
+        state.deal(now);
+    }
+
+    /// Drops every ready message; answers how many.
+    pub fn purge(&self) -> u32 {
+        let mut state = self.lock();
+        count_u32(state.ready.take_all().len())
+    }
+
+    /// Marks the queue as used now, which puts off its own expiry (`x-expires`).
+    pub fn touch(&self, now: Millis) {
+        self.lock().used_at = now;
+    }
+
+    pub fn counts(&self) -> Counts {
+        let state = self.lock();
+        Counts { ready: count_u32(state.ready.len()), consumers: count_u32(state.consumers.len()) }
+    }
+
+    /// Ends the queue: tells its consumers and drops its messages. The vhost has taken it out already.
+    pub(super) fn end(&self) -> u32 {
+        let mut state = self.lock();
+        state.is_deleted = true;
+        for gone in state.consumers.remove_all() {
+            gone.mailbox.post(Post::Cancelled { slot: gone.slot });
+        }
+        count_u32(state.ready.take_all().len())
+    }
+
+    /// Does what is due at `now`; answers whether the queue itself has expired and must be deleted.
+    pub(super) fn on_time(&self, now: Millis) -> bool {
+        let mut state = self.lock();
+        state.timer_at = None;
+        state.expire(now);
+        let expired = self.expires_at(&state).is_some_and(|at| at <= now);
+        if !expired {
+            self.arm(&mut state);
+        }
+        expired && !state.is_deleted
+    }
+
+    /// When an unused queue is deleted: without consumers, `x-expires` after its last use.
+    fn expires_at(&self, state: &State) -> Option<Millis> {
+        let after = self.settings.limits.expires_ms?;
+        (state.consumers.len() == 0).then(|| state.used_at.saturating_add(after))
+    }
+
+    fn arm(&self, state: &mut State) {
+        let message = state.ready.front().map(|entry| entry.deadline);
+        let message = message.filter(|&at| at != Millis::MAX);
+        let Some(at) = [message, self.expires_at(state)].into_iter().flatten().min() else {
+            return;
+        };
+        if state.timer_at.is_none_or(|registered| at < registered) {
+            state.timer_at = Some(at);
+            self.timers.set(at, self.this.clone());
+        }
+    }
+
+    pub fn info(&self) -> QueueInfo {
+        let state = self.lock();
+        let exclusive = state.consumers.iter().find(|consumer| consumer.subscription.exclusive);
+        QueueInfo {
+            settings: self.settings.clone(),
+            ready: state.ready.len() as u64,
+            ready_bytes: state.ready.bytes(),
+            unacked: state.unacked,
+            unacked_bytes: state.unacked_bytes,
+            consumers: state.consumers.len() as u64,
+            exclusive_consumer: exclusive.map(|consumer| consumer.subscription.tag.clone()),
+            counters: state.counters,
+            consumer_capacity: state.consumers.capacity(),
+        }
+    }
+
+    pub fn consumers(&self) -> Vec<ConsumerInfo> {
+        let state = self.lock();
+        let info = |subscription: &Subscription| ConsumerInfo {
+            queue: self.settings.name.clone(),
+            vhost: self.settings.vhost.clone(),
+            subscription: subscription.clone(),
+        };
+        state.consumers.iter().map(|consumer| info(&consumer.subscription)).collect()
+    }
+}
+
+/// Deliveries that are settled in one go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    pub count: u64,
+    pub bytes: u64,
+    /// Acknowledged; otherwise rejected or dropped.
+    pub is_ack: bool,
+}
+
+impl State {
+    /// Hands waiting messages to consumers with credit, one each in turn (RabbitMQ: round-robin).
+    ///
+    /// Cost: one mailbox lock for a run of messages to one consumer.
+    #[inline]
+    fn deal(&mut self, now: Millis) {
+        while !self.ready.is_empty() {
+            // What expires just now may still be delivered (a time to live of 0 means "at once or never").
+            self.expire(now.saturating_sub(1));
+            let alone = self.consumers.len() == 1 && !self.ready.has_mortal();
+            let Some(consumer) = self.consumers.next() else { return };
+            let run = if alone { consumer.credit() } else { 1 };
+            let mut open = consumer.subscription.mailbox.open();
+            let (mut taken, mut bytes) = (0, 0);
+            while taken < run && open.has_room() {
+                let Some(entry) = self.ready.pop_front() else { break };
+                self.counters.redeliver += u64::from(entry.redelivered);
+                bytes += entry.message.body().len() as u64;
+                open.push(Post::Delivery { slot: consumer.subscription.slot, entry });
+                taken += 1;
+            }
+            drop(open);
+            if consumer.subscription.no_ack {
+                self.counters.deliver_no_ack += u64::from(taken);
+            } else {
+                self.counters.deliver += u64::from(taken);
+                self.unacked += u64::from(taken);
+                self.unacked_bytes += bytes;
+            }
+            consumer.count_deliveries(taken);
+            if taken == 0 {
+                self.consumers.block_front();
+            } else {
+                self.consumers.rotate();
+            }
+        }
+    }
+
+    /// Drops what has expired at the head (RabbitMQ: a classic queue looks at its head only).
+    fn expire(&mut self, now: Millis) {
+        if !self.ready.has_mortal() {
+            return;
+        }
+        while self.ready.front().is_some_and(|entry| entry.deadline <= now) {
+            self.ready.pop_front();
+        }
+    }
+}
+
+fn count_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,156 @@
+//! The connections and channels that are open, as the management API lists them.
+//!
+//! A connection's task keeps its entry current with relaxed stores; readers get a picture that may be a batch
+//! of messages old.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use super::mailbox::{Mailbox, Post};
+use super::queue::Millis;
+use super::stats::{Counter, MessageCounters};
+use crate::wire::{Fault, FieldTable, ShortStr};
+
+/// Names a connection for as long as the broker runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// What is known of a connection before it has said anything.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// `127.0.0.1:50164 -> 127.0.0.1:5672`, RabbitMQ's name for the connection.
+    pub name: Arc<str>,
+    pub host: String,
+    pub port: u16,
+    pub peer_host: String,
+    pub peer_port: u16,
+    pub is_tls: bool,
+    /// Seconds since 1970.
+    pub connected_at: SystemTime,
+}
+
+/// What a connection has agreed on.
+#[derive(Clone, Debug, Default)]
+pub struct Agreed {
+    pub user: ShortStr,
+    pub vhost: ShortStr,
+    pub mechanism: ShortStr,
+    pub client_properties: FieldTable,
+    pub channel_max: u16,
+    pub frame_max: u32,
+    pub heartbeat_s: u16,
+}
+
+/// A connection as others see it.
+#[derive(Debug)]
+pub struct Connection {
+    pub id: ConnectionId,
+    pub peer: Peer,
+    pub mailbox: Arc<Mailbox>,
+    agreed: Mutex<Option<Arc<Agreed>>>,
+    channels: Mutex<BTreeMap<u16, Arc<Channel>>>,
+    pub received_bytes: Counter,
+    pub received_frames: Counter,
+    pub sent_bytes: Counter,
+    pub sent_frames: Counter,
+    pub unsent_bytes: Counter,
+}
+
+/// A channel as others see it.
+#[derive(Debug, Default)]
+pub struct Channel {
+    pub number: u16,
+    pub is_confirm: Counter,
+    pub is_transactional: Counter,
+    pub consumers: Counter,
+    pub unacked: Counter,
+    pub unconfirmed: Counter,
+    pub uncommitted: Counter,
+    pub uncommitted_acks: Counter,
+    pub prefetch: Counter,
+    pub global_prefetch: Counter,
+    /// When it last did something.
+    pub active_at: Counter,
+    pub counters: MessageCounters,
+}
+
+impl Connection {
+    /// What was agreed on; nothing before the handshake is done.
+    pub fn agreed(&self) -> Option<Arc<Agreed>> {
+        lock(&self.agreed).clone()
+    }
+
+    pub fn set_agreed(&self, agreed: Agreed) {
+        *lock(&self.agreed) = Some(Arc::new(agreed));
+    }
+
+    pub fn add_channel(&self, number: u16, now: Millis) -> Arc<Channel> {
+        let channel = Arc::new(Channel { number, ..Channel::default() });
+        channel.active_at.set(now);
+        lock(&self.channels).insert(number, Arc::clone(&channel));
+        channel
+    }
+
+    pub fn remove_channel(&self, number: u16) {
+        lock(&self.channels).remove(&number);
+    }
+
+    pub fn channels(&self) -> Vec<Arc<Channel>> {
+        lock(&self.channels).values().cloned().collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All open connections.
+#[derive(Debug, Default)]
+pub struct Registry {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    next_id: u64,
+    connections: BTreeMap<ConnectionId, Arc<Connection>>,
+}
+
+impl Registry {
+    pub fn add(&self, peer: Peer) -> Arc<Connection> {
+        let mut inner = lock(&self.inner);
+        inner.next_id += 1;
+        let id = ConnectionId(inner.next_id);
+        let connection = Arc::new(Connection {
+            id,
+            peer,
+            mailbox: Arc::default(),
+            agreed: Mutex::default(),
+            channels: Mutex::default(),
+            received_bytes: Counter::default(),
+            received_frames: Counter::default(),
+            sent_bytes: Counter::default(),
+            sent_frames: Counter::default(),
+            unsent_bytes: Counter::default(),
+        });
+        inner.connections.insert(id, Arc::clone(&connection));
+        connection
+    }
+
+    pub fn remove(&self, id: ConnectionId) {
+        lock(&self.inner).connections.remove(&id);
+    }
+
+    /// All connections, in the order they came.
+    pub fn list(&self) -> Vec<Arc<Connection>> {
+        lock(&self.inner).connections.values().cloned().collect()
+    }
+
+    /// Tells every connection that it is closed.
+    pub fn close_all(&self, fault: &Fault) {
+        for connection in self.list() {
+            connection.mailbox.post(Post::Close(fault.clone()));
+        }
+    }
+}

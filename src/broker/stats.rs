@@ -1,0 +1,74 @@
+//! Counters, in the categories of RabbitMQ's `message_stats`.
+//!
+//! Those of a queue live under its lock; those shared by several connections are relaxed atomics: they are
+//! read for display only and order nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What happened to the messages of a queue since it was declared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueCounters {
+    pub publish: u64,
+    pub deliver: u64,
+    pub deliver_no_ack: u64,
+    pub get: u64,
+    pub get_no_ack: u64,
+    pub get_empty: u64,
+    pub redeliver: u64,
+    pub ack: u64,
+}
+
+/// A counter that several threads add to.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($(#[$doc:meta])* $name:ident { $($field:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub struct $name { $(pub $field: Counter,)* }
+
+        impl $name {
+            /// Every counter with its name.
+            pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($field), self.$field.get()),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages that passed an exchange.
+    ExchangeCounters { publish_in, publish_out }
+}
+
+counters! {
+    /// What a channel, a vhost or the whole broker did with messages.
+    MessageCounters {
+        publish, confirm, return_unroutable, drop_unroutable, get, get_no_ack, get_empty, deliver,
+        deliver_no_ack, redeliver, ack,
+    }
+}
+
+counters! {
+    /// What came and went since the broker started.
+    ChurnCounters {
+        connection_created, connection_closed, channel_created, channel_closed, queue_declared,
+        queue_created, queue_deleted,
+    }
+}

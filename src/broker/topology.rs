@@ -1,0 +1,166 @@
+//! The exchanges, queues and bindings of a vhost, and the way of a message through them.
+//!
+//! Plain maps under the vhost's lock. Each destination knows which bindings lead to it, so that deleting a queue
+//! costs its own bindings and not everybody's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::arguments::exchange_noun;
+use super::exchange::binding::{
+    Binding, BindingKey, Destination, DestinationKind, DestinationName,
+};
+use super::exchange::{Exchange, RoutingInput};
+use super::queue::Queue;
+use super::stats::ExchangeCounters;
+use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
+
+/// The things that are declared.
+#[derive(Debug, Default)]
+pub(super) struct Topology {
+    pub(super) exchanges: HashMap<ShortStr, Exchange>,
+    pub(super) queues: HashMap<ShortStr, Arc<Queue>>,
+    /// Bindings by what they lead to.
+    bound_to: HashMap<DestinationName, Vec<(ShortStr, BindingKey)>>,
+}
+
+/// Where messages with one exchange and routing key go.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Each queue once.
+    pub queues: Vec<Arc<Queue>>,
+    pub counters: Arc<ExchangeCounters>,
+    /// The headers take no part, so the route may be remembered until the topology changes.
+    pub by_key_alone: bool,
+}
+
+impl Topology {
+    pub(super) fn exchange(&self, name: &str, vhost: &str) -> Result<&Exchange, Fault> {
+        self.exchanges.get(name).ok_or_else(|| {
+            let noun = exchange_noun(name, vhost);
+            Fault::new(ReplyCode::NotFound, format!("no {noun}"))
+        })
+    }
+
+    /// Adds a binding between things that exist.
+    pub(super) fn bind(&mut self, binding: Binding, destination: &Destination) {
+        let (source, key) = (binding.source.clone(), binding.key());
+        let name = binding.destination.clone();
+        let Some(exchange) = self.exchanges.get_mut(&source) else { return };
+        if exchange.bind(binding, destination) {
+            self.bound_to.entry(name).or_default().push((source, key));
+        }
+    }
+
+    /// Takes a binding away; an auto-delete exchange goes with its last one.
+    pub(super) fn unbind(&mut self, source: &ShortStr, key: &BindingKey) {
+        let Some(exchange) = self.exchanges.get_mut(source) else { return };
+        let Some(binding) = exchange.unbind(key) else { return };
+        let is_done = exchange.settings.is_auto_delete && !exchange.has_bindings();
+        if let Some(bound) = self.bound_to.get_mut(&binding.destination) {
+            bound.retain(|(other, other_key)| other != source || other_key != key);
+            if bound.is_empty() {
+                self.bound_to.remove(&binding.destination);
+            }
+        }
+        if is_done {
+            self.remove_exchange(source);
+        }
+    }
+
+    /// Takes away every binding that leads to `name`.
+    fn unbind_all(&mut self, name: &DestinationName) {
+        for (source, key) in self.bound_to.remove(name).unwrap_or_default() {
+            self.unbind(&source, &key);
+        }
+    }
+
+    pub(super) fn remove_exchange(&mut self, name: &ShortStr) {
+        let Some(exchange) = self.exchanges.remove(name) else { return };
+        for binding in exchange.bindings() {
+            if let Some(bound) = self.bound_to.get_mut(&binding.destination) {
+                bound.retain(|(source, _)| source != name);
+            }
+        }
+        let name = name.clone();
+        self.unbind_all(&DestinationName { kind: DestinationKind::Exchange, name });
+    }
+
+    pub(super) fn remove_queue(&mut self, name: &ShortStr) -> Option<Arc<Queue>> {
+        let queue = self.queues.remove(name)?;
+        let name = name.clone();
+        self.unbind_all(&DestinationName { kind: DestinationKind::Queue, name });
+        Some(queue)
+    }
+
+    /// Finds the queues a message goes to, through bindings, exchanges bound to exchanges, and alternates.
+    ///
+    /// RabbitMQ (`rabbit_exchange:route`): each exchange is asked once, so cycles end; an exchange that finds
+    /// nothing hands over to its alternate.
+    pub(super) fn route(&self, exchange: &Exchange, key: &str, headers: &FieldTable) -> Route {
+        let counters = Arc::clone(&exchange.counters);
+        let mut route = Route { queues: Vec::new(), counters, by_key_alone: true };
+        if exchange.settings.name.is_empty() {
+            route.queues.extend(self.queues.get(key).cloned());
+            return route;
+        }
+        let mut asked = vec![exchange];
+        let mut at = 0;
+        while let Some(&exchange) = asked.get(at) {
+            at += 1;
+            route.by_key_alone &= exchange.routes_by_key_alone();
+            let mut found = Vec::new();
+            exchange.matches(&RoutingInput { routing_key: key, headers }, &mut found);
+            let alternate = if found.is_empty() { exchange.alternate.as_ref() } else { None };
+            self.take(&found, key, &mut route.queues, &mut asked);
+            if let Some(exchange) = alternate.and_then(|name| self.exchanges.get(name)) {
+                self.ask(exchange, key, &mut route.queues, &mut asked);
+            }
+        }
+        dedup(&mut route.queues);
+        route
+    }
+
+    fn take<'a>(
+        &'a self,
+        found: &[&Destination],
+        key: &str,
+        queues: &mut Vec<Arc<Queue>>,
+        asked: &mut Vec<&'a Exchange>,
+    ) {
+        for destination in found {
+            match destination {
+                Destination::Queue(queue) => queues.push(Arc::clone(queue)),
+                Destination::Exchange(name) => {
+                    if let Some(exchange) = self.exchanges.get(name) {
+                        self.ask(exchange, key, queues, asked);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts an exchange on the list of those to ask, once; the default exchange answers right away.
+    fn ask<'a>(
+        &'a self,
+        exchange: &'a Exchange,
+        key: &str,
+        queues: &mut Vec<Arc<Queue>>,
+        asked: &mut Vec<&'a Exchange>,
+    ) {
+        if exchange.settings.name.is_empty() {
+            queues.extend(self.queues.get(key).cloned());
+        } else if !asked.iter().any(|known| std::ptr::eq(*known, exchange)) {
+            asked.push(exchange);
+        }
+    }
+}
+
+/// Keeps the first of each queue.
+fn dedup(queues: &mut Vec<Arc<Queue>>) {
+    if queues.len() < 2 {
+        return;
+    }
+    let mut seen = std::collections::HashSet::with_capacity(queues.len());
+    queues.retain(|queue| seen.insert(Arc::as_ptr(queue)));
+}

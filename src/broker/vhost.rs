@@ -1,0 +1,425 @@
+//! A virtual host: names, permissions and messages of its own.
+//!
+//! The topology stands under one lock, read by publishes that have no remembered route and written by
+//! declarations. `epoch` grows with every change, so that a channel can tell whether a route it remembers
+//! still holds without taking the lock.
+//!
+//! Reading order: [`Vhost::route`] (the publish line), [`Vhost::declare_queue`], [`Vhost::delete_queue`],
+//! [`Vhost::bind`].
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::arguments::{self, QueueArguments, exchange_noun, queue_noun};
+use super::exchange::binding::{Binding, Destination, DestinationKind, DestinationName};
+use super::exchange::{Exchange, ExchangeKind, ExchangeSettings};
+use super::queue::{Millis, Queue, Settings};
+use super::registry::ConnectionId;
+use super::stats::{ChurnCounters, ExchangeCounters, MessageCounters};
+use super::timers::Timers;
+use super::topology::{Route, Topology};
+use crate::wire::shortstr::literal;
+use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
+
+/// A virtual host.
+#[derive(Debug)]
+pub struct Vhost {
+    name: ShortStr,
+    topology: RwLock<Topology>,
+    epoch: AtomicU64,
+    timers: Arc<Timers>,
+    pub counters: MessageCounters,
+    churn: Arc<ChurnCounters>,
+}
+
+/// What `queue.declare` asks for.
+#[derive(Clone, Debug)]
+pub struct QueueDeclaration {
+    pub name: ShortStr,
+    pub is_durable: bool,
+    pub is_exclusive: bool,
+    pub is_auto_delete: bool,
+    pub arguments: FieldTable,
+}
+
+/// Conditions under which something is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeleteIf {
+    pub unused: bool,
+    pub empty: bool,
+}
+
+/// The ends of a binding, by name.
+#[derive(Clone, Debug)]
+pub struct BindingRequest {
+    pub source: ShortStr,
+    pub destination: DestinationName,
+    pub routing_key: ShortStr,
+    pub arguments: FieldTable,
+}
+
+/// An exchange as listings show it.
+#[derive(Clone, Debug)]
+pub struct ExchangeInfo {
+    pub settings: ExchangeSettings,
+    pub vhost: ShortStr,
+    pub counters: Arc<ExchangeCounters>,
+}
+
+/// The exchanges every vhost starts with.
+fn predeclared() -> impl Iterator<Item = ExchangeSettings> {
+    let names = [
+        ("", ExchangeKind::Direct),
+        ("amq.direct", ExchangeKind::Direct),
+        ("amq.fanout", ExchangeKind::Fanout),
+        ("amq.headers", ExchangeKind::Headers),
+        ("amq.match", ExchangeKind::Headers),
+        ("amq.rabbitmq.trace", ExchangeKind::Topic),
+        ("amq.topic", ExchangeKind::Topic),
+    ];
+    names.into_iter().map(|(name, kind)| ExchangeSettings {
+        name: literal(name),
+        kind,
+        is_durable: true,
+        is_auto_delete: false,
+        is_internal: name == "amq.rabbitmq.trace",
+        arguments: FieldTable::new(),
+    })
+}
+
+fn refused(text: String) -> Fault {
+    Fault::new(ReplyCode::AccessRefused, text)
+}
+
+fn not_default(exchange: &str) -> Result<(), Fault> {
+    if exchange.is_empty() {
+        return Err(refused("operation not permitted on the default exchange".to_owned()));
+    }
+    Ok(())
+}
+
+fn not_reserved(kind: &str, name: &str) -> Result<(), Fault> {
+    if name.starts_with("amq.") {
+        let text = format!("{kind} name '{name}' contains reserved prefix 'amq.*'");
+        return Err(refused(text));
+    }
+    Ok(())
+}
+
+impl Vhost {
+    pub(super) fn new(name: ShortStr, timers: Arc<Timers>, churn: Arc<ChurnCounters>) -> Self {
+        let mut topology = Topology::default();
+        for settings in predeclared() {
+            topology.exchanges.insert(settings.name.clone(), Exchange::new(settings));
+        }
+        let topology = RwLock::new(topology);
+        let (epoch, counters) = (AtomicU64::new(0), MessageCounters::default());
+        Self { name, topology, epoch, timers, counters, churn }
+    }
+
+    pub fn name(&self) -> &ShortStr {
+        &self.name
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Topology> {
+        self.topology.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the topology for a change; routes remembered so far no longer hold.
+    fn write(&self) -> RwLockWriteGuard<'_, Topology> {
+        let topology = self.topology.write().unwrap_or_else(PoisonError::into_inner);
+        self.epoch.fetch_add(1, Ordering::Release);
+        topology
+    }
+
+    /// Grows with every change of the topology.
+    #[inline]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Finds where a message goes.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` when there is no such exchange, `ACCESS_REFUSED` when it is internal.
+    pub fn route(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        headers: impl FnOnce() -> FieldTable,
+    ) -> Result<Route, Fault> {
+        let topology = self.read();
+        let source = topology.exchange(exchange, &self.name)?;
+        if source.settings.is_internal {
+            let noun = exchange_noun(exchange, &self.name);
+            return Err(refused(format!("cannot publish to internal {noun}")));
+        }
+        let route = topology.route(source, routing_key, &FieldTable::new());
+        if route.by_key_alone {
+            return Ok(route);
+        }
+        Ok(topology.route(source, routing_key, &headers()))
+    }
+
+    /// Declares an exchange, or checks that the one of that name is the same.
+    pub fn declare_exchange(&self, settings: ExchangeSettings) -> Result<(), Fault> {
+        not_default(&settings.name)?;
+        let noun = exchange_noun(&settings.name, &self.name);
+        if let Some(current) = self.read().exchanges.get(&settings.name) {
+            return assert_same_exchange(&current.settings, &settings, &noun);
+        }
+        not_reserved("exchange", &settings.name)?;
+        if let Some(value) = settings.arguments.get("alternate-exchange")
+            && value.as_str().is_none()
+        {
+            let kind = value.type_name();
+            let text = format!("invalid type '{kind}' for arg 'alternate-exchange' in {noun}");
+            return Err(Fault::new(ReplyCode::PreconditionFailed, text));
+        }
+        let mut topology = self.write();
+        // Somebody else may have declared it between the two locks.
+        if let Some(current) = topology.exchanges.get(&settings.name) {
+            return assert_same_exchange(&current.settings, &settings, &noun);
+        }
+        topology.exchanges.insert(settings.name.clone(), Exchange::new(settings));
+        Ok(())
+    }
+
+    /// Checks that an exchange is there (a passive declare).
+    pub fn check_exchange(&self, name: &str) -> Result<(), Fault> {
+        not_default(name)?;
+        self.read().exchange(name, &self.name).map(drop)
+    }
+
+    /// Deletes an exchange; one that is not there is no error.
+    pub fn delete_exchange(&self, name: &ShortStr, only: DeleteIf) -> Result<(), Fault> {
+        not_default(name)?;
+        let noun = exchange_noun(name, &self.name);
+        if name.starts_with("amq.") {
+            return Err(refused(format!("deletion of system {noun} not allowed")));
+        }
+        let mut topology = self.write();
+        let in_use = topology.exchanges.get(name).is_some_and(Exchange::has_bindings);
+        if only.unused && in_use {
+            return Err(Fault::new(ReplyCode::PreconditionFailed, format!("{noun} in use")));
+        }
+        topology.remove_exchange(name);
+        Ok(())
+    }
+
+    /// Finds a queue that `connection` may use.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` when there is none, `RESOURCE_LOCKED` when it is exclusive to another connection.
+    pub fn queue(&self, name: &str, connection: ConnectionId) -> Result<Arc<Queue>, Fault> {
+        let queue = self.read().queues.get(name).cloned();
+        let noun = queue_noun(name, &self.name);
+        let Some(queue) = queue else {
+            return Err(Fault::new(ReplyCode::NotFound, format!("no {noun}")));
+        };
+        match queue.settings().exclusive_owner {
+            Some(owner) if owner != connection => Err(locked(&noun)),
+            Some(_) | None => Ok(queue),
+        }
+    }
+
+    /// Declares a queue, or checks that the one of that name is the same.
+    pub fn declare_queue(
+        &self,
+        asked: QueueDeclaration,
+        connection: ConnectionId,
+        now: Millis,
+    ) -> Result<Arc<Queue>, Fault> {
+        let noun = queue_noun(&asked.name, &self.name);
+        self.churn.queue_declared.add(1);
+        if let Some(queue) = self.read().queues.get(&asked.name) {
+            queue.touch(now);
+            return same_queue(queue, &asked, connection, &noun);
+        }
+        let limits = QueueArguments::check(&asked.arguments, &noun)?;
+        let mut topology = self.write();
+        if let Some(queue) = topology.queues.get(&asked.name) {
+            return same_queue(queue, &asked, connection, &noun);
+        }
+        let settings = Settings {
+            name: asked.name.clone(),
+            vhost: self.name.clone(),
+            is_durable: asked.is_durable,
+            is_auto_delete: asked.is_auto_delete,
+            exclusive_owner: asked.is_exclusive.then_some(connection),
+            arguments: asked.arguments,
+            limits,
+        };
+        let queue = Queue::new(settings, Arc::clone(&self.timers), now);
+        topology.queues.insert(asked.name, Arc::clone(&queue));
+        self.churn.queue_created.add(1);
+        Ok(queue)
+    }
+
+    /// Deletes a queue; answers how many messages went with it. One that is not there is no error.
+    pub fn delete_queue(
+        &self,
+        name: &ShortStr,
+        only: DeleteIf,
+        connection: ConnectionId,
+    ) -> Result<u32, Fault> {
+        let noun = queue_noun(name, &self.name);
+        let queue = match self.queue(name, connection) {
+            Ok(queue) => queue,
+            Err(fault) if fault.code == ReplyCode::NotFound => return Ok(0),
+            Err(fault) => return Err(fault),
+        };
+        let counts = queue.counts();
+        let refuse = |why: &str| Fault::new(ReplyCode::PreconditionFailed, format!("{noun} {why}"));
+        if only.unused && counts.consumers > 0 {
+            return Err(refuse("in use"));
+        }
+        if only.empty && counts.ready > 0 {
+            return Err(refuse("not empty"));
+        }
+        Ok(self.remove_queue(&queue))
+    }
+
+    /// Takes a queue out and ends it, whoever uses it; answers how many messages went with it.
+    pub fn remove_queue(&self, queue: &Arc<Queue>) -> u32 {
+        let mut topology = self.write();
+        let is_this =
+            topology.queues.get(queue.name()).is_some_and(|other| Arc::ptr_eq(other, queue));
+        if !is_this {
+            return 0;
+        }
+        topology.remove_queue(queue.name());
+        drop(topology);
+        self.churn.queue_deleted.add(1);
+        queue.end()
+    }
+
+    /// Deletes the exclusive queues of a connection that has ended.
+    pub fn delete_exclusive(&self, connection: ConnectionId) {
+        let owned = |queue: &&Arc<Queue>| queue.settings().exclusive_owner == Some(connection);
+        let queues: Vec<_> = self.read().queues.values().filter(owned).cloned().collect();
+        for queue in queues {
+            self.remove_queue(&queue);
+        }
+    }
+
+    /// Binds a queue or an exchange to an exchange.
+    pub fn bind(&self, request: BindingRequest, connection: ConnectionId) -> Result<(), Fault> {
+        not_default(&request.source)?;
+        let destination = match request.destination.kind {
+            DestinationKind::Queue => {
+                Destination::Queue(self.queue(&request.destination.name, connection)?)
+            }
+            DestinationKind::Exchange => {
+                not_default(&request.destination.name)?;
+                self.read().exchange(&request.destination.name, &self.name)?;
+                Destination::Exchange(request.destination.name.clone())
+            }
+        };
+        let mut topology = self.write();
+        topology.exchange(&request.source, &self.name)?.check_binding(&request.arguments)?;
+        topology.bind(request.into_binding(), &destination);
+        Ok(())
+    }
+
+    /// Takes a binding away; one that is not there is no error, nor are its ends.
+    pub fn unbind(&self, request: BindingRequest, connection: ConnectionId) -> Result<(), Fault> {
+        not_default(&request.source)?;
+        if request.destination.kind == DestinationKind::Queue
+            && let Err(fault) = self.queue(&request.destination.name, connection)
+            && fault.code != ReplyCode::NotFound
+        {
+            return Err(fault);
+        }
+        let source = request.source.clone();
+        let key = request.into_binding().key();
+        self.write().unbind(&source, &key);
+        Ok(())
+    }
+
+    /// All queues, in the order of their names.
+    pub fn queues(&self) -> Vec<Arc<Queue>> {
+        let mut queues: Vec<_> = self.read().queues.values().cloned().collect();
+        queues.sort_by(|one, other| one.name().cmp(other.name()));
+        queues
+    }
+
+    /// All exchanges, in the order of their names.
+    pub fn exchanges(&self) -> Vec<ExchangeInfo> {
+        let info = |exchange: &Exchange| ExchangeInfo {
+            settings: exchange.settings.clone(),
+            vhost: self.name.clone(),
+            counters: Arc::clone(&exchange.counters),
+        };
+        let mut exchanges: Vec<_> = self.read().exchanges.values().map(info).collect();
+        exchanges.sort_by(|one, other| one.settings.name.cmp(&other.settings.name));
+        exchanges
+    }
+
+    /// All bindings, those of the default exchange included, in the order of source and destination.
+    pub fn bindings(&self) -> Vec<Binding> {
+        let topology = self.read();
+        let by_name = topology.queues.keys().map(|name| Binding {
+            source: ShortStr::empty(),
+            destination: DestinationName { kind: DestinationKind::Queue, name: name.clone() },
+            routing_key: name.clone(),
+            arguments: FieldTable::new(),
+        });
+        let made = topology.exchanges.values().flat_map(Exchange::bindings).cloned();
+        let mut bindings: Vec<_> = by_name.chain(made).collect();
+        bindings.sort_by(|one, other| {
+            let key = |binding: &Binding| {
+                (binding.source.clone(), binding.destination.clone(), binding.routing_key.clone())
+            };
+            key(one).cmp(&key(other))
+        });
+        bindings
+    }
+}
+
+impl BindingRequest {
+    fn into_binding(self) -> Binding {
+        let Self { source, destination, routing_key, arguments } = self;
+        Binding { source, destination, routing_key, arguments }
+    }
+}
+
+fn locked(noun: &str) -> Fault {
+    let text = format!(
+        "cannot obtain exclusive access to locked {noun}. It could be originally declared on another \
+         connection or the exclusive property value does not match that of the original declaration."
+    );
+    Fault::new(ReplyCode::ResourceLocked, text)
+}
+
+/// Order of checks: RabbitMQ, `rabbit_amqqueue:assert_equivalence`.
+fn same_queue(
+    queue: &Arc<Queue>,
+    asked: &QueueDeclaration,
+    connection: ConnectionId,
+    noun: &str,
+) -> Result<Arc<Queue>, Fault> {
+    let current = queue.settings();
+    if current.exclusive_owner != asked.is_exclusive.then_some(connection) {
+        return Err(locked(noun));
+    }
+    arguments::assert_flag("durable", current.is_durable, asked.is_durable, noun)?;
+    arguments::assert_flag("auto_delete", current.is_auto_delete, asked.is_auto_delete, noun)?;
+    arguments::assert_queue_equivalence(&current.arguments, &asked.arguments, noun)?;
+    Ok(Arc::clone(queue))
+}
+
+/// Order of checks: RabbitMQ, `rabbit_exchange:assert_equivalence`.
+fn assert_same_exchange(
+    current: &ExchangeSettings,
+    asked: &ExchangeSettings,
+    noun: &str,
+) -> Result<(), Fault> {
+    arguments::assert_text("type", current.kind.name(), asked.kind.name(), noun)?;
+    arguments::assert_flag("durable", current.is_durable, asked.is_durable, noun)?;
+    arguments::assert_flag("auto_delete", current.is_auto_delete, asked.is_auto_delete, noun)?;
+    arguments::assert_flag("internal", current.is_internal, asked.is_internal, noun)?;
+    arguments::assert_equivalent("alternate-exchange", &current.arguments, &asked.arguments, noun)
+}
