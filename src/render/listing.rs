@@ -228,8 +228,8 @@ mod tests {
 
     use serde_json::json;
 
-    use crate::render::Settings;
     use super::*;
+    use crate::render::Settings;
 
     const COLUMNS: &[Column] = &[
         Column::plain("name"),
