@@ -20,6 +20,11 @@ fn pika_asynchronous(broker: &Broker) {
     pika_suite("asynchronous", broker);
 }
 
+/// Frames on a bare socket: the order of answers, and what ends a channel or a connection.
+fn pika_frames(broker: &Broker) {
+    pika_suite("frames", broker);
+}
+
 /// amqplib on node: promises, a confirm channel, many channels, errors as events.
 fn amqplib_on_node(broker: &Broker) {
     let Some(home) = amqplib() else { return };
@@ -55,4 +60,4 @@ fn assert_all_passed(said: &[String]) {
     assert!(passed != "0" && rest == format!("{passed} checks passed"), "{}", said.join("\n"));
 }
 
-on_both!(pika_blocking, pika_asynchronous, amqplib_on_node, celery);
+on_both!(pika_blocking, pika_asynchronous, pika_frames, amqplib_on_node, celery);

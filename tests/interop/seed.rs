@@ -4,6 +4,7 @@
 //! those in `pika_current/` say the same in the words of today's pika, and both print the same lines.
 //! `python_path/sitecustomize.py` tells a program the port and makes its work wait for the test.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::broker::Broker;
@@ -31,7 +32,7 @@ enum Work {
 /// One broker and one set of programs to run on it.
 struct Classroom<'a> {
     broker: &'a Broker,
-    interpreter: &'static std::path::Path,
+    interpreter: &'static Path,
     folder: &'static str,
 }
 
@@ -250,4 +251,24 @@ mod seeds_programs {
 mod current_pika {
     lessons!(Current: hello, two_consumers_take_turns, a_killed_consumers_message_goes_to_the_other,
         fair_dispatch, fanout, direct, topic, rpc);
+}
+
+/// The seed's programs stay as they are: nobody formats them, fixes them or strips their spaces.
+#[test]
+fn the_seeds_programs_are_the_seeds_own() {
+    use sha2::{Digest, Sha256};
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/seed");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("the folder can be read").path())
+        .collect();
+    files.sort();
+    assert_eq!(files.len(), 12, "{files:?}");
+    let mut digest = Sha256::new();
+    for file in files {
+        digest.update(std::fs::read(file).expect("the file can be read"));
+    }
+    let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, "136bf1361310366dd26fb0e683d5a95c9a6d5226f29267e19c19d72a200e2d30");
 }

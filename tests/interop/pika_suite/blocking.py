@@ -498,6 +498,7 @@ def check_exclusive_and_duplicate_consumers():
 def check_conditional_deletes():
     connection = connect()
     channel = connection.channel()
+    channel.confirm_delivery()
     queue = fresh_queue(channel)
     for _ in range(3):
         channel.basic_publish("", queue, b"")
