@@ -1,10 +1,16 @@
 //! Receiving: a stream of deliveries, or one message at a time.
 
-use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::Engine;
+use crate::client::{Channel, Inbox, InboxEvent};
 use crate::engine::error::Error;
-use crate::wire::{FieldTable, Properties, ShortStr};
+use crate::engine::topology::unexpected;
+use crate::engine::{Context, Engine};
+use crate::wire::method::basic;
+use crate::wire::{FieldTable, Method, ShortStr};
+
+pub use crate::client::Delivery;
 
 /// How to consume.
 #[derive(Clone, Debug, Default)]
@@ -21,36 +27,29 @@ pub struct ConsumeOptions {
     pub arguments: FieldTable,
 }
 
-/// A message that has come.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Delivery {
-    /// The delivery tag: what to settle it by
-    pub tag: u64,
-    pub redelivered: bool,
-    pub exchange: ShortStr,
-    pub routing_key: ShortStr,
-    pub properties: Properties,
-    pub body: Bytes,
-}
-
 /// What a consumer hears next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     Delivery(Delivery),
-    /// The broker ended the consumer: its queue was deleted or moved away.
+    /// Nothing more comes: the broker ended the consumer because its queue is gone, or we did.
     Cancelled,
 }
 
 /// A running consumer.
 #[derive(Debug)]
 pub struct Consumer {
+    inbox: Inbox,
     settler: Settler,
 }
 
-/// Settles the deliveries of one consumer; clones may be handed to tasks that work at the same time.
+/// Settles deliveries of one channel; clones may be handed to tasks that work at the same time.
+///
+/// Settling does not wait: it is sent with whatever else is on its way, at the latest by [`Consumer::close`]
+/// or [`Engine::close`].
 #[derive(Clone, Debug)]
 pub struct Settler {
-    never: std::convert::Infallible,
+    cx: Arc<Context>,
+    channel: Arc<Channel>,
 }
 
 /// Whether a message that is not wanted goes back to its queue, or is dropped or dead-lettered.
@@ -72,26 +71,83 @@ pub struct Fetched {
 impl Engine {
     /// Starts a consumer on a channel of its own.
     pub async fn consume(&self, options: ConsumeOptions) -> Result<Consumer, Error> {
-        let _ = options;
-        Err(Error::not_implemented("consume"))
+        let channel = Arc::new(self.cx.channel().await?);
+        self.cx.consume_on(channel, options).await
     }
 
     /// Takes one message, `None` when the queue is empty.
     pub async fn get(&self, queue: &ShortStr) -> Result<Option<Fetched>, Error> {
-        let _ = queue;
-        Err(Error::not_implemented("get"))
+        let doing = format!("get a message of queue '{queue}'");
+        let get = basic::Get { queue: queue.clone(), ..Default::default() };
+        let asked = |channel: Arc<Channel>| async move {
+            Ok((channel.call(get).await?, channel)) // settled where it was taken
+        };
+        let (reply, channel) = self.with_control(&doing, asked).await?;
+        match (reply.method, reply.message) {
+            (Method::BasicGetOk(got), Some((properties, body))) => Ok(Some(Fetched {
+                remaining: got.message_count,
+                delivery: Delivery {
+                    tag: got.delivery_tag,
+                    redelivered: got.redelivered,
+                    exchange: got.exchange,
+                    routing_key: got.routing_key,
+                    properties,
+                    body,
+                },
+                settler: Settler { cx: Arc::clone(&self.cx), channel },
+            })),
+            (Method::BasicGetEmpty(_), _) => Ok(None),
+            (other, _) => Err(unexpected(&doing, &other)),
+        }
+    }
+}
+
+impl Context {
+    pub(super) async fn consume_on(
+        self: &Arc<Self>,
+        channel: Arc<Channel>,
+        options: ConsumeOptions,
+    ) -> Result<Consumer, Error> {
+        let doing = format!("consume from queue '{}'", options.queue);
+        let consume = basic::Consume {
+            queue: options.queue,
+            consumer_tag: options.tag.unwrap_or_else(new_tag),
+            no_ack: options.auto_ack,
+            exclusive: options.exclusive,
+            arguments: options.arguments,
+            ..Default::default()
+        };
+        let started = async {
+            if options.prefetch > 0 {
+                let qos = basic::Qos { prefetch_count: options.prefetch, ..Default::default() };
+                // Its answer comes before that of basic.consume and says nothing more.
+                drop(channel.start(&qos.into())?);
+            }
+            channel.consume(consume).await
+        };
+        match started.await {
+            Ok(inbox) => {
+                let settler = Settler { cx: Arc::clone(self), channel };
+                Ok(Consumer { inbox, settler })
+            }
+            Err(error) => Err(self.explained(&doing, error).await),
+        }
     }
 }
 
 impl Consumer {
     /// Waits for what comes next. Cancel-safe: a dropped call loses nothing.
     pub async fn next(&mut self) -> Result<Event, Error> {
-        match self.settler.never {}
+        match self.inbox.next().await {
+            Ok(InboxEvent::Delivery(delivery)) => Ok(Event::Delivery(delivery)),
+            Ok(InboxEvent::Ended(_)) => Ok(Event::Cancelled),
+            Err(error) => Err(self.settler.cx.failed("consume", error)),
+        }
     }
 
     /// The consumer tag.
     pub fn tag(&self) -> &ShortStr {
-        match self.settler.never {}
+        self.inbox.tag()
     }
 
     /// Settles deliveries, from any task.
@@ -109,29 +165,42 @@ impl Consumer {
         self.settler.nack(delivery, requeue)
     }
 
+    /// Asks for no more. What is on its way still comes from [`Self::next`], then [`Event::Cancelled`].
+    pub async fn cancel(&self) -> Result<(), Error> {
+        let cancelled = self.inbox.cancel().await;
+        cancelled.map_err(|error| self.settler.cx.failed("cancel the consumer", error))
+    }
+
     /// Ends the consumer; deliveries that are not settled return to the queue in their place.
     pub async fn close(self) -> Result<(), Error> {
-        match self.settler.never {}
+        let closed = self.settler.channel.close().await;
+        closed.map_err(|error| self.settler.cx.failed("close the consumer", error))
     }
 }
 
 impl Settler {
     /// Acknowledges one delivery.
     pub fn ack(&self, delivery: &Delivery) -> Result<(), Error> {
-        let _ = delivery;
-        match self.never {}
+        self.tell(basic::Ack { delivery_tag: delivery.tag, multiple: false })
     }
 
     /// Acknowledges this delivery and all before it (`multiple`).
     pub fn ack_up_to(&self, delivery: &Delivery) -> Result<(), Error> {
-        let _ = delivery;
-        match self.never {}
+        self.tell(basic::Ack { delivery_tag: delivery.tag, multiple: true })
     }
 
     /// Gives one delivery back to its queue, or drops or dead-letters it.
     pub fn nack(&self, delivery: &Delivery, requeue: Requeue) -> Result<(), Error> {
-        let _ = (delivery, requeue);
-        match self.never {}
+        self.tell(basic::Nack {
+            delivery_tag: delivery.tag,
+            multiple: false,
+            requeue: requeue == Requeue::Yes,
+        })
+    }
+
+    fn tell(&self, method: impl Into<Method>) -> Result<(), Error> {
+        let told = self.channel.tell(method);
+        told.map_err(|error| self.cx.failed("settle a message", error))
     }
 }
 
@@ -147,4 +216,11 @@ impl Fetched {
         self.settler.nack(&self.delivery, Requeue::Yes)?;
         Ok(self.delivery)
     }
+}
+
+/// A tag no other consumer of this process has.
+fn new_tag() -> ShortStr {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    ShortStr::truncated(&format!("mq-{}-{number}", std::process::id()))
 }

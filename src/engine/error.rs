@@ -1,10 +1,14 @@
-//! Every way a command can fail, in the user's words.
+//! Every way an engine call can fail, in the user's words.
 //!
 //! `Display` says what could not be done, `source()` why, [`Error::hint`] what to do, [`Error::category`] which
 //! exit code. Passwords are masked before a text gets here.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::client;
+use crate::wire::fault::Level;
 
 /// What kind of failure it is; the number is the exit code (sysexits, as rabbitmqctl has them).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,37 +30,122 @@ pub enum Category {
 /// Why an engine call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The user asked for what cannot be.
     #[error("{problem}")]
     Usage { problem: String, hint: Option<String> },
-    #[error("cannot reach a broker at {place}")]
-    Unreachable { place: String, source: io::Error },
-    #[error("the broker at {place} went away")]
-    WentAway { place: String, why: String },
+    /// Nobody answered, or somebody who is no broker.
+    #[error("cannot reach {what} at {place}")]
+    Unreachable { what: Service, place: String, source: Cause },
+    /// The connection ended while it was needed.
+    #[error("lost the broker at {place}")]
+    WentAway { place: String, source: Cause },
+    /// The `--local` broker this process had joined is no more.
     #[error("the process that ran the broker of {directory} has ended")]
     HostEnded { directory: String },
-    #[error("the broker refused to {doing}")]
+    /// The broker answered no. `nearest` are names that exist and are close to one that does not.
+    #[error("the broker refused to {doing}: {code} {text}")]
     Refused { doing: String, code: u16, text: String, nearest: Vec<String> },
-    #[error("no answer to {doing} within {}", humantime::format_duration(*.waited))]
-    TimedOut { doing: String, waited: Duration },
-    #[error("the broker did not keep to the protocol")]
-    Protocol { why: String },
+    /// No answer came.
+    #[error("no answer to '{doing}' within {}", humantime::format_duration(*.waited))]
+    TimedOut { doing: String, waited: Duration, blocked: Option<String> },
+    /// The broker did what AMQP does not allow, or its API answered what is no answer.
+    #[error("cannot make sense of the broker's answer to '{doing}'")]
+    Protocol { doing: String, source: Cause },
+    /// The data directory of `--local` cannot be used.
+    #[error("cannot use the data directory {directory}")]
+    Directory { directory: String, source: Cause },
+    /// Not built yet.
     #[error("NOT_IMPLEMENTED: {name}")]
     NotImplemented { name: &'static str },
 }
 
+/// What was tried to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    Amqp,
+    Management,
+}
+
+impl std::fmt::Display for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Amqp => "a broker",
+            Self::Management => "the management API",
+        })
+    }
+}
+
+/// Why something failed, as text.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(String);
+
+impl Cause {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<&Arc<io::Error>> for Cause {
+    fn from(error: &Arc<io::Error>) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl Error {
-    pub(crate) fn not_implemented(name: &'static str) -> Self {
-        Self::NotImplemented { name }
+    pub(crate) fn usage(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { problem: problem.into(), hint: Some(hint.into()) }
+    }
+
+    /// What the client met while it was `doing` something at `place`, in the user's words.
+    pub(crate) fn from_client(doing: &str, place: &str, error: client::Error) -> Self {
+        let (doing, place) = (doing.to_owned(), place.to_owned());
+        match error {
+            client::Error::Connect { source, .. } => {
+                Self::Unreachable { what: Service::Amqp, place, source: Cause::from(&source) }
+            }
+            client::Error::Tls { .. } => Self::Unreachable {
+                what: Service::Amqp,
+                place,
+                source: Cause::new(error.to_string()),
+            },
+            client::Error::Refused(refusal) if refusal.code == 320 => {
+                Self::WentAway { place, source: Cause::new(refusal.to_string()) }
+            }
+            client::Error::Refused(refusal) if is_bug(refusal.level, refusal.code) => {
+                Self::Protocol { doing, source: Cause::new(refusal.to_string()) }
+            }
+            client::Error::Refused(refusal) => Self::Refused {
+                doing,
+                code: refusal.code,
+                text: refusal.text.clone(),
+                nearest: Vec::new(),
+            },
+            client::Error::Lost { why } => Self::WentAway { place, source: Cause::new(why) },
+            client::Error::Closed => {
+                Self::WentAway { place, source: Cause::new("the connection was closed before") }
+            }
+            client::Error::Protocol { why } => Self::Protocol { doing, source: Cause::new(why) },
+            client::Error::TimedOut { waited } => Self::TimedOut { doing, waited, blocked: None },
+        }
     }
 
     /// The exit code's kind.
     pub fn category(&self) -> Category {
         match self {
             Self::Usage { .. } => Category::Usage,
-            Self::Unreachable { .. } | Self::WentAway { .. } | Self::HostEnded { .. } => {
-                Category::Unreachable
-            }
-            Self::Refused { code: 403, .. } => Category::Denied,
+            Self::Unreachable { .. }
+            | Self::WentAway { .. }
+            | Self::HostEnded { .. }
+            | Self::Directory { .. } => Category::Unreachable,
+            Self::Refused { code: 401 | 403, .. } => Category::Denied,
+            Self::Refused { code: 530, text, .. } if text.contains("refused") => Category::Denied,
             Self::Refused { .. } => Category::Refused,
             Self::TimedOut { .. } => Category::TimedOut,
             Self::Protocol { .. } | Self::NotImplemented { .. } => Category::Bug,
@@ -65,6 +154,122 @@ impl Error {
 
     /// What the user can do about it: one sentence, printed after `hint:`.
     pub fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::Unreachable { what: Service::Amqp, source: Cause(why), .. }
+                if why.contains("certificate") || why.contains("TLS") =>
+            {
+                Some("name the certificates to trust with --tls-ca FILE".into())
+            }
+            Self::Unreachable { what: Service::Amqp, .. } => Some(
+                "start one with `mq serve`, run one in this process with --local, or name another \
+                 with --url"
+                    .into(),
+            ),
+            Self::Unreachable { what: Service::Management, .. } => Some(
+                "say where it is with --http-url; RabbitMQ has it with the plugin \
+                 rabbitmq_management"
+                    .into(),
+            ),
+            Self::HostEnded { .. } => Some(
+                "keep one running with `mq serve`, so that no command has to be the host".into(),
+            ),
+            Self::Refused { nearest, .. } if !nearest.is_empty() => {
+                Some(format!("did you mean {}?", one_of(nearest)))
+            }
+            Self::Refused { code, text, .. } => refused_hint(*code, text),
+            Self::TimedOut { blocked: Some(reason), .. } => {
+                Some(format!("the broker takes no messages now: {reason}"))
+            }
+            Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
+            Self::WentAway { .. }
+            | Self::Protocol { .. }
+            | Self::Directory { .. }
+            | Self::NotImplemented { .. } => None,
+        }
+    }
+}
+
+/// Codes that say that our frames were wrong, which no user can help.
+fn is_bug(level: Level, code: u16) -> bool {
+    level == Level::Connection && matches!(code, 501..=505)
+}
+
+fn refused_hint(code: u16, text: &str) -> Option<String> {
+    let hint = match code {
+        401 | 403 if text.contains("ogin") => {
+            "check the user and the password in --url; 'guest' may log in from the broker's own \
+             machine only"
+        }
+        312 => "no queue gets such a message: see what is bound with `mq list-bindings`",
+        404 if text.contains("vhost")
+            && !text.contains("no queue")
+            && !text.contains("no exch") =>
+        {
+            "see what exists with `mq list-vhosts`"
+        }
+        404 if text.contains("no exchange") => "see what exists with `mq list-exchanges`",
+        404 => "see what exists with `mq list-queues` and `mq list-exchanges`",
+        405 => "another connection owns it; it goes when that connection ends",
+        406 if text.contains("inequivalent arg") => {
+            "it exists with other settings: declare it with the same ones, or delete it first"
+        }
+        530 if text.contains("vhost") => {
+            "name the vhost with --vhost, or at the end of the URL (%2F is the vhost '/')"
+        }
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+fn one_of(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    match quoted.as_slice() {
+        [init @ .., last] if !init.is_empty() => format!("{} or {last}", init.join(", ")),
+        other => other.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Refusal;
+
+    fn refused(level: Level, code: u16, text: &str) -> Error {
+        let refusal = Refusal { level, code, text: text.into(), method: (0, 0) };
+        let error = client::Error::Refused(Arc::new(refusal));
+        Error::from_client("delete queue 'q'", "amqp://h:5672", error)
+    }
+
+    /// The codes of `cli.md`, section 2.
+    #[test]
+    fn every_refusal_has_its_exit_code() {
+        #[rustfmt::skip]
+        let cases = [
+            (Level::Channel,    404, "NOT_FOUND - no queue 'q' in vhost '/'",                  65),
+            (Level::Channel,    406, "PRECONDITION_FAILED - queue 'q' in vhost '/' in use",    65),
+            (Level::Channel,    403, "ACCESS_REFUSED - access to queue 'q' refused",           77),
+            (Level::Connection, 403, "ACCESS_REFUSED - Login was refused",                     77),
+            (Level::Connection, 530, "NOT_ALLOWED - vhost nope not found",                     65),
+            (Level::Connection, 530, "NOT_ALLOWED - access to vhost '/' refused for user 'u'", 77),
+            (Level::Connection, 320, "CONNECTION_FORCED - broker forced connection closure",   69),
+            (Level::Connection, 501, "FRAME_ERROR - type 1",                                   70),
+            (Level::Connection, 540, "NOT_IMPLEMENTED - immediate=true",                       65),
+        ];
+        for (level, code, text, exit) in cases {
+            assert_eq!(refused(level, code, text).category() as i32, exit, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_close_is_offered() {
+        let mut error = refused(Level::Channel, 404, "NOT_FOUND - no queue 'ordres' in vhost '/'");
+        let Error::Refused { nearest, .. } = &mut error else { panic!("{error}") };
+        *nearest = vec!["orders".into(), "orders.dead".into()];
+        assert_eq!(
+            error.to_string(),
+            "the broker refused to delete queue 'q': 404 NOT_FOUND - no queue 'ordres' in vhost '/'"
+        );
+        assert_eq!(error.hint().unwrap(), "did you mean 'orders' or 'orders.dead'?");
     }
 }

@@ -1,10 +1,25 @@
 //! Which broker: `--url`, `--local`, the environment, or the default, as one checked value.
+//!
+//! What is given on the command line beats the environment; a broker that was named is never swapped for
+//! another one. Nothing is asked of anybody here.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::client::tls::{Identity, ServerNameCheck};
+use crate::client::{Login, Options, Place, TlsOptions};
 use crate::engine::error::Error;
+use crate::engine::local::{Directory, default_directory};
+use crate::engine::management::Api;
+use crate::wire::ShortStr;
+use crate::wire::url::{AmqpUrl, Password, Scheme, Verify};
+
+/// The broker that is meant when none is named.
+const DEFAULT_URL: &str = "amqp://guest:guest@localhost:5672";
+/// How long connecting or one answer may take when nothing is said: long enough for a loaded broker to declare
+/// a queue on a slow disk, short enough that a script notices.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the user gave on the command line; `None` is "not given".
 #[derive(Clone, Debug, Default)]
@@ -37,38 +52,263 @@ pub struct TlsFiles {
 /// One broker, named. `Display` masks the password.
 #[derive(Clone, Debug)]
 pub struct Target {
-    place: String,
+    pub(super) broker: Broker,
+    pub(super) options: Options,
+    pub(super) api: Api,
+    shown: String,
+    is_named: bool,
+}
+
+/// Where the broker is.
+#[derive(Clone, Debug)]
+pub(super) enum Broker {
+    At(Place),
+    Of(Directory),
 }
 
 impl Target {
     /// Decides which broker is meant: what was given first, then `MQ_URL`, `MQ_HTTP_URL` and `MQ_LOCAL` from
-    /// `environment`, then `amqp://guest:guest@localhost:5672`.
+    /// `environment`, then `amqp://guest:guest@localhost:5672`. An empty variable is one that is not set.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when a URL is none, or when two different brokers are named.
     pub fn resolve(
         options: TargetOptions,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
-        let _ = environment("MQ_URL");
-        Ok(Self { place: options.url.unwrap_or_default() })
+        let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let (url, local) = match (&options.url, &options.local) {
+            (None, None) => {
+                let local = environment("MQ_LOCAL").map(|directory| Some(directory.into()));
+                (environment("MQ_URL"), local)
+            }
+            (url, local) => (url.clone(), local.clone()),
+        };
+        match (url, local) {
+            (Some(_), Some(_)) => Err(Error::usage(
+                "two brokers are named, one by a URL and one by a directory",
+                "give either --url (MQ_URL) or --local (MQ_LOCAL)",
+            )),
+            (None, Some(directory)) => {
+                let directory = match directory {
+                    Some(directory) => directory,
+                    None => default_directory(environment)?,
+                };
+                Self::of_directory(directory, options)
+            }
+            (url, None) => {
+                let http_url = options.http_url.clone().or_else(|| environment("MQ_HTTP_URL"));
+                Self::at_url(url, http_url, options)
+            }
+        }
+    }
+
+    fn of_directory(directory: PathBuf, options: TargetOptions) -> Result<Self, Error> {
+        if options.http_url.is_some() || options.tls != TlsFiles::default() {
+            return Err(Error::usage(
+                "--local takes neither --http-url nor TLS files",
+                "the broker of a directory is reached through the sockets in it",
+            ));
+        }
+        let directory = Directory::new(directory);
+        let client = client_options(None, &options)?;
+        let api = Api::on_socket(directory.http_socket(), &client);
+        let shown = directory.to_string();
+        let broker = Broker::Of(directory);
+        Ok(Self { broker, options: client, api, shown, is_named: true })
+    }
+
+    fn at_url(
+        url: Option<String>,
+        http_url: Option<String>,
+        options: TargetOptions,
+    ) -> Result<Self, Error> {
+        let is_named = url.is_some();
+        let text = url.unwrap_or_else(|| DEFAULT_URL.into());
+        let parsed: AmqpUrl = text.parse().map_err(|error| {
+            Error::usage(
+                format!("the broker's URL is no AMQP URL: {error}"),
+                "write it like amqp://user:password@host:5672/vhost",
+            )
+        })?;
+        let client = client_options(Some(&parsed), &options)?;
+        let tls = match parsed.scheme {
+            Scheme::Amqps => Some(tls_options(&parsed, options.tls)?),
+            Scheme::Amqp if options.tls != TlsFiles::default() => {
+                return Err(Error::usage(
+                    "TLS files are given, but the broker's URL is one without TLS",
+                    "write amqps:// instead of amqp://",
+                ));
+            }
+            Scheme::Amqp => None,
+        };
+        let api = match http_url {
+            Some(url) => Api::at(&url, tls.clone(), &client)?,
+            None => Api::beside(&parsed, tls.clone(), &client),
+        };
+        let shown = parsed.to_string();
+        let place = Place::Tcp { host: parsed.host, port: parsed.port, tls };
+        Ok(Self { broker: Broker::At(place), options: client, api, shown, is_named })
     }
 
     /// Whether a broker was named at all, or the default is meant.
     pub fn is_named(&self) -> bool {
-        false
+        self.is_named
     }
 
     /// The virtual host commands work in.
     pub fn vhost(&self) -> &str {
-        "/"
+        &self.options.vhost
     }
 
-    /// How long a connection or one answer may take.
+    /// How long connecting or one answer may take.
     pub fn timeout(&self) -> Duration {
-        Duration::from_secs(30)
+        self.options.timeout
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.place)
+        f.write_str(&self.shown)
+    }
+}
+
+/// How to open the connection.
+///
+/// RabbitMQ's rules name the vhost without a name in `amqp://host/`. No broker has one and most clients (pika,
+/// kombu, amqplib) take the slash for the default vhost, so it is that here too.
+fn client_options(url: Option<&AmqpUrl>, options: &TargetOptions) -> Result<Options, Error> {
+    let named = options.vhost.as_deref().or(url.and_then(|url| url.vhost.as_deref()));
+    let vhost = named.filter(|vhost| !vhost.is_empty()).unwrap_or("/");
+    let vhost = ShortStr::try_from(vhost).map_err(|error| {
+        Error::usage(format!("the vhost's name: {error}"), "give a shorter one")
+    })?;
+    let mut client = Options { vhost, timeout: DEFAULT_TIMEOUT, ..Options::default() };
+    if let Some(url) = url {
+        let parameters = &url.parameters;
+        client.heartbeat_s = parameters.heartbeat_s;
+        client.frame_max = parameters.frame_max;
+        client.channel_max = parameters.channel_max;
+        client.timeout = parameters.connection_timeout.unwrap_or(DEFAULT_TIMEOUT);
+        client.login = login(url)?;
+    }
+    client.timeout = options.timeout.unwrap_or(client.timeout);
+    Ok(client)
+}
+
+fn login(url: &AmqpUrl) -> Result<Login, Error> {
+    let mechanisms = &url.parameters.auth_mechanism;
+    let knows = |name: &str| mechanisms.iter().any(|mechanism| mechanism == name);
+    if mechanisms.is_empty() || knows("plain") {
+        let user = url.user.clone().unwrap_or_else(|| "guest".into());
+        let password = url.password.clone().unwrap_or_else(|| Password::new("guest"));
+        return Ok(Login::Plain { user, password });
+    }
+    if knows("external") {
+        return Ok(Login::External);
+    }
+    Err(Error::usage(
+        "the URL asks for a way to log in that mq does not have",
+        "auth_mechanism may be plain or external",
+    ))
+}
+
+fn tls_options(url: &AmqpUrl, files: TlsFiles) -> Result<TlsOptions, Error> {
+    let parameters = &url.parameters;
+    let cert = files.cert.or_else(|| parameters.certfile.clone());
+    let key = files.key.or_else(|| parameters.keyfile.clone());
+    let identity = match (cert, key) {
+        (Some(cert), Some(key)) => Some(Identity { cert, key }),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(Error::usage(
+                "a certificate and its key come together",
+                "give both --tls-cert and --tls-key",
+            ));
+        }
+    };
+    let server_name = match (parameters.verify, parameters.server_name_indication.as_deref()) {
+        (Some(Verify::None), _) => ServerNameCheck::NotVerified,
+        (_, None | Some("disable")) => ServerNameCheck::Host,
+        (_, Some(name)) => ServerNameCheck::Name(name.into()),
+    };
+    let ca = files.ca.or_else(|| parameters.cacertfile.clone());
+    Ok(TlsOptions { ca, identity, server_name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Environment = &'static [(&'static str, &'static str)];
+
+    fn resolve(options: TargetOptions, environment: Environment) -> Result<Target, Error> {
+        let find = |name: &str| {
+            let found = environment.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Target::resolve(options, find)
+    }
+
+    fn url(text: &str) -> TargetOptions {
+        TargetOptions { url: Some(text.into()), ..TargetOptions::default() }
+    }
+
+    fn local(directory: Option<&str>) -> TargetOptions {
+        TargetOptions { local: Some(directory.map(Into::into)), ..TargetOptions::default() }
+    }
+
+    #[test]
+    fn the_broker_is_what_was_named_first() {
+        let nothing = TargetOptions::default;
+        #[rustfmt::skip]
+        let cases: [(TargetOptions, Environment, &str, &str); 9] = [
+            (nothing(), &[],                                  "amqp://guest:***@localhost:5672", "/"),
+            (nothing(), &[("MQ_URL", "amqp://u:p@h/v")],      "amqp://u:***@h:5672/v",           "v"),
+            (nothing(), &[("MQ_LOCAL", "/d")],                "/d",                              "/"),
+            (nothing(), &[("MQ_LOCAL", ""), ("MQ_URL", "")],  "amqp://guest:***@localhost:5672", "/"),
+            (url("amqp://h/%2F"), &[("MQ_URL", "amqp://x")],  "amqp://h:5672/%2F",               "/"),
+            (url("amqp://h/"), &[("MQ_LOCAL", "/d")],         "amqp://h:5672/",                  "/"),
+            (local(Some("/e")), &[("MQ_URL", "amqp://x")],    "/e",                              "/"),
+            (local(None), &[("XDG_DATA_HOME", "/data")],      "/data/mq",                        "/"),
+            (local(None), &[("HOME", "/home/u")],             "/home/u/.local/share/mq",         "/"),
+        ];
+        for (options, environment, shown, vhost) in cases {
+            let told = format!("{options:?} {environment:?}");
+            let target = resolve(options, environment).unwrap();
+            assert_eq!((target.to_string().as_str(), target.vhost()), (shown, vhost), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_a_usage_error() {
+        let cases: [(TargetOptions, Environment); 6] = [
+            (TargetOptions::default(), &[("MQ_URL", "amqp://x"), ("MQ_LOCAL", "/d")]),
+            (TargetOptions { local: Some(None), ..url("amqp://h") }, &[]),
+            (url("http://h"), &[]),
+            (url("amqp://h?auth_mechanism=gssapi"), &[]),
+            (url("amqps://h?certfile=c"), &[]),
+            (TargetOptions { http_url: Some("ftp://h".into()), ..TargetOptions::default() }, &[]),
+        ];
+        for (options, environment) in cases {
+            let told = format!("{options:?} {environment:?}");
+            let error = resolve(options, environment).expect_err(&told);
+            assert_eq!(error.category(), crate::engine::Category::Usage, "{told}");
+            assert!(error.hint().is_some(), "{told}");
+        }
+    }
+
+    #[test]
+    fn options_beat_the_url() {
+        let options = TargetOptions {
+            vhost: Some("other".into()),
+            timeout: Some(Duration::from_secs(1)),
+            ..url("amqp://h/v?connection_timeout=5000&heartbeat=7")
+        };
+        let target = resolve(options, &[]).unwrap();
+        assert_eq!(target.vhost(), "other");
+        assert_eq!(target.timeout(), Duration::from_secs(1));
+        assert_eq!(target.options.heartbeat_s, Some(7));
     }
 }

@@ -1,8 +1,10 @@
 //! Exchanges, queues and bindings: declare, check, bind, delete, purge.
 
+use crate::client::{Error as ClientError, Reply};
 use crate::engine::Engine;
 use crate::engine::error::Error;
-use crate::wire::{FieldTable, ShortStr};
+use crate::wire::method::{exchange, queue};
+use crate::wire::{FieldTable, Method, ShortStr};
 
 /// An exchange to declare.
 #[derive(Clone, Debug, Default)]
@@ -70,44 +72,108 @@ pub struct DeleteExchange {
 impl Engine {
     /// Declares an exchange; one that is there must be the same.
     pub async fn declare_exchange(&self, exchange: &ExchangeSpec) -> Result<(), Error> {
-        let _ = exchange;
-        Err(Error::not_implemented("declare exchange"))
+        let declare = exchange::Declare {
+            exchange: exchange.name.clone(),
+            kind: exchange.kind.clone(),
+            durable: exchange.durable,
+            auto_delete: exchange.auto_delete,
+            internal: exchange.internal,
+            arguments: exchange.arguments.clone(),
+            ..Default::default()
+        };
+        self.call(&format!("declare exchange '{}'", exchange.name), declare).await.map(|_| ())
     }
 
     /// Checks that an exchange is there, changing nothing.
     pub async fn check_exchange(&self, name: &ShortStr) -> Result<(), Error> {
-        let _ = name;
-        Err(Error::not_implemented("check exchange"))
+        self.call(&format!("look for exchange '{name}'"), passive_exchange(name)).await.map(|_| ())
     }
 
     /// Declares a queue; one that is there must be the same.
     pub async fn declare_queue(&self, queue: &QueueSpec) -> Result<QueueState, Error> {
-        let _ = queue;
-        Err(Error::not_implemented("declare queue"))
+        let declare = queue::Declare {
+            queue: queue.name.clone(),
+            durable: queue.durable,
+            exclusive: queue.exclusive,
+            auto_delete: queue.auto_delete,
+            arguments: queue.arguments.clone(),
+            ..Default::default()
+        };
+        let doing = match queue.name.as_str() {
+            "" => "declare a queue".to_owned(),
+            name => format!("declare queue '{name}'"),
+        };
+        queue_state(&doing, self.call(&doing, declare).await?)
     }
 
     /// Checks that a queue is there, changing nothing.
     pub async fn check_queue(&self, name: &ShortStr) -> Result<QueueState, Error> {
-        let _ = name;
-        Err(Error::not_implemented("check queue"))
+        let doing = format!("look for queue '{name}'");
+        queue_state(&doing, self.call(&doing, passive_queue(name)).await?)
     }
 
     /// Makes a binding.
     pub async fn bind(&self, binding: &BindingSpec) -> Result<(), Error> {
-        let _ = binding;
-        Err(Error::not_implemented("bind"))
+        let (source, key) = (binding.source.clone(), binding.routing_key.clone());
+        let arguments = binding.arguments.clone();
+        let method = match &binding.destination {
+            Destination::Queue(name) => Method::from(queue::Bind {
+                queue: name.clone(),
+                exchange: source,
+                routing_key: key,
+                arguments,
+                ..Default::default()
+            }),
+            Destination::Exchange(name) => Method::from(exchange::Bind {
+                destination: name.clone(),
+                source,
+                routing_key: key,
+                arguments,
+                ..Default::default()
+            }),
+        };
+        self.call(&format!("bind {}", ends(binding)), method).await.map(|_| ())
     }
 
     /// Takes a binding away; one that is not there is no error (RabbitMQ's rule).
     pub async fn unbind(&self, binding: &BindingSpec) -> Result<(), Error> {
-        let _ = binding;
-        Err(Error::not_implemented("unbind"))
+        let (source, key) = (binding.source.clone(), binding.routing_key.clone());
+        let arguments = binding.arguments.clone();
+        let method = match &binding.destination {
+            Destination::Queue(name) => Method::from(queue::Unbind {
+                queue: name.clone(),
+                exchange: source,
+                routing_key: key,
+                arguments,
+                ..Default::default()
+            }),
+            Destination::Exchange(name) => Method::from(exchange::Unbind {
+                destination: name.clone(),
+                source,
+                routing_key: key,
+                arguments,
+                ..Default::default()
+            }),
+        };
+        self.call(&format!("unbind {}", ends(binding)), method).await.map(|_| ())
     }
 
     /// Deletes a queue that must be there; returns how many messages were ready in it.
+    ///
+    /// RabbitMQ deletes what is not there without a word, so the same write asks whether it is.
     pub async fn delete_queue(&self, name: &ShortStr, when: DeleteQueue) -> Result<u32, Error> {
-        let _ = (name, when);
-        Err(Error::not_implemented("delete queue"))
+        let doing = format!("delete queue '{name}'");
+        let delete = queue::Delete {
+            queue: name.clone(),
+            if_unused: when.if_unused,
+            if_empty: when.if_empty,
+            ..Default::default()
+        };
+        let reply = self.checked(&doing, passive_queue(name).into(), delete.into()).await?;
+        match reply.method {
+            Method::QueueDeleteOk(done) => Ok(done.message_count),
+            other => Err(unexpected(&doing, &other)),
+        }
     }
 
     /// Deletes an exchange that must be there.
@@ -116,13 +182,78 @@ impl Engine {
         name: &ShortStr,
         when: DeleteExchange,
     ) -> Result<(), Error> {
-        let _ = (name, when);
-        Err(Error::not_implemented("delete exchange"))
+        let doing = format!("delete exchange '{name}'");
+        let delete = exchange::Delete {
+            exchange: name.clone(),
+            if_unused: when.if_unused,
+            ..Default::default()
+        };
+        self.checked(&doing, passive_exchange(name).into(), delete.into()).await.map(|_| ())
     }
 
     /// Drops every ready message of a queue; returns how many.
     pub async fn purge(&self, name: &ShortStr) -> Result<u32, Error> {
-        let _ = name;
-        Err(Error::not_implemented("purge"))
+        let doing = format!("purge queue '{name}'");
+        let purge = queue::Purge { queue: name.clone(), ..Default::default() };
+        match self.call(&doing, purge).await?.method {
+            Method::QueuePurgeOk(done) => Ok(done.message_count),
+            other => Err(unexpected(&doing, &other)),
+        }
     }
+
+    async fn call(&self, doing: &str, method: impl Into<Method>) -> Result<Reply, Error> {
+        let method = method.into();
+        self.with_control(doing, |channel| async move { channel.call(method).await }).await
+    }
+
+    /// Two calls in one round trip; the second is done only when the first succeeds, because the broker closes
+    /// the channel in between otherwise.
+    async fn checked(&self, doing: &str, check: Method, change: Method) -> Result<Reply, Error> {
+        let both = |channel: std::sync::Arc<crate::client::Channel>| async move {
+            let checked = channel.start(&check)?;
+            let changed = channel.start(&change)?;
+            checked.await?;
+            Ok::<Reply, ClientError>(changed.await?)
+        };
+        self.with_control(doing, both).await
+    }
+}
+
+fn passive_queue(name: &ShortStr) -> queue::Declare {
+    queue::Declare { queue: name.clone(), passive: true, ..Default::default() }
+}
+
+/// The type of a passive declare is not looked at, but must not be empty for older brokers.
+fn passive_exchange(name: &ShortStr) -> exchange::Declare {
+    exchange::Declare {
+        exchange: name.clone(),
+        kind: crate::wire::shortstr::literal("direct"),
+        passive: true,
+        ..Default::default()
+    }
+}
+
+fn queue_state(doing: &str, reply: Reply) -> Result<QueueState, Error> {
+    match reply.method {
+        Method::QueueDeclareOk(done) => Ok(QueueState {
+            name: done.queue,
+            message_count: done.message_count,
+            consumer_count: done.consumer_count,
+        }),
+        other => Err(unexpected(doing, &other)),
+    }
+}
+
+fn ends(binding: &BindingSpec) -> String {
+    let source = &binding.source;
+    match &binding.destination {
+        Destination::Queue(name) => format!("queue '{name}' to exchange '{source}'"),
+        Destination::Exchange(name) => format!("exchange '{name}' to exchange '{source}'"),
+    }
+}
+
+/// The client matches replies to calls, so this is a peer that answers with the wrong alternative.
+pub(super) fn unexpected(doing: &str, method: &Method) -> Error {
+    let why = ClientError::Protocol { why: format!("{} answers no such call", method.name()) };
+    Error::from_client(doing, "", why)
 }

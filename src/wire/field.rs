@@ -213,6 +213,11 @@ impl FieldTable {
         Self::default()
     }
 
+    /// Takes the entries as they are, names that repeat included, as they may come from the wire.
+    pub fn from_entries(entries: Vec<(ShortStr, FieldValue)>) -> Self {
+        Self(entries)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -17,6 +17,7 @@ pub mod frame;
 pub mod method;
 pub mod properties;
 pub mod shortstr;
+pub mod url;
 
 pub use codec::{DecodeError, Reader, Writer};
 pub use fault::{Fault, ReplyCode};

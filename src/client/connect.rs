@@ -1,0 +1,102 @@
+//! From a place to a connection: name, TCP or Unix socket, TLS, handshake.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::connection::{Connection, Options};
+use super::error::Error;
+use super::tls::{self, TlsOptions};
+
+/// Where a broker listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Tcp { host: String, port: u16, tls: Option<TlsOptions> },
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl Connection {
+    /// Connects to `place` and opens a connection there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connect`] when nobody answers, else as [`Connection::open`].
+    pub async fn connect(place: &Place, options: &Options) -> Result<Self, Error> {
+        match place {
+            Place::Tcp { host, port, tls: None } => {
+                Self::open(connect_tcp(place, host, *port, options.timeout).await?, options).await
+            }
+            Place::Tcp { host, port, tls: Some(tls_options) } => {
+                // Files are read first, so that a wrong path is told without asking anybody.
+                let config = tls::client_config(tls_options)?;
+                let stream = connect_tcp(place, host, *port, options.timeout).await?;
+                let encrypted = tls::connect(config, tls_options, host, stream);
+                let encrypted = timeout(options.timeout, encrypted).await;
+                let waited = options.timeout;
+                Self::open(encrypted.map_err(|_| Error::TimedOut { waited })??, options).await
+            }
+            Place::Unix(path) => {
+                let connected = timeout(options.timeout, UnixStream::connect(path)).await;
+                let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+                Self::open(connected.map_err(|error| unreached(place, error))?, options).await
+            }
+        }
+    }
+}
+
+/// Tries every address of `host` in turn; the last failure is the one told.
+async fn connect_tcp(
+    place: &Place,
+    host: &str,
+    port: u16,
+    limit: Duration,
+) -> Result<TcpStream, Error> {
+    let trying = async {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses(host, port).await? {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    };
+    let connected = timeout(limit, trying).await;
+    let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    connected.map_err(|error| unreached(place, error))
+}
+
+/// `localhost` is loopback by definition (RFC 6761) and an address is itself; only other names are looked up.
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if host.eq_ignore_ascii_case("localhost") {
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        return Ok(loopback.map(|address| SocketAddr::new(address, port)).into());
+    }
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+}
+
+fn unreached(place: &Place, error: io::Error) -> Error {
+    Error::Connect { place: place.to_string(), source: Arc::new(error) }
+}

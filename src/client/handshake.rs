@@ -1,0 +1,267 @@
+//! From the first byte to `connection.open-ok` (2.2.4): who we are, how large frames are, which vhost.
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::connection::Options;
+use super::error::{Error, Refusal};
+use crate::wire::constants::{
+    CHANNEL_MAX_DEFAULT, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD, FRAME_MIN_SIZE,
+    PROTOCOL_HEADER,
+};
+use crate::wire::fault::Level;
+use crate::wire::method::connection;
+use crate::wire::shortstr::literal;
+use crate::wire::url::Password;
+use crate::wire::{FieldTable, LongStr, Method, Reader, ShortStr, frame};
+
+/// How to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// SASL PLAIN
+    Plain { user: String, password: Password },
+    /// SASL EXTERNAL: the TLS certificate says who we are.
+    External,
+}
+
+impl Login {
+    fn mechanism(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } => "PLAIN",
+            Self::External => "EXTERNAL",
+        }
+    }
+
+    fn response(&self) -> LongStr {
+        match self {
+            Self::Plain { user, password } => format!("\0{user}\0{}", password.reveal()).into(),
+            Self::External => LongStr::default(),
+        }
+    }
+}
+
+/// What both sides agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tuned {
+    /// Bytes of the largest frame, framing included; 0 is no limit
+    pub(super) frame_max: u32,
+    /// Highest channel number
+    pub(super) channel_max: u16,
+    /// Seconds; 0 is no heartbeats
+    pub(super) heartbeat_s: u16,
+}
+
+/// What the handshake leaves behind.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) server_properties: FieldTable,
+    pub(super) tuned: Tuned,
+    /// Bytes read and not used yet
+    pub(super) inbound: BytesMut,
+}
+
+/// Opens a connection on a fresh stream. The caller bounds the time it takes.
+pub(super) async fn shake<S>(stream: &mut S, options: &Options) -> Result<Opened, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut peer = Peer { stream, inbound: BytesMut::new() };
+    peer.write(&PROTOCOL_HEADER).await?;
+    let Method::ConnectionStart(start) = peer.method().await? else {
+        return Err(Error::protocol("the first method is not connection.start"));
+    };
+    let mechanism = options.login.mechanism();
+    let offered = start.mechanisms.to_text();
+    if !offered.split(' ').any(|offer| offer == mechanism) {
+        return Err(Error::protocol(format!("it does not offer to log in by {mechanism}")));
+    }
+    let start_ok = connection::StartOk {
+        client_properties: client_properties(&options.name),
+        mechanism: literal(mechanism),
+        response: options.login.response(),
+        locale: literal("en_US"),
+    };
+    peer.send(&[start_ok.into()]).await?;
+    let Method::ConnectionTune(tune) = peer.method().await? else {
+        return Err(Error::protocol("connection.start-ok was not answered by connection.tune"));
+    };
+    let tuned = agree(&tune, options)?;
+    let tune_ok = connection::TuneOk {
+        channel_max: tuned.channel_max,
+        frame_max: tuned.frame_max,
+        heartbeat: tuned.heartbeat_s,
+    };
+    let open = connection::Open { virtual_host: options.vhost.clone(), ..Default::default() };
+    peer.send(&[tune_ok.into(), open.into()]).await?;
+    let Method::ConnectionOpenOk(_) = peer.method().await? else {
+        return Err(Error::protocol("connection.open was not answered by connection.open-ok"));
+    };
+    Ok(Opened { server_properties: start.server_properties, tuned, inbound: peer.inbound })
+}
+
+fn client_properties(name: &ShortStr) -> FieldTable {
+    let capabilities = FieldTable::new()
+        .with("publisher_confirms", true)
+        .with("exchange_exchange_bindings", true)
+        .with("basic.nack", true)
+        .with("consumer_cancel_notify", true)
+        .with("connection.blocked", true)
+        .with("authentication_failure_close", true);
+    FieldTable::new()
+        .with("product", "mq")
+        .with("version", env!("CARGO_PKG_VERSION"))
+        .with("platform", "Rust")
+        .with("connection_name", name.as_str())
+        .with("capabilities", capabilities)
+}
+
+/// Takes the smaller of what is offered and wanted, where zero is "no limit".
+///
+/// RabbitMQ takes a client's heartbeat as it is, so one that was asked for is not lowered.
+fn agree(offered: &connection::Tune, wanted: &Options) -> Result<Tuned, Error> {
+    let frame_max = match (offered.frame_max, wanted.frame_max.unwrap_or(FRAME_MAX_DEFAULT)) {
+        (0, wanted) => wanted,
+        (offered, 0) => offered,
+        (offered, wanted) => offered.min(wanted),
+    };
+    if frame_max != 0 && frame_max < FRAME_MIN_SIZE {
+        return Err(Error::protocol(format!(
+            "frames of {frame_max} bytes, below {FRAME_MIN_SIZE}"
+        )));
+    }
+    let channel_max = match (offered.channel_max, wanted.channel_max.unwrap_or(CHANNEL_MAX_DEFAULT))
+    {
+        (0, 0) => u16::MAX,
+        (0, max) | (max, 0) => max,
+        (offered, wanted) => offered.min(wanted),
+    };
+    let heartbeat_s = wanted.heartbeat_s.unwrap_or(offered.heartbeat);
+    Ok(Tuned { frame_max, channel_max, heartbeat_s })
+}
+
+/// The other side while only channel 0 is spoken.
+struct Peer<'a, S> {
+    stream: &'a mut S,
+    inbound: BytesMut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<'_, S> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.stream.write_all(bytes).await;
+        written.map_err(|error| Error::lost(&error))?;
+        self.stream.flush().await.map_err(|error| Error::lost(&error))
+    }
+
+    async fn send(&mut self, methods: &[Method]) -> Result<(), Error> {
+        let mut bytes = Vec::new();
+        for method in methods {
+            frame::write_method(&mut bytes, 0, method);
+        }
+        self.write(&bytes).await
+    }
+
+    /// Reads the next method; a `connection.close` is answered and becomes the error.
+    async fn method(&mut self) -> Result<Method, Error> {
+        loop {
+            if let Some(method) = take_method(&mut self.inbound)? {
+                let Method::ConnectionClose(close) = method else { return Ok(method) };
+                // The refusal is what matters, whether or not our goodbye still gets out.
+                let _ = self.send(&[connection::CloseOk {}.into()]).await;
+                return Err(refused(&close));
+            }
+            match self.stream.read_buf(&mut self.inbound).await {
+                Ok(0) => return Err(Error::Lost { why: "the broker hung up".into() }),
+                Ok(_) => {}
+                Err(error) => return Err(Error::lost(&error)),
+            }
+        }
+    }
+}
+
+fn take_method(inbound: &mut BytesMut) -> Result<Option<Method>, Error> {
+    loop {
+        check_dialect(inbound)?;
+        let found = frame::parse(inbound, FRAME_MAX_DEFAULT);
+        let Some(frame) = found.map_err(|fault| Error::protocol(fault.to_string()))? else {
+            return Ok(None);
+        };
+        let len = frame.encoded_len();
+        let method = match frame.kind {
+            FRAME_METHOD if frame.channel == 0 => Some(decode_method(frame.payload)?),
+            FRAME_HEARTBEAT => None,
+            kind => {
+                return Err(Error::protocol(format!("a frame of type {kind} in the handshake")));
+            }
+        };
+        inbound.advance(len);
+        if method.is_some() {
+            return Ok(method);
+        }
+    }
+}
+
+/// Says what answered instead when it is no broker for us.
+fn check_dialect(inbound: &[u8]) -> Result<(), Error> {
+    if inbound.starts_with(b"AMQP") {
+        let [.., major, minor, revision] = inbound else { return Ok(()) };
+        let why = format!("it speaks AMQP {major}-{minor}-{revision} and not 0-9-1");
+        return Err(Error::protocol(why));
+    }
+    if inbound.starts_with(b"HTTP/") {
+        return Err(Error::protocol("a web server answered"));
+    }
+    Ok(())
+}
+
+/// Reads the payload of a method frame.
+pub(super) fn decode_method(payload: &[u8]) -> Result<Method, Error> {
+    let told = |error| Error::protocol(format!("a method that does not decode: {error}"));
+    let mut from = Reader::new(payload);
+    let class = from.u16().map_err(told)?;
+    let method = from.u16().map_err(told)?;
+    Method::decode(class, method, from.rest()).map_err(told)
+}
+
+/// A `connection.close` as an error.
+pub(super) fn refused(close: &connection::Close) -> Error {
+    let refusal = Refusal {
+        level: Level::Connection,
+        code: close.reply_code,
+        text: close.reply_text.to_string(),
+        method: (close.class_id, close.method_id),
+    };
+    Error::Refused(refusal.into())
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn limits_are_agreed_on_downwards() {
+        #[rustfmt::skip]
+        let cases = [
+            // offered channel_max, frame_max, heartbeat; wanted the same; agreed
+            ((2047, 131_072, 60), (None, None, None),               (2047, 131_072, 60)),
+            ((0, 0, 0),           (None, None, None),               (2047, 131_072, 0)),
+            ((10, 8192, 60),      (Some(20), Some(131_072), Some(5)), (10, 8192, 5)),
+            ((0, 0, 60),          (Some(0), Some(0), Some(0)),      (65535, 0, 0)),
+        ];
+        for (offered, wanted, agreed) in cases {
+            let tune = connection::Tune {
+                channel_max: offered.0,
+                frame_max: offered.1,
+                heartbeat: offered.2,
+            };
+            let options = Options {
+                channel_max: wanted.0,
+                frame_max: wanted.1,
+                heartbeat_s: wanted.2,
+                ..Options::default()
+            };
+            let tuned = agree(&tune, &options).unwrap();
+            let got = (tuned.channel_max, tuned.frame_max, tuned.heartbeat_s);
+            assert_eq!(got, agreed, "{offered:?} {wanted:?}");
+        }
+    }
+}

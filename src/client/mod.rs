@@ -1,0 +1,34 @@
+//! An AMQP 0-9-1 client over any byte stream: TCP, TLS, a Unix socket.
+//!
+//! A [`Connection`] has one task ([`drive`]) that alone touches the stream. Everything else meets in [`state`]:
+//! calls append frames to one outbound buffer and wait for their reply, deliveries and confirms are sorted to
+//! whom they concern. Calls of one channel are answered in order, so a caller may send several before it waits
+//! for the first: opening a channel, turning confirms on and publishing costs one round trip together.
+//!
+//! The peer may be slow, dead or hostile: everything it can make us hold is bounded, everything waited for has a
+//! time, and what it should not have sent is an [`Error`]. Nothing here knows who answers.
+//!
+//! Reading order: [`connect`] (from a place to a stream), [`handshake`], [`connection`], [`channel`],
+//! [`state`], [`drive`].
+
+pub mod channel;
+pub mod connect;
+pub mod connection;
+pub mod error;
+pub mod tls;
+
+mod assembly;
+mod confirms;
+mod drive;
+mod handshake;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use channel::{Channel, ConsumerEnd, Delivery, Inbox, InboxEvent, Reply};
+pub use confirms::{FAILED_KEPT, Outcome, Report};
+pub use connect::Place;
+pub use connection::{Connection, Options};
+pub use error::{Error, Refusal};
+pub use handshake::Login;
+pub use tls::TlsOptions;
