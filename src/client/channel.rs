@@ -226,20 +226,6 @@ pub struct Inbox {
     arrived: Arc<Notify>,
 }
 
-/// What a consumer hears next.
-#[derive(Clone, Debug, PartialEq)]
-pub enum InboxEvent {
-    Delivery(Delivery),
-    Ended(ConsumerEnd),
-}
-
-/// Why nothing more comes, when it is no error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConsumerEnd {
-    /// The broker cancelled the consumer: its queue is gone.
-    Cancelled,
-}
-
 impl Inbox {
     /// The consumer tag.
     pub fn tag(&self) -> &ShortStr {
@@ -251,7 +237,7 @@ impl Inbox {
         &self.channel
     }
 
-    /// Ends the consumer. What has come before can still be taken; then comes [`ConsumerEnd::Cancelled`].
+    /// Ends the consumer. What has come before can still be taken; then comes `None`.
     pub async fn cancel(&self) -> Result<(), Error> {
         let cancel = basic::Cancel { consumer_tag: self.tag.clone(), nowait: false };
         self.channel.call(cancel).await?;
@@ -262,33 +248,40 @@ impl Inbox {
         Ok(())
     }
 
-    /// Waits for what comes next. Cancel-safe: a delivery is taken and returned without waiting in between.
+    /// Waits for the next delivery; `None` when the broker has cancelled the consumer because its queue is gone,
+    /// or when we have. Cancel-safe: a delivery is taken and returned without waiting in between.
     ///
     /// # Errors
     ///
     /// Why the channel or the connection ended, after all that came before it was taken.
-    pub async fn next(&mut self) -> Result<InboxEvent, Error> {
+    pub async fn next(&mut self) -> Result<Option<Delivery>, Error> {
         loop {
-            if let Some(event) = self.take()? {
-                return Ok(event);
+            if let Some(delivery) = self.take() {
+                return Ok(Some(delivery));
+            }
+            if self.is_cancelled()? {
+                return Ok(None);
             }
             self.arrived.notified().await;
         }
     }
 
-    /// What comes next, when it is there already.
-    pub fn take(&mut self) -> Result<Option<InboxEvent>, Error> {
+    /// Takes a delivery that is there already.
+    fn take(&mut self) -> Option<Delivery> {
         let shared = &self.channel.shared;
         let mut state = shared.lock();
         let was_full = !state.may_read();
-        if let Some(delivery) = state.take_delivery(self.channel.id, &self.tag) {
-            if was_full && state.may_read() {
-                shared.bell.notify_one();
-            }
-            return Ok(Some(InboxEvent::Delivery(delivery)));
+        let delivery = state.take_delivery(self.channel.id, &self.tag)?;
+        if was_full && state.may_read() {
+            shared.bell.notify_one();
         }
+        Some(delivery)
+    }
+
+    fn is_cancelled(&self) -> Result<bool, Error> {
+        let mut state = self.channel.shared.lock();
         let channel = state.channel(self.channel.id)?;
         let inbox = channel.inboxes.get(&self.tag).ok_or(Error::Closed)?;
-        Ok(inbox.is_cancelled.then_some(InboxEvent::Ended(ConsumerEnd::Cancelled)))
+        Ok(inbox.is_cancelled && inbox.is_empty())
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 use super::connection::{Connection, Options};
 use super::error::Error;
@@ -31,32 +32,58 @@ impl fmt::Display for Place {
     }
 }
 
-impl Connection {
-    /// Connects to `place` and opens a connection there.
+/// A stream to a broker on which nothing has been said yet.
+#[derive(Debug)]
+pub struct Dialed(Stream);
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
+}
+
+impl Dialed {
+    /// Connects to `place`.
     ///
     /// # Errors
     ///
-    /// [`Error::Connect`] when nobody answers, else as [`Connection::open`].
-    pub async fn connect(place: &Place, options: &Options) -> Result<Self, Error> {
+    /// [`Error::Connect`] when nobody answers, [`Error::Tls`] when files or certificates are wrong.
+    pub async fn to(place: &Place, limit: Duration) -> Result<Self, Error> {
         match place {
             Place::Tcp { host, port, tls: None } => {
-                Self::open(connect_tcp(place, host, *port, options.timeout).await?, options).await
+                Ok(Self(Stream::Tcp(connect_tcp(place, host, *port, limit).await?)))
             }
-            Place::Tcp { host, port, tls: Some(tls_options) } => {
+            Place::Tcp { host, port, tls: Some(options) } => {
                 // Files are read first, so that a wrong path is told without asking anybody.
-                let config = tls::client_config(tls_options)?;
-                let stream = connect_tcp(place, host, *port, options.timeout).await?;
-                let encrypted = tls::connect(config, tls_options, host, stream);
-                let encrypted = timeout(options.timeout, encrypted).await;
-                let waited = options.timeout;
-                Self::open(encrypted.map_err(|_| Error::TimedOut { waited })??, options).await
+                let config = tls::client_config(options)?;
+                let stream = connect_tcp(place, host, *port, limit).await?;
+                let encrypted = timeout(limit, tls::connect(config, options, host, stream)).await;
+                let encrypted = encrypted.map_err(|_| Error::TimedOut { waited: limit })??;
+                Ok(Self(Stream::Tls(Box::new(encrypted))))
             }
             Place::Unix(path) => {
-                let connected = timeout(options.timeout, UnixStream::connect(path)).await;
+                let connected = timeout(limit, UnixStream::connect(path)).await;
                 let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-                Self::open(connected.map_err(|error| unreached(place, error))?, options).await
+                Ok(Self(Stream::Unix(connected.map_err(|error| unreached(place, error))?)))
             }
         }
+    }
+
+    /// Opens a connection on the stream.
+    pub async fn open(self, options: &Options) -> Result<Connection, Error> {
+        match self.0 {
+            Stream::Tcp(stream) => Connection::open(stream, options).await,
+            Stream::Tls(stream) => Connection::open(stream, options).await,
+            Stream::Unix(stream) => Connection::open(stream, options).await,
+        }
+    }
+}
+
+impl Connection {
+    /// Connects to `place` and opens a connection there; see [`Dialed::to`] and [`Connection::open`].
+    pub async fn connect(place: &Place, options: &Options) -> Result<Self, Error> {
+        Dialed::to(place, options.timeout).await?.open(options).await
     }
 }
 

@@ -22,7 +22,7 @@ const KEPT_BYTES: usize = 1 << 20;
 /// Longest time the last bytes may take once the connection has ended.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 /// Stands for "never" where a deadline is needed: longer than any connection lives.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const NEVER: Duration = Duration::from_hours(365 * 24);
 
 /// What the driver keeps to itself: bytes on their way, and when something last moved.
 #[derive(Debug)]

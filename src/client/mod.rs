@@ -22,12 +22,10 @@ mod confirms;
 mod drive;
 mod handshake;
 mod state;
-#[cfg(test)]
-mod tests;
 
-pub use channel::{Channel, ConsumerEnd, Delivery, Inbox, InboxEvent, Reply};
+pub use channel::{Channel, Delivery, Inbox, Reply};
 pub use confirms::{FAILED_KEPT, Outcome, Report};
-pub use connect::Place;
+pub use connect::{Dialed, Place};
 pub use connection::{Connection, Options};
 pub use error::{Error, Refusal};
 pub use handshake::Login;

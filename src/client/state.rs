@@ -107,6 +107,12 @@ pub(super) struct InboxState {
     pub(super) arrived: Arc<Notify>,
 }
 
+impl InboxState {
+    pub(super) fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+}
+
 impl State {
     /// Whether deliveries may be taken in.
     pub(super) fn may_read(&self) -> bool {

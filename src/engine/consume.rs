@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::client::{Channel, Inbox, InboxEvent};
+use crate::client::{Channel, Inbox};
 use crate::engine::error::Error;
 use crate::engine::topology::unexpected;
 use crate::engine::{Context, Engine};
@@ -29,6 +29,10 @@ pub struct ConsumeOptions {
 
 /// What a consumer hears next.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all events are deliveries, which are moved once"
+)]
 pub enum Event {
     Delivery(Delivery),
     /// Nothing more comes: the broker ended the consumer because its queue is gone, or we did.
@@ -139,8 +143,8 @@ impl Consumer {
     /// Waits for what comes next. Cancel-safe: a dropped call loses nothing.
     pub async fn next(&mut self) -> Result<Event, Error> {
         match self.inbox.next().await {
-            Ok(InboxEvent::Delivery(delivery)) => Ok(Event::Delivery(delivery)),
-            Ok(InboxEvent::Ended(_)) => Ok(Event::Cancelled),
+            Ok(Some(delivery)) => Ok(Event::Delivery(delivery)),
+            Ok(None) => Ok(Event::Cancelled),
             Err(error) => Err(self.settler.cx.failed("consume", error)),
         }
     }

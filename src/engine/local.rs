@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use crate::client::{self, Connection, Options, Place};
+use crate::client::{self, Connection, Dialed, Options, Place};
 use crate::engine::error::{Cause, Error};
 
 /// How often to look whether the process that has just taken the lock listens yet; a broker starts in less.
@@ -109,7 +108,7 @@ pub(super) struct Residence {
 #[derive(Debug)]
 enum Role {
     /// Another process runs the broker; its socket answered with this stream, which the first connection uses.
-    Guest(Mutex<Option<UnixStream>>),
+    Guest(Mutex<Option<Dialed>>),
     /// We run it until [`Residence::leave`].
     Host(Mutex<Option<Host>>),
 }
@@ -125,12 +124,12 @@ impl Residence {
     pub(super) async fn settle(directory: &Directory, timeout: Duration) -> Result<Self, Error> {
         let deadline = Instant::now() + timeout;
         let role = loop {
-            let absent = match UnixStream::connect(directory.amqp_socket()).await {
+            let absent = match Dialed::to(&directory.amqp_place(), timeout).await {
                 Ok(stream) => break Role::Guest(Mutex::new(Some(stream))),
                 Err(error) => error,
             };
             if let Some(lock) = directory.lock()? {
-                break Role::Host(Mutex::new(Some(Host::start(directory, lock).await?)));
+                break Role::Host(Mutex::new(Some(Host::start(directory, lock)?)));
             }
             if Instant::now() > deadline {
                 let why = format!("another process holds it but does not answer: {absent}");
@@ -150,30 +149,22 @@ impl Residence {
         if let Role::Guest(stream) = &self.role
             && let Some(stream) = stream.lock().await.take()
         {
-            return Connection::open(stream, options).await;
+            return stream.open(options).await;
         }
         Connection::connect(&self.directory.amqp_place(), options).await
     }
 
     /// Ends the broker when it is ours.
-    pub(super) async fn leave(&self) -> Result<(), Error> {
-        match &self.role {
-            Role::Guest(_) => Ok(()),
-            Role::Host(host) => match host.lock().await.take() {
-                Some(host) => host.stop().await,
-                None => Ok(()),
-            },
+    pub(super) async fn leave(&self) {
+        if let Role::Host(host) = &self.role {
+            drop(host.lock().await.take());
         }
     }
 }
 
 impl Host {
-    async fn start(directory: &Directory, lock: DirectoryLock) -> Result<Self, Error> {
+    fn start(directory: &Directory, lock: DirectoryLock) -> Result<Self, Error> {
         let _ = (directory, lock);
         Err(Error::NotImplemented { name: "a broker in this process (--local)" })
-    }
-
-    async fn stop(self) -> Result<(), Error> {
-        Ok(())
     }
 }

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OnceCell};
 
+pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
 pub use error::{Category, Error};
@@ -100,7 +101,7 @@ impl Engine {
             None => Ok(()),
         };
         if let Some(residence) = &self.cx.residence {
-            residence.leave().await?;
+            residence.leave().await;
         }
         closed.map_err(|error| self.cx.failed("close the connection", error))
     }

@@ -268,13 +268,13 @@ impl Replier {
         self.channel.room().await.map_err(failed)?;
         let sent = self.channel.publish(&publish, &properties.to_bytes(), &body, Some(waiter));
         sent.map_err(failed)?;
-        let waited = self.channel.timeout();
-        let outcome = match tokio::time::timeout(waited, outcome).await {
+        let limit = self.channel.timeout();
+        let outcome = match tokio::time::timeout(limit, outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => {
                 return Err(failed(self.channel.ended().unwrap_or(client::Error::Closed)));
             }
-            Err(_) => return Err(failed(client::Error::TimedOut { waited })),
+            Err(_) => return Err(failed(client::Error::TimedOut { waited: limit })),
         };
         self.settler.ack(request)?;
         Ok(outcome == Outcome::Confirmed)

@@ -95,7 +95,7 @@ impl Target {
                     Some(directory) => directory,
                     None => default_directory(environment)?,
                 };
-                Self::of_directory(directory, options)
+                Self::of_directory(directory, &options)
             }
             (url, None) => {
                 let http_url = options.http_url.clone().or_else(|| environment("MQ_HTTP_URL"));
@@ -104,7 +104,7 @@ impl Target {
         }
     }
 
-    fn of_directory(directory: PathBuf, options: TargetOptions) -> Result<Self, Error> {
+    fn of_directory(directory: PathBuf, options: &TargetOptions) -> Result<Self, Error> {
         if options.http_url.is_some() || options.tls != TlsFiles::default() {
             return Err(Error::usage(
                 "--local takes neither --http-url nor TLS files",
@@ -112,7 +112,7 @@ impl Target {
             ));
         }
         let directory = Directory::new(directory);
-        let client = client_options(None, &options)?;
+        let client = client_options(None, options)?;
         let api = Api::on_socket(directory.http_socket(), &client);
         let shown = directory.to_string();
         let broker = Broker::Of(directory);

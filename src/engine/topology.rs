@@ -1,6 +1,8 @@
 //! Exchanges, queues and bindings: declare, check, bind, delete, purge.
 
-use crate::client::{Error as ClientError, Reply};
+use std::sync::Arc;
+
+use crate::client::{Channel, Error as ClientError, Reply};
 use crate::engine::Engine;
 use crate::engine::error::Error;
 use crate::wire::method::{exchange, queue};
@@ -209,11 +211,11 @@ impl Engine {
     /// Two calls in one round trip; the second is done only when the first succeeds, because the broker closes
     /// the channel in between otherwise.
     async fn checked(&self, doing: &str, check: Method, change: Method) -> Result<Reply, Error> {
-        let both = |channel: std::sync::Arc<crate::client::Channel>| async move {
+        let both = |channel: Arc<Channel>| async move {
             let checked = channel.start(&check)?;
             let changed = channel.start(&change)?;
             checked.await?;
-            Ok::<Reply, ClientError>(changed.await?)
+            changed.await
         };
         self.with_control(doing, both).await
     }
