@@ -5,6 +5,8 @@ from celery import Celery
 
 app = Celery("interop", broker=os.environ["MQ_TEST_URL"], backend="rpc://")
 app.conf.update(
+    # A call returns when the broker has the task, so that who asks next sees it.
+    broker_transport_options={"confirm_publish": True},
     broker_connection_retry_on_startup=False,
     # The line that says "ready" must reach the test as it is.
     worker_redirect_stdouts=False,
