@@ -4,4 +4,5 @@ pub mod broker;
 pub mod client;
 pub mod engine;
 pub mod render;
+pub mod server;
 pub mod wire;

@@ -93,6 +93,12 @@ impl Broker {
         self.registry.add(peer)
     }
 
+    /// Forgets a connection that has ended.
+    pub fn disconnect(&self, connection: &registry::Connection) {
+        self.churn.connection_closed.add(1);
+        self.registry.remove(connection.id);
+    }
+
     /// Does what is due: messages and queues that expire.
     pub fn on_time(&self, now: Millis) {
         for queue in self.timers.due(now) {

@@ -229,10 +229,14 @@ impl Vhost {
     pub fn declare_queue(
         &self,
         asked: QueueDeclaration,
+        server_named: bool,
         connection: ConnectionId,
         now: Millis,
     ) -> Result<Arc<Queue>, Fault> {
         let noun = queue_noun(&asked.name, &self.name);
+        if !server_named {
+            not_reserved("queue", &asked.name)?;
+        }
         self.churn.queue_declared.add(1);
         if let Some(queue) = self.read().queues.get(&asked.name) {
             queue.touch(now);
@@ -294,15 +298,6 @@ impl Vhost {
         drop(topology);
         self.churn.queue_deleted.add(1);
         queue.end()
-    }
-
-    /// Deletes the exclusive queues of a connection that has ended.
-    pub fn delete_exclusive(&self, connection: ConnectionId) {
-        let owned = |queue: &&Arc<Queue>| queue.settings().exclusive_owner == Some(connection);
-        let queues: Vec<_> = self.read().queues.values().filter(owned).cloned().collect();
-        for queue in queues {
-            self.remove_queue(&queue);
-        }
     }
 
     /// Binds a queue or an exchange to an exchange.

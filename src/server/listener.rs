@@ -1,0 +1,141 @@
+//! Accepting connections: TCP, TLS and the data directory's Unix socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio_rustls::TlsAcceptor;
+
+use super::Shared;
+use super::drive::Drive;
+use super::session::Session;
+use crate::broker::auth::Origin;
+use crate::broker::registry::Peer;
+
+/// How long a TLS handshake may take (RabbitMQ: `ssl_handshake_timeout`).
+const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long to wait when the machine has no descriptor or memory for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a listener does with a stream it has accepted.
+#[derive(Clone)]
+pub(super) enum Transport {
+    Plain,
+    Tls(TlsAcceptor),
+}
+
+/// Accepts TCP connections until the server stops.
+pub(super) async fn accept_tcp(listener: TcpListener, transport: Transport, shared: Arc<Shared>) {
+    let mut stop = shared.stop.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            // Cancel-safe: a dropped accept has taken no connection.
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => return,
+        };
+        let Some((stream, peer)) = keep_or_pause(accepted).await else { continue };
+        let shared = Arc::clone(&shared);
+        let transport = transport.clone();
+        tokio::spawn(async move {
+            let _running = shared.running.clone();
+            if let Err(error) = serve_tcp(stream, peer, transport, &shared).await {
+                tracing::debug!(%peer, %error, "connection ended");
+            }
+        });
+    }
+}
+
+/// Answers with the connection, or waits a little after an error that another try at once would only repeat.
+async fn keep_or_pause<T>(accepted: io::Result<T>) -> Option<T> {
+    match accepted {
+        Ok(accepted) => Some(accepted),
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn serve_tcp(
+    stream: TcpStream,
+    peer: SocketAddr,
+    transport: Transport,
+    shared: &Arc<Shared>,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let local = stream.local_addr()?;
+    let is_tls = matches!(transport, Transport::Tls(_));
+    let peer = Peer {
+        name: format!("{peer} -> {local}").into(),
+        host: local.ip().to_canonical().to_string(),
+        port: local.port(),
+        peer_host: peer.ip().to_canonical().to_string(),
+        peer_port: peer.port(),
+        is_tls,
+        connected_at: wall_clock(),
+    };
+    let origin = Origin::from(peer_ip(&stream)?);
+    match transport {
+        Transport::Plain => serve(stream, peer, origin, shared).await,
+        Transport::Tls(acceptor) => {
+            let accepted = tokio::time::timeout(TLS_HANDSHAKE, acceptor.accept(stream));
+            serve(accepted.await??, peer, origin, shared).await
+        }
+    }
+}
+
+fn peer_ip(stream: &TcpStream) -> io::Result<std::net::IpAddr> {
+    Ok(stream.peer_addr()?.ip())
+}
+
+/// Accepts connections on the data directory's Unix socket until the server stops.
+pub(super) async fn accept_unix(listener: UnixListener, shared: Arc<Shared>) {
+    let mut stop = shared.stop.subscribe();
+    let mut serial = 0_u64;
+    loop {
+        let accepted = tokio::select! {
+            // Cancel-safe: a dropped accept has taken no connection.
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => return,
+        };
+        let Some((stream, _)) = keep_or_pause(accepted).await else { continue };
+        serial += 1;
+        let peer = Peer {
+            name: format!("unix:{serial} -> unix").into(),
+            host: "unix".to_owned(),
+            port: 0,
+            peer_host: "unix".to_owned(),
+            peer_port: 0,
+            is_tls: false,
+            connected_at: wall_clock(),
+        };
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let _running = shared.running.clone();
+            if let Err(error) = serve(stream, peer, Origin::Local, &shared).await {
+                tracing::debug!(%error, "connection on the Unix socket ended");
+            }
+        });
+    }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Peer,
+    origin: Origin,
+    shared: &Arc<Shared>,
+) -> io::Result<()> {
+    let connection = shared.broker.connect(peer);
+    let broker = Arc::clone(&shared.broker);
+    let now = shared.clock.now();
+    let session = Session::new(broker, Arc::clone(&connection), origin, now);
+    Drive::new(stream, session, connection, shared.clock).await
+}
+
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}

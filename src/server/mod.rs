@@ -1,0 +1,220 @@
+//! Sockets in front of a broker.
+//!
+//! [`Server::start`] binds everything or fails; [`Server::stop`] tells every client (320 `CONNECTION_FORCED`) and
+//! waits until they have gone. `listener` accepts, `drive` carries bytes, `session` is a connection without its
+//! socket, `clock` the one source of `now`.
+
+mod clock;
+mod drive;
+mod listener;
+pub mod session;
+mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{mpsc, watch};
+
+pub use tls::TlsFiles;
+
+use self::clock::Clock;
+use self::listener::Transport;
+use crate::broker::Broker;
+use crate::wire::{Fault, ReplyCode};
+
+/// How long clients have to leave when the server stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where a server listens.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// RabbitMQ's name for the node: `mq@host`.
+    pub node: String,
+    pub listen: Vec<SocketAddr>,
+    pub tls_listen: Vec<SocketAddr>,
+    /// Needed when `tls_listen` names an address.
+    pub tls: Option<TlsFiles>,
+    /// The Unix socket of a data directory.
+    pub unix: Option<PathBuf>,
+}
+
+/// What every connection's task shares.
+struct Shared {
+    broker: Arc<Broker>,
+    clock: Clock,
+    stop: watch::Sender<bool>,
+    /// A copy lives in every running task; the last one gone means nobody is left.
+    running: mpsc::Sender<()>,
+}
+
+/// A running server.
+pub struct Server {
+    shared: Arc<Shared>,
+    left: mpsc::Receiver<()>,
+    addresses: Vec<SocketAddr>,
+    tls_addresses: Vec<SocketAddr>,
+    unix: Option<PathBuf>,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct BindError {
+    pub address: String,
+    pub source: io::Error,
+}
+
+fn bind_error(address: &impl ToString) -> impl FnOnce(io::Error) -> BindError {
+    let address = address.to_string();
+    move |source| BindError { address, source }
+}
+
+impl Server {
+    /// Binds every address and begins to accept; the broker starts empty.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`] naming the address that cannot be had; nothing is left listening then.
+    pub async fn start(config: Config) -> Result<Self, BindError> {
+        raise_descriptor_limit();
+        let mut plain = Vec::new();
+        for address in &config.listen {
+            plain.push(TcpListener::bind(address).await.map_err(bind_error(address))?);
+        }
+        let mut tls = Vec::new();
+        for address in &config.tls_listen {
+            let missing = || io::Error::other("TLS needs a certificate and a key");
+            let files = config.tls.as_ref().ok_or_else(missing).map_err(bind_error(address))?;
+            let acceptor = tls::acceptor(files).map_err(bind_error(address))?;
+            let listener = TcpListener::bind(address).await.map_err(bind_error(address))?;
+            tls.push((listener, acceptor));
+        }
+        let unix = match &config.unix {
+            None => None,
+            Some(path) => Some(bind_unix(path).map_err(bind_error(&path.display()))?),
+        };
+        let (running, left) = mpsc::channel(1);
+        let broker = Arc::new(Broker::new(config.node));
+        let stop = watch::Sender::new(false);
+        let shared = Arc::new(Shared { broker, clock: Clock::start(), stop, running });
+        let mut server = Self {
+            shared,
+            left,
+            addresses: Vec::new(),
+            tls_addresses: Vec::new(),
+            unix: config.unix,
+        };
+        for listener in plain {
+            server.addresses.extend(listener.local_addr());
+            server.accept(listener, Transport::Plain);
+        }
+        for (listener, acceptor) in tls {
+            server.tls_addresses.extend(listener.local_addr());
+            server.accept(listener, Transport::Tls(acceptor));
+        }
+        if let Some(listener) = unix {
+            tokio::spawn(listener::accept_unix(listener, Arc::clone(&server.shared)));
+        }
+        tokio::spawn(keep_time(Arc::clone(&server.shared)));
+        Ok(server)
+    }
+
+    fn accept(&self, listener: TcpListener, transport: Transport) {
+        tokio::spawn(listener::accept_tcp(listener, transport, Arc::clone(&self.shared)));
+    }
+
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.shared.broker
+    }
+
+    /// The bound addresses for AMQP, with the ports that were chosen for port 0.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The bound addresses for AMQP over TLS.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.tls_addresses
+    }
+
+    /// Fires when the server begins to stop, for whoever serves the same broker by other means.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.shared.stop.subscribe()
+    }
+
+    /// Tells every client that the broker ends, and waits until they have gone or their time is over.
+    pub async fn stop(self) {
+        let Self { shared, mut left, unix, .. } = self;
+        shared.stop.send_replace(true);
+        if let Some(path) = unix {
+            // Gone already is as good.
+            let _ = std::fs::remove_file(path);
+        }
+        let text = "broker forced connection closure with reason 'shutdown'";
+        shared.broker.registry.close_all(&Fault::new(ReplyCode::ConnectionForced, text));
+        drop(shared);
+        // Every task drops its sender when it ends; the channel closes with the last.
+        let _ = tokio::time::timeout(STOP_PATIENCE, left.recv()).await;
+    }
+}
+
+/// Takes the place of a socket that a killed process left behind.
+///
+/// Whoever calls this holds the lock of the data directory, so nobody listens there.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    UnixListener::bind(path)
+}
+
+/// Wakes queues whose messages or own life expire, until the server stops.
+async fn keep_time(shared: Arc<Shared>) {
+    let mut stop = shared.stop.subscribe();
+    loop {
+        let next = std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(shared.broker.timers.next(cx.waker()))
+        });
+        let due = async {
+            match next.await {
+                Some(at) => tokio::time::sleep_until(shared.clock.instant(at).into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let due = std::pin::pin!(due);
+        tokio::select! {
+            // Cancel-safe: a dropped sleep has done nothing.
+            () = timer_or_bell(due) => shared.broker.on_time(shared.clock.now()),
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+/// Waits for `due`, or for the bell of the timers, which wakes this task to look again.
+async fn timer_or_bell(mut due: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>) {
+    let mut polled = false;
+    std::future::poll_fn(|cx| {
+        if due.as_mut().poll(cx).is_ready() || polled {
+            return std::task::Poll::Ready(());
+        }
+        polled = true;
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+/// Lets the process open as many connections as it may (the soft limit is often 1024).
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of open files stays");
+    }
+}

@@ -1,0 +1,312 @@
+//! Consumers and what is dealt to them: `basic.consume`, `cancel`, `get`, `qos`, and deliveries from the mailbox.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::channel::ReplyConsumer;
+use super::deliver::{Delivery, Origin, Source, Unacked, write_delivery, write_get_ok};
+use super::publish::unique_name;
+use super::{Context, Running};
+use crate::broker::arguments::{not_yet, queue_noun};
+use crate::broker::mailbox::{ConsumerSlot, Post};
+use crate::broker::message::Message;
+use crate::broker::queue::{Entry, Left, Millis, Subscription};
+use crate::broker::replies::REPLY_TO;
+use crate::wire::frame;
+use crate::wire::method::{basic, connection};
+use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
+
+fn precondition(text: &str) -> Fault {
+    Fault::new(ReplyCode::PreconditionFailed, text)
+}
+
+/// Arguments of `basic.consume` whose meaning is not there yet; a wrong type is told first.
+fn check_arguments(arguments: &FieldTable, noun: &str) -> Result<(), Fault> {
+    let Some(value) = arguments.get("x-priority") else { return Ok(()) };
+    if value.as_integer().is_none() {
+        let kind = value.type_name();
+        let text = format!("invalid arg 'x-priority' for {noun}: \"expected integer, got {kind}\"");
+        return Err(precondition(&text));
+    }
+    Err(not_yet("consumer argument 'x-priority'"))
+}
+
+impl Running {
+    pub(super) fn on_consume(
+        &mut self,
+        cx: &Context,
+        number: u16,
+        consume: basic::Consume,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let channel = self.channel(number)?;
+        let tag = match consume.consumer_tag.as_str() {
+            "" => unique_name("amq.ctag-"),
+            _ => consume.consumer_tag.clone(),
+        };
+        if consume.queue == REPLY_TO {
+            return self.on_consume_replies(cx, number, &consume, tag, out);
+        }
+        if channel.consumers.contains_key(&tag) {
+            let text = format!("attempt to reuse consumer tag '{tag}'");
+            return Err(Fault::new(ReplyCode::NotAllowed, text));
+        }
+        let name = channel.queue_name(&consume.queue)?;
+        let (prefetch, limit) = (channel.prefetch, Arc::clone(&channel.limit));
+        let queue = self.vhost.queue(&name, cx.connection.id)?;
+        check_arguments(&consume.arguments, &queue_noun(&name, self.vhost.name()))?;
+        let slot = self.sources.reserve();
+        let no_ack = consume.no_ack;
+        let subscription = Subscription {
+            tag: tag.clone(),
+            connection: Arc::clone(&cx.connection.peer.name),
+            channel: number,
+            slot,
+            mailbox: Arc::clone(&cx.connection.mailbox),
+            limit,
+            prefetch,
+            no_ack,
+            exclusive: consume.exclusive,
+            arguments: consume.arguments,
+        };
+        let consumer = match queue.subscribe(subscription, now) {
+            Ok(id) => Some(id),
+            Err(fault) => {
+                self.sources.release(slot);
+                return Err(fault);
+            }
+        };
+        let origin = Arc::new(Origin { queue, consumer, no_ack });
+        self.sources.set(slot, Source { channel: number, tag: tag.clone(), origin });
+        let channel = self.channel(number)?;
+        channel.consumers.insert(tag.clone(), slot);
+        channel.info.consumers.set(channel.consumers.len() as u64);
+        if !consume.nowait {
+            frame::write_method(out, number, &basic::ConsumeOk { consumer_tag: tag }.into());
+        }
+        Ok(())
+    }
+
+    /// Registers the channel for direct replies.
+    fn on_consume_replies(
+        &mut self,
+        cx: &Context,
+        number: u16,
+        consume: &basic::Consume,
+        tag: ShortStr,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let channel = self.channel(number)?;
+        if channel.reply.is_some() {
+            return Err(precondition("reply consumer already set"));
+        }
+        if !consume.no_ack {
+            return Err(precondition("reply consumer cannot acknowledge"));
+        }
+        let name = cx.broker.replies.add(Arc::clone(&cx.connection.mailbox), number);
+        channel.reply = Some(ReplyConsumer { tag: tag.clone(), name });
+        if !consume.nowait {
+            frame::write_method(out, number, &basic::ConsumeOk { consumer_tag: tag }.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_cancel(
+        &mut self,
+        cx: &Context,
+        posts: &mut VecDeque<Post>,
+        number: u16,
+        cancel: &basic::Cancel,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let tag = &cancel.consumer_tag;
+        let channel = self.channel(number)?;
+        if let Some(slot) = channel.consumers.remove(tag) {
+            channel.info.consumers.set(channel.consumers.len() as u64);
+            self.unsubscribe(slot, now);
+            // What was dealt before the consumer left is sent before `cancel-ok`.
+            self.flush_posts(cx, posts, None, now, out);
+            self.sources.release(slot);
+        } else if channel.reply.as_ref().is_some_and(|reply| reply.tag == *tag)
+            && let Some(reply) = channel.reply.take()
+        {
+            cx.broker.replies.remove(&reply.name);
+        }
+        if !cancel.nowait {
+            let cancel_ok = basic::CancelOk { consumer_tag: tag.clone() };
+            frame::write_method(out, number, &cancel_ok.into());
+        }
+        Ok(())
+    }
+
+    /// Takes a consumer away from its queue, which may be the end of that queue.
+    fn unsubscribe(&self, slot: ConsumerSlot, now: Millis) {
+        let Some(source) = self.sources.get(slot) else { return };
+        let Origin { queue, consumer: Some(id), .. } = &*source.origin else { return };
+        if queue.unsubscribe(*id, now) == Left::DeleteQueue {
+            self.vhost.remove_queue(queue);
+        }
+    }
+
+    pub(super) fn unsubscribe_channel(&self, number: u16, now: Millis) {
+        let Some(channel) = self.channels.get(&number) else { return };
+        for slot in channel.consumers.values() {
+            self.unsubscribe(*slot, now);
+        }
+    }
+
+    pub(super) fn unsubscribe_all(&self, now: Millis) {
+        for number in self.channels.keys() {
+            self.unsubscribe_channel(*number, now);
+        }
+    }
+
+    pub(super) fn on_get(
+        &mut self,
+        cx: &Context,
+        number: u16,
+        get: &basic::Get,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let name = self.channel(number)?.queue_name(&get.queue)?;
+        let queue = self.vhost.queue(&name, cx.connection.id)?;
+        let got = queue.get(get.no_ack, now);
+        let frame_max = self.frame_max;
+        let channel = self.channel(number)?;
+        let Some((entry, left)) = got else {
+            channel.info.counters.get_empty.add(1);
+            let empty = basic::GetEmpty { cluster_id: ShortStr::empty() };
+            frame::write_method(out, number, &empty.into());
+            return Ok(());
+        };
+        channel.last_tag += 1;
+        let tag = channel.last_tag;
+        write_get_ok(out, number, tag, &entry, left, frame_max);
+        if get.no_ack {
+            channel.info.counters.get_no_ack.add(1);
+        } else {
+            channel.info.counters.get.add(1);
+            let origin = Arc::new(Origin { queue, consumer: None, no_ack: false });
+            channel.unacked.push_back(Unacked { tag, origin, entry });
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_qos(
+        &mut self,
+        number: u16,
+        qos: &basic::Qos,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        if qos.prefetch_size != 0 {
+            let text = format!("prefetch_size!=0 ({})", qos.prefetch_size);
+            return Err(Fault::new(ReplyCode::NotImplemented, text));
+        }
+        let channel = self.channel(number)?;
+        let count = u32::from(qos.prefetch_count);
+        if qos.global {
+            channel.limit.set_most(count);
+            channel.info.global_prefetch.set(u64::from(count));
+            self.resume_channel(number, now);
+        } else {
+            channel.prefetch = count;
+            channel.info.prefetch.set(u64::from(count));
+        }
+        frame::write_method(out, number, &basic::QosOk {}.into());
+        Ok(())
+    }
+
+    /// Asks the queues of a channel's consumers to deal again.
+    pub(super) fn resume_channel(&self, number: u16, now: Millis) {
+        for source in self.sources.iter().filter(|source| source.channel == number) {
+            source.origin.queue.resume(now);
+        }
+    }
+
+    /// Asks the queues of all consumers to deal again.
+    pub(super) fn resume_queues(&self, now: Millis) {
+        for source in self.sources.iter() {
+            source.origin.queue.resume(now);
+        }
+    }
+
+    /// Sends a message that a queue has dealt to a consumer.
+    ///
+    /// Cost: two look-ups by index and hash, one append, one unacked entry unless the consumer needs no
+    /// acknowledgements.
+    #[inline]
+    pub(super) fn on_delivery(
+        &mut self,
+        slot: ConsumerSlot,
+        entry: Entry,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) {
+        let Some(source) = self.sources.get(slot) else { return };
+        let Some(channel) = self.channels.get_mut(&source.channel) else { return };
+        channel.last_tag += 1;
+        let delivery = Delivery {
+            channel: source.channel,
+            consumer_tag: &source.tag,
+            tag: channel.last_tag,
+            redelivered: entry.redelivered,
+            message: &entry.message,
+        };
+        write_delivery(out, &delivery, self.frame_max);
+        channel.info.counters.redeliver.add(u64::from(entry.redelivered));
+        channel.info.active_at.set(now);
+        if source.origin.no_ack {
+            channel.info.counters.deliver_no_ack.add(1);
+        } else {
+            channel.info.counters.deliver.add(1);
+            let origin = Arc::clone(&source.origin);
+            channel.unacked.push_back(Unacked { tag: channel.last_tag, origin, entry });
+            channel.info.unacked.set(channel.unacked.len() as u64);
+        }
+    }
+
+    /// Sends a direct reply.
+    pub(super) fn on_reply(&mut self, number: u16, message: &Message, out: &mut Vec<u8>) {
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        let Some(reply) = &channel.reply else { return };
+        channel.last_tag += 1;
+        let delivery = Delivery {
+            channel: number,
+            consumer_tag: &reply.tag,
+            tag: channel.last_tag,
+            redelivered: false,
+            message,
+        };
+        write_delivery(out, &delivery, self.frame_max);
+        channel.info.counters.deliver_no_ack.add(1);
+    }
+
+    /// Tells a client that the queue of one of its consumers is gone.
+    pub(super) fn on_cancelled(&mut self, slot: ConsumerSlot, out: &mut Vec<u8>) {
+        let Some(source) = self.sources.get(slot) else { return };
+        let (number, tag) = (source.channel, source.tag.clone());
+        self.sources.release(slot);
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        channel.consumers.remove(&tag);
+        channel.info.consumers.set(channel.consumers.len() as u64);
+        if self.wants_cancel_notify {
+            let cancel = basic::Cancel { consumer_tag: tag, nowait: true };
+            frame::write_method(out, number, &cancel.into());
+        }
+    }
+
+    /// Tells a client that publishers are to pause, or may go on.
+    pub(super) fn on_blocked(&self, reason: Option<ShortStr>, out: &mut Vec<u8>) {
+        if !self.wants_blocked {
+            return;
+        }
+        match reason {
+            Some(reason) => frame::write_method(out, 0, &connection::Blocked { reason }.into()),
+            None => frame::write_method(out, 0, &connection::Unblocked {}.into()),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Messages on their way out: from the connection's mailbox into frames.
+//!
+//! [`Sources`] knows what a delivery comes from; [`Unacked`] is what a channel must remember of it until the
+//! client settles it.
+
+use std::sync::Arc;
+
+use crate::broker::mailbox::ConsumerSlot;
+use crate::broker::message::Message;
+use crate::broker::queue::{ConsumerId, Entry, Queue};
+use crate::wire::ShortStr;
+use crate::wire::constants::{CLASS_BASIC, FRAME_METHOD};
+use crate::wire::frame;
+use crate::wire::method::basic;
+
+/// Where a delivery came from and where it goes back to.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) queue: Arc<Queue>,
+    /// `None` for `basic.get`.
+    pub(super) consumer: Option<ConsumerId>,
+    /// Its deliveries count as settled when they are sent.
+    pub(super) no_ack: bool,
+}
+
+/// A consumer of this connection.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) channel: u16,
+    pub(super) tag: ShortStr,
+    pub(super) origin: Arc<Origin>,
+}
+
+/// All consumers of a connection; the slot of each stays its own until the mailbox is empty of it.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    slots: Vec<Option<Source>>,
+    free: Vec<ConsumerSlot>,
+}
+
+impl Sources {
+    /// Takes a slot for a consumer that is about to be.
+    pub(super) fn reserve(&mut self) -> ConsumerSlot {
+        if let Some(slot) = self.free.pop() {
+            return slot;
+        }
+        self.slots.push(None);
+        let at = u32::try_from(self.slots.len() - 1).expect("fewer consumers than 4 billion");
+        ConsumerSlot(at)
+    }
+
+    pub(super) fn set(&mut self, slot: ConsumerSlot, source: Source) {
+        self.slots[slot.0 as usize] = Some(source);
+    }
+
+    #[inline]
+    pub(super) fn get(&self, slot: ConsumerSlot) -> Option<&Source> {
+        self.slots.get(slot.0 as usize)?.as_ref()
+    }
+
+    /// Forgets a consumer whose queue posts no more and of whom nothing is in the mailbox.
+    pub(super) fn release(&mut self, slot: ConsumerSlot) {
+        self.slots[slot.0 as usize] = None;
+        self.free.push(slot);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.slots.iter().flatten()
+    }
+}
+
+/// A delivery the client has not settled.
+#[derive(Debug)]
+pub(super) struct Unacked {
+    pub(super) tag: u64,
+    pub(super) origin: Arc<Origin>,
+    pub(super) entry: Entry,
+}
+
+/// A delivery as `basic.deliver` tells it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delivery<'a> {
+    pub(super) channel: u16,
+    pub(super) consumer_tag: &'a ShortStr,
+    pub(super) tag: u64,
+    pub(super) redelivered: bool,
+    pub(super) message: &'a Message,
+}
+
+/// Appends `basic.deliver` with its content.
+///
+/// Cost: three appends; names, properties and body are copied as they came.
+#[inline]
+pub(super) fn write_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>, frame_max: u32) {
+    let message = delivery.message;
+    out.reserve(message.len() + delivery.consumer_tag.len() + DELIVERY_OVERHEAD);
+    frame::write_with(out, FRAME_METHOD, delivery.channel, |to| {
+        to.u16(CLASS_BASIC);
+        to.u16(basic::Deliver::METHOD_ID);
+        to.short(delivery.consumer_tag);
+        to.u64(delivery.tag);
+        to.bit(delivery.redelivered);
+        to.bytes(message.names());
+    });
+    let (properties, body) = (message.properties(), message.body());
+    frame::write_content(out, delivery.channel, properties, body, frame_max);
+}
+
+/// Bytes of a delivery's frames beside names, properties, body and consumer tag, for one body frame.
+const DELIVERY_OVERHEAD: usize = 64;
+
+/// Appends `basic.get-ok` with its content.
+pub(super) fn write_get_ok(
+    out: &mut Vec<u8>,
+    channel: u16,
+    delivery_tag: u64,
+    entry: &Entry,
+    left: u32,
+    frame_max: u32,
+) {
+    let message = &entry.message;
+    frame::write_with(out, FRAME_METHOD, channel, |to| {
+        to.u16(CLASS_BASIC);
+        to.u16(basic::GetOk::METHOD_ID);
+        to.u64(delivery_tag);
+        to.bit(entry.redelivered);
+        to.bytes(message.names());
+        to.u32(left);
+    });
+    frame::write_content(out, channel, message.properties(), message.body(), frame_max);
+}
+
+/// Appends `basic.return` (312 `NO_ROUTE`) with its content.
+pub(super) fn write_return(out: &mut Vec<u8>, channel: u16, message: &Message, frame_max: u32) {
+    let code = crate::wire::ReplyCode::NoRoute;
+    frame::write_with(out, FRAME_METHOD, channel, |to| {
+        to.u16(CLASS_BASIC);
+        to.u16(basic::Return::METHOD_ID);
+        to.u16(code.code());
+        to.short(&ShortStr::truncated(code.name()));
+        to.bytes(message.names());
+    });
+    frame::write_content(out, channel, message.properties(), message.body(), frame_max);
+}

@@ -1,0 +1,77 @@
+//! Heartbeats both ways (4.2.7).
+//!
+//! RabbitMQ (`rabbit_heartbeat`): something is sent every half interval, and a peer from which nothing came for
+//! two intervals is given up without a frame.
+
+use crate::broker::queue::Millis;
+use crate::wire::frame;
+
+/// What has been heard and said lately.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    /// The agreed interval in milliseconds; 0 for none.
+    interval_ms: Millis,
+    received_at: Millis,
+    sent_at: Millis,
+}
+
+impl Heartbeat {
+    pub(super) fn new(now: Millis) -> Self {
+        Self { interval_ms: 0, received_at: now, sent_at: now }
+    }
+
+    pub(super) fn agree(&mut self, interval_s: u16) {
+        self.interval_ms = Millis::from(interval_s) * 1000;
+    }
+
+    pub(super) fn on_received(&mut self, now: Millis) {
+        self.received_at = now;
+    }
+
+    pub(super) fn on_sent(&mut self, now: Millis) {
+        self.sent_at = now;
+    }
+
+    /// The last time anything happened.
+    pub(super) fn seen_at(&self) -> Millis {
+        self.received_at.max(self.sent_at)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let lost_at = self.received_at + 2 * self.interval_ms;
+        let beat_at = self.sent_at + self.interval_ms / 2;
+        (self.interval_ms > 0).then(|| lost_at.min(beat_at))
+    }
+
+    pub(super) fn is_peer_lost(&self, now: Millis) -> bool {
+        self.interval_ms > 0 && now >= self.received_at + 2 * self.interval_ms
+    }
+
+    /// Appends a heartbeat when one is due.
+    pub(super) fn beat(&mut self, now: Millis, out: &mut Vec<u8>) {
+        if now >= self.sent_at + self.interval_ms / 2 {
+            frame::write_heartbeat(out);
+            self.sent_at = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beat_every_half_interval_and_two_intervals_of_patience() {
+        let mut heartbeat = Heartbeat::new(0);
+        assert_eq!(heartbeat.deadline(), None);
+        heartbeat.agree(10);
+        assert_eq!(heartbeat.deadline(), Some(5_000));
+        let mut out = Vec::new();
+        heartbeat.beat(5_000, &mut out);
+        assert_eq!(out, [8, 0, 0, 0, 0, 0, 0, 0xCE]);
+        assert!(!heartbeat.is_peer_lost(19_999));
+        assert!(heartbeat.is_peer_lost(20_000));
+        heartbeat.on_received(15_000);
+        assert!(!heartbeat.is_peer_lost(34_999));
+    }
+}

@@ -1,0 +1,338 @@
+//! One connection as a pure object: bytes in, bytes out, `now` given.
+//!
+//! Nothing here waits, reads a clock or touches a socket. [`Session::on_bytes`] is the way in (frames, one after
+//! the other), [`Session::on_mailbox`] the way of deliveries out, [`Session::on_timeout`] what time brings.
+//! Errors travel as [`Fault`]s and only `closing` turns them into frames.
+//!
+//! Reading order: this file (phases, frames), `handshake`, `channel` (what a channel is and which method goes
+//! where), `publish` and `assembly`, `deliver` and `consume`, `settle`, `tx`, `topology`, `closing`.
+
+mod assembly;
+mod channel;
+mod closing;
+mod consume;
+mod deliver;
+mod handshake;
+mod heartbeat;
+mod publish;
+mod routes;
+mod settle;
+mod topology;
+mod tx;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use rustc_hash::FxHashMap;
+
+use self::channel::Channel;
+use self::deliver::Sources;
+use self::handshake::Handshake;
+use self::heartbeat::Heartbeat;
+use crate::broker::Broker;
+use crate::broker::auth::Origin as LoginOrigin;
+use crate::broker::mailbox::Post;
+use crate::broker::queue::{Millis, Queue};
+use crate::broker::registry::Connection;
+use crate::broker::vhost::Vhost;
+use crate::wire::constants::{
+    FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD,
+};
+use crate::wire::frame::{self, Frame};
+use crate::wire::{Fault, Method, ReplyCode, ShortStr};
+
+/// Bytes a delivery run may append before the connection's task writes them out.
+const DELIVERY_RUN_BYTES: usize = 256 << 10;
+
+/// One client's connection.
+#[derive(Debug)]
+pub struct Session {
+    cx: Context,
+    phase: Phase,
+    /// Posts taken out of the mailbox and not yet turned into frames.
+    posts: VecDeque<Post>,
+}
+
+/// What every part of a session needs.
+#[derive(Debug)]
+struct Context {
+    broker: Arc<Broker>,
+    connection: Arc<Connection>,
+    login_origin: LoginOrigin,
+    heartbeat: Heartbeat,
+}
+
+/// Where a connection stands between its first byte and its last.
+#[derive(Debug)]
+enum Phase {
+    Handshake(Handshake),
+    Running(Box<Running>),
+    /// `connection.close` was sent; everything but its answer is ignored until `until`.
+    Closing {
+        until: Millis,
+    },
+    /// The peer is let wait before the stream is closed (RabbitMQ: `SILENT_CLOSE_DELAY`).
+    Silent {
+        until: Millis,
+    },
+    Closed,
+}
+
+/// A connection that is open for work.
+#[derive(Debug)]
+struct Running {
+    user: ShortStr,
+    vhost: Arc<Vhost>,
+    frame_max: u32,
+    channel_max: u16,
+    wants_cancel_notify: bool,
+    wants_blocked: bool,
+    channels: FxHashMap<u16, Channel>,
+    sources: Sources,
+    /// Exclusive queues this connection declared.
+    exclusive: Vec<Weak<Queue>>,
+    /// Channels with confirms to send before the bytes of this round leave.
+    confirming: Vec<u16>,
+    /// Channels that gathered a message in this round and may hold memory.
+    gathered: Vec<u16>,
+}
+
+impl Session {
+    pub fn new(
+        broker: Arc<Broker>,
+        connection: Arc<Connection>,
+        login_origin: LoginOrigin,
+        now: Millis,
+    ) -> Self {
+        let heartbeat = Heartbeat::new(now);
+        let cx = Context { broker, connection, login_origin, heartbeat };
+        let phase = Phase::Handshake(Handshake::new(now));
+        Self { cx, phase, posts: VecDeque::new() }
+    }
+
+    /// Whether the stream is to be closed once what was written has left.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// Handles every whole frame in `bytes`, appends answers to `out`, and says how many bytes were used.
+    pub fn on_bytes(&mut self, bytes: &[u8], now: Millis, out: &mut Vec<u8>) -> usize {
+        self.cx.heartbeat.on_received(now);
+        let mut used = 0;
+        let mut frames = 0;
+        while !self.is_closed() {
+            if let Phase::Handshake(handshake) = &mut self.phase
+                && handshake.awaits_header()
+            {
+                match self.on_header(&bytes[used..], out) {
+                    Some(len) => used += len,
+                    None => break,
+                }
+                continue;
+            }
+            if matches!(self.phase, Phase::Silent { .. }) {
+                used = bytes.len();
+                break;
+            }
+            match frame::parse(&bytes[used..], self.frame_max()) {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    used += frame.encoded_len();
+                    frames += 1;
+                    self.on_frame(frame, now, out);
+                }
+                Err(fault) => {
+                    // Where the next frame would begin is not known any more.
+                    used = bytes.len();
+                    self.on_fault(0, &fault, now, out);
+                    break;
+                }
+            }
+        }
+        self.cx.connection.received_bytes.add(used as u64);
+        self.cx.connection.received_frames.add(frames);
+        self.finish_round(now, out);
+        used
+    }
+
+    fn frame_max(&self) -> u32 {
+        match &self.phase {
+            Phase::Running(running) => running.frame_max,
+            Phase::Handshake(handshake) => handshake.frame_max(),
+            Phase::Closing { .. } | Phase::Silent { .. } | Phase::Closed => FRAME_MAX_DEFAULT,
+        }
+    }
+
+    #[inline]
+    fn on_frame(&mut self, frame: Frame<'_>, now: Millis, out: &mut Vec<u8>) {
+        let handled = match &mut self.phase {
+            Phase::Running(running) => match frame.kind {
+                FRAME_METHOD | FRAME_HEADER | FRAME_BODY if frame.channel != 0 => {
+                    running.on_channel_frame(&self.cx, &mut self.posts, frame, now, out)
+                }
+                _ => self.on_connection_frame(frame, now, out),
+            },
+            Phase::Handshake(_) => self.on_handshake_frame(frame, now, out),
+            Phase::Closing { .. } => {
+                self.on_frame_while_closing(frame, out);
+                Ok(())
+            }
+            Phase::Silent { .. } | Phase::Closed => Ok(()),
+        };
+        if let Err(fault) = handled {
+            self.on_fault(frame.channel, &fault, now, out);
+        }
+    }
+
+    /// A frame on channel 0, a heartbeat, or one of no known type.
+    fn on_connection_frame(
+        &mut self,
+        frame: Frame<'_>,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        match (frame.kind, frame.channel, frame.payload) {
+            (FRAME_HEARTBEAT, 0, []) => Ok(()),
+            (FRAME_HEARTBEAT, 1.., _) => Err(Fault::new(
+                ReplyCode::UnexpectedFrame,
+                frame::describe(frame.kind, frame.payload),
+            )),
+            (FRAME_METHOD, ..) => {
+                self.on_connection_method(&decode_method(frame.payload)?, now, out)
+            }
+            (FRAME_HEADER | FRAME_BODY, ..) => Err(assembly::out_of_place()),
+            _ => Err(frame::broken(frame.kind, frame.payload, "unknown_frame")),
+        }
+    }
+
+    /// Sends what waited for the end of a batch of frames: confirms, and memory back to the allocator.
+    fn finish_round(&mut self, now: Millis, out: &mut Vec<u8>) {
+        let Phase::Running(running) = &mut self.phase else { return };
+        for number in std::mem::take(&mut running.confirming) {
+            if let Some(channel) = running.channels.get_mut(&number) {
+                channel.write_confirms(out);
+            }
+        }
+        for number in std::mem::take(&mut running.gathered) {
+            if let Some(channel) = running.channels.get_mut(&number) {
+                channel.end_round(now);
+            }
+        }
+    }
+
+    /// Turns what waits in the mailbox into frames; stops early when many bytes have been appended.
+    ///
+    /// Answers whether more waits.
+    pub fn on_mailbox(&mut self, now: Millis, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        while out.len() - start < DELIVERY_RUN_BYTES {
+            if self.posts.is_empty() {
+                let drained = self.cx.connection.mailbox.drain(&mut self.posts);
+                if drained.turned_away
+                    && let Phase::Running(running) = &self.phase
+                {
+                    running.resume_queues(now);
+                }
+                if self.posts.is_empty() {
+                    return false;
+                }
+            }
+            let Some(post) = self.posts.pop_front() else { return false };
+            self.on_post(post, now, out);
+        }
+        true
+    }
+
+    /// Whether posts wait that were taken out of the mailbox.
+    pub fn has_posts(&self) -> bool {
+        !self.posts.is_empty()
+    }
+
+    fn on_post(&mut self, post: Post, now: Millis, out: &mut Vec<u8>) {
+        match (post, &mut self.phase) {
+            (Post::Close(fault), _) => self.on_fault(0, &fault, now, out),
+            (Post::Delivery { slot, entry }, Phase::Running(running)) => {
+                running.on_delivery(slot, entry, now, out);
+            }
+            (Post::Reply { channel, message }, Phase::Running(running)) => {
+                running.on_reply(channel, &message, out);
+            }
+            (Post::Cancelled { slot }, Phase::Running(running)) => running.on_cancelled(slot, out),
+            (Post::Blocked(reason), Phase::Running(running)) => running.on_blocked(reason, out),
+            (
+                _,
+                Phase::Handshake(_) | Phase::Closing { .. } | Phase::Silent { .. } | Phase::Closed,
+            ) => {}
+        }
+    }
+
+    /// The next time [`Self::on_timeout`] has something to do.
+    pub fn deadline(&self) -> Option<Millis> {
+        match &self.phase {
+            Phase::Handshake(handshake) => Some(handshake.deadline()),
+            Phase::Running(_) => self.cx.heartbeat.deadline(),
+            Phase::Closing { until } | Phase::Silent { until } => Some(*until),
+            Phase::Closed => None,
+        }
+    }
+
+    /// Does what is due at `now`: a heartbeat, or giving up a peer that is silent or slow.
+    pub fn on_timeout(&mut self, now: Millis, out: &mut Vec<u8>) {
+        if self.deadline().is_none_or(|at| now < at) {
+            return;
+        }
+        match &self.phase {
+            Phase::Running(_) if self.cx.heartbeat.is_peer_lost(now) => {
+                tracing::info!(connection = %self.cx.connection.peer.name, "missed heartbeats");
+                self.end(now);
+            }
+            Phase::Running(_) => self.cx.heartbeat.beat(now, out),
+            Phase::Handshake(_) | Phase::Closing { .. } | Phase::Silent { .. } => self.end(now),
+            Phase::Closed => {}
+        }
+    }
+
+    /// Tells the session that bytes left at `now`.
+    pub fn on_sent(&mut self, now: Millis) {
+        self.cx.heartbeat.on_sent(now);
+    }
+
+    /// Ends the connection: consumers leave, unacknowledged messages go back, exclusive queues are deleted.
+    pub fn end(&mut self, now: Millis) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Closed);
+        let mut posts = std::mem::take(&mut self.posts);
+        if let Phase::Running(mut running) = phase {
+            running.unsubscribe_all(now);
+            posts.extend(self.cx.connection.mailbox.close());
+            running.put_back_unsent(posts, now);
+            running.end(&self.cx, now);
+        }
+    }
+}
+
+impl Drop for Session {
+    /// A bug that ends the task must not lose messages: they go back to their queues here.
+    fn drop(&mut self) {
+        self.end(self.cx.heartbeat.seen_at());
+        self.cx.connection.mailbox.close();
+        self.cx.broker.disconnect(&self.cx.connection);
+    }
+}
+
+/// Decodes a method frame.
+fn decode_method(payload: &[u8]) -> Result<Method, Fault> {
+    let (class, method, arguments) = split_method(payload)?;
+    Method::decode(class, method, arguments)
+        .map_err(|error| Fault::undecodable(error, class, method, arguments))
+}
+
+/// Splits a method frame into class number, method number and arguments.
+#[inline]
+fn split_method(payload: &[u8]) -> Result<(u16, u16, &[u8]), Fault> {
+    match payload {
+        [a, b, c, d, arguments @ ..] => {
+            Ok((u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]), arguments))
+        }
+        _ => Err(frame::broken(FRAME_METHOD, payload, "unknown_frame")),
+    }
+}

@@ -1,0 +1,208 @@
+//! A publish that has come in whole: checked, numbered, routed, pushed.
+//!
+//! One call stack from here into the mailboxes of the consumers, on the publisher's task.
+
+use super::assembly::Content;
+use super::channel::{Channel, Mode};
+use super::deliver::write_return;
+use super::tx::Staged;
+use super::{Context, Running};
+use crate::broker::Broker;
+use crate::broker::arguments::parse_expiration;
+use crate::broker::message::Message;
+use crate::broker::queue::Millis;
+use crate::broker::replies::{REPLY_TO, Replies};
+use crate::broker::vhost::Vhost;
+use crate::wire::constants::{CLASS_BASIC, FRAME_METHOD};
+use crate::wire::frame;
+use crate::wire::method::basic;
+use crate::wire::properties::Encoded;
+use crate::wire::{Fault, FieldTable, FieldValue, Properties, ReplyCode, ShortStr};
+
+/// Whether a message must be told back when no queue takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Mandatory,
+    Optional,
+}
+
+fn precondition(text: String) -> Fault {
+    Fault::new(ReplyCode::PreconditionFailed, text)
+}
+
+impl Running {
+    /// Publishes the content that has come in on a channel.
+    #[inline]
+    pub(super) fn on_publish(
+        &mut self,
+        cx: &Context,
+        number: u16,
+        mut content: Content,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let Some(channel) = self.channels.get_mut(&number) else { return Ok(()) };
+        if content.publish.is_immediate {
+            return Err(Fault::new(ReplyCode::NotImplemented, "immediate=true"));
+        }
+        let found = Encoded::scan(channel.assembly.properties(&content)).map_err(|error| {
+            let properties = channel.assembly.properties(&content);
+            Fault::undecodable(error, CLASS_BASIC, 0, properties)
+        })?;
+        let is_persistent = found.delivery_mode == Some(2);
+        let time_to_live_ms = match found.expiration {
+            None => None,
+            Some(text) => Some(parse_expiration(&String::from_utf8_lossy(text))?),
+        };
+        if let Some(claimed) = found.user_id
+            && claimed != self.user.as_bytes()
+        {
+            let claimed = String::from_utf8_lossy(claimed);
+            return Err(precondition(format!(
+                "user_id property set to '{claimed}' but authenticated user was '{}'",
+                self.user
+            )));
+        }
+        let asks_direct_reply = found.reply_to == Some(REPLY_TO.as_bytes());
+        if let Some(headers) = found.headers
+            && headers.windows(3).any(|key| key == b"\x02CC" || key == b"BCC")
+        {
+            refuse_copies(&found.headers().unwrap_or_default())?;
+        }
+        if asks_direct_reply {
+            channel.rewrite_reply_to(&mut content)?;
+        }
+        let delivery =
+            if content.publish.is_mandatory { Delivery::Mandatory } else { Delivery::Optional };
+        if let Mode::Confirm { published, .. } = &mut channel.mode {
+            *published += 1;
+            if self.confirming.last() != Some(&number) {
+                self.confirming.push(number);
+            }
+        }
+        channel.info.counters.publish.add(1);
+        if let Mode::Transaction(transaction) = &mut channel.mode {
+            // Whether the exchange is there is told now, the rest at the commit.
+            let names = channel.assembly.names(&content);
+            channel.routes.find(names, &self.vhost, FieldTable::new)?;
+            let message = channel.assembly.message(&content, is_persistent, time_to_live_ms);
+            transaction.stage(Staged { message, delivery });
+            return Ok(());
+        }
+        let message = channel.assembly.message(&content, is_persistent, time_to_live_ms);
+        let is_routed = channel.route(&cx.broker, &self.vhost, &message, now)?;
+        channel.count_unroutable(is_routed, delivery, &message, self.frame_max, out);
+        Ok(())
+    }
+}
+
+impl Channel {
+    /// Hands a message to every queue it is routed to; answers whether there was any.
+    #[inline]
+    pub(super) fn route(
+        &mut self,
+        broker: &Broker,
+        vhost: &Vhost,
+        message: &Message,
+        now: Millis,
+    ) -> Result<bool, Fault> {
+        let names = message.names();
+        // The default exchange (an empty first string) leads to reply names as it does to queues.
+        if names.first() == Some(&0)
+            && let Some(Ok(key)) = names.get(2..).map(std::str::from_utf8)
+            && Replies::is_reply_name(key)
+        {
+            return Ok(broker.replies.post(key, message.clone()));
+        }
+        let headers = || headers_of(message);
+        let route = self.routes.find(names, vhost, headers)?;
+        route.counters.publish_in.add(1);
+        if let Some((last, others)) = route.queues.split_last() {
+            route.counters.publish_out.add(route.queues.len() as u64);
+            for queue in others {
+                queue.push(message.clone(), now);
+            }
+            last.push(message.clone(), now);
+        }
+        Ok(!route.queues.is_empty())
+    }
+
+    /// Tells a message back that nobody took and that is mandatory; counts both kinds.
+    #[inline]
+    pub(super) fn count_unroutable(
+        &self,
+        is_routed: bool,
+        delivery: Delivery,
+        message: &Message,
+        frame_max: u32,
+        out: &mut Vec<u8>,
+    ) {
+        match (is_routed, delivery) {
+            (true, _) => {}
+            (false, Delivery::Optional) => self.info.counters.drop_unroutable.add(1),
+            (false, Delivery::Mandatory) => {
+                self.info.counters.return_unroutable.add(1);
+                write_return(out, self.number, message, frame_max);
+            }
+        }
+    }
+
+    /// Puts this channel's reply name into `reply_to`.
+    #[cold]
+    fn rewrite_reply_to(&mut self, content: &mut Content) -> Result<(), Fault> {
+        let Some(reply) = &self.reply else {
+            return Err(precondition("fast reply consumer does not exist".to_owned()));
+        };
+        let old = self.assembly.properties(content);
+        let mut properties = Properties::decode(old)
+            .map_err(|error| Fault::undecodable(error, CLASS_BASIC, 0, old))?;
+        properties.reply_to = Some(reply.name.clone());
+        self.assembly.replace_properties(content, &properties.to_bytes());
+        Ok(())
+    }
+
+    /// Appends the confirms of all publishes not confirmed yet: one `basic.ack`, multiple when it covers more.
+    ///
+    /// Messages are in memory only, so a publish is done when it has been pushed.
+    pub(super) fn write_confirms(&mut self, out: &mut Vec<u8>) {
+        let Mode::Confirm { published, confirmed } = &mut self.mode else { return };
+        let count = *published - *confirmed;
+        if count == 0 || self.awaits_close_ok {
+            return;
+        }
+        *confirmed = *published;
+        self.info.counters.confirm.add(count);
+        let ack = basic::Ack { delivery_tag: *published, multiple: count > 1 };
+        frame::write_with(out, FRAME_METHOD, self.number, |to| ack.write(to));
+    }
+}
+
+/// The headers of a message as values.
+fn headers_of(message: &Message) -> FieldTable {
+    let found = Encoded::scan(message.properties()).unwrap_or_default();
+    found.headers().unwrap_or_default()
+}
+
+/// Copies to further routing keys (`CC`, `BCC`) are not there yet; headers of those names must say so.
+fn refuse_copies(headers: &FieldTable) -> Result<(), Fault> {
+    for name in ["CC", "BCC"] {
+        let Some(value) = headers.get(name) else { continue };
+        let FieldValue::Array(_) = value else {
+            let kind = value.type_name();
+            return Err(precondition(format!(
+                "invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}"
+            )));
+        };
+        return Err(crate::broker::arguments::not_yet(&format!("header '{name}'")));
+    }
+    Ok(())
+}
+
+/// Generates the part of a server-made name that tells it apart: 22 letters of URL-safe base64, as RabbitMQ does.
+pub(super) fn unique_name(prefix: &str) -> ShortStr {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use std::hash::{BuildHasher, RandomState};
+    let halves = [0, 1].map(|half: u64| RandomState::new().hash_one(half).to_be_bytes());
+    ShortStr::truncated(&format!("{prefix}{}", URL_SAFE_NO_PAD.encode(halves.concat())))
+}

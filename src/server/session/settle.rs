@@ -1,0 +1,289 @@
+//! What a client says about deliveries: ack, nack, reject, recover; and what happens to those it leaves.
+//!
+//! Runs of deliveries from one queue are settled under one lock of that queue.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::channel::{Channel, Mode};
+use super::deliver::{Origin, Unacked};
+use super::routes::Routes;
+use super::{Context, Running};
+use crate::broker::mailbox::Post;
+use crate::broker::queue::{Entry, Millis, Settled};
+use crate::wire::method::basic;
+use crate::wire::{Fault, ReplyCode};
+
+/// What becomes of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Ack,
+    /// Dropped (and dead-lettered, once queues can do that).
+    Drop,
+    Requeue,
+}
+
+impl Running {
+    pub(super) fn on_ack(
+        &mut self,
+        number: u16,
+        ack: &basic::Ack,
+        now: Millis,
+    ) -> Result<(), Fault> {
+        self.settle(number, ack.delivery_tag, ack.multiple, Outcome::Ack, now)
+    }
+
+    pub(super) fn on_nack(
+        &mut self,
+        number: u16,
+        nack: &basic::Nack,
+        now: Millis,
+    ) -> Result<(), Fault> {
+        let outcome = if nack.requeue { Outcome::Requeue } else { Outcome::Drop };
+        self.settle(number, nack.delivery_tag, nack.multiple, outcome, now)
+    }
+
+    pub(super) fn on_reject(
+        &mut self,
+        number: u16,
+        reject: &basic::Reject,
+        now: Millis,
+    ) -> Result<(), Fault> {
+        let outcome = if reject.requeue { Outcome::Requeue } else { Outcome::Drop };
+        self.settle(number, reject.delivery_tag, false, outcome, now)
+    }
+
+    fn settle(
+        &mut self,
+        number: u16,
+        tag: u64,
+        multiple: bool,
+        outcome: Outcome,
+        now: Millis,
+    ) -> Result<(), Fault> {
+        let channel = self.channel(number)?;
+        let taken = channel.take_unacked(tag, multiple)?;
+        if let Mode::Transaction(transaction) = &mut channel.mode {
+            transaction.settle(taken, outcome);
+            return Ok(());
+        }
+        self.settle_now(number, taken, outcome, now);
+        Ok(())
+    }
+
+    /// Carries out what was decided about deliveries of a channel.
+    pub(super) fn settle_now(
+        &mut self,
+        number: u16,
+        taken: Vec<Unacked>,
+        outcome: Outcome,
+        now: Millis,
+    ) {
+        let Some(channel) = self.channels.get(&number) else { return };
+        let count = taken.len() as u64;
+        if outcome == Outcome::Ack {
+            channel.info.counters.ack.add(count);
+        }
+        let from_consumers = taken.iter().filter(|one| one.origin.consumer.is_some()).count();
+        channel.limit.give_back(u32::try_from(from_consumers).unwrap_or(u32::MAX));
+        match outcome {
+            Outcome::Ack | Outcome::Drop => settle_runs(taken, outcome == Outcome::Ack, now),
+            Outcome::Requeue => put_back(taken, now),
+        }
+        if channel.limit.most() > 0 && from_consumers > 0 {
+            self.resume_channel(number, now);
+        }
+    }
+
+    pub(super) fn on_recover(
+        &mut self,
+        number: u16,
+        requeue: bool,
+        now: Millis,
+    ) -> Result<(), Fault> {
+        if !requeue {
+            return Err(Fault::new(ReplyCode::NotImplemented, "requeue=false"));
+        }
+        let taken = self.channel(number)?.unacked.drain(..).collect();
+        self.settle_now(number, taken, Outcome::Requeue, now);
+        Ok(())
+    }
+
+    /// Ends what a channel does: its consumers leave, its deliveries go back to their queues.
+    ///
+    /// Deliveries in the mailbox are sent when they are for other channels, and go back when they are for this.
+    pub(super) fn leave_channel(
+        &mut self,
+        number: u16,
+        cx: &Context,
+        posts: &mut VecDeque<Post>,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) {
+        self.unsubscribe_channel(number, now);
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        let consumers = std::mem::take(&mut channel.consumers);
+        if let Some(reply) = channel.reply.take() {
+            cx.broker.replies.remove(&reply.name);
+        }
+        channel.routes = Routes::default();
+        let mode = std::mem::replace(&mut channel.mode, Mode::Plain);
+        let mut unacked: Vec<Unacked> = channel.unacked.drain(..).collect();
+        if let Mode::Transaction(transaction) = mode {
+            unacked.extend(transaction.into_unsettled());
+        }
+        cx.connection.remove_channel(number);
+        cx.broker.churn.channel_closed.add(1);
+        let mut unsent = self.flush_posts(cx, posts, Some(number), now, out);
+        for slot in consumers.into_values() {
+            self.sources.release(slot);
+        }
+        unacked.append(&mut unsent);
+        put_back(unacked, now);
+    }
+
+    /// Sends or takes back everything in the mailbox, so that no post names a consumer that is about to go.
+    ///
+    /// Answers with the deliveries for the channel `leaving`.
+    pub(super) fn flush_posts(
+        &mut self,
+        cx: &Context,
+        posts: &mut VecDeque<Post>,
+        leaving: Option<u16>,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) -> Vec<Unacked> {
+        let mut unsent = Vec::new();
+        let mut later = VecDeque::new();
+        let mut fresh = VecDeque::new();
+        let drained = cx.connection.mailbox.drain(&mut fresh);
+        for post in std::mem::take(posts).into_iter().chain(fresh) {
+            match post {
+                Post::Delivery { slot, entry } => match self.sources.get(slot) {
+                    Some(source) if Some(source.channel) == leaving => {
+                        let origin = Arc::clone(&source.origin);
+                        unsent.push(Unacked { tag: 0, origin, entry });
+                    }
+                    Some(_) | None => self.on_delivery(slot, entry, now, out),
+                },
+                Post::Reply { channel, message } if Some(channel) != leaving => {
+                    self.on_reply(channel, &message, out);
+                }
+                Post::Reply { .. } => {}
+                Post::Cancelled { slot } => {
+                    if self.sources.get(slot).is_some_and(|source| Some(source.channel) != leaving)
+                    {
+                        self.on_cancelled(slot, out);
+                    }
+                }
+                Post::Close(_) | Post::Blocked(_) => later.push_back(post),
+            }
+        }
+        *posts = later;
+        if drained.turned_away {
+            self.resume_queues(now);
+        }
+        unsent
+    }
+
+    /// Gives back what was in the mailbox of a connection that has ended.
+    pub(super) fn put_back_unsent(&mut self, posts: VecDeque<Post>, now: Millis) {
+        let mut unsent = Vec::new();
+        for post in posts {
+            if let Post::Delivery { slot, entry } = post
+                && let Some(source) = self.sources.get(slot)
+            {
+                unsent.push(Unacked { tag: 0, origin: Arc::clone(&source.origin), entry });
+            }
+        }
+        put_back(unsent, now);
+    }
+
+    /// Ends all channels of a connection that has ended.
+    pub(super) fn end(&mut self, cx: &Context, now: Millis) {
+        for (number, channel) in self.channels.drain() {
+            if channel.awaits_close_ok {
+                continue;
+            }
+            if let Some(reply) = &channel.reply {
+                cx.broker.replies.remove(&reply.name);
+            }
+            let mut unacked: Vec<Unacked> = channel.unacked.into_iter().collect();
+            if let Mode::Transaction(transaction) = channel.mode {
+                unacked.extend(transaction.into_unsettled());
+            }
+            put_back(unacked, now);
+            cx.connection.remove_channel(number);
+            cx.broker.churn.channel_closed.add(1);
+        }
+        for queue in self.exclusive.drain(..).filter_map(|queue| queue.upgrade()) {
+            self.vhost.remove_queue(&queue);
+        }
+    }
+}
+
+impl Channel {
+    /// Takes the delivery with this tag, or with `multiple` all up to it, out of those to be settled.
+    ///
+    /// # Errors
+    ///
+    /// `PRECONDITION_FAILED` for a tag that names no outstanding delivery; tag 0 with `multiple` means all,
+    /// be there any or none (RabbitMQ: `rabbit_channel:collect_acks`).
+    fn take_unacked(&mut self, tag: u64, multiple: bool) -> Result<Vec<Unacked>, Fault> {
+        if tag == 0 && multiple {
+            return Ok(self.unacked.drain(..).collect());
+        }
+        let Ok(at) = self.unacked.binary_search_by_key(&tag, |delivery| delivery.tag) else {
+            let text = format!("unknown delivery tag {tag}");
+            return Err(Fault::new(ReplyCode::PreconditionFailed, text));
+        };
+        if multiple {
+            return Ok(self.unacked.drain(..=at).collect());
+        }
+        Ok(self.unacked.remove(at).into_iter().collect())
+    }
+}
+
+/// Settles deliveries, one queue lock for each run from one consumer.
+fn settle_runs(taken: Vec<Unacked>, is_ack: bool, now: Millis) {
+    let mut run: Option<(Arc<Origin>, Settled)> = None;
+    for delivery in taken {
+        let bytes = delivery.entry.message.body().len() as u64;
+        match &mut run {
+            Some((origin, settled)) if Arc::ptr_eq(origin, &delivery.origin) => {
+                settled.count += 1;
+                settled.bytes += bytes;
+            }
+            _ => {
+                let next = (delivery.origin, Settled { count: 1, bytes, is_ack });
+                if let Some((origin, settled)) = run.replace(next) {
+                    origin.queue.settle(origin.consumer, settled, now);
+                }
+            }
+        }
+    }
+    if let Some((origin, settled)) = run {
+        origin.queue.settle(origin.consumer, settled, now);
+    }
+}
+
+/// Gives deliveries back to their queues, marked as redelivered, in the order of their positions.
+fn put_back(mut returned: Vec<Unacked>, now: Millis) {
+    let place = |one: &Unacked| {
+        (Arc::as_ptr(&one.origin.queue), Arc::as_ptr(&one.origin), one.entry.position)
+    };
+    returned.sort_by_key(place);
+    let mut returned = returned.into_iter().peekable();
+    while let Some(first) = returned.next() {
+        let origin = first.origin;
+        let mut entries = vec![Entry { redelivered: true, ..first.entry }];
+        while let Some(next) = returned.next_if(|next| Arc::ptr_eq(&next.origin, &origin)) {
+            entries.push(Entry { redelivered: true, ..next.entry });
+        }
+        if origin.no_ack {
+            origin.queue.put_back_unsent(entries, now);
+        } else {
+            origin.queue.put_back(origin.consumer, entries, now);
+        }
+    }
+}
