@@ -49,7 +49,6 @@ def check_server_properties():
         "basic.nack",
         "consumer_cancel_notify",
         "connection.blocked",
-        "consumer_priorities",
         "authentication_failure_close",
         "per_consumer_qos",
         "direct_reply_to",
@@ -139,21 +138,6 @@ def check_headers_exchange():
     same(
         refused(channel.queue_bind, queues["all"], "amq.headers", arguments={"x-match": "bogus"})[0], 406
     )
-    connection.close()
-
-
-def check_cc_and_bcc():
-    connection = connect()
-    channel = connection.channel()
-    first, second, third = (fresh_queue(channel) for _ in range(3))
-    headers = {"CC": [second, second], "BCC": [third], "kept": 1}
-    channel.basic_publish("", first, b"copy", pika.BasicProperties(headers=headers))
-    for queue in (first, second, third):
-        ((method, properties, body),) = take(channel, queue, 1)
-        same(body, b"copy")
-        same(method.routing_key, first)
-        same(properties.headers, {"CC": [second, second], "kept": 1})
-        same(channel.queue_declare(queue, passive=True).method.message_count, 0)
     connection.close()
 
 

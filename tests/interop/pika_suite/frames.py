@@ -279,20 +279,6 @@ def check_round_robin_over_channels():
     wire.close()
 
 
-def check_consumer_priorities():
-    wire = Wire()
-    queue = wire.queue()
-    wire.call(1, Basic.Qos(prefetch_count=2))
-    wire.call(1, Basic.Consume(queue=queue, consumer_tag="low"))
-    wire.call(1, Basic.Consume(queue=queue, consumer_tag="high", arguments={"x-priority": 5}))
-    tags = []
-    for _ in range(4):
-        wire.publish(queue, b"")
-        tags.append(wire.content(Basic.Deliver)[0].consumer_tag)
-    same(tags, ["high", "high", "low", "low"])
-    wire.close()
-
-
 def check_a_consumer_is_cancelled_with_its_queue():
     wire = Wire((1, 2))
     queue = wire.queue()
