@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops, in its helpers too")]
 
+mod bad_handshake;
+mod bad_input;
+mod bounded_memory;
+mod support;
 mod tidy;
 mod wire_roundtrip;
 mod wire_spec;

@@ -57,6 +57,16 @@ impl MqServe {
         &self.url
     }
 
+    /// The process, for a look at what it uses.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The lines the broker said since this was asked last.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.log.try_iter().map(|line| line.unwrap_or_else(|line| line)).collect()
+    }
+
     /// The base of the management API, with a slash at the end.
     pub(crate) fn management_url(&self) -> &str {
         &self.management_url

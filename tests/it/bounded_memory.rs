@@ -1,0 +1,126 @@
+//! What a peer announces, does not read or does not say costs the broker no memory, and nobody else a thing.
+//!
+//! Measured from outside, as the resident memory of the running broker.
+
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+
+use mq::wire::constants::{FRAME_HEADER, FRAME_METHOD};
+use mq::wire::method::{basic, queue};
+use mq::wire::{Method, ShortStr, frame, shortstr};
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::support::peer::{Peer, frame_of, method_payload};
+use crate::support::watched::Watched;
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn an_announced_body_takes_memory_only_as_it_comes() {
+    let broker = Watched::start();
+    let before = broker.resident_bytes();
+    let mut peer = Peer::login(broker.address());
+    let announced = 16 * MIB;
+    let payload = [&[0, 60, 0, 0], &announced.to_be_bytes()[..], &[0, 0]].concat();
+    for channel in 1..=1000 {
+        peer.open_channel(channel);
+        let publish = basic::Publish::default();
+        peer.send(&frame_of(FRAME_METHOD, channel, &method_payload(publish)));
+        peer.send(&frame_of(FRAME_HEADER, channel, &payload));
+    }
+    peer.open_channel(1001); // answered behind all of the headers
+    let grown = broker.resident_bytes().saturating_sub(before);
+    assert!(grown < 16 * MIB, "1000 announced bodies took {} KiB", grown / 1024);
+    broker.is_unharmed();
+}
+
+/// Twenty consumers of a fanout share each body; copies in twenty unread connections would be 640 MiB.
+#[test]
+fn a_consumer_that_never_reads_holds_no_more_than_its_share() {
+    const CONSUMERS: usize = 20;
+    const MESSAGES: usize = 512;
+    let body = vec![7; 64 << 10];
+    let broker = Watched::start();
+    let before = broker.resident_bytes();
+    let deaf: Vec<Peer> = (0..CONSUMERS).map(|_| deaf_consumer(broker.address())).collect();
+    let mut publisher = Peer::on_channel_one(broker.address());
+    let publish =
+        basic::Publish { exchange: shortstr::literal("amq.fanout"), ..Default::default() };
+    let mut message = Vec::new();
+    frame::write_method(&mut message, 1, &publish.into());
+    frame::write_content(&mut message, 1, &[0, 0], &body, 131_072);
+    for _ in 0..MESSAGES {
+        publisher.send(&message);
+    }
+    let _ = publisher.declare_queue(); // answered when all of them are published
+    let grown = broker.resident_bytes().saturating_sub(before);
+    let published = (MESSAGES * body.len()) as u64;
+    let shares = CONSUMERS as u64 * 6 * MIB;
+    assert!(grown < published + shares, "{} MiB for {} MiB", grown / MIB, published / MIB);
+    drop(deaf);
+    broker.is_unharmed();
+}
+
+/// A consumer of a queue of its own, bound to `amq.fanout`, that reads nothing after consume-ok.
+fn deaf_consumer(address: SocketAddr) -> Peer {
+    let mut peer = Peer::on_channel_one(address);
+    let name: ShortStr = peer.declare_queue();
+    peer.send_method(
+        1,
+        queue::Bind {
+            queue: name.clone(),
+            exchange: shortstr::literal("amq.fanout"),
+            ..Default::default()
+        },
+    );
+    assert!(matches!(peer.next_method().1, Method::QueueBindOk(_)));
+    peer.send_method(1, basic::Consume { queue: name, no_ack: true, ..Default::default() });
+    assert!(matches!(peer.next_method().1, Method::BasicConsumeOk(_)));
+    peer
+}
+
+/// A connection from one of several addresses, so that the ports of one do not run out.
+fn connect_from(source: Ipv4Addr, target: SocketAddr) -> TcpStream {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddr::new(IpAddr::V4(source), 0)).unwrap();
+    connect(&socket, &target).unwrap();
+    TcpStream::from(socket)
+}
+
+fn open_files_max(current: Option<u64>) {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
+}
+
+/// The broker is started with the usual limit of 1024 open files and must raise it itself.
+#[test]
+fn ten_thousand_silent_connections_disturb_nobody_and_are_dropped() {
+    const CONNECTIONS: u8 = 40;
+    const EACH: usize = 250;
+    open_files_max(Some(1024));
+    let mut broker = Watched::start();
+    open_files_max(getrlimit(Resource::Nofile).maximum);
+    let before = broker.resident_bytes();
+    let mut silent = Vec::new();
+    for source in 1..=CONNECTIONS {
+        for _ in 0..EACH {
+            silent.push(connect_from(Ipv4Addr::new(127, 0, 1, source), broker.address()));
+        }
+        broker.serves_the_bystander();
+    }
+    let mut newcomer = Peer::on_channel_one(broker.address()); // accepted behind all of them
+    let queue = newcomer.declare_queue();
+    let grown = broker.resident_bytes().saturating_sub(before);
+    let each = grown / silent.len() as u64;
+    assert!(each < 20_000, "{each} bytes for each of {} connections", silent.len());
+    for mut stream in silent {
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).unwrap();
+        assert!(said.is_empty(), "{said:?}");
+    }
+    newcomer.publish(&queue, &[0, 0], b"unmoved");
+    assert_eq!(newcomer.get(&queue).1, b"unmoved");
+    broker.is_unharmed();
+}

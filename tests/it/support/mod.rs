@@ -1,0 +1,8 @@
+//! What several tests need: a running broker of their own and a peer that misbehaves on order.
+
+pub(crate) mod peer;
+pub(crate) mod watched;
+
+#[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
+#[path = "../../support/serve.rs"]
+pub(crate) mod serve;
