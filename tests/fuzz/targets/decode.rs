@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo install cargo-fuzz
-//! cargo +nightly fuzz run --fuzz-dir tests/fuzz decode tests/fuzz/seeds -- -max_total_time=600
+//! cargo +nightly fuzz run --fuzz-dir tests/fuzz decode tests/fuzz/seeds/decode -- -max_total_time=600
 //! ```
 //!
 //! The input is a stream of frames, as a peer would send it. Values are compared by their encoded form, because a
@@ -76,7 +76,10 @@ fn on_header(payload: &[u8]) {
             let wanted = properties.headers.clone().unwrap_or_default();
             assert_eq!(encoded(|to| headers.encode(to)), encoded(|to| wanted.encode(to)));
             assert_eq!(found.delivery_mode, properties.delivery_mode);
-            assert_eq!(found.expiration, properties.expiration.as_ref().map(|text| text.as_bytes()));
+            assert_eq!(
+                found.expiration,
+                properties.expiration.as_ref().map(|text| text.as_bytes())
+            );
             let first = properties.to_bytes();
             let again = Properties::decode(&first).expect("what we wrote decodes");
             assert_eq!(again.to_bytes(), first);
