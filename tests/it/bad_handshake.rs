@@ -32,7 +32,7 @@ fn a_wrong_protocol_header_is_answered_with_the_right_one() {
         peer.send(bytes);
         assert_eq!(peer.rest(), PROTOCOL_HEADER, "{what}");
     }
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 /// RabbitMQ treats the header of AMQP 0-9 as that of 0-9-1.
@@ -43,7 +43,7 @@ fn the_header_of_amqp_0_9_is_taken_for_0_9_1() {
     peer.send(b"AMQP\x01\x01\x00\x09");
     let (_, start) = peer.next_method();
     assert!(matches!(start, Method::ConnectionStart(_)), "{start:?}");
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_login_that_fails_is_told_why() {
         let closed = peer.next_close();
         assert_eq!((closed.code, closed.text.as_str()), (*code, *text), "{what}");
     }
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn limits_that_were_not_offered_are_refused() {
         let closed = peer.next_close();
         assert_eq!((closed.code, closed.text.as_str()), (530, text));
     }
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn methods_before_their_time_end_the_connection() {
         let closed = peer.next_close();
         assert!(matches!(closed.code, 503..=505), "{closed:?}");
     }
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 /// Before the limits are agreed on, a frame may not be larger than the smallest that everybody must take.
@@ -124,7 +124,7 @@ fn a_huge_frame_before_login_is_refused() {
     let closed = peer.next_close();
     assert_eq!(closed.code, 501, "{closed:?}");
     assert!(closed.text.contains("{frame_too_large,2147483647,"), "{closed:?}");
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 /// RabbitMQ: `handshake_timeout`, 10 seconds.
@@ -140,5 +140,5 @@ fn a_peer_that_falls_silent_in_its_handshake_is_dropped() {
     }
     let waited = begun.elapsed();
     assert!(waited > Duration::from_secs(8) && waited < Duration::from_secs(15), "{waited:?}");
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }

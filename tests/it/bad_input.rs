@@ -51,6 +51,8 @@ fn nested(levels: usize) -> Vec<u8> {
     table
 }
 
+type Case<'a> = (&'a str, Vec<u8>, u16, &'a str, (u16, u16));
+
 #[test]
 fn a_broken_rule_closes_the_connection_in_rabbitmqs_words() {
     let server_says = frame_of(FRAME_METHOD, 1, &method_payload(queue::DeclareOk::default()));
@@ -59,7 +61,8 @@ fn a_broken_rule_closes_the_connection_in_rabbitmqs_words() {
     let bad_end = [&[1, 0, 1, 0, 0, 0, 9, 0, 50, 0, 30, 0, 0, 1, 120, 0], &[0; 8][..]].concat();
     let too_large = [&[1, 0, 1, 0, 3, 13, 64], &[0; 20][..]].concat();
     #[rustfmt::skip]
-    let cases: &[(&str, Vec<u8>, u16, &str, (u16, u16))] = &[
+    let cases: &[Case] = &[
+        // what is done, the bytes, reply code, reply text, class and method that failed
         ("method on an unopened channel", purge(5),
             504, "CHANNEL_ERROR - expected 'channel.open'", (50, 30)),
         ("a channel opened twice", frame_of(FRAME_METHOD, 1, &method_payload(channel::Open::default())),
@@ -116,7 +119,7 @@ fn a_broken_rule_closes_the_connection_in_rabbitmqs_words() {
         };
         assert_eq!(peer.next_close(), wanted, "{what}");
     }
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 /// Headers travel encoded, so their depth hurts nobody: who looks into them (a headers exchange) finds nothing.
@@ -150,7 +153,7 @@ fn headers_nested_a_thousand_deep_harm_nobody() {
         peer.send(&bytes);
     }
     assert_eq!(peer.get(&queue).1, b"flat");
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 #[test]
@@ -164,7 +167,7 @@ fn a_message_larger_than_allowed_is_refused_before_its_body_comes() {
         closed.text,
         "FRAME_ERROR - content body size 18446744073709551615 exceeds maximum allowed size 16777216"
     );
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn a_peer_that_hangs_up_in_the_middle_of_anything_leaves_no_trace() {
         let mut peer = Peer::on_channel_one(broker.address());
         peer.send(&whole[..len]);
     }
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 /// A stream of bytes that is the same in every run (xorshift64).
@@ -205,7 +208,7 @@ fn a_random_byte_stream_ends_its_own_connection_only() {
         client.send_until_refused(&bytes);
         drop(client);
     }
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 /// Frames that are whole, on the right channel, with a payload of noise: the decoders behind the frame see it.
@@ -224,7 +227,7 @@ fn random_payloads_in_whole_frames_end_their_own_connection_only() {
             peer.send_until_refused(&frame_of(FRAME_METHOD, channel, &payload));
         }
     }
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }
 
 #[test]
@@ -240,5 +243,5 @@ fn a_channel_error_leaves_the_connection_and_its_other_channels() {
     assert_eq!(closed.text, "NOT_FOUND - no queue 'no such queue' in vhost '/'");
     peer.publish(&queue, &Properties::default().to_bytes(), b"on channel 1");
     assert_eq!(peer.get(&queue).1, b"on channel 1");
-    broker.is_unharmed();
+    broker.assert_unharmed();
 }

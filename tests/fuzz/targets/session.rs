@@ -67,7 +67,7 @@ impl Client {
         let used = self.session.on_bytes(&self.unread, self.now, &mut out);
         self.unread.drain(..used);
         self.broker.on_time(self.now);
-        while self.session.on_mailbox(self.now, &mut out) && self.session.has_posts() {}
+        while self.session.on_mailbox(self.now, &mut out) {}
         self.session.on_sent(self.now);
         if let Some(deadline) = self.session.deadline()
             && deadline <= self.now

@@ -235,7 +235,7 @@ impl Peer {
 
     /// Reads once; `false` when the broker hung up.
     fn read_more(&mut self) -> bool {
-        let mut chunk = [0; 1 << 16];
+        let mut chunk = [0; 8 << 10];
         match self.stream.read(&mut chunk) {
             Ok(0) => false,
             Ok(count) => {

@@ -1,6 +1,6 @@
 //! A broker with an innocent bystander: whatever a test does to the broker, the bystander must not notice.
 //!
-//! Start at [`Watched::start`] and end a test with [`Watched::is_unharmed`].
+//! Start at [`Watched::start`] and end a test with [`Watched::assert_unharmed`].
 
 use std::fs;
 use std::net::SocketAddr;
@@ -48,7 +48,7 @@ impl Watched {
     }
 
     /// The bystander is served, a new client is served, and nothing panicked.
-    pub(crate) fn is_unharmed(mut self) {
+    pub(crate) fn assert_unharmed(mut self) {
         self.serves_the_bystander();
         let mut newcomer = Peer::on_channel_one(self.address());
         let queue = newcomer.declare_queue();
