@@ -248,8 +248,11 @@ impl RpcServer {
 
 impl Replier {
     /// Sends the reply to `reply_to` with the request's `correlation_id`, waits for the broker to have it, then
-    /// acknowledges the request. A request without `reply_to` is only acknowledged. Returns whether there was
-    /// somebody to get the reply.
+    /// acknowledges the request. A request without `reply_to` is only acknowledged. Returns false when nobody can
+    /// have got the reply.
+    ///
+    /// RabbitMQ returns a mandatory reply to a direct reply-to as unroutable although it has delivered it, so
+    /// these are not asked about.
     pub async fn answer(
         &self,
         request: &Delivery,

@@ -18,7 +18,7 @@ pub(crate) struct Broker {
 #[derive(Debug)]
 enum Host {
     /// A process of the scenario's own.
-    Mq(#[expect(dead_code, reason = "kept for its end, which stops the process")] MqServe),
+    Mq(MqServe),
     /// A vhost of the scenario's own on the node that all share.
     RabbitMq(&'static RabbitMq),
 }
@@ -60,6 +60,14 @@ impl Broker {
     pub(crate) fn url(&self) -> String {
         let vhost = self.vhost.replace('/', "%2F");
         format!("amqp://guest:guest@127.0.0.1:{}/{vhost}", self.port)
+    }
+
+    /// The base of the management API.
+    pub(crate) fn management_url(&self) -> String {
+        match &self.host {
+            Host::Mq(server) => server.management_url().to_owned(),
+            Host::RabbitMq(node) => node.management_url(),
+        }
     }
 
     /// Asks RabbitMQ's management API for a change.

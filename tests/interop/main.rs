@@ -30,6 +30,7 @@ macro_rules! on_both {
 mod broker;
 mod foreign;
 mod installed;
+mod our_client;
 mod program;
 mod rust;
 mod seed;
