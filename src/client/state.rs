@@ -306,6 +306,8 @@ impl State {
                 let is_last = matches!(reply, Method::ChannelCloseOk(_));
                 channel.on_reply(Reply { method: reply, message: None })?;
                 if is_last {
+                    // Tells consumers of the channel, which wait for more.
+                    channel.end(&Error::Closed);
                     self.channels.remove(&id);
                 }
                 Ok(())

@@ -264,8 +264,9 @@ impl Replier {
             return Ok(false);
         };
         properties.correlation_id.clone_from(&request.properties.correlation_id);
+        let mandatory = !reply_to.starts_with(DIRECT_REPLY_TO);
         let publish =
-            basic::Publish { routing_key: reply_to.clone(), mandatory: true, ..Default::default() };
+            basic::Publish { routing_key: reply_to.clone(), mandatory, ..Default::default() };
         let failed = |error| self.cx.failed("send a reply", error);
         let (waiter, outcome) = oneshot::channel();
         self.channel.room().await.map_err(failed)?;
