@@ -11,6 +11,8 @@
 //! Reading order: [`connect`] (from a place to a stream), [`handshake`], [`connection`], [`channel`],
 //! [`state`], [`drive`].
 
+#![expect(clippy::disallowed_types, reason = "the client owns its sockets")]
+
 pub mod channel;
 pub mod connect;
 pub mod connection;

@@ -4,6 +4,12 @@
 //! waits until they have gone. `listener` accepts, `drive` carries bytes, `session` is a connection without its
 //! socket, `clock` the one source of `now`.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the server owns its sockets and its clock"
+)]
+
 mod clock;
 mod drive;
 mod listener;

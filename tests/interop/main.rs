@@ -8,6 +8,13 @@
 //! under `target/interop` and reused. Where that is impossible, one loud line says so and the test is
 //! skipped, unless `MQ_REQUIRE_INTEROP=1`. Start reading at `seed.rs`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "a test is a peer with a clock, and stops when it cannot go on"
+)]
+
 /// Makes two tests of each scenario: one on `mq`, one on RabbitMQ.
 macro_rules! on_both {
     ($($scenario:ident),* $(,)?) => {

@@ -269,6 +269,6 @@ fn the_seeds_programs_are_the_seeds_own() {
     for file in files {
         digest.update(std::fs::read(file).expect("the file can be read"));
     }
-    let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = format!("{:x}", digest.finalize());
     assert_eq!(digest, "136bf1361310366dd26fb0e683d5a95c9a6d5226f29267e19c19d72a200e2d30");
 }

@@ -7,6 +7,8 @@
 //! Reading order: this file (phases, frames), `handshake`, `channel` (what a channel is and which method goes
 //! where), `publish` and `assembly`, `deliver` and `consume`, `settle`, `tx`, `topology`, `closing`.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod assembly;
 mod channel;
 mod closing;
