@@ -8,6 +8,7 @@
 //! [`publish`], [`consume`], [`rpc`], [`inspect`], [`payload`] (messages as JSON lines), [`error`].
 
 pub mod consume;
+pub mod ensure;
 pub mod error;
 pub mod inspect;
 pub mod local;

@@ -7,6 +7,7 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Format, Paint, Progress, ask, painted, text};
 
@@ -114,6 +115,17 @@ impl Output {
     pub fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer(&mut self.stdout, value)?;
         self.stdout.write_all(b"\n")
+    }
+
+    /// Writes rows under a header line, as `tsv` or `csv`.
+    pub fn rows(
+        &mut self,
+        format: Format,
+        columns: &[String],
+        rows: &[Value],
+        has_header: bool,
+    ) -> io::Result<()> {
+        text::write_rows(&mut self.stdout, format, columns, rows, has_header)
     }
 
     /// Hands all data written so far to the operating system.

@@ -1,0 +1,103 @@
+//! The options every command takes: which broker, and how to answer.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::engine::{TargetOptions, TlsFiles};
+use crate::render::{Format, Settings};
+
+/// Which broker, and how to answer.
+#[derive(Args, Clone, Debug)]
+#[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
+pub struct GlobalOptions {
+    /// Work with the broker at this amqp:// or amqps:// address [env: MQ_URL]
+    /// [default: amqp://guest:guest@localhost:5672/]
+    #[arg(long, short = 'u', global = true, value_name = "URL", help_heading = "Broker")]
+    pub url: Option<String>,
+    /// Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Broker")]
+    pub http_url: Option<String>,
+    /// Work with the broker of a data directory on this machine: join it, or run it until the command ends
+    /// [env: MQ_LOCAL]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with = "url",
+        help_heading = "Broker"
+    )]
+    pub local: Option<PathBuf>,
+    /// Work in this virtual host [default: the one in the URL, else /]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Broker")]
+    pub vhost: Option<String>,
+    /// Give up after this time, for example 500ms or 2m; consume and wait stop after it
+    /// [default: 30s for an answer]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        value_parser = humantime::parse_duration,
+        help_heading = "Broker"
+    )]
+    pub timeout: Option<Duration>,
+    /// Trust the certificates in this PEM file [default: the system's]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Broker")]
+    pub tls_ca: Option<PathBuf>,
+    /// Show the broker the certificate in this PEM file, or serve with it
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Broker")]
+    pub tls_cert: Option<PathBuf>,
+    /// Use the key in this PEM file for the certificate
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Broker")]
+    pub tls_key: Option<PathBuf>,
+    /// Answer in this format [default: for lists a table on a terminal, tsv in a pipe]
+    #[arg(
+        long,
+        short = 'o',
+        global = true,
+        value_parser = PossibleValuesParser::new(Format::NAMES).try_map(|name| name.parse::<Format>()),
+        help_heading = "Answer"
+    )]
+    pub format: Option<Format>,
+    /// Say nothing but the answer and errors
+    #[arg(long, short = 'q', global = true, help_heading = "Answer")]
+    pub quiet: bool,
+}
+
+impl GlobalOptions {
+    /// How to answer.
+    pub fn settings(&self) -> Settings {
+        Settings { format: self.format, is_quiet: self.quiet }
+    }
+
+    /// Which broker, as far as the command line says; the environment is asked by the engine.
+    pub fn target_options(&self) -> TargetOptions {
+        let directory = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
+        TargetOptions {
+            url: self.url.clone(),
+            http_url: self.http_url.clone(),
+            local: self.local.as_ref().map(directory),
+            vhost: self.vhost.clone(),
+            timeout: self.timeout,
+            tls: TlsFiles {
+                ca: self.tls_ca.clone(),
+                cert: self.tls_cert.clone(),
+                key: self.tls_key.clone(),
+            },
+        }
+    }
+
+    /// Whether a broker was named on the command line or in the environment.
+    pub fn is_broker_named(&self) -> bool {
+        let in_environment = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        self.url.is_some()
+            || self.local.is_some()
+            || in_environment("MQ_URL")
+            || in_environment("MQ_LOCAL")
+    }
+}

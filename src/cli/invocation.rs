@@ -1,0 +1,207 @@
+//! One run of `mq`: read the command line, run the command, print what went wrong, say the exit code.
+
+use std::ffi::OsString;
+use std::io;
+use std::time::Duration;
+
+use clap::FromArgMatches;
+use clap::error::ErrorKind;
+
+use super::{Cli, Command};
+use crate::commands::{self, Answer, CommandError, Context, Interrupt};
+use crate::engine::{Engine, Target};
+use crate::exit::Code;
+use crate::render::{Format, Output, Problem, Settings};
+
+/// How long a goodbye to the broker may take after Ctrl-C.
+const GOODBYE_AFTER_INTERRUPT: Duration = Duration::from_secs(1);
+
+/// A command line that is right.
+#[derive(Debug)]
+pub struct Invocation {
+    cli: Cli,
+}
+
+/// A command line that ends the program before a command runs: help, a version, or a mistake.
+#[derive(Debug)]
+pub struct Stopped {
+    error: clap::Error,
+    wants_json: bool,
+}
+
+impl Invocation {
+    /// Reads the command line, the program's name first.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stopped> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let mut definition = Cli::definition();
+        let read = definition
+            .try_get_matches_from_mut(&arguments)
+            .and_then(|matches| Cli::from_arg_matches(&matches))
+            .map_err(|error| error.format(&mut definition));
+        match read {
+            Ok(cli) => Ok(Self { cli }),
+            Err(error) => Err(Stopped { error, wants_json: wants_json(&arguments) }),
+        }
+    }
+
+    /// Runs the command; prints its error, if any.
+    pub fn run(self) -> Code {
+        let mut out = Output::of_process(self.cli.global.settings());
+        let ended = run(self.cli, out);
+        out = ended.1;
+        let answer = ended.0.and_then(|answer| {
+            out.flush()?;
+            Ok(answer)
+        });
+        match answer {
+            Ok(Answer::Yes) => Code::Done,
+            Ok(Answer::No) => Code::No,
+            // Who asked has stopped reading: `mq list-queues | head -1`.
+            Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Code::Done
+            }
+            Err(error) => {
+                let code = error.code();
+                // What was answered before the error is still an answer, if anybody reads it.
+                let _ = out.flush();
+                if code != Code::Interrupted {
+                    let _ = Problem::of(&error, error.hint(), code.number()).print(&mut out);
+                }
+                code
+            }
+        }
+    }
+}
+
+/// Runs what needs no broker here, and the rest in an async runtime.
+fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Completions(args) => {
+            (commands::completions::run(&args, Cli::definition(), &mut out), out)
+        }
+        Command::Man(args) => (commands::man::run(&args, Cli::definition(), &mut out), out),
+        command => {
+            let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return (Err(CommandError::Runtime(error)), out),
+            };
+            let ended = runtime.block_on(Box::pin(run_async(global, command, out)));
+            // Threads that read stdin must not hold the program back.
+            runtime.shutdown_background();
+            ended
+        }
+    }
+}
+
+async fn run_async(
+    global: super::GlobalOptions,
+    command: Command,
+    mut out: Output,
+) -> (Result<Answer, CommandError>, Output) {
+    let target = Target::resolve(global.target_options(), |name| std::env::var(name).ok());
+    let target = match target {
+        Ok(target) => target,
+        Err(error) => return (Err(error.into()), out),
+    };
+    let command = match command {
+        Command::Wait(args) => {
+            let limit = global.timeout;
+            return (Box::pin(commands::wait::run(&args, target, limit, &mut out)).await, out);
+        }
+        command => command,
+    };
+    let engine = match Engine::open(target).await {
+        Ok(engine) => engine,
+        Err(error) => return (Err(error.into()), out),
+    };
+    let mut cx = Context { engine, out, timeout: global.timeout };
+    let answer = until_interrupted(command, &mut cx).await;
+    let Context { engine, out, .. } = cx;
+    let closed = match answer {
+        Err(CommandError::Interrupted) => {
+            // A broker that does not answer now must not keep the user waiting.
+            let _ = tokio::time::timeout(GOODBYE_AFTER_INTERRUPT, engine.close()).await;
+            Ok(())
+        }
+        Err(_) => engine.close().await.or(Ok(())),
+        Ok(_) => engine.close().await,
+    };
+    (answer.and_then(|answer| closed.map(|()| answer).map_err(CommandError::from)), out)
+}
+
+/// Ctrl-C ends a command where it waits; commands that hold messages see to it themselves.
+async fn until_interrupted(command: Command, cx: &mut Context) -> Result<Answer, CommandError> {
+    if let Command::Consume(_) | Command::RpcServe(_) = &command {
+        return Box::pin(talk(command, cx)).await;
+    }
+    let mut interrupt = Interrupt::listen()?;
+    tokio::select! {
+        answer = Box::pin(talk(command, cx)) => answer,
+        () = interrupt.wait() => Err(CommandError::Interrupted),
+    }
+}
+
+/// Runs a command that works with a broker.
+async fn talk(command: Command, cx: &mut Context) -> Result<Answer, CommandError> {
+    match command {
+        Command::Publish(args) => commands::publish::run(args, cx).await,
+        Command::Consume(args) => commands::consume::run(args, cx).await,
+        Command::Get(args) => commands::get::run(args, cx).await,
+        Command::RpcCall(args) => commands::rpc_call::run(args, cx).await,
+        Command::RpcServe(args) => commands::rpc_serve::run(args, cx).await,
+        Command::DeclareExchange(args) => commands::declare_exchange::run(args, cx).await,
+        Command::DeclareQueue(args) => commands::declare_queue::run(args, cx).await,
+        Command::Bind(args) => commands::bind::run(args, cx).await,
+        Command::Unbind(args) => commands::unbind::run(args, cx).await,
+        Command::DeleteExchange(args) => commands::delete_exchange::run(args, cx).await,
+        Command::DeleteQueue(args) => commands::delete_queue::run(args, cx).await,
+        Command::PurgeQueue(args) => commands::purge_queue::run(args, cx).await,
+        Command::ListQueues(args) => commands::list_queues::run(args, cx).await,
+        Command::ListExchanges(args) => commands::list_exchanges::run(args, cx).await,
+        Command::ListBindings(args) => commands::list_bindings::run(args, cx).await,
+        Command::ListConsumers(args) => commands::list_consumers::run(args, cx).await,
+        Command::ListConnections(args) => commands::list_connections::run(args, cx).await,
+        Command::ListChannels(args) => commands::list_channels::run(args, cx).await,
+        Command::ListVhosts(args) => commands::list_vhosts::run(args, cx).await,
+        Command::Status(args) => commands::status::run(args, cx).await,
+        Command::Ping(args) => commands::ping::run(args, cx).await,
+        Command::Wait(_) | Command::Completions(_) | Command::Man(_) => {
+            unreachable!("run without an engine")
+        }
+    }
+}
+
+impl Stopped {
+    /// Prints help to stdout and mistakes to stderr.
+    pub fn print(&self) -> Code {
+        let is_mistake =
+            !matches!(self.error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        if is_mistake && self.wants_json {
+            let text = self.error.render().to_string();
+            let (first, rest) = text.split_once("\n\n").unwrap_or((text.as_str(), ""));
+            let problem = Problem {
+                error: first.trim_start_matches("error: ").to_owned(),
+                causes: Vec::new(),
+                hint: (!rest.is_empty()).then(|| rest.trim().to_owned()),
+                code: Code::Usage.number(),
+            };
+            let settings = Settings { format: Some(Format::Json), is_quiet: false };
+            let _ = problem.print(&mut Output::of_process(settings));
+        } else {
+            // A help page that nobody reads to its end is no error.
+            let _ = self.error.print();
+        }
+        if is_mistake { Code::Usage } else { Code::Done }
+    }
+}
+
+/// Whether the answer was to be JSON, as far as a line that was not understood shows.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let is_json = |value: &str| matches!(value, "json" | "jsonl");
+    texts.windows(2).any(|pair| matches!(pair[0], "--format" | "-o") && is_json(pair[1]))
+        || texts.iter().any(|text| {
+            text.strip_prefix("--format=").or_else(|| text.strip_prefix("-o")).is_some_and(is_json)
+        })
+}

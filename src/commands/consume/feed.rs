@@ -1,0 +1,168 @@
+//! The messages that come, until it is time to stop; and their acknowledgements.
+//!
+//! With a count, the broker must not send more than that many: what it sends too much would come back to the
+//! queue marked as redelivered. It sends as long as `acknowledged + prefetch` is not reached, so the last
+//! `prefetch` acknowledgements are held back until the last wanted message has come and the consumer is cancelled.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::commands::{CommandError, Interrupt};
+use crate::engine::consume::Requeue;
+use crate::engine::{Consumer, Delivery, Event};
+
+/// Why no more messages come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// As many as wanted have come.
+    Count,
+    /// `--timeout`
+    Time,
+    /// `--idle-timeout`
+    Idle,
+    /// The queue is gone.
+    Cancelled,
+    Interrupted,
+}
+
+/// When to stop.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stops {
+    wanted: Option<u64>,
+    idle: Option<Duration>,
+    deadline: Option<Instant>,
+}
+
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
+pub(super) enum Step {
+    Delivery(Delivery),
+    End(End),
+}
+
+pub(super) struct Feed {
+    consumer: Consumer,
+    stops: Stops,
+    interrupt: Interrupt,
+    /// Acknowledgements that may be sent while messages are still wanted.
+    credit: u64,
+    is_manual: bool,
+    come: u64,
+    last: Instant,
+    is_cancelled: bool,
+    held: Vec<Delivery>,
+}
+
+impl Stops {
+    pub(super) fn new(
+        wanted: Option<u64>,
+        idle: Option<Duration>,
+        limit: Option<Duration>,
+    ) -> Self {
+        Self { wanted, idle, deadline: limit.map(|limit| Instant::now() + limit) }
+    }
+}
+
+impl Feed {
+    pub(super) fn new(
+        consumer: Consumer,
+        stops: Stops,
+        prefetch: u16,
+        is_manual: bool,
+        interrupt: Interrupt,
+    ) -> Self {
+        let credit = stops.wanted.map_or(u64::MAX, |wanted| wanted.saturating_sub(prefetch.into()));
+        let last = Instant::now();
+        let (come, is_cancelled, held) = (0, false, Vec::new());
+        Self { consumer, stops, interrupt, credit, is_manual, come, last, is_cancelled, held }
+    }
+
+    /// How many messages have come.
+    pub(super) fn come(&self) -> u64 {
+        self.come
+    }
+
+    /// Waits for the next message or the end. Every arm is cancel-safe, and so is this call.
+    pub(super) async fn next(&mut self) -> Result<Step, CommandError> {
+        if self.stops.wanted.is_some_and(|wanted| self.come >= wanted) {
+            self.cancel().await?;
+            return Ok(Step::End(End::Count));
+        }
+        let idle = self.stops.idle.map(|idle| self.last + idle);
+        tokio::select! {
+            event = self.consumer.next() => match event? {
+                Event::Delivery(delivery) => {
+                    self.come += 1;
+                    self.last = Instant::now();
+                    Ok(Step::Delivery(delivery))
+                }
+                Event::Cancelled => Ok(Step::End(End::Cancelled)),
+            },
+            () = self.interrupt.wait() => Ok(Step::End(End::Interrupted)),
+            () = until(self.stops.deadline) => Ok(Step::End(End::Time)),
+            () = until(idle) => Ok(Step::End(End::Idle)),
+        }
+    }
+
+    /// The next message, if it is here already.
+    pub(super) async fn ready(&mut self) -> Result<Option<Step>, CommandError> {
+        tokio::select! {
+            biased;
+            step = self.next() => step.map(Some),
+            () = std::future::ready(()) => Ok(None),
+        }
+    }
+
+    /// Acknowledges these messages, or as many as may be while more are wanted.
+    pub(super) fn acknowledge(&mut self, done: &mut Vec<Delivery>) -> Result<(), CommandError> {
+        for delivery in done.drain(..) {
+            self.acknowledge_one(delivery)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn acknowledge_one(&mut self, delivery: Delivery) -> Result<(), CommandError> {
+        if !self.is_manual {
+            return Ok(());
+        }
+        if self.credit == 0 && !self.is_cancelled {
+            self.held.push(delivery);
+            return Ok(());
+        }
+        self.credit = self.credit.saturating_sub(1);
+        Ok(self.consumer.ack(&delivery)?)
+    }
+
+    /// Gives a message back, or away.
+    pub(super) fn refuse(&self, delivery: &Delivery, requeue: Requeue) -> Result<(), CommandError> {
+        if self.is_manual {
+            self.consumer.nack(delivery, requeue)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the consumer; unacknowledged messages go back to the queue.
+    pub(super) async fn finish(mut self) -> Result<(), CommandError> {
+        self.cancel().await?;
+        Ok(self.consumer.close().await?)
+    }
+
+    /// Asks for no more messages, and settles what was held back for that.
+    async fn cancel(&mut self) -> Result<(), CommandError> {
+        if !self.is_cancelled {
+            self.is_cancelled = true;
+            self.consumer.cancel().await?;
+        }
+        for delivery in self.held.drain(..) {
+            self.consumer.ack(&delivery)?;
+        }
+        Ok(())
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

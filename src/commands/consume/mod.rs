@@ -1,0 +1,158 @@
+//! `mq consume`: receive messages; print them, save them, or give each to a program.
+//!
+//! A message is acknowledged after what was asked for has been done with it, never before. However the command
+//! ends, what is not acknowledged by then goes back to the queue.
+//!
+//! Reading order: [`Args`], [`source`] (queue or exchange), [`feed`] (what comes and when to stop), [`print`],
+//! [`exec`].
+
+mod exec;
+mod feed;
+mod print;
+mod source;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(super) use exec::OnFailure;
+pub(super) use print::Printer;
+
+use self::feed::{End, Feed, Stops};
+use self::source::SourceOptions;
+use super::template::Template;
+use super::{Answer, CommandError, Context, Interrupt};
+use crate::engine::ConsumeOptions;
+use crate::render::words;
+
+/// Messages on their way while earlier ones are printed, unless told otherwise.
+const PREFETCH: u16 = 100;
+
+/// Consume messages from a queue, or from an exchange through a queue of its own
+///
+/// A message is acknowledged after it was printed, saved or handled.
+#[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
+pub struct Args {
+    #[command(flatten)]
+    source: SourceOptions,
+    /// Stop after this many messages [default: go on]
+    #[arg(long, short = 'n', value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Stop when no message has come for this time, for example 5s [default: go on]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    idle_timeout: Option<Duration>,
+    /// Hold at most this many unacknowledged messages [default: 100; with --exec as many as handlers]
+    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u16).range(1..))]
+    prefetch: Option<u16>,
+    /// Who acknowledges: manual, we do when a message is done with; auto, the broker does when it sends it
+    #[arg(long, value_name = "WHO", value_enum, default_value_t = Ack::Manual)]
+    ack: Ack,
+    /// Print messages like this, for example '{routing_key}: {body}'
+    #[arg(long, value_name = "TEMPLATE")]
+    template: Option<Template>,
+    /// Save each body as a file of this directory, its properties beside it
+    #[arg(long, value_name = "DIR", conflicts_with = "template")]
+    save_dir: Option<PathBuf>,
+    /// Run this shell command for each message: the body on its stdin, the rest in MQ_* variables
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["template", "save_dir"])]
+    exec: Option<String>,
+    /// Run at most this many commands at a time [default: 1]
+    #[arg(
+        long,
+        short = 'j',
+        value_name = "HANDLERS",
+        requires = "exec",
+        default_value_t = 1,
+        hide_default_value = true,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    jobs: u16,
+    /// What to do with a message whose command fails
+    #[arg(long, value_name = "WHAT", value_enum, requires = "exec", default_value_t = OnFailure::Requeue)]
+    on_failure: OnFailure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Ack {
+    Manual,
+    Auto,
+}
+
+pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
+    if args.ack == Ack::Auto && args.count.is_some() {
+        return Err(CommandError::Usage {
+            problem: "with --ack auto the broker sends more than --count messages, and they would be lost".into(),
+            hint: Some("leave out --ack auto".into()),
+        });
+    }
+    let printer =
+        Printer::new(cx.out.format(), args.template.clone())?.saving_to(args.save_dir.clone())?;
+    let interrupt = Interrupt::listen()?;
+    let queue = args.source.prepare(cx).await?;
+    let prefetch = args.prefetch();
+    let options = ConsumeOptions {
+        queue: queue.clone(),
+        prefetch,
+        auto_ack: args.ack == Ack::Auto,
+        ..ConsumeOptions::default()
+    };
+    let consumer = cx.engine.consume(options).await?;
+    let stops = Stops::new(args.count, args.idle_timeout, cx.timeout);
+    let mut feed = Feed::new(consumer, stops, prefetch, args.ack == Ack::Manual, interrupt);
+    cx.out
+        .note(&format!("waiting for messages in {}; Ctrl-C ends it", args.source.words(&queue)))?;
+    let (end, failed) = match args.exec.clone() {
+        Some(command) => {
+            exec::run(command, args.jobs, args.on_failure, &queue, &mut feed, &mut cx.out).await?
+        }
+        None => (print::run(printer, &queue, &mut feed, &mut cx.out).await?, 0),
+    };
+    let come = feed.come();
+    feed.finish().await?;
+    answer(end, come, failed, &args, &queue, cx)
+}
+
+impl Args {
+    /// Never more than are wanted: what we do not take must stay where others can have it.
+    fn prefetch(&self) -> u16 {
+        let usual = if self.exec.is_some() { self.jobs } else { PREFETCH };
+        let prefetch = self.prefetch.unwrap_or(usual);
+        let wanted = self.count.and_then(|count| u16::try_from(count).ok()).unwrap_or(u16::MAX);
+        prefetch.min(wanted)
+    }
+}
+
+fn answer(
+    end: End,
+    come: u64,
+    failed: u64,
+    args: &Args,
+    queue: &str,
+    cx: &mut Context,
+) -> Result<Answer, CommandError> {
+    match end {
+        End::Interrupted => return Err(CommandError::Interrupted),
+        End::Cancelled => {
+            return Err(CommandError::Gone { queue: queue.to_owned() });
+        }
+        End::Time | End::Idle if args.count.is_some() => {
+            let problem = format!(
+                "{} came from {} in time, not {}",
+                words::counted(come, "message"),
+                args.source.words(queue),
+                words::grouped(args.count.unwrap_or_default()),
+            );
+            return Err(CommandError::TimedOut { problem });
+        }
+        End::Count | End::Time | End::Idle => {}
+    }
+    if failed == 0 {
+        return Ok(Answer::Yes);
+    }
+    cx.out.note(&format!(
+        "{} of {} failed",
+        words::grouped(failed),
+        words::counted(come, "message")
+    ))?;
+    Ok(Answer::No)
+}

@@ -1,0 +1,178 @@
+//! Messages printed or saved, acknowledged once they are out of our hands.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::feed::{End, Feed, Step};
+use crate::commands::CommandError;
+use crate::commands::template::{self, Template};
+use crate::engine::{Delivery, payload};
+use crate::render::{Format, Output};
+
+/// Messages printed before the first of them is acknowledged: half of what is on its way.
+const BATCH: usize = 50;
+
+/// The columns of a message in `csv` and `tsv`.
+const COLUMNS: [&str; 4] = ["exchange", "routing_key", "redelivered", "body"];
+
+/// Prints until the end; returns why it came.
+pub(super) async fn run(
+    mut printer: Printer,
+    queue: &str,
+    feed: &mut Feed,
+    out: &mut Output,
+) -> Result<End, CommandError> {
+    let mut done = Vec::new();
+    let end = loop {
+        // Output is flushed and acknowledged when nothing more is waiting, or enough has gathered.
+        let step = match feed.ready().await? {
+            Some(step) if done.len() < BATCH => step,
+            step => {
+                out.flush()?;
+                feed.acknowledge(&mut done)?;
+                match step {
+                    Some(step) => step,
+                    None => feed.next().await?,
+                }
+            }
+        };
+        match step {
+            Step::Delivery(delivery) => {
+                printer.print(&delivery, queue, out)?;
+                done.push(delivery);
+            }
+            Step::End(end) => break end,
+        }
+    };
+    printer.finish(out)?;
+    out.flush()?;
+    feed.acknowledge(&mut done)?;
+    Ok(end)
+}
+
+/// How a message is written.
+#[derive(Debug)]
+pub(in crate::commands) struct Printer {
+    shape: Shape,
+    printed: u64,
+}
+
+#[derive(Debug)]
+enum Shape {
+    /// The body and a line end.
+    Lines,
+    Raw,
+    Json,
+    Jsonl,
+    Rows(Format),
+    Template(Template),
+    Files(PathBuf),
+}
+
+impl Printer {
+    /// The shape that was asked for.
+    pub(in crate::commands) fn new(
+        format: Option<Format>,
+        template: Option<Template>,
+    ) -> Result<Self, CommandError> {
+        let shape = match (template, format) {
+            (Some(template), None) => Shape::Template(template),
+            (Some(_), Some(format)) => {
+                return Err(CommandError::usage(format!(
+                    "--template and --format {format} exclude each other"
+                )));
+            }
+            (None, None) => Shape::Lines,
+            (None, Some(Format::Raw)) => Shape::Raw,
+            (None, Some(Format::Json)) => Shape::Json,
+            (None, Some(Format::Jsonl)) => Shape::Jsonl,
+            (None, Some(format @ (Format::Csv | Format::Tsv))) => Shape::Rows(format),
+            (None, Some(Format::Table)) => {
+                return Err(CommandError::usage("messages have no format 'table'"));
+            }
+        };
+        Ok(Self { shape, printed: 0 })
+    }
+
+    /// Makes files of the messages instead, when a directory is given.
+    pub(super) fn saving_to(mut self, directory: Option<PathBuf>) -> Result<Self, CommandError> {
+        if let Some(directory) = directory {
+            fs::create_dir_all(&directory).map_err(|source| unwritten(&directory, source))?;
+            self.shape = Shape::Files(directory);
+        }
+        Ok(self)
+    }
+
+    /// Writes one message.
+    pub(in crate::commands) fn print(
+        &mut self,
+        delivery: &Delivery,
+        queue: &str,
+        out: &mut Output,
+    ) -> Result<(), CommandError> {
+        let is_first = self.printed == 0;
+        self.printed += 1;
+        match &self.shape {
+            Shape::Lines => {
+                out.bytes(&delivery.body)?;
+                out.bytes(b"\n")?;
+            }
+            Shape::Raw => out.bytes(&delivery.body)?,
+            Shape::Json => {
+                out.bytes(if is_first { b"[\n" } else { b",\n" })?;
+                out.bytes(payload::render(delivery).to_string().as_bytes())?;
+            }
+            Shape::Jsonl => out.json_line(&payload::render(delivery))?,
+            Shape::Rows(format) => {
+                let columns = COLUMNS.map(str::to_owned);
+                out.rows(*format, &columns, &[row(delivery, queue)], is_first)?;
+            }
+            Shape::Template(template) => {
+                out.bytes(&template.fill(delivery, queue))?;
+                out.bytes(b"\n")?;
+            }
+            Shape::Files(directory) => save(delivery, directory, self.printed)?,
+        }
+        Ok(())
+    }
+
+    /// Writes what comes after the last message.
+    pub(in crate::commands) fn finish(&self, out: &mut Output) -> Result<(), CommandError> {
+        if let Shape::Json = self.shape {
+            out.bytes(if self.printed == 0 { b"[]\n" } else { b"\n]\n" })?;
+        }
+        Ok(())
+    }
+}
+
+fn row(delivery: &Delivery, queue: &str) -> Value {
+    json!({
+        "exchange": template::value("exchange", delivery, queue),
+        "routing_key": template::value("routing_key", delivery, queue),
+        "redelivered": delivery.redelivered,
+        "body": String::from_utf8_lossy(&delivery.body),
+    })
+}
+
+/// Writes the body and, as JSON, everything else; never over a file that is there.
+fn save(delivery: &Delivery, directory: &Path, first_free: u64) -> Result<(), CommandError> {
+    let mut number = first_free;
+    let mut body = loop {
+        let path = directory.join(format!("{number:06}.body"));
+        match fs::File::create_new(&path) {
+            Ok(file) => break file,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(unwritten(&path, error)),
+        }
+    };
+    let path = directory.join(format!("{number:06}.json"));
+    std::io::Write::write_all(&mut body, &delivery.body)
+        .and_then(|()| fs::write(&path, format!("{}\n", payload::render(delivery))))
+        .map_err(|source| unwritten(&path, source))
+}
+
+fn unwritten(path: &Path, source: std::io::Error) -> CommandError {
+    CommandError::File { doing: format!("write '{}'", path.display()), source }
+}

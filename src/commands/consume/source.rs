@@ -1,0 +1,94 @@
+//! What is consumed from: a queue, or an exchange through a queue made for it.
+
+use crate::commands::argument::{self, Argument};
+use crate::commands::bind::arguments;
+use crate::commands::{CommandError, Context};
+use crate::engine::{BindingSpec, Destination, QueueSpec, ShortStr, literal};
+use crate::render::words;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct SourceOptions {
+    /// Consume from this queue; it is declared, durable, when it is not there
+    #[arg(
+        long,
+        value_name = "QUEUE",
+        required_unless_present = "exchange",
+        conflicts_with = "exchange"
+    )]
+    queue: Option<ShortStr>,
+    /// Do not declare the queue or the exchange
+    #[arg(long)]
+    no_declare: bool,
+    /// Consume what passes this exchange from now on, through a queue that is deleted at the end
+    #[arg(long, short = 'e', value_name = "EXCHANGE")]
+    exchange: Option<ShortStr>,
+    /// Declare the exchange first, with this type: direct, fanout, topic, headers ...
+    #[arg(long = "type", value_name = "TYPE", requires = "exchange")]
+    kind: Option<ShortStr>,
+    /// Bind with this routing key or pattern; may be given several times [default: # for topic, else empty]
+    #[arg(long = "key", short = 'k', value_name = "KEY", requires = "exchange")]
+    keys: Vec<ShortStr>,
+    /// Bind with this header, as NAME=VALUE or NAME:TYPE=VALUE; for headers exchanges
+    #[arg(long = "header", short = 'H', value_name = "NAME=VALUE", requires = "exchange")]
+    headers: Vec<Argument>,
+    /// Whether all headers must match or any of them (x-match)
+    #[arg(long = "match", value_name = "RULE", requires = "headers")]
+    rule: Option<ShortStr>,
+}
+
+impl SourceOptions {
+    /// Makes sure that there is a queue to consume from; returns its name.
+    pub(super) async fn prepare(&self, cx: &Context) -> Result<ShortStr, CommandError> {
+        if let Some(exchange) = &self.exchange {
+            return self.bound_queue(exchange, cx).await;
+        }
+        let queue = self.queue.clone().unwrap_or_default();
+        if !self.no_declare {
+            cx.engine.ensure_queue(&queue).await?;
+        }
+        Ok(queue)
+    }
+
+    async fn bound_queue(
+        &self,
+        exchange: &ShortStr,
+        cx: &Context,
+    ) -> Result<ShortStr, CommandError> {
+        if let (Some(kind), false) = (&self.kind, self.no_declare) {
+            cx.engine.ensure_exchange(exchange, kind).await?;
+        }
+        let queue = QueueSpec { exclusive: true, auto_delete: true, ..QueueSpec::default() };
+        let queue = cx.engine.declare_queue(&queue).await?.name;
+        let arguments = argument::table(&arguments(&self.headers, self.rule.as_ref()));
+        for routing_key in self.keys() {
+            let binding = BindingSpec {
+                source: exchange.clone(),
+                destination: Destination::Queue(queue.clone()),
+                routing_key,
+                arguments: arguments.clone(),
+            };
+            cx.engine.bind(&binding).await?;
+        }
+        Ok(queue)
+    }
+
+    fn keys(&self) -> Vec<ShortStr> {
+        match (self.keys.is_empty(), &self.kind) {
+            (false, _) => self.keys.clone(),
+            (true, Some(kind)) if kind == "topic" => vec![literal("#")],
+            (true, _) => vec![ShortStr::default()],
+        }
+    }
+
+    /// The source in words.
+    pub(super) fn words(&self, queue: &str) -> String {
+        match &self.exchange {
+            None => format!("queue '{queue}'"),
+            Some(exchange) if self.keys.is_empty() => format!("exchange '{exchange}'"),
+            Some(exchange) => {
+                let keys = words::listed(self.keys.iter().map(|key| &**key));
+                format!("exchange '{exchange}' by {keys}")
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `mq delete-queue`: delete a queue and what is in it.
+
+use serde::Serialize;
+
+use super::confirm::Confirm;
+use super::{Answer, CommandError, Context};
+use crate::engine::{DeleteQueue, ShortStr};
+use crate::render::words;
+
+/// Delete a queue and the messages in it
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The queue to delete
+    queue: ShortStr,
+    /// Only when no message is in it
+    #[arg(long)]
+    if_empty: bool,
+    /// Only when nobody consumes from it
+    #[arg(long)]
+    if_unused: bool,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+#[derive(Debug, Serialize)]
+struct Deleted {
+    queue: String,
+    messages: u32,
+}
+
+pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
+    let queue = args.queue.to_string();
+    args.confirm.or_stop(&format!("delete queue '{queue}' and its messages?"), &mut cx.out)?;
+    let when = DeleteQueue { if_unused: args.if_unused, if_empty: args.if_empty };
+    let messages = cx.engine.delete_queue(&args.queue, when).await?;
+    let lost = words::counted(messages.into(), "message");
+    cx.out.done(&format!("deleted queue '{queue}' with {lost}"), &Deleted { queue, messages })?;
+    Ok(Answer::Yes)
+}

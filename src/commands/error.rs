@@ -1,0 +1,75 @@
+//! Every way a command can fail: the engine's errors, and those of files, handlers and arguments.
+
+use std::io;
+
+use crate::engine;
+use crate::exit::Code;
+use crate::render::words;
+
+/// Why a command did not do what it was asked; [`crate::exit`] gives each its code.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// The command line asks for something that cannot be.
+    #[error("{problem}")]
+    Usage { problem: String, hint: Option<String> },
+    /// A file the user named.
+    #[error("cannot {doing}")]
+    File { doing: String, source: io::Error },
+    /// The broker answered a publish with `basic.nack`.
+    #[error("the broker did not take {} of {}", words::grouped(*.refused), words::counted(*.sent, "message"))]
+    NotTaken { refused: u64, sent: u64 },
+    /// The broker ended our consumer.
+    #[error("the queue '{queue}' is gone")]
+    Gone { queue: String },
+    #[error("{problem}")]
+    TimedOut { problem: String },
+    /// A program that handles messages could not be run or came to its end.
+    #[error("the handler '{command}' {what}")]
+    Handler { command: String, what: String, source: Option<io::Error> },
+    #[error("cannot write the answer")]
+    Output(#[from] io::Error),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl CommandError {
+    /// A mistake on the command line.
+    pub(crate) fn usage(problem: impl Into<String>) -> Self {
+        Self::Usage { problem: problem.into(), hint: None }
+    }
+
+    /// The exit code that goes with it.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Engine(error) => Code::of(error.category()),
+            Self::Usage { .. } | Self::File { .. } => Code::Usage,
+            Self::NotTaken { .. } | Self::Gone { .. } => Code::Refused,
+            Self::TimedOut { .. } => Code::TimedOut,
+            Self::Handler { .. } | Self::Output(_) => Code::No,
+            Self::Runtime(_) => Code::Bug,
+            Self::Interrupted => Code::Interrupted,
+        }
+    }
+
+    /// What the user can do about it: one sentence, printed after `hint:`.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Engine(error) => error.hint(),
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::NotTaken { .. } => {
+                Some("look at the queue's limits and its overflow rule, then publish again".into())
+            }
+            Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
+            Self::File { .. }
+            | Self::Gone { .. }
+            | Self::Handler { .. }
+            | Self::Output(_)
+            | Self::Runtime(_)
+            | Self::Interrupted => None,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! `mq get`: take one message, or say that there is none.
+
+use super::template::Template;
+use super::{Answer, CommandError, Context};
+use crate::commands::consume::Printer;
+use crate::engine::ShortStr;
+
+/// Take one message from a queue
+///
+/// Exit code 1 when the queue is empty.
+#[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
+pub struct Args {
+    /// The queue to take from
+    #[arg(long, value_name = "QUEUE")]
+    queue: ShortStr,
+    /// Look only: the message stays in the queue, in its place
+    #[arg(long)]
+    peek: bool,
+    /// Print the message like this, for example '{routing_key}: {body}'
+    #[arg(long, value_name = "TEMPLATE")]
+    template: Option<Template>,
+}
+
+pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
+    let mut printer = Printer::new(cx.out.format(), args.template)?;
+    let Some(fetched) = cx.engine.get(&args.queue).await? else {
+        cx.out.note(&format!("queue '{}' has no message to get", args.queue))?;
+        return Ok(Answer::No);
+    };
+    printer.print(&fetched.delivery, &args.queue, &mut cx.out)?;
+    printer.finish(&mut cx.out)?;
+    // Only what was written for good may be taken from the queue.
+    cx.out.flush()?;
+    if args.peek {
+        fetched.requeue()?;
+    } else {
+        fetched.ack()?;
+    }
+    Ok(Answer::Yes)
+}

@@ -1,0 +1,72 @@
+//! What all `list-*` commands share: columns, order, filters, and looking again.
+
+use std::time::Duration;
+
+use super::{Answer, CommandError, Context};
+use crate::engine::Listing as Kind;
+use crate::render::{Column, Filter, Format, Listing, Look};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ListOptions {
+    /// Show these columns, in this order
+    #[arg(value_name = "COLUMN")]
+    positional: Vec<String>,
+    /// Show these columns, with commas between
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', conflicts_with = "positional")]
+    columns: Vec<String>,
+    /// Sort by this column; -COLUMN turns the order around
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    sort: Option<String>,
+    /// Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)
+    #[arg(long, value_name = "CONDITION")]
+    filter: Vec<Filter>,
+    /// Look again and again, with this time between [unit: 1s, 500ms ...]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    watch: Option<Duration>,
+    /// Leave out the header line of tsv and csv
+    #[arg(long, alias = "no-table-headers")]
+    no_headers: bool,
+}
+
+/// Asks for the rows and shows them, once or until interrupted.
+pub(super) async fn list(
+    kind: Kind,
+    known: &'static [Column],
+    usual: usize,
+    options: ListOptions,
+    cx: &mut Context,
+) -> Result<Answer, CommandError> {
+    let columns = if options.columns.is_empty() { options.positional } else { options.columns };
+    let look = Look {
+        columns,
+        sort: options.sort,
+        filters: options.filter,
+        is_headless: options.no_headers,
+    };
+    if cx.out.format() == Some(Format::Raw) {
+        return Err(CommandError::usage("a list has no format 'raw'"));
+    }
+    let mut listing = Listing::new(known, usual, look);
+    loop {
+        let rows = cx.engine.inspect().list(kind).await?;
+        if let Some(column) = listing.unknown_column(&rows) {
+            return Err(unknown_column(&column, &listing));
+        }
+        listing.show(&mut cx.out, rows)?;
+        let Some(pause) = options.watch else { return Ok(Answer::Yes) };
+        tokio::time::sleep(pause).await;
+        if matches!(cx.out.list_format(), Format::Table | Format::Tsv | Format::Csv) {
+            cx.out.redraw()?;
+        }
+    }
+}
+
+fn unknown_column(column: &str, listing: &Listing) -> CommandError {
+    let similarity = |name: &&str| (strsim::jaro_winkler(column, name) * 1000.0).round();
+    let nearest =
+        listing.names().max_by(|left, right| similarity(left).total_cmp(&similarity(right)));
+    CommandError::Usage {
+        problem: format!("there is no column '{column}'"),
+        hint: nearest.map(|name| format!("did you mean '{name}'? All columns: `--format json`")),
+    }
+}

@@ -1,0 +1,60 @@
+//! `mq man`: the manual, of the program or of one command.
+
+use super::{Answer, CommandError};
+use crate::exit::Code;
+use crate::render::Output;
+
+/// Print the manual page of mq or of a command
+///
+/// For example: mq man publish | man -l -
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The command [default: the program itself]
+    command: Option<String>,
+}
+
+pub fn run(
+    args: &Args,
+    mut definition: clap::Command,
+    out: &mut Output,
+) -> Result<Answer, CommandError> {
+    // Without this, a command's page would lack the global options.
+    definition.build();
+    let page = match &args.command {
+        None => definition,
+        Some(name) => of_command(name, &definition)?,
+    };
+    let mut text = Vec::new();
+    let man =
+        clap_mangen::Man::new(page).date("").source(concat!("mq ", env!("CARGO_PKG_VERSION")));
+    man.render(&mut text)?;
+    out.bytes(&text)?;
+    if args.command.is_none() {
+        out.line(&exit_codes())?;
+    }
+    Ok(Answer::Yes)
+}
+
+fn of_command(name: &str, definition: &clap::Command) -> Result<clap::Command, CommandError> {
+    let wanted = name.replace('_', "-");
+    let Some(command) = definition.find_subcommand(&wanted) else {
+        let similarity = |known: &&str| (strsim::jaro_winkler(name, known) * 1000.0).round();
+        let names = definition.get_subcommands().map(clap::Command::get_name);
+        let nearest = names.max_by(|left, right| similarity(left).total_cmp(&similarity(right)));
+        return Err(CommandError::Usage {
+            problem: format!("there is no command '{name}'"),
+            hint: nearest.map(|nearest| format!("did you mean '{nearest}'?")),
+        });
+    };
+    Ok(command.clone().name(format!("mq-{wanted}")).display_name(format!("mq-{wanted}")))
+}
+
+/// The table of exit codes, as a section of the page.
+fn exit_codes() -> String {
+    let paragraph = |code: Code| {
+        let meaning = code.meaning().replace('-', "\\-");
+        format!("\n.TP\n\\fB{}\\fR\n{meaning}", code.number())
+    };
+    let paragraphs: Vec<String> = Code::ALL.into_iter().map(paragraph).collect();
+    format!(".SH \"EXIT STATUS\"{}", paragraphs.concat())
+}

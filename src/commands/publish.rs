@@ -1,0 +1,217 @@
+//! `mq publish`: send messages, and know that the broker has them.
+//!
+//! Every message is confirmed by the broker before the command ends well. Lines are sent as they come, with a
+//! bounded number of unconfirmed ones, so memory does not grow with the input.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::input::{Bodies, Stdin};
+use super::properties::PropertyOptions;
+use super::rate::Rate;
+use super::{Answer, CommandError, Context};
+use crate::engine::{Message, Outcome, PublisherOptions, Report, ShortStr, payload};
+use crate::render::words;
+
+/// Publish messages and wait until the broker has taken them
+///
+/// Bodies come from the arguments, from files, or from stdin. Exit code 0 means that the broker has every message.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The bodies, a message each [default: stdin is one body]
+    body: Vec<String>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    source: Source,
+    /// Publish every message this often [default: 1]
+    #[arg(long, short = 'n', value_name = "TIMES", default_value_t = 1, hide_default_value = true)]
+    count: u64,
+    /// Publish no faster than this, for example 100/s [default: as fast as the broker takes them]
+    #[arg(long, value_name = "RATE")]
+    rate: Option<Rate>,
+    /// End with exit code 1 when a message reaches no queue
+    #[arg(long)]
+    mandatory: bool,
+    #[command(flatten)]
+    properties: PropertyOptions,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct Place {
+    /// Publish to this exchange [default: the one that leads to the queue named by the routing key]
+    #[arg(long, short = 'e', value_name = "EXCHANGE")]
+    exchange: Option<ShortStr>,
+    /// Declare the exchange first, with this type: direct, fanout, topic, headers ...
+    #[arg(long = "type", value_name = "TYPE", requires = "exchange")]
+    kind: Option<ShortStr>,
+    /// Publish with this routing key
+    #[arg(long, short = 'k', value_name = "KEY")]
+    routing_key: Option<ShortStr>,
+    /// Publish to this queue; it is declared, durable, when it is not there
+    #[arg(long, value_name = "QUEUE", conflicts_with_all = ["exchange", "routing_key"])]
+    queue: Option<ShortStr>,
+    /// Do not declare the queue
+    #[arg(long, requires = "queue")]
+    no_declare: bool,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct Source {
+    /// Take the body from this file; may be given several times
+    #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "body")]
+    file: Vec<PathBuf>,
+    /// Make every line a message
+    #[arg(long, short = 'l', conflicts_with = "body")]
+    lines: bool,
+    /// Make every line a message, as the JSON object that `mq consume -o jsonl` prints
+    #[arg(long, conflicts_with_all = ["body", "lines"])]
+    jsonl: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Published {
+    messages: u64,
+    unroutable: u64,
+}
+
+pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
+    args.place.check(args.source.jsonl)?;
+    let stdin = if args.source.lines || args.source.jsonl { Stdin::Lines } else { Stdin::Whole };
+    let bodies = Bodies::new(args.body.clone(), args.source.file.clone(), stdin, &mut cx.out)?;
+    args.place.declare(cx).await?;
+    let report = publish_all(&args, bodies, cx).await?;
+    tell(&args, &report, cx)
+}
+
+impl Place {
+    fn check(&self, is_jsonl: bool) -> Result<(), CommandError> {
+        let is_named =
+            self.exchange.is_some() || self.queue.is_some() || self.routing_key.is_some();
+        if is_named || is_jsonl {
+            return Ok(());
+        }
+        Err(CommandError::Usage {
+            problem: "where to publish is not said".into(),
+            hint: Some("name a queue with --queue, or an exchange with --exchange".into()),
+        })
+    }
+
+    async fn declare(&self, cx: &Context) -> Result<(), CommandError> {
+        if let (Some(exchange), Some(kind)) = (&self.exchange, &self.kind) {
+            cx.engine.ensure_exchange(exchange, kind).await?;
+        }
+        if let (Some(queue), false) = (&self.queue, self.no_declare) {
+            cx.engine.ensure_queue(queue).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts what was named on the command line over what the message says.
+    fn apply(&self, message: &mut Message) {
+        if let Some(queue) = &self.queue {
+            message.exchange = ShortStr::default();
+            message.routing_key = queue.clone();
+        }
+        if let Some(exchange) = &self.exchange {
+            message.exchange = exchange.clone();
+        }
+        if let Some(key) = &self.routing_key {
+            message.routing_key = key.clone();
+        }
+    }
+
+    /// The place in words.
+    fn words(&self) -> String {
+        match (&self.queue, &self.exchange, &self.routing_key) {
+            (Some(queue), _, _) => format!(" to queue '{queue}'"),
+            (None, Some(exchange), Some(key)) => {
+                format!(" to exchange '{exchange}' with key '{key}'")
+            }
+            (None, Some(exchange), None) => format!(" to exchange '{exchange}'"),
+            (None, None, Some(key)) => format!(" with key '{key}'"),
+            (None, None, None) => String::new(),
+        }
+    }
+}
+
+async fn publish_all(
+    args: &Args,
+    mut bodies: Bodies,
+    cx: &mut Context,
+) -> Result<Report, CommandError> {
+    let mut message = Message { properties: args.properties.properties()?, ..Message::default() };
+    args.place.apply(&mut message);
+    // Returned messages are always asked for: what reaches no queue is at least told.
+    let options = PublisherOptions { mandatory: true, ..PublisherOptions::default() };
+    let mut publisher = cx.engine.publisher(options).await?;
+    let total = bodies.count().map(|count| count.saturating_mul(args.count));
+    let progress = cx.out.progress(total.filter(|total| *total > 1), "messages");
+    let mut pace = args.rate.map(pace);
+    let mut line: u64 = 0;
+    while let Some(body) = bodies.next().await? {
+        line += 1;
+        if args.source.jsonl {
+            if body.trim_ascii().is_empty() {
+                continue;
+            }
+            message = parsed(&body, line, args)?;
+        } else {
+            message.body = body;
+        }
+        for _ in 0..args.count {
+            if let Some(pace) = &mut pace {
+                pace.tick().await;
+            }
+            publisher.send(&message).await?;
+            progress.step();
+        }
+    }
+    Ok(publisher.flush().await?)
+}
+
+fn pace(rate: Rate) -> Interval {
+    let mut pace = tokio::time::interval(rate.interval);
+    // A tick that comes late is caught up with, or the rate would never be reached.
+    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    pace
+}
+
+fn parsed(body: &Bytes, line: u64, args: &Args) -> Result<Message, CommandError> {
+    let wrong = |why: String| CommandError::Usage {
+        problem: format!("line {line} is no message: {why}"),
+        hint: Some("lines look as `mq consume -o jsonl` prints them".into()),
+    };
+    let text = std::str::from_utf8(body).map_err(|error| wrong(error.to_string()))?;
+    let mut message = payload::parse(text).map_err(|error| wrong(error.to_string()))?;
+    args.place.apply(&mut message);
+    args.properties.apply(&mut message.properties)?;
+    Ok(message)
+}
+
+fn tell(args: &Args, report: &Report, cx: &mut Context) -> Result<Answer, CommandError> {
+    let sent = report.confirmed + report.unroutable + report.refused;
+    if report.refused > 0 {
+        return Err(CommandError::NotTaken { refused: report.refused, sent });
+    }
+    let published = Published { messages: sent, unroutable: report.unroutable };
+    let place = args.place.words();
+    cx.out.done(&format!("published {}{place}", words::counted(sent, "message")), &published)?;
+    if report.unroutable == 0 {
+        return Ok(Answer::Yes);
+    }
+    let reason = report.failed.iter().find_map(|(_, outcome)| match outcome {
+        Outcome::Unroutable { code, text } => Some(format!(" ({code} {text})")),
+        Outcome::Confirmed | Outcome::Refused => None,
+    });
+    cx.out.note(&format!(
+        "note: {} of {} reached no queue{}",
+        words::grouped(report.unroutable),
+        words::counted(sent, "message"),
+        reason.unwrap_or_default(),
+    ))?;
+    Ok(if args.mandatory { Answer::No } else { Answer::Yes })
+}

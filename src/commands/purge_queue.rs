@@ -1,0 +1,34 @@
+//! `mq purge-queue`: drop every ready message of a queue.
+
+use serde::Serialize;
+
+use super::confirm::Confirm;
+use super::{Answer, CommandError, Context};
+use crate::engine::ShortStr;
+use crate::render::words;
+
+/// Drop every ready message of a queue
+///
+/// Messages that a consumer holds unacknowledged stay.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The queue to empty
+    queue: ShortStr,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+#[derive(Debug, Serialize)]
+struct Purged {
+    queue: String,
+    messages: u32,
+}
+
+pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
+    let queue = args.queue.to_string();
+    args.confirm.or_stop(&format!("drop all messages of queue '{queue}'?"), &mut cx.out)?;
+    let messages = cx.engine.purge(&args.queue).await?;
+    let dropped = words::counted(messages.into(), "message");
+    cx.out.done(&format!("dropped {dropped} of queue '{queue}'"), &Purged { queue, messages })?;
+    Ok(Answer::Yes)
+}

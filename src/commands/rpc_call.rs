@@ -1,0 +1,106 @@
+//! `mq rpc-call`: send requests, print their replies in the order of the requests.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use super::consume::Printer;
+use super::input::{Bodies, Stdin};
+use super::properties::PropertyOptions;
+use super::{Answer, CommandError, Context};
+use crate::engine::{Delivery, Error, Properties, ReplyTo, RpcCaller, RpcOptions, ShortStr};
+
+/// Call an RPC server: send requests, print the replies
+///
+/// Requests come from the arguments or from stdin; --timeout is the time for each reply [default: 30s].
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The requests' bodies [default: stdin is one]
+    body: Vec<String>,
+    /// The queue that the server answers
+    #[arg(long, value_name = "QUEUE", required_unless_present = "exchange")]
+    queue: Option<ShortStr>,
+    /// Send requests through this exchange instead
+    #[arg(long, short = 'e', value_name = "EXCHANGE", conflicts_with = "queue")]
+    exchange: Option<ShortStr>,
+    /// Send requests with this routing key
+    #[arg(long, short = 'k', value_name = "KEY", requires = "exchange")]
+    routing_key: Option<ShortStr>,
+    /// Make every line of stdin a request
+    #[arg(long, short = 'l', conflicts_with = "body")]
+    lines: bool,
+    /// Have at most this many requests under way at a time [default: 1]
+    #[arg(
+        long,
+        short = 'j',
+        value_name = "REQUESTS",
+        default_value_t = 1,
+        hide_default_value = true,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    jobs: u16,
+    /// Receive replies in an exclusive queue rather than through the broker's direct reply-to
+    #[arg(long)]
+    reply_queue: bool,
+    #[command(flatten)]
+    properties: PropertyOptions,
+}
+
+/// Replies to come, oldest request first.
+type Waiting = VecDeque<JoinHandle<Result<Delivery, Error>>>;
+
+pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
+    let mut printer = Printer::new(cx.out.format(), None)?;
+    let properties = args.properties.properties()?;
+    let stdin = if args.lines { Stdin::Lines } else { Stdin::Whole };
+    let mut bodies = Bodies::new(args.body, Vec::<PathBuf>::new(), stdin, &mut cx.out)?;
+    let options = RpcOptions {
+        exchange: args.exchange.unwrap_or_default(),
+        routing_key: args.queue.or(args.routing_key).unwrap_or_default(),
+        reply_to: if args.reply_queue { ReplyTo::ExclusiveQueue } else { ReplyTo::Direct },
+    };
+    let timeout = cx.engine.target().timeout();
+    let caller = Arc::new(cx.engine.rpc_caller(options).await?);
+    let mut waiting = Waiting::new();
+    while let Some(body) = bodies.next().await? {
+        if waiting.len() >= usize::from(args.jobs) {
+            print_oldest(&mut waiting, &mut printer, cx).await?;
+        }
+        waiting.push_back(call(&caller, body, &properties, timeout));
+    }
+    while !waiting.is_empty() {
+        print_oldest(&mut waiting, &mut printer, cx).await?;
+    }
+    printer.finish(&mut cx.out)?;
+    if let Some(caller) = Arc::into_inner(caller) {
+        caller.close().await?;
+    }
+    Ok(Answer::Yes)
+}
+
+fn call(
+    caller: &Arc<RpcCaller>,
+    body: Bytes,
+    properties: &Properties,
+    timeout: Duration,
+) -> JoinHandle<Result<Delivery, Error>> {
+    let (caller, properties) = (Arc::clone(caller), properties.clone());
+    tokio::spawn(async move { caller.call(body, properties, timeout).await })
+}
+
+async fn print_oldest(
+    waiting: &mut Waiting,
+    printer: &mut Printer,
+    cx: &mut Context,
+) -> Result<(), CommandError> {
+    if let Some(oldest) = waiting.pop_front() {
+        let reply = oldest.await.expect("a call's task neither panics nor is aborted")?;
+        printer.print(&reply, "", &mut cx.out)?;
+        cx.out.flush()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! `mq status`: the broker at a glance.
+
+use serde_json::Value;
+
+use super::{Answer, CommandError, Context};
+use crate::render::{Format, words};
+
+/// Say what the broker is and how much it has to do
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {}
+
+/// What is shown: a word, and where the management API has the value.
+const SHOWN: [(&str, &str); 12] = [
+    ("product", "/product_name"),
+    ("version", "/product_version"),
+    ("speaks as RabbitMQ", "/rabbitmq_version"),
+    ("node", "/node"),
+    ("connections", "/object_totals/connections"),
+    ("channels", "/object_totals/channels"),
+    ("exchanges", "/object_totals/exchanges"),
+    ("queues", "/object_totals/queues"),
+    ("consumers", "/object_totals/consumers"),
+    ("messages", "/queue_totals/messages"),
+    ("messages ready", "/queue_totals/messages_ready"),
+    ("messages unacknowledged", "/queue_totals/messages_unacknowledged"),
+];
+
+pub async fn run(_: Args, cx: &mut Context) -> Result<Answer, CommandError> {
+    let overview = cx.engine.inspect().overview().await?;
+    if let Some(Format::Json | Format::Jsonl) = cx.out.format() {
+        cx.out.json_line(&overview)?;
+        return Ok(Answer::Yes);
+    }
+    for (word, path) in SHOWN {
+        let value = match overview.pointer(path) {
+            Some(Value::String(text)) => text.clone(),
+            Some(number) if number.is_u64() && cx.out.is_terminal() => {
+                words::grouped(number.as_u64().unwrap_or_default())
+            }
+            Some(value) => value.to_string(),
+            None => continue,
+        };
+        cx.out.line(&format!("{word}: {value}"))?;
+    }
+    Ok(Answer::Yes)
+}

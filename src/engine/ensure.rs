@@ -1,0 +1,44 @@
+//! Topology that need not be declared in exactly one way: what is there is used as it is.
+//!
+//! A tool that joins in must not fail because a program declared the queue before, and with other arguments.
+
+use crate::engine::error::Error;
+use crate::engine::topology::{ExchangeSpec, QueueSpec, QueueState};
+use crate::engine::{Engine, ShortStr};
+
+/// The reply codes that tell what is not there, and what is there but not the same.
+const NOT_FOUND: u16 = 404;
+const PRECONDITION_FAILED: u16 = 406;
+
+impl Engine {
+    /// Uses the queue of that name as it is, or declares a durable one.
+    pub async fn ensure_queue(&self, name: &ShortStr) -> Result<QueueState, Error> {
+        match self.check_queue(name).await {
+            Err(Error::Refused { code: NOT_FOUND, .. }) => {
+                let queue = QueueSpec { name: name.clone(), durable: true, ..QueueSpec::default() };
+                self.declare_queue(&queue).await
+            }
+            checked => checked,
+        }
+    }
+
+    /// Declares a durable exchange of that type, or uses the transient one that is there.
+    pub async fn ensure_exchange(&self, name: &ShortStr, kind: &ShortStr) -> Result<(), Error> {
+        let mut exchange = ExchangeSpec {
+            name: name.clone(),
+            kind: kind.clone(),
+            durable: true,
+            ..ExchangeSpec::default()
+        };
+        match self.declare_exchange(&exchange).await {
+            // The type is compared first, so what differs here does not matter to whom publishes.
+            Err(Error::Refused { code: PRECONDITION_FAILED, text, .. })
+                if text.contains("'durable'") =>
+            {
+                exchange.durable = false;
+                self.declare_exchange(&exchange).await
+            }
+            declared => declared,
+        }
+    }
+}
