@@ -20,7 +20,7 @@ pub(super) struct ListOptions {
     /// Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)
     #[arg(long, value_name = "CONDITION")]
     filter: Vec<Filter>,
-    /// Look again and again, with this time between [unit: 1s, 500ms ...]
+    /// Look again and again, with this time between, for example 1s
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     watch: Option<Duration>,
     /// Leave out the header line of tsv and csv

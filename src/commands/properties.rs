@@ -13,7 +13,7 @@ const TRANSIENT: u8 = 1;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Properties")]
 pub(super) struct PropertyOptions {
-    /// Add a header, as NAME=VALUE or NAME:TYPE=VALUE (str, int, float, bool, time, bytes, json ...)
+    /// Add a header, as NAME=VALUE or NAME:TYPE=VALUE (str, int, float, bool, time, bytes, json)
     #[arg(long = "header", short = 'H', value_name = "NAME=VALUE")]
     headers: Vec<Argument>,
     /// Say what the body is, for example application/json

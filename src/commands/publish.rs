@@ -45,7 +45,7 @@ struct Place {
     /// Publish to this exchange [default: the one that leads to the queue named by the routing key]
     #[arg(long, short = 'e', value_name = "EXCHANGE")]
     exchange: Option<ShortStr>,
-    /// Declare the exchange first, with this type: direct, fanout, topic, headers ...
+    /// Declare the exchange first, with this type: direct, fanout, topic, headers or another
     #[arg(long = "type", value_name = "TYPE", requires = "exchange")]
     kind: Option<ShortStr>,
     /// Publish with this routing key

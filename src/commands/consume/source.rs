@@ -22,7 +22,7 @@ pub(super) struct SourceOptions {
     /// Consume what passes this exchange from now on, through a queue that is deleted at the end
     #[arg(long, short = 'e', value_name = "EXCHANGE")]
     exchange: Option<ShortStr>,
-    /// Declare the exchange first, with this type: direct, fanout, topic, headers ...
+    /// Declare the exchange first, with this type: direct, fanout, topic, headers or another
     #[arg(long = "type", value_name = "TYPE", requires = "exchange")]
     kind: Option<ShortStr>,
     /// Bind with this routing key or pattern; may be given several times [default: # for topic, else empty]
