@@ -56,6 +56,7 @@ pub(super) async fn run(
         // Dropping the set kills the programs; their messages go back.
         return Ok((end, failed));
     }
+    feed.cancel().await?;
     while let Some(finished) = running.join_next().await {
         failed += settle(finished, on_failure, feed, out)?;
     }

@@ -85,7 +85,6 @@ impl Feed {
     /// Waits for the next message or the end. Every arm is cancel-safe, and so is this call.
     pub(super) async fn next(&mut self) -> Result<Step, CommandError> {
         if self.stops.wanted.is_some_and(|wanted| self.come >= wanted) {
-            self.cancel().await?;
             return Ok(Step::End(End::Count));
         }
         let idle = self.stops.idle.map(|idle| self.last + idle);
@@ -122,6 +121,8 @@ impl Feed {
     }
 
     pub(super) fn acknowledge_one(&mut self, delivery: Delivery) -> Result<(), CommandError> {
+        // While a message is worked on the queue is not idle.
+        self.last = Instant::now();
         if !self.is_manual {
             return Ok(());
         }
@@ -148,10 +149,10 @@ impl Feed {
     }
 
     /// Asks for no more messages, and settles what was held back for that.
-    async fn cancel(&mut self) -> Result<(), CommandError> {
+    pub(super) async fn cancel(&mut self) -> Result<(), CommandError> {
         if !self.is_cancelled {
-            self.is_cancelled = true;
             self.consumer.cancel().await?;
+            self.is_cancelled = true;
         }
         for delivery in self.held.drain(..) {
             self.consumer.ack(&delivery)?;

@@ -49,6 +49,7 @@ pub(super) async fn run(
     printer.finish(out)?;
     out.flush()?;
     feed.acknowledge(&mut done)?;
+    feed.cancel().await?;
     Ok(end)
 }
 
