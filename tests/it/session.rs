@@ -1,0 +1,331 @@
+//! A connection without its socket: frames in, frames out, and time as an argument.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use mq::broker::Broker;
+use mq::broker::auth::Origin;
+use mq::broker::registry::{Connection, Peer};
+use mq::server::session::Session;
+use mq::wire::constants::{FRAME_BODY, FRAME_HEADER, FRAME_METHOD, PROTOCOL_HEADER};
+use mq::wire::method::{basic, channel, confirm, connection, queue};
+use mq::wire::shortstr::literal;
+use mq::wire::{FieldTable, FieldValue, Method, Properties, frame};
+
+/// A client that talks to a session in memory.
+struct Client {
+    session: Session,
+    connection: Arc<Connection>,
+    out: Vec<u8>,
+}
+
+/// One thing a session said.
+#[derive(Debug, PartialEq)]
+enum Said {
+    Method(u16, Method),
+    Body(Vec<u8>),
+    Heartbeat,
+}
+
+impl Client {
+    fn new(broker: &Arc<Broker>, now: u64) -> Self {
+        let peer = Peer {
+            name: "peer -> broker".into(),
+            host: "broker".into(),
+            port: 5672,
+            peer_host: "peer".into(),
+            peer_port: 1,
+            is_tls: false,
+            connected_at: SystemTime::UNIX_EPOCH,
+        };
+        let connection = broker.connect(peer);
+        let session = Session::new(Arc::clone(broker), Arc::clone(&connection), Origin::Local, now);
+        Self { session, connection, out: Vec::new() }
+    }
+
+    /// A client that has opened a connection with this heartbeat, and channel 1.
+    fn open(broker: &Arc<Broker>, heartbeat: u16) -> Self {
+        let mut client = Self::new(broker, 0);
+        client.bytes(&PROTOCOL_HEADER, 0);
+        client.send(0, start_ok("guest", true), 0);
+        let tune_ok = connection::TuneOk { channel_max: 100, frame_max: 131_072, heartbeat };
+        client.send(0, tune_ok, 0);
+        let virtual_host = literal("/");
+        client.send(0, connection::Open { virtual_host, ..Default::default() }, 0);
+        client.send(1, channel::Open::default(), 0);
+        let said = client.said();
+        assert!(matches!(said.last(), Some(Said::Method(1, Method::ChannelOpenOk(_)))), "{said:?}");
+        client
+    }
+
+    fn bytes(&mut self, bytes: &[u8], now: u64) {
+        let used = self.session.on_bytes(bytes, now, &mut self.out);
+        assert_eq!(used, bytes.len(), "whole frames are used");
+    }
+
+    fn send(&mut self, channel: u16, method: impl Into<Method>, now: u64) {
+        let mut bytes = Vec::new();
+        frame::write_method(&mut bytes, channel, &method.into());
+        self.bytes(&bytes, now);
+    }
+
+    /// Publishes `bodies` to a queue, all in one piece of bytes.
+    fn publish(&mut self, queue: &'static str, bodies: &[&[u8]], now: u64) {
+        let mut bytes = Vec::new();
+        for body in bodies {
+            let publish = basic::Publish { routing_key: literal(queue), ..Default::default() };
+            frame::write_method(&mut bytes, 1, &publish.into());
+            let properties = Properties::default().to_bytes();
+            frame::write_content(&mut bytes, 1, &properties, body, 131_072);
+        }
+        self.bytes(&bytes, now);
+    }
+
+    fn declare(&mut self, queue: &'static str) {
+        self.send(1, queue::Declare { queue: literal(queue), ..Default::default() }, 0);
+    }
+
+    fn consume(&mut self, queue: &'static str, tag: &'static str) {
+        let (queue, consumer_tag) = (literal(queue), literal(tag));
+        self.send(1, basic::Consume { queue, consumer_tag, ..Default::default() }, 0);
+    }
+
+    /// Everything the session has said since the last time, mailbox included.
+    fn said(&mut self) -> Vec<Said> {
+        while self.session.on_mailbox(0, &mut self.out) {}
+        let bytes = std::mem::take(&mut self.out);
+        let mut rest = &bytes[..];
+        let mut said = Vec::new();
+        while let Some(found) = frame::parse(rest, 0).expect("a session writes frames") {
+            rest = &rest[found.encoded_len()..];
+            match found.kind {
+                FRAME_METHOD => {
+                    let [a, b, c, d, arguments @ ..] = found.payload else { panic!("{found:?}") };
+                    let (class, method) =
+                        (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]));
+                    let method = Method::decode(class, method, arguments).unwrap();
+                    said.push(Said::Method(found.channel, method));
+                }
+                FRAME_HEADER => {}
+                FRAME_BODY => said.push(Said::Body(found.payload.to_vec())),
+                _ => said.push(Said::Heartbeat),
+            }
+        }
+        assert!(rest.is_empty(), "only whole frames are written");
+        said
+    }
+
+    /// The bodies of the deliveries, and whether each was delivered before.
+    fn deliveries(&mut self) -> Vec<(Vec<u8>, bool)> {
+        let mut redelivered = false;
+        let mut found = Vec::new();
+        for said in self.said() {
+            match said {
+                Said::Method(_, Method::BasicDeliver(deliver)) => redelivered = deliver.redelivered,
+                Said::Body(body) => found.push((body, redelivered)),
+                Said::Method(..) | Said::Heartbeat => {}
+            }
+        }
+        found
+    }
+}
+
+fn start_ok(password: &str, takes_refusals: bool) -> connection::StartOk {
+    let capabilities = FieldTable::new()
+        .with("authentication_failure_close", takes_refusals)
+        .with("consumer_cancel_notify", true);
+    connection::StartOk {
+        client_properties: FieldTable::new().with("capabilities", FieldValue::Table(capabilities)),
+        mechanism: literal("PLAIN"),
+        response: format!("\0guest\0{password}").into(),
+        locale: literal("en_US"),
+    }
+}
+
+fn broker() -> Arc<Broker> {
+    Arc::new(Broker::new("mq@test".into()))
+}
+
+fn ready(broker: &Broker, queue: &str) -> u64 {
+    let queues = broker.vhost("/").unwrap().queues();
+    queues.iter().find(|one| one.name() == &queue).map_or(0, |queue| queue.info().ready)
+}
+
+#[test]
+fn a_peer_that_says_nothing_is_dropped_after_ten_seconds() {
+    for greeting in [&b""[..], b"AMQP", &PROTOCOL_HEADER] {
+        let mut client = Client::new(&broker(), 0);
+        let mut out = Vec::new();
+        client.session.on_bytes(greeting, 0, &mut out);
+        assert_eq!(client.session.deadline(), Some(10_000), "{greeting:?}");
+        client.session.on_timeout(9_999, &mut out);
+        assert!(!client.session.is_closed(), "{greeting:?}");
+        client.session.on_timeout(10_000, &mut out);
+        assert!(client.session.is_closed(), "{greeting:?}");
+    }
+}
+
+#[test]
+fn another_protocol_gets_ours_and_the_end() {
+    let headers = [
+        *b"AMQP\x00\x01\x00\x00",
+        *b"AMQP\x03\x01\x00\x00",
+        *b"AMQP\x00\x00\x09\x02",
+        *b"GET / HT",
+    ];
+    for header in headers {
+        let mut client = Client::new(&broker(), 0);
+        client.bytes(&header, 0);
+        assert_eq!(client.out, PROTOCOL_HEADER, "{header:?}");
+        assert!(client.session.is_closed(), "{header:?}");
+    }
+}
+
+#[test]
+fn a_refused_login_is_told_to_those_who_can_take_it() {
+    let mut told = Client::new(&broker(), 0);
+    told.bytes(&PROTOCOL_HEADER, 0);
+    told.send(0, start_ok("wrong", true), 0);
+    let said = told.said();
+    let Some(Said::Method(0, Method::ConnectionClose(close))) = said.last() else {
+        panic!("{said:?}")
+    };
+    assert_eq!(
+        (close.reply_code, close.reply_text.as_str()),
+        (
+            403,
+            "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. \
+             For details see the broker logfile."
+        )
+    );
+
+    let mut silent = Client::new(&broker(), 0);
+    silent.bytes(&PROTOCOL_HEADER, 0);
+    silent.send(0, start_ok("wrong", false), 0);
+    let said = silent.said();
+    assert!(matches!(said[..], [Said::Method(0, Method::ConnectionStart(_))]), "{said:?}");
+    assert_eq!(silent.session.deadline(), Some(3_000));
+    silent.session.on_timeout(3_000, &mut Vec::new());
+    assert!(silent.session.is_closed());
+}
+
+#[test]
+fn heartbeats_go_both_ways() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 10);
+    client.session.on_sent(0);
+    assert_eq!(client.session.deadline(), Some(5_000));
+    client.session.on_timeout(5_000, &mut client.out);
+    assert_eq!(client.said(), [Said::Heartbeat]);
+    client.bytes(&[8, 0, 0, 0, 0, 0, 0, 0xCE], 12_000);
+    client.session.on_timeout(31_999, &mut client.out);
+    assert!(!client.session.is_closed());
+    client.session.on_timeout(32_000, &mut client.out);
+    assert!(client.session.is_closed(), "nothing came for two intervals");
+}
+
+#[test]
+fn confirms_of_one_round_leave_as_one() {
+    let mut client = Client::open(&broker(), 0);
+    client.declare("q");
+    client.send(1, confirm::Select::default(), 0);
+    client.said();
+    client.publish("q", &[b"1", b"2", b"3"], 0);
+    let ack = basic::Ack { delivery_tag: 3, multiple: true };
+    assert_eq!(client.said(), [Said::Method(1, ack.into())]);
+    client.publish("q", &[b"4"], 0);
+    let ack = basic::Ack { delivery_tag: 4, multiple: false };
+    assert_eq!(client.said(), [Said::Method(1, ack.into())]);
+}
+
+#[test]
+fn messages_of_a_connection_that_is_gone_go_to_the_next_in_their_order() {
+    let broker = broker();
+    let mut first = Client::open(&broker, 0);
+    first.declare("q");
+    first.consume("q", "c");
+    first.publish("q", &[b"1", b"2", b"3", b"4"], 0);
+    assert_eq!(first.deliveries().len(), 4);
+    first.send(1, basic::Ack { delivery_tag: 2, multiple: false }, 0);
+    // Dropped as a task that has panicked drops it: no goodbye.
+    drop(first);
+    assert_eq!(ready(&broker, "q"), 3);
+    let mut second = Client::open(&broker, 0);
+    second.consume("q", "c");
+    let expected = [(b"1".to_vec(), true), (b"3".to_vec(), true), (b"4".to_vec(), true)];
+    assert_eq!(second.deliveries(), expected);
+}
+
+#[test]
+fn a_consumer_that_is_not_read_from_leaves_messages_in_the_queue() {
+    let broker = broker();
+    let mut slow = Client::open(&broker, 0);
+    slow.declare("q");
+    slow.consume("q", "c");
+    let mut publisher = Client::open(&broker, 0);
+    let body = vec![7; 100_000];
+    let bodies = vec![&body[..]; 30];
+    publisher.publish("q", &bodies, 0);
+    let waiting = ready(&broker, "q");
+    assert!((15..30).contains(&waiting), "about 1 MiB is in the mailbox, {waiting} wait");
+    assert_eq!(slow.deliveries().len(), 30, "the rest follows when the mailbox is emptied");
+    assert_eq!(ready(&broker, "q"), 0);
+}
+
+#[test]
+fn a_closed_channel_ignores_everything_until_the_client_agrees() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    client.declare("q");
+    client.consume("q", "c");
+    client.publish("q", &[b"1"], 0);
+    client.said();
+    client.send(1, basic::Ack { delivery_tag: 9, multiple: false }, 0);
+    let said = client.said();
+    let [Said::Method(1, Method::ChannelClose(close))] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(close.reply_text.as_str(), "PRECONDITION_FAILED - unknown delivery tag 9");
+    assert_eq!((close.class_id, close.method_id), (60, 80));
+    assert_eq!(ready(&broker, "q"), 1, "what was not acknowledged is back");
+    client.publish("q", &[b"2"], 0);
+    client.declare("other");
+    assert_eq!(client.said(), []);
+    assert_eq!(ready(&broker, "q"), 1, "a publish on a closed channel is ignored");
+    client.send(1, channel::CloseOk::default(), 0);
+    client.send(1, channel::Open::default(), 0);
+    let said = client.said();
+    assert!(matches!(said[..], [Said::Method(1, Method::ChannelOpenOk(_))]), "{said:?}");
+}
+
+#[test]
+fn deliveries_under_way_are_sent_before_cancel_ok() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    client.declare("q");
+    client.consume("q", "c");
+    client.said();
+    client.publish("q", &[b"1"], 0);
+    let consumer_tag = literal("c");
+    client.send(1, basic::Cancel { consumer_tag, nowait: false }, 0);
+    let said = client.said();
+    let order: Vec<_> = said
+        .iter()
+        .filter_map(|said| match said {
+            Said::Method(_, method) => Some(method.name()),
+            Said::Body(_) | Said::Heartbeat => None,
+        })
+        .collect();
+    assert_eq!(order, ["basic.deliver", "basic.cancel-ok"]);
+}
+
+#[test]
+fn the_mailbox_of_an_ended_connection_takes_nothing() {
+    let broker = broker();
+    let mut gone = Client::open(&broker, 0);
+    gone.declare("q");
+    gone.consume("q", "c");
+    gone.session.end(0);
+    let mut publisher = Client::open(&broker, 0);
+    publisher.publish("q", &[b"1"], 0);
+    assert_eq!(ready(&broker, "q"), 1);
+    assert!(gone.connection.mailbox.is_empty());
+}
