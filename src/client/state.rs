@@ -388,13 +388,14 @@ impl ChannelState {
 
     /// Gives a reply to the oldest call that waits; calls of a channel are answered in order (2.2.5).
     fn on_reply(&mut self, reply: Reply) -> Result<(), Error> {
-        match self.pending.pop_front() {
-            Some(pending) if is_answer(pending.request, reply.method.ids()) => {
+        let ids = reply.method.ids();
+        match self.pending.pop_front_if(|pending| is_answer(pending.request, ids)) {
+            Some(pending) => {
                 // Whoever asked may not want to know.
                 let _ = pending.reply.send(Ok(reply));
                 Ok(())
             }
-            _ => Err(Error::protocol(format!("{} answers no call", reply.method.name()))),
+            None => Err(Error::protocol(format!("{} answers no call", reply.method.name()))),
         }
     }
 }
