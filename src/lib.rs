@@ -6,6 +6,7 @@ pub mod client;
 pub mod commands;
 pub mod engine;
 pub mod exit;
+pub mod management;
 pub mod render;
 pub mod server;
 pub mod wire;

@@ -1,0 +1,118 @@
+//! Bindings as RabbitMQ's management API shows them, those of the default exchange included.
+
+use serde_json::{Value, json};
+
+use super::arguments;
+use super::refusal::Refusal;
+use super::view::{Names, View};
+use crate::broker::exchange::binding::{Binding, DestinationKind};
+use crate::broker::vhost::Vhost;
+
+/// `GET /bindings` and `/bindings/:vhost`.
+pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
+    Ok(view.vhosts(names)?.iter().flat_map(|vhost| rows(vhost, |_| true)).collect())
+}
+
+/// `GET /bindings/:vhost/e/:exchange/q/:queue`.
+pub(super) fn between_exchange_and_queue(
+    view: &View<'_>,
+    names: &Names,
+) -> Result<Vec<Value>, Refusal> {
+    let vhost = view.vhost(names.vhost()?)?;
+    let queue = names.get("queue")?;
+    if !vhost.queues().iter().any(|known| known.name() == queue) {
+        return Err(Refusal::NotFound);
+    }
+    between(&vhost, names, &End { kind: DestinationKind::Queue, name: queue })
+}
+
+/// `GET /bindings/:vhost/e/:exchange/e/:destination`.
+pub(super) fn between_exchanges(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
+    let vhost = view.vhost(names.vhost()?)?;
+    let name = names.exchange("destination")?;
+    known_exchange(&vhost, name)?;
+    between(&vhost, names, &End { kind: DestinationKind::Exchange, name })
+}
+
+/// `GET .../:properties_key`: one binding between an exchange and a queue.
+pub(super) fn one_to_queue(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
+    pick(between_exchange_and_queue(view, names)?, names)
+}
+
+/// `GET .../:properties_key`: one binding between two exchanges.
+pub(super) fn one_to_exchange(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
+    pick(between_exchanges(view, names)?, names)
+}
+
+/// What leads to a queue.
+pub(super) fn to_queue(vhost: &Vhost, name: &str) -> Vec<Value> {
+    let end = End { kind: DestinationKind::Queue, name };
+    rows(vhost, |binding| end.is_of(binding))
+}
+
+/// What leads to an exchange.
+pub(super) fn to_exchange(vhost: &Vhost, name: &str) -> Vec<Value> {
+    let end = End { kind: DestinationKind::Exchange, name };
+    rows(vhost, |binding| end.is_of(binding))
+}
+
+/// What leaves an exchange.
+pub(super) fn from_exchange(vhost: &Vhost, name: &str) -> Vec<Value> {
+    rows(vhost, |binding| binding.source == name)
+}
+
+/// The far end of a binding.
+#[derive(Debug)]
+struct End<'a> {
+    kind: DestinationKind,
+    name: &'a str,
+}
+
+impl End<'_> {
+    fn is_of(&self, binding: &Binding) -> bool {
+        binding.destination.kind == self.kind && binding.destination.name == self.name
+    }
+}
+
+fn between(vhost: &Vhost, names: &Names, end: &End<'_>) -> Result<Vec<Value>, Refusal> {
+    let source = names.exchange("exchange")?;
+    known_exchange(vhost, source)?;
+    Ok(rows(vhost, |binding| binding.source == source && end.is_of(binding)))
+}
+
+fn pick(rows: Vec<Value>, names: &Names) -> Result<Value, Refusal> {
+    let key = names.get("properties_key")?;
+    rows.into_iter().find(|row| row["properties_key"] == key).ok_or(Refusal::NotFound)
+}
+
+fn known_exchange(vhost: &Vhost, name: &str) -> Result<(), Refusal> {
+    vhost
+        .check_exchange(name)
+        .or_else(|refused| {
+            // The default exchange may not be declared, but it is there.
+            if name.is_empty() { Ok(()) } else { Err(refused) }
+        })
+        .map_err(|_| Refusal::NotFound)
+}
+
+fn rows(vhost: &Vhost, wanted: impl Fn(&Binding) -> bool) -> Vec<Value> {
+    let bindings = vhost.bindings();
+    let wanted = bindings.iter().filter(|binding| wanted(binding));
+    wanted.map(|binding| row(vhost, binding)).collect()
+}
+
+fn row(vhost: &Vhost, binding: &Binding) -> Value {
+    let kind = match binding.destination.kind {
+        DestinationKind::Queue => "queue",
+        DestinationKind::Exchange => "exchange",
+    };
+    json!({
+        "source": binding.source.as_str(),
+        "vhost": vhost.name().as_str(),
+        "destination": binding.destination.name.as_str(),
+        "destination_type": kind,
+        "routing_key": binding.routing_key.as_str(),
+        "arguments": arguments::object(&binding.arguments),
+        "properties_key": binding.properties_key(),
+    })
+}

@@ -1,0 +1,316 @@
+//! HTTP in front of a broker: the reading half of RabbitMQ's management API.
+//!
+//! Every answer is a pure function of the broker: `View` in, JSON out, one file for a family of objects. Shapes
+//! and texts are RabbitMQ's, so that its clients (`rabbitmq_http_client`, exporters, our own commands) read ours.
+//! Fields whose number is not known here are absent or null, never invented; objects that cannot exist here yet
+//! are empty lists; paths that are not there yet answer 501.
+//!
+//! Names only the broker and wire values. Listeners are made by others (see [`serve`]); what there is to know of
+//! them comes as [`Facts`].
+//!
+//! Reading order: [`Management`], [`router`] with the table of paths, `view`, then any family.
+
+mod arguments;
+mod auth;
+mod bindings;
+mod channels;
+mod connections;
+mod consumers;
+mod definitions;
+mod exchanges;
+mod features;
+mod health;
+mod listing;
+mod message_stats;
+mod nodes;
+mod overview;
+mod queues;
+mod rates;
+mod refusal;
+mod sampling;
+mod serving;
+mod users;
+mod vhosts;
+mod view;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use axum::extract::{Extension, Path, Query, State};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any, get};
+use axum::{Json, Router};
+use serde_json::Value;
+
+pub use self::serving::serve;
+
+use self::listing::Selection;
+use self::rates::Sampler;
+use self::refusal::Refusal;
+use self::view::{Names, View};
+use crate::broker::Broker;
+use crate::broker::auth::User;
+
+/// Our name where RabbitMQ says "RabbitMQ".
+const PRODUCT: &str = "mq";
+/// The RabbitMQ whose management API the answers follow.
+const RABBITMQ_VERSION: &str = "3.13.7";
+
+/// What must be known of the process around the broker.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// When the broker's clock stood at 0.
+    pub started: Instant,
+    /// The same moment on the wall.
+    pub started_at: SystemTime,
+    /// The TCP ports that are open.
+    pub listeners: Vec<Listener>,
+    pub data_directory: Option<PathBuf>,
+}
+
+/// A TCP port that is open.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// RabbitMQ's name: `amqp`, `amqp/ssl`, `http`.
+    pub protocol: &'static str,
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+/// The management of one broker.
+#[derive(Debug)]
+pub struct Management {
+    broker: Arc<Broker>,
+    facts: Facts,
+    sampler: Sampler,
+}
+
+impl Management {
+    pub fn new(broker: Arc<Broker>, facts: Facts) -> Arc<Self> {
+        let sampler = Sampler::new(facts.started);
+        Arc::new(Self { broker, facts, sampler })
+    }
+
+    /// Keeps rates fresh for as long as it is polled; may be dropped at any time.
+    ///
+    /// Without it rates are taken over the time between requests.
+    pub async fn keep_sampling(&self) {
+        let mut tick = tokio::time::interval(rates::SAMPLE_EVERY);
+        loop {
+            tick.tick().await;
+            self.sample_when_due(now());
+        }
+    }
+
+    /// Reads all counters when the newest sample has become old.
+    fn sample_when_due(&self, now: Instant) {
+        if self.sampler.is_due(now) {
+            self.sampler.add(sampling::sample(&self.broker, now));
+        }
+    }
+}
+
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// An answer that is one object.
+type One = fn(&View<'_>, &Names) -> Result<Value, Refusal>;
+/// An answer that is a list, to be filtered, sorted and cut.
+type List = fn(&View<'_>, &Names) -> Result<Vec<Value>, Refusal>;
+type Routes = Router<Arc<Management>>;
+
+/// RabbitMQ's management API below `/api`, for [`serve`] or any other server.
+pub fn router(management: Arc<Management>) -> Router {
+    let all = monitored()
+        .route_layer(from_fn(auth::monitor))
+        .merge(administered().route_layer(from_fn(auth::administrator)))
+        .merge(managed())
+        .merge(not_there_yet())
+        .route_layer(from_fn_with_state(Arc::clone(&management), auth::log_in));
+    let missing = async || Refusal::NotFound;
+    Router::new().nest("/api", all).fallback(missing).with_state(management)
+}
+
+/// What every user of the API may read.
+fn managed() -> Routes {
+    Router::new()
+        .route("/overview", one(overview::overview))
+        .route("/cluster-name", one(overview::cluster_name))
+        .route("/version", one(overview::version))
+        .route("/whoami", one(users::whoami))
+        .route("/extensions", list(overview::none))
+        .route("/feature-flags", list(features::flags))
+        .route("/deprecated-features", list(overview::none))
+        .route("/deprecated-features/used", list(overview::none))
+        .route("/vhosts", list(vhosts::list))
+        .route("/vhosts/{vhost}", one(vhosts::one))
+        .route("/vhosts/{vhost}/connections", list(connections::list))
+        .route("/vhosts/{vhost}/channels", list(channels::list))
+        .route("/queues", list(queues::list))
+        .route("/queues/detailed", list(queues::list))
+        .route("/queues/{vhost}", list(queues::list))
+        .route("/queues/{vhost}/{queue}", one(queues::one))
+        .route("/queues/{vhost}/{queue}/bindings", list(queues::bindings))
+        .route("/exchanges", list(exchanges::list))
+        .route("/exchanges/{vhost}", list(exchanges::list))
+        .route("/exchanges/{vhost}/{exchange}", one(exchanges::one))
+        .route("/exchanges/{vhost}/{exchange}/bindings/source", list(exchanges::bindings_from))
+        .route("/exchanges/{vhost}/{exchange}/bindings/destination", list(exchanges::bindings_to))
+        .merge(managed_bindings())
+        .route("/consumers", list(consumers::list))
+        .route("/consumers/{vhost}", list(consumers::list))
+        .route("/connections", list(connections::list))
+        .route("/connections/{connection}", one(connections::one))
+        .route("/connections/{connection}/channels", list(connections::channels))
+        .route("/connections/username/{user}", list(connections::of_user))
+        .route("/channels", list(channels::list))
+        .route("/channels/{channel}", one(channels::one))
+        .route("/policies", list(overview::none))
+        .route("/policies/{vhost}", list(overview::none))
+        .route("/operator-policies", list(overview::none))
+        .route("/operator-policies/{vhost}", list(overview::none))
+        .route("/policies/{vhost}/{name}", one(overview::absent))
+        .route("/operator-policies/{vhost}/{name}", one(overview::absent))
+        .route("/parameters", list(overview::none))
+        .route("/parameters/{component}", list(overview::none))
+        .route("/parameters/{component}/{vhost}", list(overview::none))
+        .route("/parameters/{component}/{vhost}/{name}", one(overview::absent))
+        .route("/global-parameters", list(overview::global_parameters))
+        .route("/global-parameters/{name}", one(overview::global_parameter))
+        .route("/vhost-limits", list(overview::none))
+        .route("/vhost-limits/{vhost}", list(overview::none))
+        .merge(health_checks())
+}
+
+fn managed_bindings() -> Routes {
+    const TO_QUEUE: &str = "/bindings/{vhost}/e/{exchange}/q/{queue}";
+    const TO_EXCHANGE: &str = "/bindings/{vhost}/e/{exchange}/e/{destination}";
+    let with_key = |path: &str| format!("{path}/{{properties_key}}");
+    Router::new()
+        .route("/bindings", list(bindings::list))
+        .route("/bindings/{vhost}", list(bindings::list))
+        .route(TO_QUEUE, list(bindings::between_exchange_and_queue))
+        .route(&with_key(TO_QUEUE), one(bindings::one_to_queue))
+        .route(TO_EXCHANGE, list(bindings::between_exchanges))
+        .route(&with_key(TO_EXCHANGE), one(bindings::one_to_exchange))
+}
+
+fn health_checks() -> Routes {
+    let check = |name: &str| format!("/health/checks/{name}");
+    let up = [
+        "alarms",
+        "local-alarms",
+        "virtual-hosts",
+        "ready-to-serve-clients",
+        "is-in-service",
+        "below-node-connection-limit",
+    ];
+    let routes = up
+        .iter()
+        .fold(Router::new(), |routes: Routes, name| routes.route(&check(name), one(health::is_up)));
+    routes
+        .route(&check("node-is-quorum-critical"), one(health::single_node))
+        .route(&check("node-is-mirror-sync-critical"), one(health::single_node))
+        .route(&check("port-listener/{port}"), one(health::port_listener))
+        .route(&check("protocol-listener/{protocol}"), one(health::protocol_listener))
+        .route("/aliveness-test/{vhost}", one(health::aliveness))
+        .route("/healthchecks/node", one(health::is_up))
+        .route("/healthchecks/node/{node}", one(health::node))
+}
+
+/// What shows the whole node.
+fn monitored() -> Routes {
+    Router::new().route("/nodes", list(nodes::list)).route("/nodes/{node}", one(nodes::one))
+}
+
+/// What shows users and passwords.
+fn administered() -> Routes {
+    Router::new()
+        .route("/users", list(users::list))
+        .route("/users/{user}", one(users::one))
+        .route("/users/{user}/permissions", list(users::permissions))
+        .route("/users/{user}/topic-permissions", list(overview::none))
+        .route("/users/without-permissions", list(overview::none))
+        .route("/user-limits", list(overview::none))
+        .route("/user-limits/{user}", list(users::limits))
+        .route("/permissions", list(users::permissions))
+        .route("/permissions/{vhost}/{user}", one(users::permission_of))
+        .route("/topic-permissions", list(overview::none))
+        .route("/topic-permissions/{vhost}/{user}", one(overview::absent))
+        .route("/vhosts/{vhost}/permissions", list(users::permissions))
+        .route("/vhosts/{vhost}/topic-permissions", list(overview::none))
+        .route("/definitions", one(definitions::of_broker))
+        .route("/definitions/{vhost}", one(definitions::of_vhost))
+}
+
+/// Paths RabbitMQ has, with its plugins, and we do not have yet.
+fn not_there_yet() -> Routes {
+    let paths = [
+        "/nodes/{node}/memory",
+        "/nodes/{node}/memory/relative",
+        "/auth",
+        "/auth/{*rest}",
+        "/login",
+        "/rebalance/queues",
+        "/reset",
+        "/reset/{node}",
+        "/vhost-limits/{vhost}/{name}",
+        "/user-limits/{user}/{name}",
+        "/users/bulk-delete",
+        "/vhosts/{vhost}/start/{node}",
+        "/vhosts/{vhost}/deletion/protection",
+        "/exchanges/{vhost}/{exchange}/publish",
+        "/queues/{vhost}/{queue}/get",
+        "/queues/{vhost}/{queue}/contents",
+        "/queues/{vhost}/{queue}/actions",
+        "/queues/quorum/{vhost}/{queue}/status",
+        "/queues/quorum/{vhost}/{queue}/replicas/{action}",
+        "/feature-flags/{name}/enable",
+        "/health/checks/certificate-expiration/{within}/{unit}",
+        "/shovels",
+        "/shovels/{*rest}",
+        "/federation-links",
+        "/federation-links/{*rest}",
+        "/traces",
+        "/traces/{*rest}",
+        "/trace-files",
+        "/trace-files/{*rest}",
+        "/stream/{*rest}",
+        "/top/{*rest}",
+    ];
+    let answer = async || Refusal::NotThereYet;
+    paths.into_iter().fold(Router::new(), |routes, path| routes.route(path, any(answer)))
+}
+
+fn one(answer: One) -> MethodRouter<Arc<Management>> {
+    get(
+        async move |State(management): State<Arc<Management>>,
+                    Extension(user): Extension<User>,
+                    Path(names): Path<HashMap<String, String>>,
+                    Query(query): Query<listing::Query>|
+                    -> Result<Response, Refusal> {
+            let selection = Selection::new(&query)?;
+            let object = answer(&View::new(&management, &user), &Names(names))?;
+            Ok(Json(selection.of_object(object)).into_response())
+        },
+    )
+}
+
+fn list(answer: List) -> MethodRouter<Arc<Management>> {
+    get(
+        async move |State(management): State<Arc<Management>>,
+                    Extension(user): Extension<User>,
+                    Path(names): Path<HashMap<String, String>>,
+                    Query(query): Query<listing::Query>|
+                    -> Result<Response, Refusal> {
+            let selection = Selection::new(&query)?;
+            let rows = answer(&View::new(&management, &user), &Names(names))?;
+            Ok(Json(selection.of_list(rows)?).into_response())
+        },
+    )
+}

@@ -1,0 +1,126 @@
+//! The overview: the whole broker in one object.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::rates::Subject;
+use super::refusal::Refusal;
+use super::view::{Names, View};
+use super::{exchanges, message_stats, queues};
+use crate::broker::vhost::Vhost;
+
+/// `GET /overview`.
+pub(super) fn overview(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+    let vhosts = view.broker.vhosts();
+    let rates = &view.rates;
+    let messages = message_stats::of_broker(&vhosts);
+    let mut lengths = json!({});
+    rates.put_lengths(&mut lengths, &Subject::Lengths, &queues::total_lengths(&vhosts));
+    Ok(json!({
+        "management_version": super::RABBITMQ_VERSION,
+        "rates_mode": "basic",
+        // Rates are kept for some seconds, samples are not.
+        "sample_retention_policies": {"global": [], "basic": [], "detailed": []},
+        "exchange_types": exchanges::types(),
+        "product_name": super::PRODUCT,
+        "product_version": env!("CARGO_PKG_VERSION"),
+        "rabbitmq_version": super::RABBITMQ_VERSION,
+        "cluster_name": view.node(),
+        "cluster_tags": {},
+        "node_tags": {},
+        "default_queue_type": "classic",
+        // There is no Erlang here; clients want to read the fields.
+        "erlang_version": "",
+        "erlang_full_version": "",
+        "disable_stats": false,
+        "enable_queue_totals": false,
+        "is_op_policy_updating_enabled": false,
+        "message_stats": rates.counters(&Subject::Messages, &messages),
+        "churn_rates": rates.counters(&Subject::Churn, &view.broker.churn.snapshot()),
+        "queue_totals": lengths,
+        "object_totals": object_totals(view, &vhosts),
+        "statistics_db_event_queue": 0,
+        "node": view.node(),
+        "listeners": listeners(view),
+        "contexts": contexts(view),
+    }))
+}
+
+/// `GET /cluster-name`.
+pub(super) fn cluster_name(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+    Ok(json!({"name": view.node()}))
+}
+
+/// `GET /version`.
+pub(super) fn version(_: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+    Ok(super::RABBITMQ_VERSION.into())
+}
+
+/// `GET /global-parameters`: the only ones that always are.
+pub(super) fn global_parameters(view: &View<'_>, _: &Names) -> Result<Vec<Value>, Refusal> {
+    Ok(vec![json!({"name": "cluster_name", "value": view.node()})])
+}
+
+/// `GET /global-parameters/:name`.
+pub(super) fn global_parameter(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
+    let name = names.get("name")?;
+    let mut all = global_parameters(view, names)?.into_iter();
+    all.find(|parameter| parameter["name"] == name).ok_or(Refusal::NotFound)
+}
+
+/// One of what there is none of yet.
+pub(super) fn absent(_: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+    Err(Refusal::NotFound)
+}
+
+/// Lists of what there is none of yet and nobody can make yet: the empty list is the truth. A vhost in the path
+/// must exist.
+pub(super) fn none(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
+    view.vhosts(names).map(|_| Vec::new())
+}
+
+/// The web contexts of the node.
+pub(super) fn contexts(view: &View<'_>) -> Vec<Value> {
+    let http = view.facts.listeners.iter().filter(|listener| listener.protocol == "http");
+    http.map(|listener| {
+        json!({
+            "node": view.node(),
+            "description": "RabbitMQ Management",
+            "path": "/",
+            "ip": listener.address.to_string(),
+            "port": listener.port.to_string(),
+            "ssl_opts": [],
+        })
+    })
+    .collect()
+}
+
+fn listeners(view: &View<'_>) -> Vec<Value> {
+    let all = view.facts.listeners.iter();
+    all.map(|listener| {
+        json!({
+            "node": view.node(),
+            "protocol": listener.protocol,
+            "ip_address": listener.address.to_string(),
+            "port": listener.port,
+            "socket_opts": {},
+        })
+    })
+    .collect()
+}
+
+fn object_totals(view: &View<'_>, vhosts: &[Arc<Vhost>]) -> Value {
+    let connections = view.connections();
+    let channels: usize = connections.iter().map(|(one, _)| one.channels().len()).sum();
+    let queues: Vec<_> = vhosts.iter().flat_map(|vhost| vhost.queues()).collect();
+    let consumers: u64 = queues.iter().map(|queue| u64::from(queue.counts().consumers)).sum();
+    let exchanges: usize = vhosts.iter().map(|vhost| vhost.exchanges().len()).sum();
+    json!({
+        "channels": channels,
+        "connections": connections.len(),
+        "consumers": consumers,
+        "exchanges": exchanges,
+        "queues": queues.len(),
+    })
+}

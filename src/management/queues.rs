@@ -1,0 +1,118 @@
+//! Queues as RabbitMQ's management API shows them.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::rates::{Numbers, Subject};
+use super::refusal::Refusal;
+use super::view::{Names, View};
+use super::{arguments, bindings, consumers, message_stats};
+use crate::broker::queue::{Queue, QueueInfo, Settings};
+use crate::broker::vhost::Vhost;
+
+/// `GET /queues`, `/queues/detailed` and `/queues/:vhost`.
+pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
+    let queues = view.vhosts(names)?.into_iter().flat_map(|vhost| vhost.queues());
+    Ok(queues.map(|queue| row(view, &queue.info())).collect())
+}
+
+/// `GET /queues/:vhost/:queue`.
+pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
+    let vhost = view.vhost(names.vhost()?)?;
+    let queue = find(&vhost, names)?;
+    let mut row = row(view, &queue.info());
+    row["consumer_details"] = consumers::of_queue(view, &queue).into();
+    // Counted by exchange and by channel in RabbitMQ's detailed mode only.
+    row["deliveries"] = json!([]);
+    row["incoming"] = json!([]);
+    Ok(row)
+}
+
+/// `GET /queues/:vhost/:queue/bindings`.
+pub(super) fn bindings(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
+    let vhost = view.vhost(names.vhost()?)?;
+    let queue = find(&vhost, names)?;
+    Ok(bindings::to_queue(&vhost, queue.name()))
+}
+
+fn find(vhost: &Vhost, names: &Names) -> Result<Arc<Queue>, Refusal> {
+    let name = names.get("queue")?;
+    let queue = vhost.queues().into_iter().find(|queue| queue.name() == name);
+    queue.ok_or(Refusal::NotFound)
+}
+
+/// How many messages are in a queue.
+pub(super) fn lengths(info: &QueueInfo) -> Numbers {
+    vec![
+        ("messages", info.ready + info.unacked),
+        ("messages_ready", info.ready),
+        ("messages_unacknowledged", info.unacked),
+    ]
+}
+
+/// How many messages are in all queues of these vhosts.
+pub(super) fn total_lengths(vhosts: &[Arc<Vhost>]) -> Numbers {
+    let none = vec![("messages", 0), ("messages_ready", 0), ("messages_unacknowledged", 0)];
+    let queues = vhosts.iter().flat_map(|vhost| vhost.queues());
+    queues.fold(none, |sum, queue| message_stats::add(sum, lengths(&queue.info())))
+}
+
+fn row(view: &View<'_>, info: &QueueInfo) -> Value {
+    let Settings { name, vhost, is_durable, is_auto_delete, exclusive_owner, arguments, limits: _ } =
+        &info.settings;
+    let bytes = info.ready_bytes + info.unacked_bytes;
+    let counters = Subject::Queue(vhost.clone(), name.clone());
+    let mut row = json!({
+        "name": name.as_str(),
+        "vhost": vhost.as_str(),
+        "type": "classic",
+        "durable": is_durable,
+        "auto_delete": is_auto_delete,
+        "exclusive": exclusive_owner.is_some(),
+        "arguments": arguments::object(arguments),
+        "node": view.node(),
+        "state": "running",
+        "policy": null,
+        "operator_policy": null,
+        "effective_policy_definition": {},
+        "consumers": info.consumers,
+        "consumer_capacity": info.consumer_capacity,
+        "consumer_utilisation": info.consumer_capacity,
+        "exclusive_consumer_tag": info.exclusive_consumer.as_deref(),
+        "single_active_consumer_tag": null,
+        "head_message_timestamp": null,
+        "memory": bytes,
+        "message_bytes": bytes,
+        "message_bytes_ready": info.ready_bytes,
+        "message_bytes_unacknowledged": info.unacked_bytes,
+        "message_stats": view.rates.counters(&counters, &message_stats::of_queue(&info.counters)),
+    });
+    put_places(&mut row, info, bytes);
+    let subject = Subject::QueueLengths(vhost.clone(), name.clone());
+    view.rates.put_lengths(&mut row, &subject, &lengths(info));
+    let owner = exclusive_owner.and_then(|id| {
+        let list = view.broker.registry.list();
+        list.into_iter().find(|connection| connection.id == id)
+    });
+    if let Some(owner) = owner {
+        row["owner_pid_details"] = json!({
+            "name": &*owner.peer.name,
+            "peer_host": owner.peer.peer_host,
+            "peer_port": owner.peer.peer_port,
+        });
+    }
+    row
+}
+
+/// Where the messages are: all in memory, none on a disk.
+fn put_places(row: &mut Value, info: &QueueInfo, bytes: u64) {
+    row["messages_ram"] = (info.ready + info.unacked).into();
+    row["messages_ready_ram"] = info.ready.into();
+    row["messages_unacknowledged_ram"] = info.unacked.into();
+    row["messages_persistent"] = 0.into();
+    row["messages_paged_out"] = 0.into();
+    row["message_bytes_ram"] = bytes.into();
+    row["message_bytes_persistent"] = 0.into();
+    row["message_bytes_paged_out"] = 0.into();
+}

@@ -1,0 +1,48 @@
+//! Vhosts as RabbitMQ's management API shows them.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::rates::Subject;
+use super::refusal::Refusal;
+use super::view::{Names, View};
+use super::{message_stats, queues};
+use crate::broker::vhost::Vhost;
+
+/// `GET /vhosts`.
+pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
+    Ok(view.vhosts(names)?.iter().map(|vhost| row(view, vhost)).collect())
+}
+
+/// `GET /vhosts/:vhost`.
+pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
+    view.vhost(names.vhost()?).map(|vhost| row(view, &vhost))
+}
+
+fn description(vhost: &Vhost) -> &'static str {
+    if vhost.name() == "/" { "Default virtual host" } else { "" }
+}
+
+fn row(view: &View<'_>, vhost: &Arc<Vhost>) -> Value {
+    let name = vhost.name().clone();
+    let counters = message_stats::of_messages(&vhost.counters);
+    let mut row = json!({
+        "name": name.as_str(),
+        "description": description(vhost),
+        "tags": [],
+        "default_queue_type": "classic",
+        "protected_from_deletion": false,
+        "metadata": {
+            "description": description(vhost),
+            "tags": [],
+            "default_queue_type": "classic",
+        },
+        "tracing": false,
+        "cluster_state": {view.node(): "running"},
+        "message_stats": view.rates.counters(&Subject::Vhost(name.clone()), &counters),
+    });
+    let lengths = queues::total_lengths(std::slice::from_ref(vhost));
+    view.rates.put_lengths(&mut row, &Subject::VhostLengths(name), &lengths);
+    row
+}

@@ -1,0 +1,89 @@
+//! What one request sees: the broker, the facts about its process, the rates, and the names in its path.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::rates::Rates;
+use super::refusal::Refusal;
+use super::{Facts, Management};
+use crate::broker::Broker;
+use crate::broker::auth::User;
+use crate::broker::registry::{Agreed, Connection};
+use crate::broker::vhost::Vhost;
+
+/// Name of the default exchange in paths, where an empty one cannot stand.
+const DEFAULT_EXCHANGE: &str = "amq.default";
+
+/// What one request sees.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub(super) broker: &'a Broker,
+    pub(super) facts: &'a Facts,
+    pub(super) rates: Rates,
+    /// Who asks.
+    pub(super) user: &'a User,
+    pub(super) uptime_ms: u64,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(management: &'a Management, user: &'a User) -> Self {
+        let now = super::now();
+        management.sample_when_due(now);
+        let facts = &management.facts;
+        let uptime = now.saturating_duration_since(facts.started);
+        Self {
+            broker: &management.broker,
+            facts,
+            rates: management.sampler.rates(now),
+            user,
+            uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    pub(super) fn node(&self) -> &'a str {
+        &self.broker.node
+    }
+
+    /// The vhosts a list is about: the one in the path, or all.
+    pub(super) fn vhosts(&self, names: &Names) -> Result<Vec<Arc<Vhost>>, Refusal> {
+        match names.0.get("vhost") {
+            Some(name) => Ok(vec![self.vhost(name)?]),
+            None => Ok(self.broker.vhosts()),
+        }
+    }
+
+    pub(super) fn vhost(&self, name: &str) -> Result<Arc<Vhost>, Refusal> {
+        self.broker.vhost(name).map_err(|_| Refusal::NotFound)
+    }
+
+    /// The connections that are open, each with what it has agreed on. As in RabbitMQ, one that has not is not
+    /// listed.
+    pub(super) fn connections(&self) -> Vec<(Arc<Connection>, Arc<Agreed>)> {
+        let list = self.broker.registry.list().into_iter();
+        list.filter_map(|connection| {
+            let agreed = connection.agreed()?;
+            Some((connection, agreed))
+        })
+        .collect()
+    }
+}
+
+/// The names in a path, percent-decoded.
+#[derive(Debug)]
+pub(super) struct Names(pub(super) HashMap<String, String>);
+
+impl Names {
+    /// The part of the path that the route calls `name`.
+    pub(super) fn get(&self, name: &str) -> Result<&str, Refusal> {
+        self.0.get(name).map(String::as_str).ok_or(Refusal::NotFound)
+    }
+
+    pub(super) fn vhost(&self) -> Result<&str, Refusal> {
+        self.get("vhost")
+    }
+
+    /// The name of an exchange, that of the default exchange being empty.
+    pub(super) fn exchange(&self, name: &str) -> Result<&str, Refusal> {
+        self.get(name).map(|name| if name == DEFAULT_EXCHANGE { "" } else { name })
+    }
+}
