@@ -92,8 +92,9 @@ impl Connection {
         channel
     }
 
-    pub fn remove_channel(&self, number: u16) {
-        lock(&self.channels).remove(&number);
+    /// Takes a channel out; what it counted is to be kept by its vhost.
+    pub fn remove_channel(&self, number: u16) -> Option<Arc<Channel>> {
+        lock(&self.channels).remove(&number)
     }
 
     pub fn channels(&self) -> Vec<Arc<Channel>> {

@@ -48,6 +48,11 @@ macro_rules! counters {
             pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($field), self.$field.get()),)*]
             }
+
+            /// Adds what another counted.
+            pub fn absorb(&self, other: &Self) {
+                $(self.$field.add(other.$field.get());)*
+            }
         }
     };
 }

@@ -28,6 +28,7 @@ pub struct Vhost {
     topology: RwLock<Topology>,
     epoch: AtomicU64,
     timers: Arc<Timers>,
+    /// What channels did that have ended; the others count for themselves.
     pub counters: MessageCounters,
     churn: Arc<ChurnCounters>,
 }

@@ -118,11 +118,8 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// An answer that is one object.
-type One = fn(&View<'_>, &Names) -> Result<Value, Refusal>;
-/// An answer that is a list, to be filtered, sorted and cut.
-type List = fn(&View<'_>, &Names) -> Result<Vec<Value>, Refusal>;
 type Routes = Router<Arc<Management>>;
+type Handler = MethodRouter<Arc<Management>>;
 
 /// RabbitMQ's management API below `/api`, for [`serve`] or any other server.
 pub fn router(management: Arc<Management>) -> Router {
@@ -139,12 +136,12 @@ pub fn router(management: Arc<Management>) -> Router {
 /// What every user of the API may read.
 fn managed() -> Routes {
     Router::new()
-        .route("/overview", one(overview::overview))
-        .route("/cluster-name", one(overview::cluster_name))
-        .route("/version", one(overview::version))
-        .route("/whoami", one(users::whoami))
+        .route("/overview", always(overview::overview))
+        .route("/cluster-name", always(overview::cluster_name))
+        .route("/version", always(overview::version))
+        .route("/whoami", always(users::whoami))
         .route("/extensions", list(overview::none))
-        .route("/feature-flags", list(features::flags))
+        .route("/feature-flags", always_list(features::flags))
         .route("/deprecated-features", list(overview::none))
         .route("/deprecated-features/used", list(overview::none))
         .route("/vhosts", list(vhosts::list))
@@ -180,7 +177,7 @@ fn managed() -> Routes {
         .route("/parameters/{component}", list(overview::none))
         .route("/parameters/{component}/{vhost}", list(overview::none))
         .route("/parameters/{component}/{vhost}/{name}", one(overview::absent))
-        .route("/global-parameters", list(overview::global_parameters))
+        .route("/global-parameters", always_list(overview::global_parameters))
         .route("/global-parameters/{name}", one(overview::global_parameter))
         .route("/vhost-limits", list(overview::none))
         .route("/vhost-limits/{vhost}", list(overview::none))
@@ -210,28 +207,28 @@ fn health_checks() -> Routes {
         "is-in-service",
         "below-node-connection-limit",
     ];
-    let routes = up
-        .iter()
-        .fold(Router::new(), |routes: Routes, name| routes.route(&check(name), one(health::is_up)));
+    let routes = up.iter().fold(Router::new(), |routes: Routes, name| {
+        routes.route(&check(name), always(health::is_up))
+    });
     routes
-        .route(&check("node-is-quorum-critical"), one(health::single_node))
-        .route(&check("node-is-mirror-sync-critical"), one(health::single_node))
+        .route(&check("node-is-quorum-critical"), always(health::single_node))
+        .route(&check("node-is-mirror-sync-critical"), always(health::single_node))
         .route(&check("port-listener/{port}"), one(health::port_listener))
         .route(&check("protocol-listener/{protocol}"), one(health::protocol_listener))
         .route("/aliveness-test/{vhost}", one(health::aliveness))
-        .route("/healthchecks/node", one(health::is_up))
+        .route("/healthchecks/node", always(health::is_up))
         .route("/healthchecks/node/{node}", one(health::node))
 }
 
 /// What shows the whole node.
 fn monitored() -> Routes {
-    Router::new().route("/nodes", list(nodes::list)).route("/nodes/{node}", one(nodes::one))
+    Router::new().route("/nodes", always_list(nodes::list)).route("/nodes/{node}", one(nodes::one))
 }
 
 /// What shows users and passwords.
 fn administered() -> Routes {
     Router::new()
-        .route("/users", list(users::list))
+        .route("/users", always_list(users::list))
         .route("/users/{user}", one(users::one))
         .route("/users/{user}/permissions", list(users::permissions))
         .route("/users/{user}/topic-permissions", list(overview::none))
@@ -287,21 +284,31 @@ fn not_there_yet() -> Routes {
     paths.into_iter().fold(Router::new(), |routes, path| routes.route(path, any(answer)))
 }
 
-fn one(answer: One) -> MethodRouter<Arc<Management>> {
-    get(
-        async move |State(management): State<Arc<Management>>,
-                    Extension(user): Extension<User>,
-                    Path(names): Path<HashMap<String, String>>,
-                    Query(query): Query<listing::Query>|
-                    -> Result<Response, Refusal> {
-            let selection = Selection::new(&query)?;
-            let object = answer(&View::new(&management, &user), &Names(names))?;
-            Ok(Json(selection.of_object(object)).into_response())
-        },
-    )
+/// Answers with one object that is always there.
+fn always(answer: fn(&View<'_>) -> Value) -> Handler {
+    answering(move |view, _, selection| Ok(selection.of_object(answer(view))))
 }
 
-fn list(answer: List) -> MethodRouter<Arc<Management>> {
+/// Answers with one object.
+fn one(answer: fn(&View<'_>, &Names) -> Result<Value, Refusal>) -> Handler {
+    answering(move |view, names, selection| Ok(selection.of_object(answer(view, names)?)))
+}
+
+/// Answers with a list that is always there, as far as it is wanted.
+fn always_list(answer: fn(&View<'_>) -> Vec<Value>) -> Handler {
+    answering(move |view, _, selection| selection.of_list(answer(view)))
+}
+
+/// Answers with a list, as far as it is wanted.
+fn list(answer: fn(&View<'_>, &Names) -> Result<Vec<Value>, Refusal>) -> Handler {
+    answering(move |view, names, selection| selection.of_list(answer(view, names)?))
+}
+
+fn answering<F>(answer: F) -> Handler
+where
+    F: Fn(&View<'_>, &Names, &Selection) -> Result<Value, Refusal>,
+    F: Clone + Send + Sync + 'static,
+{
     get(
         async move |State(management): State<Arc<Management>>,
                     Extension(user): Extension<User>,
@@ -309,8 +316,9 @@ fn list(answer: List) -> MethodRouter<Arc<Management>> {
                     Query(query): Query<listing::Query>|
                     -> Result<Response, Refusal> {
             let selection = Selection::new(&query)?;
-            let rows = answer(&View::new(&management, &user), &Names(names))?;
-            Ok(Json(selection.of_list(rows)?).into_response())
+            let view = View::new(&management, &user);
+            let body = answer(&view, &Names(names), &selection)?;
+            Ok(Json(body).into_response())
         },
     )
 }

@@ -11,13 +11,13 @@ use super::{exchanges, message_stats, queues};
 use crate::broker::vhost::Vhost;
 
 /// `GET /overview`.
-pub(super) fn overview(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+pub(super) fn overview(view: &View<'_>) -> Value {
     let vhosts = view.broker.vhosts();
     let rates = &view.rates;
-    let messages = message_stats::of_broker(&vhosts);
+    let messages = message_stats::total(&message_stats::by_vhost(view.broker));
     let mut lengths = json!({});
     rates.put_lengths(&mut lengths, &Subject::Lengths, &queues::total_lengths(&vhosts));
-    Ok(json!({
+    json!({
         "management_version": super::RABBITMQ_VERSION,
         "rates_mode": "basic",
         // Rates are kept for some seconds, samples are not.
@@ -44,28 +44,28 @@ pub(super) fn overview(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
         "node": view.node(),
         "listeners": listeners(view),
         "contexts": contexts(view),
-    }))
+    })
 }
 
 /// `GET /cluster-name`.
-pub(super) fn cluster_name(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
-    Ok(json!({"name": view.node()}))
+pub(super) fn cluster_name(view: &View<'_>) -> Value {
+    json!({"name": view.node()})
 }
 
 /// `GET /version`.
-pub(super) fn version(_: &View<'_>, _: &Names) -> Result<Value, Refusal> {
-    Ok(super::RABBITMQ_VERSION.into())
+pub(super) fn version(_: &View<'_>) -> Value {
+    super::RABBITMQ_VERSION.into()
 }
 
 /// `GET /global-parameters`: the only ones that always are.
-pub(super) fn global_parameters(view: &View<'_>, _: &Names) -> Result<Vec<Value>, Refusal> {
-    Ok(vec![json!({"name": "cluster_name", "value": view.node()})])
+pub(super) fn global_parameters(view: &View<'_>) -> Vec<Value> {
+    vec![json!({"name": "cluster_name", "value": view.node()})]
 }
 
 /// `GET /global-parameters/:name`.
 pub(super) fn global_parameter(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
     let name = names.get("name")?;
-    let mut all = global_parameters(view, names)?.into_iter();
+    let mut all = global_parameters(view).into_iter();
     all.find(|parameter| parameter["name"] == name).ok_or(Refusal::NotFound)
 }
 

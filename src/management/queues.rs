@@ -53,9 +53,11 @@ pub(super) fn lengths(info: &QueueInfo) -> Numbers {
 
 /// How many messages are in all queues of these vhosts.
 pub(super) fn total_lengths(vhosts: &[Arc<Vhost>]) -> Numbers {
-    let none = vec![("messages", 0), ("messages_ready", 0), ("messages_unacknowledged", 0)];
-    let queues = vhosts.iter().flat_map(|vhost| vhost.queues());
-    queues.fold(none, |sum, queue| message_stats::add(sum, lengths(&queue.info())))
+    let mut sum = vec![("messages", 0), ("messages_ready", 0), ("messages_unacknowledged", 0)];
+    for queue in vhosts.iter().flat_map(|vhost| vhost.queues()) {
+        message_stats::add(&mut sum, &lengths(&queue.info()));
+    }
+    sum
 }
 
 fn row(view: &View<'_>, info: &QueueInfo) -> Value {

@@ -11,18 +11,16 @@ use crate::broker::Broker;
 /// Everything that has a rate, the sums first.
 pub(super) fn sample(broker: &Broker, now: Instant) -> Sample {
     let vhosts = broker.vhosts();
+    let messages = message_stats::by_vhost(broker);
     let sums: [(Subject, Numbers); 3] = [
-        (Subject::Messages, message_stats::of_broker(&vhosts)),
+        (Subject::Messages, message_stats::total(&messages)),
         (Subject::Churn, broker.churn.snapshot()),
         (Subject::Lengths, queues::total_lengths(&vhosts)),
     ];
-    let each_vhost = vhosts.iter().flat_map(|vhost| {
-        let name = vhost.name();
+    let messages = messages.into_iter().map(|(name, numbers)| (Subject::Vhost(name), numbers));
+    let lengths = vhosts.iter().map(|vhost| {
         let lengths = queues::total_lengths(std::slice::from_ref(vhost));
-        [
-            (Subject::Vhost(name.clone()), message_stats::of_messages(&vhost.counters)),
-            (Subject::VhostLengths(name.clone()), lengths),
-        ]
+        (Subject::VhostLengths(vhost.name().clone()), lengths)
     });
     let exchanges = vhosts.iter().flat_map(|vhost| vhost.exchanges()).map(|exchange| {
         let subject = Subject::Exchange(exchange.vhost, exchange.settings.name);
@@ -45,6 +43,7 @@ pub(super) fn sample(broker: &Broker, now: Instant) -> Sample {
         });
         std::iter::once(octets).chain(channels.collect::<Vec<_>>())
     });
-    let all = sums.into_iter().chain(each_vhost).chain(exchanges).chain(queues).chain(connections);
+    let vhosts = messages.chain(lengths);
+    let all = sums.into_iter().chain(vhosts).chain(exchanges).chain(queues).chain(connections);
     Sample::new(now, all)
 }

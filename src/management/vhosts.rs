@@ -1,32 +1,36 @@
 //! Vhosts as RabbitMQ's management API shows them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::rates::Subject;
+use super::rates::{Numbers, Subject};
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use super::{message_stats, queues};
 use crate::broker::vhost::Vhost;
+use crate::wire::ShortStr;
 
 /// `GET /vhosts`.
 pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
-    Ok(view.vhosts(names)?.iter().map(|vhost| row(view, vhost)).collect())
+    let messages = message_stats::by_vhost(view.broker);
+    Ok(view.vhosts(names)?.iter().map(|vhost| row(view, &messages, vhost)).collect())
 }
 
 /// `GET /vhosts/:vhost`.
 pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    view.vhost(names.vhost()?).map(|vhost| row(view, &vhost))
+    let messages = message_stats::by_vhost(view.broker);
+    view.vhost(names.vhost()?).map(|vhost| row(view, &messages, &vhost))
 }
 
 fn description(vhost: &Vhost) -> &'static str {
     if vhost.name() == "/" { "Default virtual host" } else { "" }
 }
 
-fn row(view: &View<'_>, vhost: &Arc<Vhost>) -> Value {
+fn row(view: &View<'_>, messages: &BTreeMap<ShortStr, Numbers>, vhost: &Arc<Vhost>) -> Value {
     let name = vhost.name().clone();
-    let counters = message_stats::of_messages(&vhost.counters);
+    let counters = messages.get(&name).cloned().unwrap_or_default();
     let mut row = json!({
         "name": name.as_str(),
         "description": description(vhost),

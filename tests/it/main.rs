@@ -11,6 +11,7 @@ mod bad_handshake;
 mod bad_input;
 mod bounded_memory;
 mod session;
+mod management;
 mod support;
 mod tidy;
 mod wire_roundtrip;

@@ -132,7 +132,9 @@ impl Running {
         if let Mode::Transaction(transaction) = mode {
             unacked.extend(transaction.into_unsettled());
         }
-        cx.connection.remove_channel(number);
+        if let Some(gone) = cx.connection.remove_channel(number) {
+            self.vhost.counters.absorb(&gone.counters);
+        }
         cx.broker.churn.channel_closed.add(1);
         let mut unsent = self.flush_posts(cx, posts, Some(number), now, out);
         for slot in consumers.into_values() {
@@ -213,7 +215,9 @@ impl Running {
                 unacked.extend(transaction.into_unsettled());
             }
             put_back(unacked, now);
-            cx.connection.remove_channel(number);
+            if let Some(gone) = cx.connection.remove_channel(number) {
+                self.vhost.counters.absorb(&gone.counters);
+            }
             cx.broker.churn.channel_closed.add(1);
         }
         for queue in self.exclusive.drain(..).filter_map(|queue| queue.upgrade()) {
