@@ -114,6 +114,7 @@ impl Management {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "rates need a clock, and the answers are no state")]
 fn now() -> Instant {
     Instant::now()
 }
