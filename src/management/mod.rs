@@ -37,7 +37,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::extract::{Extension, Path, Query, State};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -91,7 +91,7 @@ pub struct Management {
 
 impl Management {
     pub fn new(broker: Arc<Broker>, facts: Facts) -> Arc<Self> {
-        let sampler = Sampler::new(facts.started);
+        let sampler = Sampler::new();
         Arc::new(Self { broker, facts, sampler })
     }
 
@@ -102,21 +102,23 @@ impl Management {
         let mut tick = tokio::time::interval(rates::SAMPLE_EVERY);
         loop {
             tick.tick().await;
-            self.sample_when_due(now());
+            self.sample_when_due(self.facts.since_start());
         }
     }
 
     /// Reads all counters when the newest sample has become old.
-    fn sample_when_due(&self, now: Instant) {
+    fn sample_when_due(&self, now: Duration) {
         if self.sampler.is_due(now) {
             self.sampler.add(sampling::sample(&self.broker, now));
         }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "rates need a clock, and the answers are no state")]
-fn now() -> Instant {
-    Instant::now()
+impl Facts {
+    /// How long the broker runs: the one clock of this layer, for uptime and rates.
+    fn since_start(&self) -> Duration {
+        self.started.elapsed()
+    }
 }
 
 type Routes = Router<Arc<Management>>;

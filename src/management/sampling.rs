@@ -2,14 +2,14 @@
 //!
 //! Cost: the locks of all queues, one after the other, every five seconds; nothing for a message under way.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use super::rates::{Numbers, Sample, Subject};
 use super::{connections, message_stats, queues};
 use crate::broker::Broker;
 
 /// Everything that has a rate, the sums first.
-pub(super) fn sample(broker: &Broker, now: Instant) -> Sample {
+pub(super) fn sample(broker: &Broker, now: Duration) -> Sample {
     let vhosts = broker.vhosts();
     let messages = message_stats::by_vhost(broker);
     let sums: [(Subject, Numbers); 3] = [

@@ -27,16 +27,15 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     pub(super) fn new(management: &'a Management, user: &'a User) -> Self {
-        let now = super::now();
-        management.sample_when_due(now);
         let facts = &management.facts;
-        let uptime = now.saturating_duration_since(facts.started);
+        let now = facts.since_start();
+        management.sample_when_due(now);
         Self {
             broker: &management.broker,
             facts,
             rates: management.sampler.rates(now),
             user,
-            uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
+            uptime_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
