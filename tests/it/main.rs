@@ -10,8 +10,8 @@
 mod bad_handshake;
 mod bad_input;
 mod bounded_memory;
-mod session;
 mod management;
+mod session;
 mod support;
 mod tidy;
 mod wire_roundtrip;

@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::{BasicProperties, ConnectionProperties};
 use mq::broker::Broker;
 use mq::broker::auth::Origin;
 use mq::broker::exchange::binding::{DestinationKind, DestinationName};
@@ -15,6 +17,7 @@ use mq::broker::queue::Subscription;
 use mq::broker::registry::{Agreed, ConnectionId, Peer};
 use mq::broker::vhost::{BindingRequest, QueueDeclaration, Vhost};
 use mq::management::{Facts, Listener, Management, router, serve};
+use mq::server::{Config, Server};
 use mq::wire::shortstr::literal;
 use mq::wire::{FieldTable, FieldValue};
 use rabbitmq_http_client::api;
@@ -49,10 +52,14 @@ impl Site {
 
     /// Serves callers as if they came from `origin`.
     async fn start_for(origin: Origin) -> Self {
-        // Another test may have installed it already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let broker = Arc::new(Broker::new("mq@test".into()));
         furnish(&broker);
+        Self::over(broker, origin).await
+    }
+
+    async fn over(broker: Arc<Broker>, origin: Origin) -> Self {
+        // Another test may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let listen = |protocol, port| Listener { protocol, address: address.ip(), port };
@@ -507,4 +514,50 @@ async fn an_exclusive_queue_names_its_owner() {
     // It ends with its connection, so it is no definition.
     let definitions = site.read("definitions").await;
     assert_eq!(definitions["queues"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_client_does_is_seen_and_stays_counted_when_it_has_gone() {
+    let config = Config {
+        node: "mq@test".into(),
+        listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+        ..Config::default()
+    };
+    let server = Server::start(config).await.unwrap();
+    let site = Site::over(Arc::clone(server.broker()), Origin::Local).await;
+    let url = format!("amqp://{}", server.addresses()[0]);
+    let properties = ConnectionProperties::default().with_connection_name("till".into());
+    let connection = lapin::Connection::connect(&url, properties).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let declare = QueueDeclareOptions::default();
+    channel
+        .queue_declare("orders".into(), declare, lapin::types::FieldTable::default())
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        let options = BasicPublishOptions::default();
+        let key = "orders".into();
+        let sent =
+            channel.basic_publish("".into(), key, options, b"body", BasicProperties::default());
+        sent.await.unwrap().await.unwrap();
+    }
+    let seen = site.read("connections").await;
+    assert_eq!((&seen[0]["user_provided_name"], &seen[0]["channels"]), (&json!("till"), &json!(1)));
+    assert!(seen[0]["recv_oct"].as_u64() > Some(100), "{}", seen[0]);
+    assert!(seen[0]["send_oct"].as_u64() > Some(100), "{}", seen[0]);
+    let seen = site.read("channels").await;
+    assert_eq!((&seen[0]["confirm"], &seen[0]["number"]), (&json!(true), &json!(1)));
+    let queue = site.read("queues/%2F/orders").await;
+    assert_eq!((&queue["messages"], &queue["message_bytes"]), (&json!(3), &json!(12)));
+    for is_open in [true, false] {
+        let stats = &site.read("overview").await["message_stats"];
+        assert_eq!((&stats["publish"], &stats["confirm"]), (&json!(3), &json!(3)), "{is_open}");
+        if is_open {
+            channel.close(200, "bye".into()).await.unwrap();
+        }
+    }
+    assert_eq!(site.read("channels").await, json!([]));
+    connection.close(200, "bye".into()).await.unwrap();
+    server.stop().await;
 }
