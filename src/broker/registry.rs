@@ -143,6 +143,10 @@ impl Registry {
         lock(&self.inner).connections.remove(&id);
     }
 
+    pub fn get(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+        lock(&self.inner).connections.get(&id).cloned()
+    }
+
     /// All connections, in the order they came.
     pub fn list(&self) -> Vec<Arc<Connection>> {
         lock(&self.inner).connections.values().cloned().collect()

@@ -1,5 +1,7 @@
 //! Definitions: all that was declared, in the form in which RabbitMQ imports it.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
@@ -66,7 +68,7 @@ fn is_predeclared(name: &str) -> bool {
 
 /// RabbitMQ leaves out the bindings of the default exchange and those to exclusive queues.
 fn made_bindings(view: &View<'_>, names: &Names, head: &[&str]) -> Result<Vec<Value>, Refusal> {
-    let mut exclusive = Vec::new();
+    let mut exclusive = HashSet::new();
     for vhost in view.vhosts(names)? {
         let queues = vhost.queues().into_iter();
         let owned = queues.filter(|queue| queue.settings().exclusive_owner.is_some());
@@ -74,10 +76,9 @@ fn made_bindings(view: &View<'_>, names: &Names, head: &[&str]) -> Result<Vec<Va
     }
     let mut rows = bindings::list(view, names)?;
     rows.retain(|row| {
+        let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
         let leads_to_exclusive = row["destination_type"] == "queue"
-            && exclusive.iter().any(|(vhost, queue)| {
-                row["vhost"] == vhost.as_str() && row["destination"] == queue.as_str()
-            });
+            && exclusive.contains(&(text("vhost"), text("destination")));
         row["source"] != "" && !leads_to_exclusive
     });
     let tail = ["destination", "destination_type", "routing_key", "arguments"];

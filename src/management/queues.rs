@@ -93,11 +93,7 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
     put_places(&mut row, info, bytes);
     let subject = Subject::QueueLengths(vhost.clone(), name.clone());
     view.rates.put_lengths(&mut row, &subject, &lengths(info));
-    let owner = exclusive_owner.and_then(|id| {
-        let list = view.broker.registry.list();
-        list.into_iter().find(|connection| connection.id == id)
-    });
-    if let Some(owner) = owner {
+    if let Some(owner) = exclusive_owner.and_then(|id| view.broker.registry.get(id)) {
         row["owner_pid_details"] = json!({
             "name": &*owner.peer.name,
             "peer_host": owner.peer.peer_host,
