@@ -24,7 +24,7 @@ use rabbitmq_http_client::api;
 use rabbitmq_http_client::commons::BindingDestinationType;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
 const CONNECTION: &str = "127.0.0.1:50164 -> 127.0.0.1:5672";
@@ -560,4 +560,33 @@ async fn what_a_client_does_is_seen_and_stays_counted_when_it_has_gone() {
     assert_eq!(site.read("channels").await, json!([]));
     connection.close(200, "bye".into()).await.unwrap();
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_served_until_the_end_is_asked_for() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mq-http.sock");
+    let facts = Facts {
+        started: Instant::now(),
+        started_at: SystemTime::now(),
+        listeners: Vec::new(),
+        data_directory: Some(folder.path().into()),
+    };
+    let router = router(Management::new(Arc::new(Broker::new("mq@test".into())), facts));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let listener = UnixListener::bind(&path).unwrap();
+    let serving = tokio::spawn(serve(listener, |_| Origin::Local, router, async {
+        let _ = stopped.await;
+    }));
+    // A peer that says nothing, and one whose connection stays open for more, hold nobody up.
+    let _silent = UnixStream::connect(&path).await.unwrap();
+    let http = reqwest::Client::builder().unix_socket(path.as_path()).build().unwrap();
+    let request = http.get("http://localhost/api/nodes").basic_auth("guest", Some("guest"));
+    let nodes: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(nodes[0]["db_dir"], folder.path().to_str().unwrap());
+    assert!(nodes[0]["disk_free"].as_u64() > Some(0), "{nodes}");
+    drop(stop);
+    serving.await.unwrap().unwrap();
+    UnixStream::connect(&path).await.unwrap_err();
 }
