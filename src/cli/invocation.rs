@@ -105,6 +105,10 @@ async fn run_async(
         Err(error) => return (Err(error.into()), out),
     };
     let command = match command {
+        Command::Serve(args) => {
+            let tls = global.target_options().tls;
+            return (Box::pin(commands::serve::run(args, tls, &mut out)).await, out);
+        }
         Command::Wait(args) => {
             let limit = global.timeout;
             return (Box::pin(commands::wait::run(&args, target, limit, &mut out)).await, out);
@@ -166,7 +170,7 @@ async fn talk(command: Command, cx: &mut Context) -> Result<Answer, CommandError
         Command::ListVhosts(args) => commands::list_vhosts::run(args, cx).await,
         Command::Status(args) => commands::status::run(args, cx).await,
         Command::Ping(args) => commands::ping::run(args, cx).await,
-        Command::Wait(_) | Command::Completions(_) | Command::Man(_) => {
+        Command::Serve(_) | Command::Wait(_) | Command::Completions(_) | Command::Man(_) => {
             unreachable!("run without an engine")
         }
     }

@@ -38,6 +38,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
 pub enum Command {
+    Serve(commands::serve::Args),
     Publish(commands::publish::Args),
     Consume(commands::consume::Args),
     Get(commands::get::Args),

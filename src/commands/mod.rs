@@ -39,6 +39,7 @@ pub mod publish;
 pub mod purge_queue;
 pub mod rpc_call;
 pub mod rpc_serve;
+pub mod serve;
 pub mod status;
 pub mod unbind;
 pub mod wait;

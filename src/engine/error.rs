@@ -54,6 +54,9 @@ pub enum Error {
     /// The data directory of `--local` cannot be used.
     #[error("cannot use the data directory {directory}")]
     Directory { directory: String, source: Cause },
+    /// An address this process cannot listen on.
+    #[error("cannot listen on {address}")]
+    Listen { address: String, source: Cause },
     /// Not built yet.
     #[error("NOT_IMPLEMENTED: {name}")]
     NotImplemented { name: &'static str },
@@ -143,7 +146,8 @@ impl Error {
             Self::Unreachable { .. }
             | Self::WentAway { .. }
             | Self::HostEnded { .. }
-            | Self::Directory { .. } => Category::Unreachable,
+            | Self::Directory { .. }
+            | Self::Listen { .. } => Category::Unreachable,
             Self::Refused { code: 401 | 403, .. } => Category::Denied,
             Self::Refused { code: 530, text, .. } if text.contains("refused") => Category::Denied,
             Self::Refused { .. } => Category::Refused,
@@ -170,6 +174,9 @@ impl Error {
                 "say where it is with --http-url; RabbitMQ has it with the plugin \
                  rabbitmq_management"
                     .into(),
+            ),
+            Self::Listen { .. } => Some(
+                "stop who listens there, or choose other addresses with --listen and --http".into(),
             ),
             Self::HostEnded { .. } => Some(
                 "keep one running with `mq serve`, so that no command has to be the host".into(),

@@ -10,6 +10,7 @@
 pub mod consume;
 pub mod ensure;
 pub mod error;
+pub mod host;
 pub mod inspect;
 pub mod local;
 pub mod management;
@@ -27,6 +28,7 @@ pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
 pub use error::{Category, Error};
+pub use host::{Host, HostOptions};
 pub use inspect::{Inspect, Listing};
 pub use publish::{Confirmation, Message, Outcome, Publisher, PublisherOptions, Report};
 pub use rpc::{Replier, ReplyTo, RpcCaller, RpcOptions, RpcServer};

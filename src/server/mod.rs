@@ -20,7 +20,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
@@ -101,7 +101,7 @@ impl Server {
         }
         let unix = match &config.unix {
             None => None,
-            Some(path) => Some(bind_unix(path).map_err(bind_error(&path.display()))?),
+            Some(path) => Some(bind_unix(path)?),
         };
         let (running, left) = mpsc::channel(1);
         let broker = Arc::new(Broker::new(config.node));
@@ -137,6 +137,11 @@ impl Server {
         &self.shared.broker
     }
 
+    /// When the broker's clock stood at zero.
+    pub fn started(&self) -> Instant {
+        self.shared.clock.instant(0)
+    }
+
     /// The bound addresses for AMQP, with the ports that were chosen for port 0.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
@@ -168,16 +173,20 @@ impl Server {
     }
 }
 
+/// Binds a TCP address for whoever serves the same broker by other means.
+pub async fn bind_tcp(address: &SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(bind_error(address))
+}
+
 /// Takes the place of a socket that a killed process left behind.
 ///
 /// Whoever calls this holds the lock of the data directory, so nobody listens there.
-fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    UnixListener::bind(path)
+pub fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
+    let bound = match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => UnixListener::bind(path),
+    };
+    bound.map_err(bind_error(&path.display()))
 }
 
 /// Wakes queues whose messages or own life expire, until the server stops.

@@ -1,0 +1,112 @@
+//! `mq serve`: the broker, in the foreground.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Answer, CommandError};
+use crate::engine::local::default_directory;
+use crate::engine::{Host, HostOptions, TlsFiles};
+use crate::render::Output;
+
+/// The ports RabbitMQ has: clients need not be told.
+const AMQP: SocketAddr = SocketAddr::new(LOOPBACK, 5672);
+const HTTP: SocketAddr = SocketAddr::new(LOOPBACK, 15672);
+const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+/// Run a broker, until Ctrl-C or SIGTERM
+///
+/// It listens on this machine only unless other addresses are named. For scripts: --listen 127.0.0.1:0 --print-url.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Listen for AMQP on this address; may be given several times; port 0 takes a free one
+    /// [default: 127.0.0.1:5672]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<SocketAddr>,
+    /// Serve the management API on this address [default: 127.0.0.1:15672; with --listen none]
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+    /// Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; --tls-ca asks clients for theirs
+    #[arg(long, value_name = "ADDRESS", requires_all = ["tls_cert", "tls_key"])]
+    tls_listen: Vec<SocketAddr>,
+    /// Keep the broker in this directory, where --local finds it [default: $XDG_DATA_HOME/mq or ~/.local/share/mq]
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    data_dir: Option<PathBuf>,
+    /// Keep nothing on disk, and use no directory
+    #[arg(long)]
+    memory: bool,
+    /// Write the log on stderr in this format
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Print the URL that is listened on as the first line of stdout, the management API's as the second
+    #[arg(long)]
+    print_url: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+pub async fn run(args: Args, tls: TlsFiles, out: &mut Output) -> Result<Answer, CommandError> {
+    start_log(args.log_format);
+    // Listened for from here on, so that a signal during the start is not lost.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let host = Host::start(args.host_options(tls)?).await?;
+    for url in host.urls() {
+        out.note(&format!("listening on {url}"))?;
+    }
+    if let Some(url) = host.http_url() {
+        out.note(&format!("management API at {url}api/"))?;
+    }
+    if !args.memory {
+        out.note(
+            "note: messages are kept in memory only in this release; they are lost at the end",
+        )?;
+    }
+    if args.print_url {
+        for url in host.urls().into_iter().take(1).chain(host.http_url()) {
+            out.line(&url)?;
+        }
+        out.flush()?;
+    }
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    host.stop().await;
+    Ok(Answer::Yes)
+}
+
+impl Args {
+    fn host_options(&self, tls: TlsFiles) -> Result<HostOptions, CommandError> {
+        let directory = match (&self.data_dir, self.memory) {
+            (_, true) => None,
+            (Some(directory), false) => Some(directory.clone()),
+            (None, false) => Some(default_directory(|name| std::env::var(name).ok())?),
+        };
+        let is_usual = self.listen.is_empty() && self.tls_listen.is_empty();
+        Ok(HostOptions {
+            listen: if is_usual { vec![AMQP] } else { self.listen.clone() },
+            tls_listen: self.tls_listen.clone(),
+            tls,
+            http: self.http.or(is_usual.then_some(HTTP)),
+            directory,
+        })
+    }
+}
+
+/// Sends what the broker has to say to stderr; `RUST_LOG` chooses how much [default: warnings].
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that was started already, by a test, stays.
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}

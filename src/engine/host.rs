@@ -1,0 +1,177 @@
+//! A broker run by this process: sockets, management API and data directory together.
+//!
+//! [`Host::start`] has everything listening when it returns, or nothing. [`Host::stop`] tells the clients that it
+//! ends and waits for them; a dropped host ends when its process does.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::task::JoinSet;
+
+use crate::broker::auth::Origin;
+use crate::engine::error::{Cause, Error};
+use crate::engine::local::{Directory, DirectoryLock};
+use crate::engine::target::TlsFiles;
+use crate::management::{self, Facts, Listener, Management};
+use crate::server::{self, BindError, Config, Server};
+
+/// Where a broker of this process listens.
+#[derive(Clone, Debug, Default)]
+pub struct HostOptions {
+    pub listen: Vec<SocketAddr>,
+    pub tls_listen: Vec<SocketAddr>,
+    /// What to show TLS clients, and whom of them to trust.
+    pub tls: TlsFiles,
+    /// The management API's address.
+    pub http: Option<SocketAddr>,
+    /// The directory that others find it by; its Unix sockets are there.
+    pub directory: Option<PathBuf>,
+}
+
+/// A running broker.
+pub struct Host {
+    server: Server,
+    http: Option<SocketAddr>,
+    /// Answers the management API until the server stops.
+    management: JoinSet<()>,
+    /// Let go of last: nobody may take the directory while our sockets are in it.
+    _lock: Option<DirectoryLock>,
+}
+
+impl Host {
+    /// Binds every address and begins to serve.
+    ///
+    /// # Errors
+    ///
+    /// Names the address that cannot be had, or the directory that another process holds.
+    pub async fn start(options: HostOptions) -> Result<Self, Error> {
+        let directory = options.directory.clone().map(Directory::new);
+        let lock = directory.as_ref().map(held).transpose()?;
+        Self::start_in(directory.as_ref(), lock, options).await
+    }
+
+    /// The same for a directory that is ours already.
+    pub(super) async fn start_in(
+        directory: Option<&Directory>,
+        lock: Option<DirectoryLock>,
+        options: HostOptions,
+    ) -> Result<Self, Error> {
+        let config = Config {
+            node: format!("mq@{}", host_name()),
+            listen: options.listen,
+            tls_listen: options.tls_listen,
+            tls: tls_files(options.tls),
+            unix: directory.map(Directory::amqp_socket),
+        };
+        let server = Server::start(config).await.map_err(not_bound)?;
+        let mut host = Self { server, http: None, management: JoinSet::new(), _lock: lock };
+        host.serve_management(directory, options.http).await?;
+        Ok(host)
+    }
+
+    async fn serve_management(
+        &mut self,
+        directory: Option<&Directory>,
+        address: Option<SocketAddr>,
+    ) -> Result<(), Error> {
+        let tcp = match address {
+            Some(address) => Some(server::bind_tcp(&address).await.map_err(not_bound)?),
+            None => None,
+        };
+        let unix = directory.map(|directory| server::bind_unix(&directory.http_socket()));
+        let unix = unix.transpose().map_err(not_bound)?;
+        self.http = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+        let facts = Facts {
+            started: self.server.started(),
+            started_at: SystemTime::now() - self.server.started().elapsed(),
+            listeners: self.listeners(),
+            data_directory: directory.map(|directory| directory.path().to_path_buf()),
+        };
+        let management = Management::new(Arc::clone(self.server.broker()), facts);
+        if let Some(listener) = tcp {
+            let router = management::router(Arc::clone(&management));
+            let origin = |address: &SocketAddr| address.ip().into();
+            let served = management::serve(listener, origin, router, self.stopping());
+            self.management.spawn(async { drop(served.await) });
+        }
+        if let Some(listener) = unix {
+            let router = management::router(Arc::clone(&management));
+            let served = management::serve(listener, |_| Origin::Local, router, self.stopping());
+            self.management.spawn(async { drop(served.await) });
+        }
+        let stopped = self.stopping();
+        self.management.spawn(async move {
+            // Sampling may be dropped at any time.
+            tokio::select! {
+                () = management.keep_sampling() => {}
+                () = stopped => {}
+            }
+        });
+        Ok(())
+    }
+
+    /// Ready when the server begins to stop.
+    fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.server.stopping();
+        async move {
+            // A server that is gone has stopped too.
+            let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
+        }
+    }
+
+    fn listeners(&self) -> Vec<Listener> {
+        let plain = self.server.addresses().iter().map(|address| ("amqp", *address));
+        let tls = self.server.tls_addresses().iter().map(|address| ("amqp/ssl", *address));
+        let http = self.http.iter().map(|address| ("http", *address));
+        let listener = |(protocol, address): (&'static str, SocketAddr)| Listener {
+            protocol,
+            address: address.ip(),
+            port: address.port(),
+        };
+        plain.chain(tls).chain(http).map(listener).collect()
+    }
+
+    /// The URLs AMQP is spoken at, the ports being those that were bound.
+    pub fn urls(&self) -> Vec<String> {
+        let plain = self.server.addresses().iter().map(|address| format!("amqp://{address}"));
+        let tls = self.server.tls_addresses().iter().map(|address| format!("amqps://{address}"));
+        plain.chain(tls).collect()
+    }
+
+    /// The URL of the management API.
+    pub fn http_url(&self) -> Option<String> {
+        self.http.map(|address| format!("http://{address}/"))
+    }
+
+    /// Tells every client that the broker ends, and waits until they have gone or their time is over.
+    pub async fn stop(self) {
+        let Self { server, mut management, _lock, .. } = self;
+        server.stop().await;
+        while management.join_next().await.is_some() {}
+    }
+}
+
+fn held(directory: &Directory) -> Result<DirectoryLock, Error> {
+    let taken = || Error::Directory {
+        directory: directory.to_string(),
+        source: Cause::new("another process runs its broker"),
+    };
+    directory.lock()?.ok_or_else(taken)
+}
+
+fn tls_files(files: TlsFiles) -> Option<server::TlsFiles> {
+    let (certificate, key) = files.cert.zip(files.key)?;
+    Some(server::TlsFiles { certificate, key, client_ca: files.ca })
+}
+
+fn not_bound(error: BindError) -> Error {
+    Error::Listen { address: error.address, source: error.source.into() }
+}
+
+fn host_name() -> String {
+    // Nothing depends on it but the node's name in lists.
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
+}
