@@ -9,4 +9,5 @@ pub mod exit;
 pub mod management;
 pub mod render;
 pub mod server;
+pub mod tutorial;
 pub mod wire;

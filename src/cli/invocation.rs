@@ -109,6 +109,10 @@ async fn run_async(
             let tls = global.target_options().tls;
             return (Box::pin(commands::serve::run(args, tls, &mut out)).await, out);
         }
+        Command::Tutorial(args) => {
+            let named = global.is_broker_named().then_some(target);
+            return (Box::pin(commands::tutorial::run(args, named, &mut out)).await, out);
+        }
         Command::Wait(args) => {
             let limit = global.timeout;
             return (Box::pin(commands::wait::run(&args, target, limit, &mut out)).await, out);
@@ -170,7 +174,11 @@ async fn talk(command: Command, cx: &mut Context) -> Result<Answer, CommandError
         Command::ListVhosts(args) => commands::list_vhosts::run(args, cx).await,
         Command::Status(args) => commands::status::run(args, cx).await,
         Command::Ping(args) => commands::ping::run(args, cx).await,
-        Command::Serve(_) | Command::Wait(_) | Command::Completions(_) | Command::Man(_) => {
+        Command::Serve(_)
+        | Command::Tutorial(_)
+        | Command::Wait(_)
+        | Command::Completions(_)
+        | Command::Man(_) => {
             unreachable!("run without an engine")
         }
     }

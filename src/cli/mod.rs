@@ -61,6 +61,7 @@ pub enum Command {
     Status(commands::status::Args),
     Ping(commands::ping::Args),
     Wait(commands::wait::Args),
+    Tutorial(commands::tutorial::Args),
     Completions(commands::completions::Args),
     Man(commands::man::Args),
 }

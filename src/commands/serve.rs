@@ -20,6 +20,7 @@ const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCA
 ///
 /// It listens on this machine only unless other addresses are named. For scripts: --listen 127.0.0.1:0 --print-url.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub struct Args {
     /// Listen for AMQP on this address; may be given several times; port 0 takes a free one
     /// [default: 127.0.0.1:5672]

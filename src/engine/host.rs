@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::task::JoinSet;
 
@@ -85,7 +84,7 @@ impl Host {
         self.http = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
         let facts = Facts {
             started: self.server.started(),
-            started_at: SystemTime::now() - self.server.started().elapsed(),
+            started_at: self.server.started_at(),
             listeners: self.listeners(),
             data_directory: directory.map(|directory| directory.path().to_path_buf()),
         };

@@ -20,7 +20,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
@@ -140,6 +140,11 @@ impl Server {
     /// When the broker's clock stood at zero.
     pub fn started(&self) -> Instant {
         self.shared.clock.instant(0)
+    }
+
+    /// The same moment on the wall.
+    pub fn started_at(&self) -> SystemTime {
+        SystemTime::now() - self.started().elapsed()
     }
 
     /// The bound addresses for AMQP, with the ports that were chosen for port 0.

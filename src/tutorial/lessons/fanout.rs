@@ -1,0 +1,45 @@
+//! Lesson 4: everyone who listens gets everything, from now on.
+
+use crate::tutorial::act::{Act, Lesson, Step};
+
+pub(super) const LESSON: Lesson = Lesson {
+    number: 4,
+    name: "fanout",
+    title: "publish and subscribe",
+    story: "\
+A fanout exchange gives every message to every queue that is bound to it. A subscriber makes a
+queue of its own, which the broker names and deletes when the subscriber goes, and binds it. It is
+like radio: who listens hears it, and who comes later does not.",
+    steps: &[
+        Step {
+            title: "Two subscribers hear the same",
+            command: "\
+mq consume --exchange logs --type fanout      # in two terminals
+mq publish --exchange logs --type fanout 'info: Hello World!'",
+            python: "\
+channel.exchange_declare(exchange='logs', exchange_type='fanout')
+queue = channel.queue_declare(queue='', exclusive=True).method.queue
+channel.queue_bind(exchange='logs', queue=queue)
+channel.basic_publish(exchange='logs', routing_key='', body='info: Hello World!')",
+            acts: &[
+                Act::Exchange { name: "logs", kind: "fanout" },
+                Act::Subscribe { who: "subscriber 1", exchange: "logs", keys: &[""] },
+                Act::Subscribe { who: "subscriber 2", exchange: "logs", keys: &[""] },
+                Act::Publish { exchange: "logs", key: "", body: "info: Hello World!" },
+                Act::Receive { who: "subscriber 1", bodies: &["info: Hello World!"] },
+                Act::Receive { who: "subscriber 2", bodies: &["info: Hello World!"] },
+            ],
+        },
+        Step {
+            title: "Who comes late has missed what was before",
+            command: "mq consume --exchange logs --type fanout",
+            python: "channel.queue_bind(exchange='logs', queue=queue)",
+            acts: &[
+                Act::Subscribe { who: "late subscriber", exchange: "logs", keys: &[""] },
+                Act::Publish { exchange: "logs", key: "", body: "info: and again" },
+                Act::Receive { who: "subscriber 1", bodies: &["info: and again"] },
+                Act::Receive { who: "late subscriber", bodies: &["info: and again"] },
+            ],
+        },
+    ],
+};
