@@ -36,6 +36,10 @@ use self::vhost::Vhost;
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
+/// The RabbitMQ whose behaviour ours follows, told to AMQP and HTTP clients alike. Like the product's name, clients
+/// choose their own behaviour by it (kombu, for one, its use of `basic.qos`).
+pub const RABBITMQ_VERSION: &str = "4.1.0";
+
 /// A whole broker.
 #[derive(Debug)]
 pub struct Broker {

@@ -51,7 +51,8 @@ pub(super) fn protocol_listener(view: &View<'_>, names: &Names) -> Result<Value,
     if protocols.contains(&protocol) {
         return Ok(json!({"status": "ok", "protocol": protocol}));
     }
-    Err(missing(protocol, "protocols", protocols))
+    // A list of one, since RabbitMQ 4.1.
+    Err(missing(vec![protocol], "protocols", protocols))
 }
 
 /// The protocol as listeners name it (RabbitMQ: `rabbit_networking:normalize_protocol`, as `rabbitmq-diagnostics`).

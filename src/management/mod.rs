@@ -52,13 +52,11 @@ use self::listing::Selection;
 use self::rates::Sampler;
 use self::refusal::Refusal;
 use self::view::{Names, View};
-use crate::broker::Broker;
 use crate::broker::auth::User;
+use crate::broker::{Broker, RABBITMQ_VERSION};
 
 /// Our name where RabbitMQ says "RabbitMQ".
 const PRODUCT: &str = "mq";
-/// The RabbitMQ whose management API the answers follow.
-const RABBITMQ_VERSION: &str = "3.13.7";
 
 /// What must be known of the process around the broker.
 #[derive(Clone, Debug)]

@@ -467,7 +467,7 @@ async fn a_failed_health_check_says_what_there_is() {
         ("port-listener/x", 400, json!({"error": "bad_request", "reason": "'x' is not a port"})),
         ("protocol-listener/amqp091", 200, json!({"status": "ok", "protocol": "amqp"})),
         ("protocol-listener/mqtt", 503, json!({
-            "status": "failed", "reason": "No active listener", "missing": "mqtt", "protocols": ["amqp", "http"]})),
+            "status": "failed", "reason": "No active listener", "missing": ["mqtt"], "protocols": ["amqp", "http"]})),
         ("alarms", 200, json!({"status": "ok"})),
         ("node-is-quorum-critical", 200, json!({"status": "ok", "reason": "single node cluster"})),
     ];

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::deliver::Sources;
 use super::{Context, Phase, Running, Session, decode_method};
+use crate::broker::RABBITMQ_VERSION;
 use crate::broker::queue::Millis;
 use crate::broker::registry::Agreed;
 use crate::wire::codec::Reader;
@@ -287,10 +288,6 @@ fn has_capability(client_properties: &FieldTable, name: &str) -> bool {
     };
     matches!(capabilities.get(name), Some(FieldValue::Bool(true)))
 }
-
-/// The version in the server properties: the RabbitMQ whose behaviour ours follows. Like the product's name beside
-/// it, clients choose their own behaviour by it (kombu, for one, its use of `basic.qos`).
-const RABBITMQ_VERSION: &str = "4.1.0";
 
 fn server_properties(cx: &Context) -> FieldTable {
     let capabilities = [
