@@ -304,12 +304,16 @@ impl Vhost {
     /// Binds a queue or an exchange to an exchange.
     pub fn bind(&self, request: BindingRequest, connection: ConnectionId) -> Result<(), Fault> {
         not_default(&request.source)?;
+        if request.destination.kind == DestinationKind::Exchange {
+            not_default(&request.destination.name)?;
+        }
+        // RabbitMQ names the source first when both are missing.
+        self.read().exchange(&request.source, &self.name)?;
         let destination = match request.destination.kind {
             DestinationKind::Queue => {
                 Destination::Queue(self.queue(&request.destination.name, connection)?)
             }
             DestinationKind::Exchange => {
-                not_default(&request.destination.name)?;
                 self.read().exchange(&request.destination.name, &self.name)?;
                 Destination::Exchange(request.destination.name.clone())
             }

@@ -145,7 +145,8 @@ impl Running {
             };
             let asked = QueueDeclaration {
                 name,
-                is_durable: declare.durable,
+                // RabbitMQ: an exclusive queue goes with its connection and is never durable.
+                is_durable: declare.durable && !declare.exclusive,
                 is_exclusive: declare.exclusive,
                 is_auto_delete: declare.auto_delete,
                 arguments: declare.arguments,
