@@ -1,4 +1,52 @@
 //! `mq`: a RabbitMQ-compatible broker and a toolkit in one binary.
+//!
+//! # Four kinds of code
+//!
+//! - **bytes**: [`wire`], AMQP 0-9-1 to values and back.
+//! - **state**: [`broker`] and `server::session`. Synchronous: no sockets, no clock; time is an argument.
+//! - **waiting**: `server::drive`, [`client`], [`management`]. The only async code on the way of a message.
+//! - **talk**: [`cli`], [`commands`], [`tutorial`], [`render`].
+//!
+//! # Who may name whom
+//!
+//! ```text
+//! main -> cli -> commands, tutorial -> engine -> client -> wire
+//!                        |                  \--> server, management -> broker -> wire
+//!                        \--> render
+//! ```
+//!
+//! `wire` names nothing of ours; `broker` never sees frames, tokio, sockets or a delivery tag; `client` does not
+//! know who answers; `commands` touch no sockets and print through `render`. A broker in this process is no second
+//! implementation: commands reach it through a Unix socket like any other. `tests/it/tidy.rs` keeps all of this.
+//!
+//! # A publish in a straight line
+//!
+//! ```text
+//! server::drive            bytes arrive                        (the only wait)
+//! wire::frame              a frame, or "more"                  slices, no copy
+//! session::assembly        method, header, bodies -> one buffer
+//! session::publish         properties scanned, confirm number, Message made (one allocation)
+//! session::routes          (exchange, key) -> queues, remembered until the topology changes
+//! broker::vhost::route       ... else matched: each queue once
+//! broker::queue::push      lock; straight to a consumer with credit, or ready
+//! broker::mailbox          the consumer's connection is woken if its mailbox was empty
+//! session::deliver         delivery tag, unacked entry, frames into the outbound buffer -> socket
+//! session::publish         confirms of the round leave as one basic.ack
+//! ```
+//!
+//! Everything from assembly to the mailbox is one call stack on the publisher's task: no channel hop, no task
+//! switch, no lock but the queue's and the mailbox's.
+//!
+//! # Invariants
+//!
+//! - A message is in one place: waiting in its queue, on its way in a mailbox, unacknowledged with one channel, or
+//!   gone. A session that is dropped, even by a bug, gives back what it holds.
+//! - What comes back to a queue takes its old place; what one channel publishes leaves in its order.
+//! - Whatever a peer can announce has a limit, named by a constant with its reason; nothing read from the wire
+//!   sizes an allocation before its bytes have come.
+//! - Errors know their reply code; only `session::closing` makes frames of them.
+//!
+//! Messages are kept in memory; the store that makes them survive is not there yet.
 
 pub mod broker;
 pub mod cli;

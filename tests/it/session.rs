@@ -8,9 +8,10 @@ use mq::broker::auth::Origin;
 use mq::broker::registry::{Connection, Peer};
 use mq::server::session::Session;
 use mq::wire::constants::{FRAME_BODY, FRAME_HEADER, FRAME_METHOD, PROTOCOL_HEADER};
+use mq::wire::content::ContentHeader;
 use mq::wire::method::{basic, channel, confirm, connection, queue};
 use mq::wire::shortstr::literal;
-use mq::wire::{FieldTable, FieldValue, Method, Properties, frame};
+use mq::wire::{FieldTable, FieldValue, Method, Properties, ShortStr, frame};
 
 /// A client that talks to a session in memory.
 struct Client {
@@ -73,12 +74,33 @@ impl Client {
     fn publish(&mut self, queue: &'static str, bodies: &[&[u8]], now: u64) {
         let mut bytes = Vec::new();
         for body in bodies {
-            let publish = basic::Publish { routing_key: literal(queue), ..Default::default() };
-            frame::write_method(&mut bytes, 1, &publish.into());
-            let properties = Properties::default().to_bytes();
-            frame::write_content(&mut bytes, 1, &properties, body, 131_072);
+            write_publish(&mut bytes, &literal(queue), &Properties::default(), body);
         }
         self.bytes(&bytes, now);
+    }
+
+    fn publish_with(&mut self, queue: &'static str, properties: &Properties, body: &[u8]) {
+        self.publish_to(&literal(queue), properties, body);
+    }
+
+    fn publish_to(&mut self, routing_key: &ShortStr, properties: &Properties, body: &[u8]) {
+        let mut bytes = Vec::new();
+        write_publish(&mut bytes, routing_key, properties, body);
+        self.bytes(&bytes, 0);
+    }
+
+    /// The properties of the content header that was said last.
+    fn got_properties(&mut self) -> Properties {
+        let mut rest = &self.out[..];
+        let mut properties = None;
+        while let Some(found) = frame::parse(rest, 0).unwrap() {
+            if found.kind == FRAME_HEADER {
+                let header = ContentHeader::decode(found.payload).unwrap();
+                properties = Some(Properties::decode(header.properties).unwrap());
+            }
+            rest = &rest[found.encoded_len()..];
+        }
+        properties.expect("a content was said")
     }
 
     fn declare(&mut self, queue: &'static str) {
@@ -128,6 +150,12 @@ impl Client {
         }
         found
     }
+}
+
+fn write_publish(out: &mut Vec<u8>, routing_key: &ShortStr, properties: &Properties, body: &[u8]) {
+    let publish = basic::Publish { routing_key: routing_key.clone(), ..Default::default() };
+    frame::write_method(out, 1, &publish.into());
+    frame::write_content(out, 1, &properties.to_bytes(), body, 131_072);
 }
 
 fn start_ok(password: &str, takes_refusals: bool) -> connection::StartOk {
@@ -328,4 +356,39 @@ fn the_mailbox_of_an_ended_connection_takes_nothing() {
     publisher.publish("q", &[b"1"], 0);
     assert_eq!(ready(&broker, "q"), 1);
     assert!(gone.connection.mailbox.is_empty());
+}
+
+/// RabbitMQ, "Direct Reply-to": the request carries a name of the channel's own, and a reply to it needs no queue.
+#[test]
+fn a_direct_reply_reaches_the_channel_that_asked() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    client.declare("rpc");
+    let (queue, consumer_tag) = (literal("amq.rabbitmq.reply-to"), literal("replies"));
+    let no_ack = true;
+    client.send(1, basic::Consume { queue, consumer_tag, no_ack, ..Default::default() }, 0);
+    let asked = Properties {
+        correlation_id: Some(literal("7")),
+        reply_to: Some(literal("amq.rabbitmq.reply-to")),
+        message_id: Some(literal("m")),
+        ..Properties::default()
+    };
+    client.publish_with("rpc", &asked, b"request");
+    client.said();
+
+    let mut server = Client::open(&broker, 0);
+    server.send(1, basic::Get { queue: literal("rpc"), ..Default::default() }, 0);
+    let properties = server.got_properties();
+    let reply_to = properties.reply_to.clone().unwrap();
+    assert!(reply_to.starts_with("amq.rabbitmq.reply-to."), "{reply_to}");
+    assert_eq!(properties, Properties { reply_to: Some(reply_to.clone()), ..asked });
+    server.publish_to(&reply_to, &Properties::default(), b"reply");
+    assert_eq!(client.deliveries(), [(b"reply".to_vec(), false)]);
+    client.session.end(0);
+    server.send(1, queue::Declare { queue: reply_to, ..Default::default() }, 0);
+    let said = server.said();
+    let Some(Said::Method(1, Method::ChannelClose(close))) = said.last() else {
+        panic!("{said:?}")
+    };
+    assert_eq!(close.reply_code, 404, "the name is gone with its channel");
 }

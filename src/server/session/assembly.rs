@@ -7,6 +7,8 @@
 //! Any other frame is `UNEXPECTED_FRAME` and ends the connection (4.2.6; texts: RabbitMQ,
 //! `rabbit_command_assembler`). The bytes are gathered in the form a [`Message`] has: names, properties, body.
 
+use std::ops::Range;
+
 use crate::broker::message::{Layout, Message};
 use crate::wire::constants::{CLASS_BASIC, MESSAGE_SIZE_MAX_DEFAULT};
 use crate::wire::content::ContentHeader;
@@ -154,12 +156,16 @@ impl Assembly {
         &self.bytes[start..start + content.properties_len]
     }
 
-    /// Puts other properties in the place of those that came.
-    pub(super) fn replace_properties(&mut self, content: &mut Content, properties: &[u8]) {
+    /// Puts other bytes in the place of some of the encoded properties.
+    pub(super) fn splice_properties(
+        &mut self,
+        content: &mut Content,
+        old: Range<usize>,
+        new: &[u8],
+    ) {
         let start = content.publish.names_len;
-        let old = start..start + content.properties_len;
-        self.bytes.splice(old, properties.iter().copied());
-        content.properties_len = properties.len();
+        content.properties_len = content.properties_len - old.len() + new.len();
+        self.bytes.splice(start + old.start..start + old.end, new.iter().copied());
     }
 
     /// Makes the message of the content that has come.

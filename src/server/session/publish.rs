@@ -17,7 +17,7 @@ use crate::wire::constants::{CLASS_BASIC, FRAME_METHOD};
 use crate::wire::frame;
 use crate::wire::method::basic;
 use crate::wire::properties::Encoded;
-use crate::wire::{Fault, FieldTable, FieldValue, Properties, ReplyCode, ShortStr};
+use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, ShortStr, Writer};
 
 /// Whether a message must be told back when no queue takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,17 +147,19 @@ impl Channel {
         }
     }
 
-    /// Puts this channel's reply name into `reply_to`.
-    #[cold]
+    /// Puts this channel's reply name into `reply_to`, in place of [`REPLY_TO`].
     fn rewrite_reply_to(&mut self, content: &mut Content) -> Result<(), Fault> {
         let Some(reply) = &self.reply else {
             return Err(precondition("fast reply consumer does not exist".to_owned()));
         };
-        let old = self.assembly.properties(content);
-        let mut properties = Properties::decode(old)
-            .map_err(|error| Fault::undecodable(error, CLASS_BASIC, 0, old))?;
-        properties.reply_to = Some(reply.name.clone());
-        self.assembly.replace_properties(content, &properties.to_bytes());
+        let properties = self.assembly.properties(content);
+        let asked = Encoded::scan(properties).ok().and_then(|found| found.reply_to);
+        // A short string: its length stands in the byte before it.
+        let at =
+            asked.map_or(1, |asked| asked.as_ptr() as usize - properties.as_ptr() as usize) - 1;
+        let mut name = Vec::with_capacity(reply.name.len() + 1);
+        Writer::new(&mut name).short(&reply.name);
+        self.assembly.splice_properties(content, at..at + 1 + REPLY_TO.len(), &name);
         Ok(())
     }
 
