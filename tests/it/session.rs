@@ -176,7 +176,7 @@ fn broker() -> Arc<Broker> {
 
 fn ready(broker: &Broker, queue: &str) -> u64 {
     let queues = broker.vhost("/").unwrap().queues();
-    queues.iter().find(|one| one.name() == &queue).map_or(0, |queue| queue.info().ready)
+    queues.iter().find(|one| *one.name() == queue).map_or(0, |queue| queue.info().ready)
 }
 
 #[test]
