@@ -60,6 +60,7 @@ impl Watched {
 }
 
 fn address_of(serve: &MqServe) -> SocketAddr {
-    let (_, rest) = serve.url().split_once('@').unwrap();
-    rest.trim_end_matches('/').parse().unwrap()
+    let (_, rest) = serve.url().split_once("://").unwrap();
+    let authority = rest.split('/').next().unwrap();
+    authority.rsplit('@').next().unwrap().parse().unwrap()
 }
