@@ -96,7 +96,7 @@ fn topology_is_made_checked_and_taken_away(broker: &Broker) {
         engine.declare_exchange(&exchange("logs", "fanout")).await.unwrap();
         engine.declare_exchange(&exchange("in", "topic")).await.unwrap();
         engine.check_exchange(&literal("logs")).await.unwrap();
-        let arguments = FieldTable::new().with("x-max-length", FieldValue::I32(5));
+        let arguments = FieldTable::new().with("x-message-ttl", FieldValue::I32(60_000));
         let spec = QueueSpec { name: literal("q"), arguments, durable: true, ..Default::default() };
         let state = engine.declare_queue(&spec).await.unwrap();
         assert_eq!((state.message_count, state.consumer_count), (0, 0));
