@@ -57,9 +57,6 @@ pub enum Error {
     /// An address this process cannot listen on.
     #[error("cannot listen on {address}")]
     Listen { address: String, source: Cause },
-    /// Not built yet.
-    #[error("NOT_IMPLEMENTED: {name}")]
-    NotImplemented { name: &'static str },
 }
 
 /// What was tried to reach.
@@ -152,7 +149,7 @@ impl Error {
             Self::Refused { code: 530, text, .. } if text.contains("refused") => Category::Denied,
             Self::Refused { .. } => Category::Refused,
             Self::TimedOut { .. } => Category::TimedOut,
-            Self::Protocol { .. } | Self::NotImplemented { .. } => Category::Bug,
+            Self::Protocol { .. } => Category::Bug,
         }
     }
 
@@ -189,10 +186,7 @@ impl Error {
                 Some(format!("the broker takes no messages now: {reason}"))
             }
             Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
-            Self::WentAway { .. }
-            | Self::Protocol { .. }
-            | Self::Directory { .. }
-            | Self::NotImplemented { .. } => None,
+            Self::WentAway { .. } | Self::Protocol { .. } | Self::Directory { .. } => None,
         }
     }
 }

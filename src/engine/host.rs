@@ -3,6 +3,8 @@
 //! [`Host::start`] has everything listening when it returns, or nothing. [`Host::stop`] tells the clients that it
 //! ends and waits for them; a dropped host ends when its process does.
 
+use std::fmt;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,10 +35,17 @@ pub struct HostOptions {
 pub struct Host {
     server: Server,
     http: Option<SocketAddr>,
+    http_socket: Option<PathBuf>,
     /// Answers the management API until the server stops.
     management: JoinSet<()>,
     /// Let go of last: nobody may take the directory while our sockets are in it.
     _lock: Option<DirectoryLock>,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("urls", &self.urls()).finish_non_exhaustive()
+    }
 }
 
 impl Host {
@@ -57,6 +66,14 @@ impl Host {
         lock: Option<DirectoryLock>,
         options: HostOptions,
     ) -> Result<Self, Error> {
+        // Bound before AMQP, so that who reaches the broker finds its management API as well.
+        let tcp = match &options.http {
+            Some(address) => Some(server::bind_tcp(address).await.map_err(not_bound)?),
+            None => None,
+        };
+        let http = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+        let http_socket = directory.map(Directory::http_socket);
+        let unix = http_socket.as_deref().map(server::bind_unix).transpose().map_err(not_bound)?;
         let config = Config {
             node: format!("mq@{}", host_name()),
             listen: options.listen,
@@ -65,50 +82,38 @@ impl Host {
             unix: directory.map(Directory::amqp_socket),
         };
         let server = Server::start(config).await.map_err(not_bound)?;
-        let mut host = Self { server, http: None, management: JoinSet::new(), _lock: lock };
-        host.serve_management(directory, options.http).await?;
-        Ok(host)
-    }
-
-    async fn serve_management(
-        &mut self,
-        directory: Option<&Directory>,
-        address: Option<SocketAddr>,
-    ) -> Result<(), Error> {
-        let tcp = match address {
-            Some(address) => Some(server::bind_tcp(&address).await.map_err(not_bound)?),
-            None => None,
-        };
-        let unix = directory.map(|directory| server::bind_unix(&directory.http_socket()));
-        let unix = unix.transpose().map_err(not_bound)?;
-        self.http = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
-        let facts = Facts {
-            started: self.server.started(),
-            started_at: self.server.started_at(),
-            listeners: self.listeners(),
-            data_directory: directory.map(|directory| directory.path().to_path_buf()),
-        };
-        let management = Management::new(Arc::clone(self.server.broker()), facts);
+        let mut host = Self { server, http, http_socket, management: JoinSet::new(), _lock: lock };
+        let management = host.management(directory);
         if let Some(listener) = tcp {
             let router = management::router(Arc::clone(&management));
             let origin = |address: &SocketAddr| address.ip().into();
-            let served = management::serve(listener, origin, router, self.stopping());
-            self.management.spawn(async { drop(served.await) });
+            let answering = management::serve(listener, origin, router, host.stopping());
+            host.management.spawn(async { drop(answering.await) });
         }
         if let Some(listener) = unix {
             let router = management::router(Arc::clone(&management));
-            let served = management::serve(listener, |_| Origin::Local, router, self.stopping());
-            self.management.spawn(async { drop(served.await) });
+            let answering = management::serve(listener, |_| Origin::Local, router, host.stopping());
+            host.management.spawn(async { drop(answering.await) });
         }
-        let stopped = self.stopping();
-        self.management.spawn(async move {
+        let stopped = host.stopping();
+        host.management.spawn(async move {
             // Sampling may be dropped at any time.
             tokio::select! {
                 () = management.keep_sampling() => {}
                 () = stopped => {}
             }
         });
-        Ok(())
+        Ok(host)
+    }
+
+    fn management(&self, directory: Option<&Directory>) -> Arc<Management> {
+        let facts = Facts {
+            started: self.server.started(),
+            started_at: self.server.started_at(),
+            listeners: self.listeners(),
+            data_directory: directory.map(|directory| directory.path().to_path_buf()),
+        };
+        Management::new(Arc::clone(self.server.broker()), facts)
     }
 
     /// Ready when the server begins to stop.
@@ -146,9 +151,13 @@ impl Host {
 
     /// Tells every client that the broker ends, and waits until they have gone or their time is over.
     pub async fn stop(self) {
-        let Self { server, mut management, _lock, .. } = self;
+        let Self { server, http_socket, mut management, _lock, .. } = self;
         server.stop().await;
         while management.join_next().await.is_some() {}
+        if let Some(socket) = http_socket {
+            // Gone already is as good.
+            let _ = fs::remove_file(socket);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::{self, Connection, Dialed, Options, Place};
 use crate::engine::error::{Cause, Error};
+use crate::engine::host::{Host, HostOptions};
 
 /// How often to look whether the process that has just taken the lock listens yet; a broker starts in less.
 const JOIN_PAUSE: Duration = Duration::from_millis(5);
@@ -113,12 +114,6 @@ enum Role {
     Host(Mutex<Option<Host>>),
 }
 
-/// The broker this process runs. Dropping it ends the broker; the lock goes last.
-#[derive(Debug)]
-struct Host {
-    _lock: DirectoryLock,
-}
-
 impl Residence {
     /// Joins the process that runs the broker of `directory`, or becomes it.
     pub(super) async fn settle(directory: &Directory, timeout: Duration) -> Result<Self, Error> {
@@ -129,7 +124,9 @@ impl Residence {
                 Err(error) => error,
             };
             if let Some(lock) = directory.lock()? {
-                break Role::Host(Mutex::new(Some(Host::start(directory, lock)?)));
+                let host =
+                    Host::start_in(Some(directory), Some(lock), HostOptions::default()).await?;
+                break Role::Host(Mutex::new(Some(host)));
             }
             if Instant::now() > deadline {
                 let why = format!("another process holds it but does not answer: {absent}");
@@ -156,15 +153,10 @@ impl Residence {
 
     /// Ends the broker when it is ours.
     pub(super) async fn leave(&self) {
-        if let Role::Host(host) = &self.role {
-            drop(host.lock().await.take());
+        if let Role::Host(host) = &self.role
+            && let Some(host) = host.lock().await.take()
+        {
+            host.stop().await;
         }
-    }
-}
-
-impl Host {
-    fn start(directory: &Directory, lock: DirectoryLock) -> Result<Self, Error> {
-        let _ = (directory, lock);
-        Err(Error::NotImplemented { name: "a broker in this process (--local)" })
     }
 }

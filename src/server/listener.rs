@@ -34,7 +34,7 @@ pub(super) async fn accept_tcp(listener: TcpListener, transport: Transport, shar
         let accepted = tokio::select! {
             // Cancel-safe: a dropped accept has taken no connection.
             accepted = listener.accept() => accepted,
-            _ = stop.changed() => return,
+            _ = stop.wait_for(|stopping| *stopping) => return,
         };
         let Some((stream, peer)) = keep_or_pause(accepted).await else { continue };
         let shared = Arc::clone(&shared);
@@ -100,7 +100,7 @@ pub(super) async fn accept_unix(listener: UnixListener, shared: Arc<Shared>) {
         let accepted = tokio::select! {
             // Cancel-safe: a dropped accept has taken no connection.
             accepted = listener.accept() => accepted,
-            _ = stop.changed() => return,
+            _ = stop.wait_for(|stopping| *stopping) => return,
         };
         let Some((stream, _)) = keep_or_pause(accepted).await else { continue };
         serial += 1;

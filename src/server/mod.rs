@@ -211,7 +211,7 @@ async fn keep_time(shared: Arc<Shared>) {
         tokio::select! {
             // Cancel-safe: a dropped sleep has done nothing.
             () = timer_or_bell(due) => shared.broker.on_time(shared.clock.now()),
-            _ = stop.changed() => return,
+            _ = stop.wait_for(|stopping| *stopping) => return,
         }
     }
 }

@@ -10,6 +10,7 @@
 mod bad_handshake;
 mod bad_input;
 mod bounded_memory;
+mod local;
 mod management;
 mod session;
 mod support;
