@@ -10,10 +10,27 @@
 mod bad_handshake;
 mod bad_input;
 mod bounded_memory;
+#[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
+#[path = "../interop/broker.rs"]
+mod broker;
+mod cmd_consume;
+mod cmd_get;
+mod cmd_list;
+mod cmd_publish;
+mod cmd_reach;
+mod cmd_rpc;
+mod cmd_topology;
+mod cmd_tutorial;
+mod generated;
 mod local;
 mod management;
+#[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
+#[path = "../support/rabbitmq.rs"]
+mod rabbitmq;
 mod session;
 mod support;
 mod tidy;
 mod wire_roundtrip;
 mod wire_spec;
+
+use support::serve;

@@ -1,5 +1,6 @@
 //! What several tests need: a running broker of their own and a peer that misbehaves on order.
 
+pub(crate) mod cli;
 pub(crate) mod peer;
 pub(crate) mod watched;
 

@@ -1,0 +1,652 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_mq_global_optspecs
+    string join \n u/url= http-url= local= vhost= timeout= tls-ca= tls-cert= tls-key= o/format= q/quiet h/help V/version
+end
+
+function __fish_mq_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_mq_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_mq_using_subcommand
+    set -l cmd (__fish_mq_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c mq -n "__fish_mq_needs_command" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_needs_command" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_needs_command" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_needs_command" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_needs_command" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_needs_command" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_needs_command" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_needs_command" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_needs_command" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_needs_command" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_needs_command" -s V -l version -d 'Print version'
+complete -c mq -n "__fish_mq_needs_command" -f -a "serve" -d 'Run a broker, until Ctrl-C or SIGTERM'
+complete -c mq -n "__fish_mq_needs_command" -f -a "publish" -d 'Publish messages and wait until the broker has taken them'
+complete -c mq -n "__fish_mq_needs_command" -f -a "consume" -d 'Consume messages from a queue, or from an exchange through a queue of its own'
+complete -c mq -n "__fish_mq_needs_command" -f -a "get" -d 'Take one message from a queue'
+complete -c mq -n "__fish_mq_needs_command" -f -a "rpc-call" -d 'Call an RPC server: send requests, print the replies'
+complete -c mq -n "__fish_mq_needs_command" -f -a "rpc-serve" -d 'Answer the requests of a queue'
+complete -c mq -n "__fish_mq_needs_command" -f -a "declare-exchange" -d 'Make an exchange'
+complete -c mq -n "__fish_mq_needs_command" -f -a "declare-queue" -d 'Make a queue'
+complete -c mq -n "__fish_mq_needs_command" -f -a "bind" -d 'Bind a queue or an exchange to an exchange'
+complete -c mq -n "__fish_mq_needs_command" -f -a "unbind" -d 'Take a binding away'
+complete -c mq -n "__fish_mq_needs_command" -f -a "delete-exchange" -d 'Delete an exchange and its bindings'
+complete -c mq -n "__fish_mq_needs_command" -f -a "delete-queue" -d 'Delete a queue and the messages in it'
+complete -c mq -n "__fish_mq_needs_command" -f -a "purge-queue" -d 'Drop every ready message of a queue'
+complete -c mq -n "__fish_mq_needs_command" -f -a "list-queues" -d 'List the queues of the virtual host'
+complete -c mq -n "__fish_mq_needs_command" -f -a "list-exchanges" -d 'List the exchanges of the virtual host'
+complete -c mq -n "__fish_mq_needs_command" -f -a "list-bindings" -d 'List the bindings of the virtual host'
+complete -c mq -n "__fish_mq_needs_command" -f -a "list-consumers" -d 'List the consumers of the virtual host'
+complete -c mq -n "__fish_mq_needs_command" -f -a "list-connections" -d 'List the connections of clients to the broker'
+complete -c mq -n "__fish_mq_needs_command" -f -a "list-channels" -d 'List the channels of clients to the broker'
+complete -c mq -n "__fish_mq_needs_command" -f -a "list-vhosts" -d 'List the virtual hosts of the broker'
+complete -c mq -n "__fish_mq_needs_command" -f -a "status" -d 'Say what the broker is and how much it has to do'
+complete -c mq -n "__fish_mq_needs_command" -f -a "ping" -d 'Ask the broker for an answer and say how long it took'
+complete -c mq -n "__fish_mq_needs_command" -f -a "wait" -d 'Wait until the broker answers, at most --timeout [default: 30s]'
+complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Learn by the classic lessons, run live on a real broker'
+complete -c mq -n "__fish_mq_needs_command" -f -a "completions" -d 'Print the completions for a shell'
+complete -c mq -n "__fish_mq_needs_command" -f -a "man" -d 'Print the manual page of mq or of a command'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l listen -d 'Listen for AMQP on this address; may be given several times; port 0 takes a free one [default: 127.0.0.1:5672]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the management API on this address [default: 127.0.0.1:15672; with --listen none]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-listen -d 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; --tls-ca asks clients for theirs' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l data-dir -d 'Keep the broker in this directory, where --local finds it [default: $XDG_DATA_HOME/mq or ~/.local/share/mq]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log on stderr in this format' -r -f -a "text\t''
+json\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l memory -d 'Keep nothing on disk, and use no directory'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l print-url -d 'Print the URL that is listened on as the first line of stdout, the management API\'s as the second'
+complete -c mq -n "__fish_mq_using_subcommand serve" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand publish" -s e -l exchange -d 'Publish to this exchange [default: the one that leads to the queue named by the routing key]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l type -d 'Declare the exchange first, with this type: direct, fanout, topic, headers or another' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -s k -l routing-key -d 'Publish with this routing key' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l queue -d 'Publish to this queue; it is declared, durable, when it is not there' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -s f -l file -d 'Take the body from this file; may be given several times' -r -F
+complete -c mq -n "__fish_mq_using_subcommand publish" -s n -l count -d 'Publish every message this often [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l rate -d 'Publish no faster than this, for example 100/s [default: as fast as the broker takes them]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -s H -l header -d 'Add a header, as NAME=VALUE or NAME:TYPE=VALUE (str, int, float, bool, time, bytes, json)' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -s C -l content-type -d 'Say what the body is, for example application/json' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l content-encoding -d 'Say how the body is encoded, for example gzip' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l correlation-id -d 'Mark the message, so that a reply can be matched to it' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l reply-to -d 'Name the queue a reply shall go to' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l priority -d 'Set the priority, 0 to 255; queues with priorities deliver higher ones first' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l expiration -d 'Drop the message when it has waited this long, for example 30s' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l message-id -d 'Give the message an id' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l timestamp -d 'Set the time, as seconds since 1970 or a date such as 2026-11-22T16:00:00Z' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l message-type -d 'Name the type of the message' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l user-id -d 'Name the user; the broker checks that it is the one logged in' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l app-id -d 'Name the program that made the message' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand publish" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand publish" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand publish" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand publish" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand publish" -l no-declare -d 'Do not declare the queue'
+complete -c mq -n "__fish_mq_using_subcommand publish" -s l -l lines -d 'Make every line a message'
+complete -c mq -n "__fish_mq_using_subcommand publish" -l jsonl -d 'Make every line a message, as the JSON object that `mq consume -o jsonl` prints'
+complete -c mq -n "__fish_mq_using_subcommand publish" -l mandatory -d 'End with exit code 1 when a message reaches no queue'
+complete -c mq -n "__fish_mq_using_subcommand publish" -l transient -d 'Let the message be lost when the broker restarts'
+complete -c mq -n "__fish_mq_using_subcommand publish" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand publish" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand consume" -l queue -d 'Consume from this queue; it is declared, durable, when it is not there' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -s e -l exchange -d 'Consume what passes this exchange from now on, through a queue that is deleted at the end' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l type -d 'Declare the exchange first, with this type: direct, fanout, topic, headers or another' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -s k -l key -d 'Bind with this routing key or pattern; may be given several times [default: # for topic, else empty]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -s H -l header -d 'Bind with this header, as NAME=VALUE or NAME:TYPE=VALUE; for headers exchanges' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l match -d 'Whether all headers must match or any of them (x-match)' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -s n -l count -d 'Stop after this many messages [default: go on]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l idle-timeout -d 'Stop when no message has come for this time, for example 5s [default: go on]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l prefetch -d 'Hold at most this many unacknowledged messages [default: 100; with --exec as many as handlers]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l ack -d 'Who acknowledges: manual, we do when a message is done with; auto, the broker does when it sends it' -r -f -a "manual\t''
+auto\t''"
+complete -c mq -n "__fish_mq_using_subcommand consume" -l template -d 'Print messages like this, for example \'{routing_key}: {body}\'' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l save-dir -d 'Save each body as a file of this directory, its properties beside it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand consume" -l exec -d 'Run this shell command for each message: the body on its stdin, the rest in MQ_* variables' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -s j -l jobs -d 'Run at most this many commands at a time [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l on-failure -d 'What to do with a message whose command fails' -r -f -a "requeue\t'Put it back in the queue'
+reject\t'Drop it, or dead-letter it where the queue says so'"
+complete -c mq -n "__fish_mq_using_subcommand consume" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand consume" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand consume" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand consume" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand consume" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand consume" -l no-declare -d 'Do not declare the queue or the exchange'
+complete -c mq -n "__fish_mq_using_subcommand consume" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand consume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand get" -l queue -d 'The queue to take from' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -l template -d 'Print the message like this, for example \'{routing_key}: {body}\'' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand get" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand get" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand get" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand get" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand get" -l peek -d 'Look only: the message stays in the queue, in its place'
+complete -c mq -n "__fish_mq_using_subcommand get" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand get" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l queue -d 'The queue that the server answers' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s e -l exchange -d 'Send requests through this exchange instead' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s k -l routing-key -d 'Send requests with this routing key' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s j -l jobs -d 'Have at most this many requests under way at a time [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s H -l header -d 'Add a header, as NAME=VALUE or NAME:TYPE=VALUE (str, int, float, bool, time, bytes, json)' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s C -l content-type -d 'Say what the body is, for example application/json' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l content-encoding -d 'Say how the body is encoded, for example gzip' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l correlation-id -d 'Mark the message, so that a reply can be matched to it' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l reply-to -d 'Name the queue a reply shall go to' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l priority -d 'Set the priority, 0 to 255; queues with priorities deliver higher ones first' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l expiration -d 'Drop the message when it has waited this long, for example 30s' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l message-id -d 'Give the message an id' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l timestamp -d 'Set the time, as seconds since 1970 or a date such as 2026-11-22T16:00:00Z' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l message-type -d 'Name the type of the message' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l user-id -d 'Name the user; the broker checks that it is the one logged in' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l app-id -d 'Name the program that made the message' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s l -l lines -d 'Make every line of stdin a request'
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l reply-queue -d 'Receive replies in an exclusive queue rather than through the broker\'s direct reply-to'
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l transient -d 'Let the message be lost when the broker restarts'
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l queue -d 'The queue to answer; it is declared, durable, when it is not there' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l exec -d 'Run this shell command for each request: the body on its stdin, the reply from its stdout' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l coprocess -d 'Keep this shell command running: a request is a line on its stdin, the reply a line of its stdout' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l builtin -d 'Answer with what is built in: a Fibonacci number, the request itself, or its text in capitals' -r -f -a "fib\t''
+echo\t''
+upper\t''"
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s n -l count -d 'Stop after this many requests [default: go on]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s j -l jobs -d 'Answer at most this many requests at a time with --exec [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l on-failure -d 'What to do with a request whose command fails' -r -f -a "requeue\t'Put it back in the queue'
+reject\t'Drop it, or dead-letter it where the queue says so'"
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l no-declare -d 'Do not declare the queue'
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l type -d 'Its type: direct, fanout, topic, headers, or one of the broker\'s own' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l alternate-exchange -d 'Send messages that no binding matches to this exchange' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l argument -d 'Add any other argument, as NAME=VALUE or NAME:TYPE=VALUE' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l transient -d 'Let it be gone when the broker restarts'
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l auto-delete -d 'Delete it when its last binding goes'
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l internal -d 'Take messages from other exchanges only'
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l ttl -d 'Drop messages that have waited this long, for example 30s (x-message-ttl)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l expires -d 'Delete the queue when nobody has used it this long (x-expires)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l max-length -d 'Keep at most this many messages (x-max-length)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l max-length-bytes -d 'Keep at most this many bytes of bodies, for example 64MiB (x-max-length-bytes)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l overflow -d 'What to do when it is full: drop-head, reject-publish or reject-publish-dlx (x-overflow)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-exchange -d 'Send dropped and rejected messages to this exchange (x-dead-letter-exchange)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-routing-key -d 'Give them this routing key [default: their own] (x-dead-letter-routing-key)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-strategy -d 'How sure dead-lettering is: at-most-once or at-least-once (x-dead-letter-strategy)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l delivery-limit -d 'Drop a message that came back more often than this (x-delivery-limit)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l consumer-timeout -d 'End consumers that hold a message longer than this (x-consumer-timeout)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l queue-type -d 'The type: classic, quorum or stream (x-queue-type) [default: the virtual host\'s]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l max-priority -d 'Deliver messages by priority, 0 to this number (x-max-priority)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l queue-mode -d 'Keep messages on disk rather than in memory: lazy or default (x-queue-mode)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l queue-version -d 'The version of a classic queue\'s storage, 1 or 2 (x-queue-version)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l leader-locator -d 'Which node leads: client-local or balanced (x-queue-leader-locator)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l quorum-initial-group-size -d 'How many nodes keep a quorum queue at first (x-quorum-initial-group-size)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l initial-cluster-size -d 'How many nodes keep a stream at first (x-initial-cluster-size)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l max-age -d 'Keep a stream\'s messages this long, for example 7D or 12h (x-max-age)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l stream-max-segment-size-bytes -d 'The size of a stream\'s files, for example 500MB (x-stream-max-segment-size-bytes)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l argument -d 'Add any other argument, as NAME=VALUE or NAME:TYPE=VALUE' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l transient -d 'Let it be gone when the broker restarts'
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l auto-delete -d 'Delete it when its last consumer goes'
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l single-active-consumer -d 'Deliver to one consumer at a time; others wait (x-single-active-consumer)'
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand bind" -s e -l exchange -d 'The exchange that messages come from' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l queue -d 'The queue that messages go to' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l to-exchange -d 'The exchange that messages go to, instead of a queue' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -s k -l key -d 'The routing key or pattern; may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -s H -l header -d 'A header that messages must have, as NAME=VALUE or NAME:TYPE=VALUE; for headers exchanges' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l match -d 'Whether all headers must match or any of them (x-match): all, any, all-with-x or any-with-x' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bind" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bind" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bind" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bind" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand bind" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand bind" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand unbind" -s e -l exchange -d 'The exchange that messages come from' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l queue -d 'The queue that messages go to' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l to-exchange -d 'The exchange that messages go to, instead of a queue' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -s k -l key -d 'The routing key or pattern; may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -s H -l header -d 'A header that messages must have, as NAME=VALUE or NAME:TYPE=VALUE; for headers exchanges' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l match -d 'Whether all headers must match or any of them (x-match): all, any, all-with-x or any-with-x' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand unbind" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand unbind" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand unbind" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l if-unused -d 'Only when nothing is bound to it'
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s y -l yes -d 'Do it without asking; needed where there is no terminal to ask on'
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l if-empty -d 'Only when no message is in it'
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l if-unused -d 'Only when nobody consumes from it'
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s y -l yes -d 'Do it without asking; needed where there is no terminal to ask on'
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -s y -l yes -d 'Do it without asking; needed where there is no terminal to ask on'
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l columns -d 'Show these columns, with commas between' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l watch -d 'Look again and again, with this time between, for example 1s' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l no-headers -d 'Leave out the header line of tsv and csv'
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l columns -d 'Show these columns, with commas between' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l watch -d 'Look again and again, with this time between, for example 1s' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l no-headers -d 'Leave out the header line of tsv and csv'
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l columns -d 'Show these columns, with commas between' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l watch -d 'Look again and again, with this time between, for example 1s' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l no-headers -d 'Leave out the header line of tsv and csv'
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l columns -d 'Show these columns, with commas between' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l watch -d 'Look again and again, with this time between, for example 1s' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l no-headers -d 'Leave out the header line of tsv and csv'
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l columns -d 'Show these columns, with commas between' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l watch -d 'Look again and again, with this time between, for example 1s' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l no-headers -d 'Leave out the header line of tsv and csv'
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l columns -d 'Show these columns, with commas between' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l watch -d 'Look again and again, with this time between, for example 1s' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l no-headers -d 'Leave out the header line of tsv and csv'
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l columns -d 'Show these columns, with commas between' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l watch -d 'Look again and again, with this time between, for example 1s' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l no-headers -d 'Leave out the header line of tsv and csv'
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand status" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand status" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand status" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand status" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand status" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand ping" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand ping" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand ping" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand ping" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand ping" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand wait" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand wait" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand wait" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand wait" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l step -d 'Wait for Enter after each step'
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l check -d 'Print verdicts only: a test for any broker'
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand completions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand completions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand completions" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand completions" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand man" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand man" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand man" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand man" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand man" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand man" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'

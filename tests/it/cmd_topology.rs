@@ -1,0 +1,107 @@
+//! `mq declare-*`, `bind`, `unbind`, `delete-*`, `purge-queue`: what is there afterwards, and what is said.
+
+use crate::broker::Broker;
+use crate::support::cli::{Case, answer, on_both, prepare};
+
+on_both!(
+    each_says_what_it_did,
+    a_queue_without_a_name_gets_one_and_prints_it,
+    bindings_lead_messages,
+    what_cannot_be_undone_asks_first,
+    conditions_are_the_brokers,
+    another_declaration_is_refused,
+);
+
+fn each_says_what_it_did(broker: &Broker) {
+    #[rustfmt::skip]
+    let cases: [(&[&str], &str, &str); 12] = [
+        (&["declare-queue", "q", "--argument", "x-expires:int=3600000"], "", "queue 'q' is there, with 0 messages and 0 consumers\n"),
+        (&["declare_queue", "q", "--expires", "1h", "-o", "json"], "{\"queue\":\"q\",\"messages\":0,\"consumers\":0}\n", ""),
+        (&["declare-exchange", "x", "--type", "topic"], "", "exchange 'x' of type topic is there\n"),
+        (&["declare-exchange", "y", "--type", "fanout", "-o", "tsv"], "exchange\ttype\ny\tfanout\n", ""),
+        (&["bind", "-e", "x", "--queue", "q", "-k", "a.*", "-k", "b.#"], "", "bound queue 'q' to exchange 'x' by 'a.*', 'b.#'\n"),
+        (&["bind", "-e", "x", "--to-exchange", "y"], "", "bound exchange 'y' to exchange 'x'\n"),
+        (&["unbind", "-e", "x", "--queue", "q", "-k", "a.*", "-o", "jsonl"], "{\"source\":\"x\",\"destination\":\"q\",\"destination_type\":\"queue\",\"routing_keys\":[\"a.*\"]}\n", ""),
+        (&["unbind", "-e", "x", "--to-exchange", "y"], "", "unbound exchange 'y' from exchange 'x'\n"),
+        (&["publish", "--queue", "q", "1", "2"], "", "published 2 messages to queue 'q'\n"),
+        (&["purge-queue", "q", "--yes"], "", "dropped 2 messages of queue 'q'\n"),
+        (&["delete-queue", "q", "--yes", "-o", "csv"], "queue,messages\nq,0\n", ""),
+        (&["delete-exchange", "x", "--yes"], "", "deleted exchange 'x'\n"),
+    ];
+    for (arguments, stdout, stderr) in cases {
+        Case { arguments, stdout, stderr, ..Case::default() }.on(broker);
+    }
+}
+
+fn a_queue_without_a_name_gets_one_and_prints_it(broker: &Broker) {
+    let name = answer(broker, &["declare-queue", "-q"], "");
+    assert!(name.starts_with("amq.gen-"), "{name}");
+    let listed = answer(broker, &["list-queues", "name", "--no-headers"], "");
+    assert_eq!(listed, name);
+}
+
+fn bindings_lead_messages(broker: &Broker) {
+    prepare(
+        broker,
+        &[
+            &["declare-exchange", "x", "--type", "headers"],
+            &["declare-queue", "q"],
+            &["bind", "-e", "x", "--queue", "q", "-H", "n:int=1", "-H", "s=t", "--match", "any"],
+            &["publish", "-e", "x", "-H", "n:int=1", "yes"],
+            &["publish", "-e", "x", "-H", "n:int=2", "no", "-q"],
+            &["unbind", "-e", "x", "--queue", "q", "-H", "n:int=1", "-H", "s=t", "--match", "any"],
+            &["publish", "-e", "x", "-H", "s=t", "no", "-q"],
+        ],
+    );
+    let consumed =
+        answer(broker, &["consume", "--queue", "q", "--idle-timeout", "200ms", "-q"], "");
+    assert_eq!(consumed, "yes\n");
+}
+
+fn what_cannot_be_undone_asks_first(broker: &Broker) {
+    prepare(broker, &[&["declare-queue", "q"]]);
+    for command in ["purge-queue", "delete-queue", "delete-exchange"] {
+        Case {
+            arguments: &[command, "q"],
+            code: 64,
+            stderr: "error: this cannot be undone, and there is no terminal to ask on\n\
+                     hint: say --yes to do it without being asked\n",
+            ..Case::default()
+        }
+        .on(broker);
+    }
+}
+
+fn conditions_are_the_brokers(broker: &Broker) {
+    prepare(broker, &[&["publish", "--queue", "q", "a"]]);
+    Case {
+        arguments: &["delete-queue", "q", "--if-empty", "--yes"],
+        code: 65,
+        stderr: "error: the broker refused to delete queue 'q': 406 PRECONDITION_FAILED - queue 'q' in \
+                 vhost '{vhost}' not empty\n",
+        ..Case::default()
+    }
+    .on(broker);
+    Case {
+        arguments: &["purge-queue", "nowhere", "--yes"],
+        code: 65,
+        stderr: "error: the broker refused to purge queue 'nowhere': 404 NOT_FOUND - no queue 'nowhere' \
+                 in vhost '{vhost}'\n\
+                 hint: see what exists with `mq list-queues` and `mq list-exchanges`\n",
+        ..Case::default()
+    }
+    .on(broker);
+}
+
+fn another_declaration_is_refused(broker: &Broker) {
+    prepare(broker, &[&["declare-queue", "q"]]);
+    Case {
+        arguments: &["declare-queue", "q", "--transient"],
+        code: 65,
+        stderr: "error: the broker refused to declare queue 'q': 406 PRECONDITION_FAILED - inequivalent arg \
+                 'durable' for queue 'q' in vhost '{vhost}': received 'false' but current is 'true'\n\
+                 hint: it exists with other settings: declare it with the same ones, or delete it first\n",
+        ..Case::default()
+    }
+    .on(broker);
+}
