@@ -51,9 +51,9 @@ pub struct Connection {
     agreed: Mutex<Option<Arc<Agreed>>>,
     channels: Mutex<BTreeMap<u16, Arc<Channel>>>,
     pub received_bytes: Counter,
-    pub received_frames: Counter,
+    pub received_packets: Counter,
     pub sent_bytes: Counter,
-    pub sent_frames: Counter,
+    pub sent_packets: Counter,
     pub unsent_bytes: Counter,
 }
 
@@ -130,9 +130,9 @@ impl Registry {
             agreed: Mutex::default(),
             channels: Mutex::default(),
             received_bytes: Counter::default(),
-            received_frames: Counter::default(),
+            received_packets: Counter::default(),
             sent_bytes: Counter::default(),
-            sent_frames: Counter::default(),
+            sent_packets: Counter::default(),
             unsent_bytes: Counter::default(),
         });
         inner.connections.insert(id, Arc::clone(&connection));

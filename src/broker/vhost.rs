@@ -148,7 +148,7 @@ impl Vhost {
         &self,
         exchange: &str,
         routing_key: &str,
-        headers: impl FnOnce() -> FieldTable,
+        headers: impl FnOnce() -> Result<FieldTable, Fault>,
     ) -> Result<Route, Fault> {
         let topology = self.read();
         let source = topology.exchange(exchange, &self.name)?;
@@ -160,7 +160,7 @@ impl Vhost {
         if route.by_key_alone {
             return Ok(route);
         }
-        Ok(topology.route(source, routing_key, &headers()))
+        Ok(topology.route(source, routing_key, &headers()?))
     }
 
     /// Declares an exchange, or checks that the one of that name is the same.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::engine::error::{Cause, Error};
-use crate::engine::management::{Api, Client, escape};
+use crate::engine::management::{Api, escape};
 
 /// Longest time an error waits for names that are close to the one that is not there.
 const NEAREST_WAIT_MAX: Duration = Duration::from_millis(300);
@@ -104,11 +104,6 @@ impl Inspect<'_> {
     /// Any other question: a path below `/api`, its parts escaped.
     pub async fn get(&self, doing: &str, path: &str) -> Result<Value, Error> {
         self.api.get(doing, path).await
-    }
-
-    /// The typed client of `rabbitmq_http_client`, for what it can read of every broker.
-    pub fn client(&self) -> Result<Client, Error> {
-        self.api.client()
     }
 
     /// Where the API is, for messages to people.

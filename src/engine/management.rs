@@ -1,9 +1,9 @@
 //! The management API of a broker: where it is, and one request to it.
 //!
-//! Requests run on one `reqwest` client, over TCP or the Unix socket of a data directory. The crate
-//! `rabbitmq_http_client` works on the same client ([`Api::client`]) for what it can read of every broker; lists
-//! are taken as the JSON that came, because its row types refuse what RabbitMQ 3.10 leaves out (a consumer
-//! without `consumer_timeout`) and drop fields that people ask for by name.
+//! Requests run on one `reqwest` client, over TCP or the Unix socket of a data directory. Lists are taken as the
+//! JSON that came: the row types of the crate `rabbitmq_http_client` refuse what RabbitMQ 3.10 leaves out (a
+//! consumer without `consumer_timeout`) and drop fields that people ask for by name. That crate reads every answer
+//! of ours in the tests of `management`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rabbitmq_http_client::api;
 use reqwest::{StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
@@ -23,9 +22,6 @@ use crate::wire::url::{AmqpUrl, Password, Scheme};
 
 /// The management API's port with TLS.
 const PORT_MANAGEMENT_TLS: u16 = 15671;
-
-/// The API client of `rabbitmq_http_client`.
-pub type Client = api::Client<String, String, String>;
 
 /// Where a broker's management API is and who asks. `Display` shows no password.
 #[derive(Clone, Debug)]
@@ -128,12 +124,6 @@ impl Api {
             None => builder,
         };
         builder.build().map_err(|error| self.unreachable(Cause::new(innermost(&error))))
-    }
-
-    /// The typed client of `rabbitmq_http_client`, for administration and whatever else it knows.
-    pub(super) fn client(&self) -> Result<Client, Error> {
-        let (user, password) = (self.user.clone(), self.password.reveal().to_owned());
-        Ok(Client::from_http_client(self.http()?, self.endpoint.clone(), user, password))
     }
 
     /// Asks for a path below `/api`.

@@ -72,8 +72,8 @@ fn row(view: &View<'_>, connection: &Connection, agreed: &Agreed) -> Value {
         "channel_max": agreed.channel_max,
         "frame_max": agreed.frame_max,
         "timeout": agreed.heartbeat_s,
-        "recv_cnt": connection.received_frames.get(),
-        "send_cnt": connection.sent_frames.get(),
+        "recv_cnt": connection.received_packets.get(),
+        "send_cnt": connection.sent_packets.get(),
         "send_pend": connection.unsent_bytes.get(),
     });
     let unknown = [

@@ -178,6 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
                 Poll::Ready(Ok(count)) => {
                     self.sent += count;
                     self.connection.sent_bytes.add(count as u64);
+                    self.connection.sent_packets.add(1);
                     self.session.on_sent(self.clock.now());
                     self.needs_flush = true;
                     step = Step::Moved;

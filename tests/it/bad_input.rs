@@ -122,9 +122,9 @@ fn a_broken_rule_closes_the_connection_in_rabbitmqs_words() {
     broker.assert_unharmed();
 }
 
-/// Headers travel encoded, so their depth hurts nobody: who looks into them (a headers exchange) finds nothing.
+/// Headers travel encoded, so their depth hurts nobody until somebody must look into them: a headers exchange.
 #[test]
-fn headers_nested_a_thousand_deep_harm_nobody() {
+fn headers_nested_a_thousand_deep_are_refused_where_they_are_read() {
     let broker = Watched::start();
     let mut peer = Peer::on_channel_one(broker.address());
     let queue = peer.declare_queue();
@@ -145,14 +145,19 @@ fn headers_nested_a_thousand_deep_harm_nobody() {
     );
     let table = Some(FieldTable::new().with("t", "x"));
     let shallow = Properties { headers: table, ..Default::default() }.to_bytes();
-    for (properties, body) in [(&deep, b"deep"), (&shallow, b"flat")] {
+    let publish = |properties: &[u8], body: &[u8]| {
         let publish = basic::Publish { exchange: headers.clone(), ..Default::default() };
         let mut bytes = Vec::new();
         frame::write_method(&mut bytes, 1, &publish.into());
         frame::write_content(&mut bytes, 1, properties, body, 4096);
-        peer.send(&bytes);
-    }
+        bytes
+    };
+    peer.send(&publish(&shallow, b"flat"));
     assert_eq!(peer.get(&queue).1, b"flat");
+    peer.send(&publish(&deep, b"deep"));
+    let closed = peer.next_close();
+    assert_eq!(closed.code, 502, "{closed:?}");
+    assert_eq!(closed.text, "SYNTAX_ERROR - a table is nested deeper than 64 levels");
     broker.assert_unharmed();
 }
 

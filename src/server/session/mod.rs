@@ -121,7 +121,6 @@ impl Session {
     pub fn on_bytes(&mut self, bytes: &[u8], now: Millis, out: &mut Vec<u8>) -> usize {
         self.cx.heartbeat.on_received(now);
         let mut used = 0;
-        let mut frames = 0;
         while !self.is_closed() {
             if let Phase::Handshake(handshake) = &mut self.phase
                 && handshake.awaits_header()
@@ -140,7 +139,6 @@ impl Session {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     used += frame.encoded_len();
-                    frames += 1;
                     self.on_frame(frame, now, out);
                 }
                 Err(fault) => {
@@ -152,7 +150,7 @@ impl Session {
             }
         }
         self.cx.connection.received_bytes.add(used as u64);
-        self.cx.connection.received_frames.add(frames);
+        self.cx.connection.received_packets.add(1);
         self.finish_round(now, out);
         used
     }

@@ -84,7 +84,7 @@ impl Running {
         if let Mode::Transaction(transaction) = &mut channel.mode {
             // Whether the exchange is there is told now, the rest at the commit.
             let names = channel.assembly.names(&content);
-            channel.routes.find(names, &self.vhost, FieldTable::new)?;
+            channel.routes.find(names, &self.vhost, || Ok(FieldTable::new()))?;
             let message = channel.assembly.message(&content, is_persistent, time_to_live_ms);
             transaction.stage(Staged { message, delivery });
             return Ok(());
@@ -179,10 +179,12 @@ impl Channel {
     }
 }
 
-/// The headers of a message as values.
-fn headers_of(message: &Message) -> FieldTable {
-    let found = Encoded::scan(message.properties()).unwrap_or_default();
-    found.headers().unwrap_or_default()
+/// The headers of a message as values; only a headers exchange asks for them.
+fn headers_of(message: &Message) -> Result<FieldTable, Fault> {
+    let properties = message.properties();
+    Encoded::scan(properties)
+        .and_then(|found| found.headers())
+        .map_err(|error| Fault::undecodable(error, CLASS_BASIC, 0, properties))
 }
 
 /// Copies to further routing keys (`CC`, `BCC`) are not there yet; headers of those names must say so.

@@ -29,7 +29,7 @@ impl Routes {
         &mut self,
         names: &[u8],
         vhost: &Vhost,
-        headers: impl FnOnce() -> FieldTable,
+        headers: impl FnOnce() -> Result<FieldTable, Fault>,
     ) -> Result<&Route, Fault> {
         let epoch = vhost.epoch();
         if epoch != self.epoch || self.known.len() > ROUTES_MAX {
