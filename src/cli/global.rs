@@ -92,6 +92,11 @@ impl GlobalOptions {
         }
     }
 
+    /// Whether the broker may come to run in this process (`--local`).
+    pub fn may_host(&self) -> bool {
+        self.local.is_some() || std::env::var_os("MQ_LOCAL").is_some()
+    }
+
     /// Whether a broker was named on the command line or in the environment.
     pub fn is_broker_named(&self) -> bool {
         let in_environment = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());

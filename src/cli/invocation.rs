@@ -82,7 +82,7 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
         }
         Command::Man(args) => (commands::man::run(&args, Cli::definition(), &mut out), out),
         command => {
-            let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            let runtime = match runtime_for(&global, &command).enable_all().build() {
                 Ok(runtime) => runtime,
                 Err(error) => return (Err(CommandError::Runtime(error)), out),
             };
@@ -91,6 +91,16 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
             runtime.shutdown_background();
             ended
         }
+    }
+}
+
+/// A broker in this process uses every core; a command that talks to one elsewhere is quicker on one thread.
+fn runtime_for(global: &super::GlobalOptions, command: &Command) -> tokio::runtime::Builder {
+    let hosts = matches!(command, Command::Serve(_) | Command::Tutorial(_));
+    if hosts || global.may_host() {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
     }
 }
 

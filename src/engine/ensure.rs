@@ -6,20 +6,17 @@ use crate::engine::error::Error;
 use crate::engine::topology::{ExchangeSpec, QueueSpec, QueueState};
 use crate::engine::{Engine, ShortStr};
 
-/// The reply codes that tell what is not there, and what is there but not the same.
-const NOT_FOUND: u16 = 404;
+/// The reply code for something that is there but not the same.
 const PRECONDITION_FAILED: u16 = 406;
 
 impl Engine {
     /// Uses the queue of that name as it is, or declares a durable one.
     pub async fn ensure_queue(&self, name: &ShortStr) -> Result<QueueState, Error> {
-        match self.check_queue(name).await {
-            Err(Error::Refused { code: NOT_FOUND, .. }) => {
-                let queue = QueueSpec { name: name.clone(), durable: true, ..QueueSpec::default() };
-                self.declare_queue(&queue).await
-            }
-            checked => checked,
+        if let Some(found) = self.find_queue(name).await? {
+            return Ok(found);
         }
+        let queue = QueueSpec { name: name.clone(), durable: true, ..QueueSpec::default() };
+        self.declare_queue(&queue).await
     }
 
     /// Declares a durable exchange of that type, or uses the transient one that is there.

@@ -109,7 +109,7 @@ impl Engine {
         closed.map_err(|error| self.cx.failed("close the connection", error))
     }
 
-    /// Runs `work` on the control channel; a channel the broker has closed is replaced for the next call.
+    /// Runs `work` on the control channel; an error names what is close to something that is not there.
     async fn with_control<T, F>(
         &self,
         doing: &str,
@@ -118,21 +118,30 @@ impl Engine {
     where
         F: Future<Output = Result<T, client::Error>>,
     {
+        match self.try_control(work).await? {
+            Ok(done) => Ok(done),
+            Err(error) => Err(self.cx.explained(doing, error).await),
+        }
+    }
+
+    /// Runs `work` on the control channel; a channel the broker has closed is replaced for the next call.
+    async fn try_control<T, F>(
+        &self,
+        work: impl FnOnce(Arc<Channel>) -> F,
+    ) -> Result<Result<T, client::Error>, Error>
+    where
+        F: Future<Output = Result<T, client::Error>>,
+    {
         let mut control = self.control.lock().await;
         let channel = match control.take() {
             Some(channel) => channel,
             None => Arc::new(self.cx.channel().await?),
         };
-        match work(Arc::clone(&channel)).await {
-            Ok(done) => {
-                *control = Some(channel);
-                Ok(done)
-            }
-            Err(error) => {
-                drop(control);
-                Err(self.cx.explained(doing, error).await)
-            }
+        let done = work(Arc::clone(&channel)).await;
+        if done.is_ok() {
+            *control = Some(channel);
         }
+        Ok(done)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::client::{Channel, Error as ClientError, Reply};
 use crate::engine::Engine;
 use crate::engine::error::Error;
 use crate::wire::method::{exchange, queue};
-use crate::wire::{FieldTable, Method, ShortStr};
+use crate::wire::{FieldTable, Method, ReplyCode, ShortStr};
 
 /// An exchange to declare.
 #[derive(Clone, Debug, Default)]
@@ -112,6 +112,23 @@ impl Engine {
     pub async fn check_queue(&self, name: &ShortStr) -> Result<QueueState, Error> {
         let doing = format!("look for queue '{name}'");
         queue_state(&doing, self.call(&doing, passive_queue(name)).await?)
+    }
+
+    /// Looks for a queue; that it is not there is an answer, and costs no look at its neighbours.
+    pub(super) async fn find_queue(&self, name: &ShortStr) -> Result<Option<QueueState>, Error> {
+        let doing = format!("look for queue '{name}'");
+        let passive = Method::from(passive_queue(name));
+        match self.try_control(|channel| async move { channel.call(passive).await }).await? {
+            Ok(reply) => queue_state(&doing, reply).map(Some),
+            Err(error)
+                if error
+                    .refusal()
+                    .is_some_and(|refusal| refusal.code == ReplyCode::NotFound.code()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(self.cx.failed(&doing, error)),
+        }
     }
 
     /// Makes a binding.
