@@ -109,16 +109,20 @@ async fn run_async(
     command: Command,
     mut out: Output,
 ) -> (Result<Answer, CommandError>, Output) {
+    // A broker of our own has no target; TLS files are its own.
+    let command = match command {
+        Command::Serve(args) => {
+            let tls = global.target_options().tls;
+            return (Box::pin(commands::serve::run(args, tls, &mut out)).await, out);
+        }
+        command => command,
+    };
     let target = Target::resolve(global.target_options(), |name| std::env::var(name).ok());
     let target = match target {
         Ok(target) => target,
         Err(error) => return (Err(error.into()), out),
     };
     let command = match command {
-        Command::Serve(args) => {
-            let tls = global.target_options().tls;
-            return (Box::pin(commands::serve::run(args, tls, &mut out)).await, out);
-        }
         Command::Tutorial(args) => {
             let named = global.is_broker_named().then_some(target);
             return (Box::pin(commands::tutorial::run(args, named, &mut out)).await, out);
