@@ -7,6 +7,7 @@
 //!
 //! Self-contained, so that several test binaries can include it. Start at [`RabbitMq::shared`].
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -29,10 +30,10 @@ const POLL: Duration = Duration::from_millis(25);
 /// How long a listening node may take to answer one question.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// Runs epmd and the node, and ends both when its standard input ends.
+/// Runs epmd and the node, and ends both when its standard input ends; a node that ends by itself leaves a mark.
 const WATCHDOG: &str = r#"
 "$EPMD" -address 127.0.0.1 -port "$ERL_EPMD_PORT" >/dev/null 2>&1 & epmd=$!
-setsid "$SERVER" >"$DIR/log" 2>&1 </dev/null & node=$!
+setsid sh -c '"$SERVER" >"$DIR/log" 2>&1 </dev/null; : >"$DIR/ended"' & node=$!
 cat >/dev/null
 kill -9 -"$node" "$epmd" 2>/dev/null
 wait 2>/dev/null
@@ -134,7 +135,7 @@ impl RabbitMq {
         std::os::unix::process::CommandExt::process_group(&mut watchdog, 0);
         let watchdog = watchdog.spawn().expect("a shell can be started");
         let mut node = Self { amqp, http, watchdog };
-        match node.await_ready() {
+        match node.await_ready(&dir.join("ended")) {
             Ok(()) => Ok(node),
             Err(reason) => {
                 let log = fs::read_to_string(dir.join("log")).unwrap_or_default();
@@ -144,7 +145,7 @@ impl RabbitMq {
     }
 
     /// Waits until both listeners answer as RabbitMQ does.
-    fn await_ready(&mut self) -> Result<(), String> {
+    fn await_ready(&mut self, ended: &Path) -> Result<(), String> {
         let deadline = Instant::now() + START_MAX;
         loop {
             if let Ok(Some(status)) = self.watchdog.try_wait() {
@@ -159,6 +160,7 @@ impl RabbitMq {
                 (Ok(amqp), Ok(http)) if amqp[0] == 1 && http.starts_with(b"HTTP/1.1 200") => {
                     return Ok(());
                 }
+                _ if ended.exists() => return Err("the node ended while it started".to_owned()),
                 _ if Instant::now() > deadline => {
                     return Err(format!("no answer within {START_MAX:?}"));
                 }
@@ -214,10 +216,18 @@ pub(crate) fn apt_install(packages: &[&str]) {
     }
 }
 
+/// Ports outside the range that the system gives to outgoing connections (`ip_local_port_range`), of which other
+/// tests make thousands: one of those could take the port before the node does.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
 /// A port of the loopback interface that nobody listens on at this moment.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let chance = RandomState::new().hash_one(std::process::id());
+    let start =
+        PORTS.start + u16::try_from(chance % PORTS.len() as u64).expect("below the range's length");
+    let found = (start..PORTS.end).chain(PORTS.start..start).find(free);
+    found.expect("loopback has a free port")
 }
 
 /// The first bytes a loopback port sends in answer to `request`.
