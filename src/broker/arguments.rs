@@ -221,7 +221,7 @@ pub fn assert_equivalent(
     let told = match (received, current) {
         (None, None) => return Ok(()),
         (Some(new), Some(old)) if is_same(new, old) => return Ok(()),
-        (Some(new), Some(old)) if kind(new) == kind(old) => {
+        (Some(new), Some(old)) => {
             format!("received '{}' but current is '{}'", show(new), show(old))
         }
         (new, old) => format!("received {} but current is {}", describe(new), describe(old)),
@@ -234,10 +234,6 @@ fn describe(value: Option<&FieldValue>) -> String {
         None => "none".to_owned(),
         Some(value) => format!("the value '{}' of type '{}'", show(value), value.type_name()),
     }
-}
-
-fn kind(value: &FieldValue) -> &'static str {
-    if value.as_integer().is_some() { "integer" } else { value.type_name() }
 }
 
 fn is_same(one: &FieldValue, other: &FieldValue) -> bool {
@@ -314,6 +310,8 @@ mod tests {
         };
         let prefix = "inequivalent arg 'x-message-ttl' for queue 'q' in vhost '/': received ";
         assert_eq!(told(&old, &other), format!("{prefix}'2000' but current is '1000'"));
+        let text = FieldTable::new().with("x-message-ttl", "a");
+        assert_eq!(told(&old, &text), format!("{prefix}'a' but current is '1000'"));
         let none = FieldTable::new();
         assert_eq!(
             told(&old, &none),
