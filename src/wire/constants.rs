@@ -29,8 +29,8 @@ pub const FRAME_SIZE_FUDGE: u32 = 8;
 pub const CHANNEL_MAX_DEFAULT: u16 = 2047;
 /// Heartbeat interval offered by default, in seconds (RabbitMQ: `heartbeat`).
 pub const HEARTBEAT_DEFAULT_S: u16 = 60;
-/// Largest message body accepted by default, in bytes (RabbitMQ 4: `max_message_size`).
-pub const MESSAGE_SIZE_MAX_DEFAULT: u64 = 16 << 20;
+/// Largest message body accepted by default, in bytes (RabbitMQ 3: `max_message_size`; RabbitMQ 4 takes 16 MiB).
+pub const MESSAGE_SIZE_MAX_DEFAULT: u64 = 128 << 20;
 
 /// TCP port of `amqp://`.
 pub const PORT_AMQP: u16 = 5672;

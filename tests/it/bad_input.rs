@@ -167,10 +167,11 @@ fn a_message_larger_than_allowed_is_refused_before_its_body_comes() {
     let mut peer = Peer::on_channel_one(broker.address());
     peer.send(&[publish(), header(60, u64::MAX)].concat());
     let closed = peer.next_close();
-    assert_eq!(closed.code, 501, "{closed:?}");
+    assert_eq!((closed.channel, closed.code), (1, 406), "{closed:?}");
     assert_eq!(
         closed.text,
-        "FRAME_ERROR - content body size 18446744073709551615 exceeds maximum allowed size 16777216"
+        "PRECONDITION_FAILED - message size 18446744073709551615 is larger than configured max size \
+         134217728"
     );
     broker.assert_unharmed();
 }

@@ -392,3 +392,32 @@ fn a_direct_reply_reaches_the_channel_that_asked() {
     };
     assert_eq!(close.reply_code, 404, "the name is gone with its channel");
 }
+
+#[test]
+fn a_message_that_is_too_large_closes_its_channel_only() {
+    let mut client = Client::open(&broker(), 0);
+    let publish = basic::Publish { routing_key: literal("q"), ..Default::default() };
+    client.send(1, publish, 0);
+    let size: u64 = (128 << 20) + 1;
+    let header = [&[0, 60, 0, 0], &size.to_be_bytes()[..], &[0, 0]].concat();
+    for (kind, payload) in [(FRAME_HEADER, &header[..]), (FRAME_BODY, b"piece")] {
+        let mut bytes = Vec::new();
+        frame::write_with(&mut bytes, kind, 1, |to| to.bytes(payload));
+        client.bytes(&bytes, 0);
+    }
+    let said = client.said();
+    let [Said::Method(1, Method::ChannelClose(close))] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(
+        (close.reply_code, close.reply_text.as_str()),
+        (
+            406,
+            "PRECONDITION_FAILED - message size 134217729 is larger than configured max size \
+             134217728"
+        )
+    );
+    assert_eq!((close.class_id, close.method_id), (60, 40));
+    client.send(1, channel::CloseOk {}, 0);
+    client.send(1, channel::Open::default(), 0);
+    let said = client.said();
+    assert!(matches!(said[..], [Said::Method(1, Method::ChannelOpenOk(_))]), "{said:?}");
+}

@@ -200,9 +200,13 @@ fn unexpected(text: &str) -> Fault {
     Fault::new(ReplyCode::UnexpectedFrame, text).in_method(CLASS_BASIC, basic::Publish::METHOD_ID)
 }
 
-/// RabbitMQ 4: a message that is too large ends the channel; the announced size is enough to know.
+/// A message that is too large ends the channel (RabbitMQ: `rabbit_channel:check_msg_size`).
+///
+/// RabbitMQ takes the whole body in first; the announced size is enough to know, and saves its memory.
 fn too_large(size: u64) -> Fault {
-    let text =
-        format!("content body size {size} exceeds maximum allowed size {MESSAGE_SIZE_MAX_DEFAULT}");
-    Fault::new(ReplyCode::FrameError, text)
+    let text = format!(
+        "message size {size} is larger than configured max size {MESSAGE_SIZE_MAX_DEFAULT}"
+    );
+    let fault = Fault::new(ReplyCode::PreconditionFailed, text);
+    fault.in_method(CLASS_BASIC, basic::Publish::METHOD_ID)
 }
