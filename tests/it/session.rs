@@ -421,3 +421,44 @@ fn a_message_that_is_too_large_closes_its_channel_only() {
     let said = client.said();
     assert!(matches!(said[..], [Said::Method(1, Method::ChannelOpenOk(_))]), "{said:?}");
 }
+
+#[test]
+fn a_client_that_closes_its_connection_closes_the_stream_too() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 10);
+    client.declare("kept");
+    let (queue, exclusive) = (literal("own"), true);
+    client.send(1, queue::Declare { queue, exclusive, ..Default::default() }, 0);
+    client.said();
+    client.send(0, connection::Close::default(), 1_000);
+    let said = client.said();
+    assert!(matches!(said[..], [Said::Method(0, Method::ConnectionCloseOk(_))]), "{said:?}");
+    let queues = broker.vhost("/").unwrap().queues();
+    let names: Vec<_> = queues.iter().map(|queue| queue.name().as_str()).collect();
+    assert_eq!(names, ["kept"], "an exclusive queue is gone when close-ok leaves");
+    client.bytes(&[8, 0, 0, 0, 0, 0, 0, 0xCE], 2_000);
+    assert_eq!(client.said(), []);
+    assert!(!client.session.is_closed(), "the stream is the client's to close");
+    client.session.on_timeout(31_000, &mut client.out);
+    assert!(client.session.is_closed(), "but not for ever");
+}
+
+#[test]
+fn when_both_sides_close_each_gets_its_answer() {
+    let mut client = Client::open(&broker(), 0);
+    client.send(1, basic::Qos { prefetch_size: 1, ..Default::default() }, 0);
+    client.send(0, connection::Close::default(), 0);
+    let said = client.said();
+    assert!(
+        matches!(
+            said[..],
+            [
+                Said::Method(0, Method::ConnectionClose(_)),
+                Said::Method(0, Method::ConnectionCloseOk(_))
+            ]
+        ),
+        "{said:?}"
+    );
+    client.send(0, connection::CloseOk {}, 0);
+    assert!(client.session.is_closed());
+}

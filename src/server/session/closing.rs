@@ -1,7 +1,8 @@
 //! How errors and ends become frames: the only place that does so.
 //!
 //! After a channel close the client's frames on that channel are ignored until `channel.close-ok`; after a
-//! connection close everything is, but its `close-ok` (RabbitMQ: `rabbit_reader`, `CLOSING_TIMEOUT`).
+//! connection close everything is, but its `close-ok` (RabbitMQ: `rabbit_reader`, `CLOSING_TIMEOUT`). A client
+//! that closes its connection is also the one that closes the stream: some report it as lost when we do.
 
 use super::{Phase, Session, decode_method};
 use crate::broker::queue::Millis;
@@ -11,7 +12,7 @@ use crate::wire::frame::{self, Frame};
 use crate::wire::method::{channel, connection};
 use crate::wire::{Fault, Method, ReplyCode};
 
-/// How long a client has to answer `connection.close`.
+/// How long a client has to answer `connection.close`, or to close the stream behind its own.
 const CLOSING_MS: Millis = 30_000;
 
 impl Session {
@@ -54,9 +55,9 @@ impl Session {
         }
         match decode_method(frame.payload) {
             Ok(Method::ConnectionCloseOk(_)) => self.phase = Phase::Closed,
+            // Both sides closed at the same time; its close-ok is still to come.
             Ok(Method::ConnectionClose(_)) => {
                 frame::write_method(out, 0, &connection::CloseOk {}.into());
-                self.phase = Phase::Closed;
             }
             Ok(_) | Err(_) => {}
         }
@@ -74,6 +75,7 @@ impl Session {
             Method::ConnectionClose(_) => {
                 self.end(now);
                 frame::write_method(out, 0, &connection::CloseOk {}.into());
+                self.phase = Phase::Silent { until: now + CLOSING_MS };
                 Ok(())
             }
             Method::ConnectionUpdateSecret(_) => {

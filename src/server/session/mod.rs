@@ -73,7 +73,8 @@ enum Phase {
     Closing {
         until: Millis,
     },
-    /// The peer is let wait before the stream is closed (RabbitMQ: `SILENT_CLOSE_DELAY`).
+    /// Nothing is left to say or to hear; the peer may close the stream until `until`, then we do
+    /// (RabbitMQ: `CLOSING_TIMEOUT`, and `SILENT_CLOSE_DELAY` for a refused login).
     Silent {
         until: Millis,
     },
