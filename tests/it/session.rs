@@ -11,7 +11,7 @@ use mq::wire::constants::{FRAME_BODY, FRAME_HEADER, FRAME_METHOD, PROTOCOL_HEADE
 use mq::wire::content::ContentHeader;
 use mq::wire::method::{basic, channel, confirm, connection, queue};
 use mq::wire::shortstr::literal;
-use mq::wire::{FieldTable, FieldValue, Method, Properties, ShortStr, frame};
+use mq::wire::{Fault, FieldTable, FieldValue, Method, Properties, ReplyCode, ShortStr, frame};
 
 /// A client that talks to a session in memory.
 struct Client {
@@ -441,6 +441,17 @@ fn a_client_that_closes_its_connection_closes_the_stream_too() {
     assert!(!client.session.is_closed(), "the stream is the client's to close");
     client.session.on_timeout(31_000, &mut client.out);
     assert!(client.session.is_closed(), "but not for ever");
+}
+
+#[test]
+fn a_broker_that_stops_does_not_wait_for_who_has_closed() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    client.send(0, connection::Close::default(), 0);
+    client.said();
+    broker.registry.close_all(&Fault::new(ReplyCode::ConnectionForced, "stopping"));
+    assert_eq!(client.said(), []);
+    assert!(client.session.is_closed());
 }
 
 #[test]

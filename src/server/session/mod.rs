@@ -251,6 +251,8 @@ impl Session {
 
     fn on_post(&mut self, post: Post, now: Millis, out: &mut Vec<u8>) {
         match (post, &mut self.phase) {
+            // A stopping broker waits for nobody who has been told everything.
+            (Post::Close(_), Phase::Silent { .. }) => self.phase = Phase::Closed,
             (Post::Close(fault), _) => self.on_fault(0, &fault, now, out),
             (Post::Delivery { slot, entry }, Phase::Running(running)) => {
                 running.on_delivery(slot, entry, now, out);
