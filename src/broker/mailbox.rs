@@ -47,6 +47,15 @@ impl Post {
     }
 }
 
+/// What waits in a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    Nothing,
+    Posts,
+    /// Among them one that a peer must not hold up by not reading: the end of its connection.
+    Urgent,
+}
+
 /// The mailbox of one connection.
 #[derive(Debug, Default)]
 pub struct Mailbox {
@@ -59,6 +68,8 @@ struct Inner {
     bytes: usize,
     /// A queue wanted to post and found no room.
     turned_away: bool,
+    /// The broker wants to end the connection.
+    is_urgent: bool,
     /// The connection has ended: what is posted now is given back.
     closed: bool,
     waker: Option<Waker>,
@@ -97,20 +108,22 @@ impl Mailbox {
         let mut inner = self.lock();
         std::mem::swap(&mut inner.posts, into);
         inner.bytes = 0;
+        inner.is_urgent = false;
         Drained { turned_away: std::mem::take(&mut inner.turned_away) }
     }
 
-    /// Remembers whom to wake when something comes; answers whether something is already there.
-    pub fn register(&self, waker: &Waker) -> bool {
+    /// Remembers whom to wake when something comes; answers what is already there.
+    pub fn register(&self, waker: &Waker) -> Waiting {
         let mut inner = self.lock();
-        if !inner.posts.is_empty() {
-            return true;
-        }
         match &mut inner.waker {
             Some(known) => known.clone_from(waker),
             None => inner.waker = Some(waker.clone()),
         }
-        false
+        match (inner.posts.is_empty(), inner.is_urgent) {
+            (true, _) => Waiting::Nothing,
+            (false, false) => Waiting::Posts,
+            (false, true) => Waiting::Urgent,
+        }
     }
 
     /// Takes no more posts and answers with those that were never sent.
@@ -148,6 +161,7 @@ impl Opened<'_> {
 
     pub fn push(&mut self, post: Post) {
         let inner = self.inner();
+        inner.is_urgent |= matches!(post, Post::Close(_));
         inner.bytes += post.bytes();
         inner.posts.push_back(post);
     }
@@ -156,7 +170,7 @@ impl Opened<'_> {
 impl Drop for Opened<'_> {
     fn drop(&mut self) {
         let Some(mut inner) = self.inner.take() else { return };
-        if self.was_empty && !inner.posts.is_empty() {
+        if (self.was_empty && !inner.posts.is_empty()) || inner.is_urgent {
             let waker = inner.waker.take();
             drop(inner);
             if let Some(waker) = waker {

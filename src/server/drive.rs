@@ -9,13 +9,14 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::clock::Clock;
-use super::session::Session;
+use super::session::{ROUND_BYTES, Session};
+use crate::broker::mailbox::Waiting;
 use crate::broker::queue::Millis;
 use crate::broker::registry::Connection;
 use crate::wire::constants::FRAME_MAX_DEFAULT;
@@ -26,6 +27,8 @@ const READ_BYTES: usize = 2 * FRAME_MAX_DEFAULT as usize;
 const OUTBOUND_HIGH: usize = 1 << 20;
 /// Above this many it is not read from either, so a peer that never reads costs us no more.
 const OUTBOUND_MAX: usize = 4 << 20;
+/// How long a peer may take its last bytes after its session has ended.
+const LINGER_MS: Millis = 5_000;
 /// Bytes of room a thread's write buffer keeps.
 const OUTBOUND_KEEP: usize = 512 << 10;
 /// Rounds of reading and writing before other connections get their turn.
@@ -48,8 +51,10 @@ pub(super) struct Drive<S> {
     session: Session,
     connection: Arc<Connection>,
     clock: Clock,
-    /// Bytes of a frame whose rest has not come.
+    /// Bytes not handled yet: a frame whose rest has not come, or frames held back (`holds_frames`).
     pending: Vec<u8>,
+    /// The last round ended because it had answered enough, not because the bytes did.
+    holds_frames: bool,
     /// Bytes that the peer has not taken yet, from `sent` on.
     unsent: Vec<u8>,
     sent: usize,
@@ -57,6 +62,8 @@ pub(super) struct Drive<S> {
     /// The stream may hold written bytes back (TLS).
     needs_flush: bool,
     timer: Option<(Millis, Pin<Box<Sleep>>)>,
+    /// Until when a peer may take what is left after the session has ended.
+    linger_until: Option<Millis>,
 }
 
 /// What a step did.
@@ -79,11 +86,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
             connection,
             clock,
             pending: Vec::new(),
+            holds_frames: false,
             unsent: Vec::new(),
             sent: 0,
             has_ended: false,
             needs_flush: false,
             timer: None,
+            linger_until: None,
         }
     }
 
@@ -106,6 +115,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
             self.unsent = Vec::new();
         }
         self.connection.unsent_bytes.set(self.unsent_len() as u64);
+        if done.is_ready() {
+            self.session.end(self.clock.now());
+        }
         done
     }
 
@@ -115,8 +127,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
             let dealt = self.deal(cx);
             let written = self.write(cx)?;
             let timed = self.keep_time(cx);
-            if self.has_ended || (self.session.is_closed() && self.unsent_len() == 0) {
-                ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            if self.has_ended {
+                return Poll::Ready(Ok(()));
+            }
+            if self.session.is_closed() && self.unsent_len() == 0 && !self.needs_flush {
                 return Poll::Ready(Ok(()));
             }
             if [read, dealt, written, timed].iter().all(|step| *step == Step::Stuck) {
@@ -134,19 +148,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         }
         let kept = self.pending.len();
         inbound[..kept].copy_from_slice(&self.pending);
-        let mut buffer = ReadBuf::new(&mut inbound[kept..]);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-            Poll::Pending => return Ok(Step::Stuck),
-            Poll::Ready(Err(error)) => return Err(error),
-            Poll::Ready(Ok(())) => {}
-        }
-        let came = buffer.filled().len();
-        if came == 0 {
-            self.has_ended = true;
-            return Ok(Step::Moved);
+        let mut came = 0;
+        if !self.holds_frames {
+            let mut buffer = ReadBuf::new(&mut inbound[kept..]);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Ok(Step::Stuck),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Ok(())) => came = buffer.filled().len(),
+            }
+            if came == 0 {
+                self.has_ended = true;
+                return Ok(Step::Moved);
+            }
         }
         let bytes = &inbound[..kept + came];
+        let before = self.unsent.len();
         let used = self.session.on_bytes(bytes, self.clock.now(), &mut self.unsent);
+        self.holds_frames =
+            used > 0 && used < bytes.len() && self.unsent.len() - before >= ROUND_BYTES;
         self.pending.clear();
         self.pending.extend_from_slice(&bytes[used..]);
         if self.pending.is_empty() {
@@ -157,10 +176,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
 
     /// Turns what waits in the mailbox into bytes, while the peer keeps up.
     fn deal(&mut self, cx: &mut Context<'_>) -> Step {
-        if self.unsent_len() >= OUTBOUND_HIGH {
-            return Step::Stuck;
-        }
-        if !self.session.has_posts() && !self.connection.mailbox.register(cx.waker()) {
+        let waiting = self.connection.mailbox.register(cx.waker());
+        let has_room = self.unsent_len() < OUTBOUND_HIGH || waiting == Waiting::Urgent;
+        if !has_room || (waiting == Waiting::Nothing && !self.session.has_posts()) {
             return Step::Stuck;
         }
         self.session.on_mailbox(self.clock.now(), &mut self.unsent);
@@ -172,14 +190,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         while self.unsent_len() > 0 {
             let stream = Pin::new(&mut self.stream);
             match stream.poll_write(cx, &self.unsent[self.sent..]) {
-                Poll::Pending => return Ok(step),
+                Poll::Pending => {
+                    self.forget_sent();
+                    return Ok(step);
+                }
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
                     self.sent += count;
                     self.connection.sent_bytes.add(count as u64);
                     self.connection.sent_packets.add(1);
-                    self.session.on_sent(self.clock.now());
+                    let now = self.clock.now();
+                    self.session.on_sent(now);
+                    if self.unsent_len() + count >= OUTBOUND_MAX {
+                        // Its heartbeats are not read now; that it takes bytes shows that it lives.
+                        self.session.on_alive(now);
+                    }
                     self.needs_flush = true;
                     step = Step::Moved;
                 }
@@ -193,9 +219,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         Ok(step)
     }
 
+    /// Gives back the room of bytes that have left, when that is most of the buffer.
+    fn forget_sent(&mut self) {
+        if self.sent > self.unsent_len() {
+            self.unsent.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// The next time something is due: for the session, or to give up a peer that does not take its last bytes.
+    fn deadline(&mut self) -> Option<Millis> {
+        if !self.session.is_closed() {
+            return self.session.deadline();
+        }
+        let now = self.clock.now();
+        Some(*self.linger_until.get_or_insert(now + LINGER_MS))
+    }
+
     /// Does what is due and sleeps until the next deadline.
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Step {
-        let Some(deadline) = self.session.deadline() else {
+        let Some(deadline) = self.deadline() else {
             self.timer = None;
             return Step::Stuck;
         };
@@ -213,7 +256,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
             return Step::Stuck;
         }
         self.timer = None;
-        self.session.on_timeout(self.clock.now(), &mut self.unsent);
+        let now = self.clock.now();
+        self.has_ended |= self.linger_until.is_some_and(|until| until <= now);
+        self.session.on_timeout(now, &mut self.unsent);
         Step::Moved
     }
 }

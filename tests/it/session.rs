@@ -473,3 +473,102 @@ fn when_both_sides_close_each_gets_its_answer() {
     client.send(0, connection::CloseOk {}, 0);
     assert!(client.session.is_closed());
 }
+
+/// The queue's end and the consumer's own `basic.cancel` cross: its slot must not be given away twice.
+#[test]
+fn a_cancel_that_meets_the_end_of_its_queue_leaves_other_consumers_alone() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    for queue in ["gone", "a", "b"] {
+        client.declare(queue);
+    }
+    client.consume("gone", "c");
+    let mut bytes = Vec::new();
+    let delete = queue::Delete { queue: literal("gone"), nowait: true, ..Default::default() };
+    frame::write_method(&mut bytes, 1, &delete.into());
+    let cancel = basic::Cancel { consumer_tag: literal("c"), nowait: true };
+    frame::write_method(&mut bytes, 1, &cancel.into());
+    client.bytes(&bytes, 0);
+    client.consume("a", "of a");
+    client.consume("b", "of b");
+    client.publish("a", &[b"for a"], 0);
+    client.publish("b", &[b"for b"], 0);
+    let said = client.said();
+    let tags: Vec<_> = said
+        .iter()
+        .filter_map(|said| match said {
+            Said::Method(_, Method::BasicDeliver(deliver)) => {
+                Some((deliver.consumer_tag.as_str(), deliver.routing_key.as_str()))
+            }
+            Said::Method(..) | Said::Body(_) | Said::Heartbeat => None,
+        })
+        .collect();
+    assert_eq!(tags, [("of a", "a"), ("of b", "b")]);
+}
+
+#[test]
+fn what_comes_back_from_many_hands_comes_back_in_order() {
+    let broker = broker();
+    let mut first = Client::open(&broker, 0);
+    first.declare("q");
+    let bodies: Vec<_> = (0..9_u8).map(|number| [number]).collect();
+    let bodies: Vec<&[u8]> = bodies.iter().map(|body| &body[..]).collect();
+    first.publish("q", &bodies, 0);
+    for _ in 0..3 {
+        first.send(1, basic::Get { queue: literal("q"), ..Default::default() }, 0);
+    }
+    let mut waiting = Client::open(&broker, 0);
+    first.consume("q", "one");
+    waiting.consume("q", "other");
+    assert_eq!(first.deliveries().len(), 3 + 6, "the rest was dealt to the only consumer");
+    first.session.end(0);
+    let expected: Vec<_> = bodies.iter().map(|body| (body.to_vec(), true)).collect();
+    assert_eq!(waiting.deliveries(), expected);
+}
+
+#[test]
+fn what_was_taken_before_a_fault_is_confirmed() {
+    let mut client = Client::open(&broker(), 0);
+    client.declare("q");
+    client.send(1, confirm::Select::default(), 0);
+    client.said();
+    let mut bytes = Vec::new();
+    write_publish(&mut bytes, &literal("q"), &Properties::default(), b"1");
+    write_publish(&mut bytes, &literal("q"), &Properties::default(), b"2");
+    let publish = basic::Publish { exchange: literal("nowhere"), ..Default::default() };
+    frame::write_method(&mut bytes, 1, &publish.into());
+    frame::write_content(&mut bytes, 1, &Properties::default().to_bytes(), b"3", 131_072);
+    client.bytes(&bytes, 0);
+    let said = client.said();
+    let ack = Said::Method(1, basic::Ack { delivery_tag: 2, multiple: true }.into());
+    assert_eq!(said[0], ack);
+    assert!(matches!(said[1..], [Said::Method(1, Method::ChannelClose(_))]), "{said:?}");
+}
+
+/// A few bytes can ask for a large message again and again; the answers must not pile up here.
+#[test]
+fn a_round_of_frames_ends_when_it_has_answered_enough() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    client.declare("q");
+    client.publish("q", &[&vec![7; 100_000]], 0);
+    client.said();
+    let mut bytes = Vec::new();
+    for tag in 1..=100 {
+        let get = basic::Get { queue: literal("q"), ..Default::default() };
+        frame::write_method(&mut bytes, 1, &get.into());
+        let reject = basic::Reject { delivery_tag: tag, requeue: true };
+        frame::write_method(&mut bytes, 1, &reject.into());
+    }
+    let mut rest = &bytes[..];
+    let mut rounds = 0;
+    while !rest.is_empty() {
+        let mut out = Vec::new();
+        let used = client.session.on_bytes(rest, 0, &mut out);
+        assert!(used > 0 && out.len() < 2 << 20, "{} bytes in one round", out.len());
+        rest = &rest[used..];
+        rounds += 1;
+    }
+    assert!(rounds >= 10, "10 MB in {rounds} rounds");
+    assert_eq!(ready(&broker, "q"), 1);
+}

@@ -35,8 +35,15 @@ impl ChannelLimit {
         most == 0 || self.used.load(Ordering::Acquire) < most
     }
 
+    /// Takes one delivery's worth of a limit that is set; whether there was any left.
+    fn try_take(&self) -> bool {
+        let most = self.most();
+        let below = |used: u32| (most == 0 || used < most).then_some(used + 1);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, below).is_ok()
+    }
+
     /// Counts deliveries that must be acknowledged.
-    pub fn take(&self, count: u32) {
+    fn take(&self, count: u32) {
         self.used.fetch_add(count, Ordering::AcqRel);
     }
 
@@ -99,11 +106,44 @@ impl Consumer {
         }
     }
 
+    /// Takes the consumer's share of its channel's limit for what it is about to be given.
+    ///
+    /// `None` when a queue on another thread was quicker.
+    pub(super) fn share(&self) -> Option<Share> {
+        let limit = &self.subscription.limit;
+        match (self.subscription.no_ack, limit.most()) {
+            (true, _) => Some(Share::Free),
+            (false, 0) => Some(Share::Unlimited),
+            (false, _) => limit.try_take().then_some(Share::One),
+        }
+    }
+
     /// Counts deliveries to this consumer.
     pub(super) fn count_deliveries(&mut self, count: u32) {
         if !self.subscription.no_ack {
             self.in_flight += count;
-            self.subscription.limit.take(count);
+        }
+    }
+}
+
+/// What a run of deliveries costs of a channel's limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// Nothing: they need no acknowledgement.
+    Free,
+    /// Each counts, in case a limit is set later.
+    Unlimited,
+    /// One, taken already.
+    One,
+}
+
+impl Share {
+    /// Counts what was really given.
+    pub(super) fn count(self, limit: &ChannelLimit, given: u32) {
+        match (self, given) {
+            (Self::Free, _) | (Self::One, 1..) => {}
+            (Self::Unlimited, _) => limit.take(given),
+            (Self::One, 0) => limit.give_back(1),
         }
     }
 }

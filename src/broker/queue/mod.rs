@@ -191,7 +191,7 @@ impl Queue {
     pub fn unsubscribe(&self, id: ConsumerId, now: Millis) -> Left {
         let mut state = self.lock();
         let removed = state.consumers.remove(id).is_some();
-        state.used_at = now;
+        state.used_at = state.used_at.max(now);
         self.arm(&mut state);
         // An exclusive consumer may have kept others from being served.
         state.deal(now);
@@ -235,14 +235,21 @@ impl Queue {
         }
     }
 
-    /// Takes back what was delivered and not acknowledged; `entries` must be in the order of positions.
-    pub fn put_back(&self, consumer: Option<ConsumerId>, entries: Vec<Entry>, now: Millis) {
+    /// Takes back what was delivered and not acknowledged, or never left the broker; `returned` must be in the
+    /// order of positions.
+    pub fn put_back(&self, returned: Vec<Returned>, now: Millis) {
         let mut state = self.lock();
-        state.unacked = state.unacked.saturating_sub(entries.len() as u64);
-        let bytes: u64 = entries.iter().map(|entry| entry.message.body().len() as u64).sum();
-        state.unacked_bytes = state.unacked_bytes.saturating_sub(bytes);
-        if let Some(id) = consumer {
-            state.consumers.settle(id, count_u32(entries.len()));
+        let mut entries = Vec::with_capacity(returned.len());
+        for Returned { entry, consumer, no_ack } in returned {
+            if !no_ack {
+                state.unacked = state.unacked.saturating_sub(1);
+                let bytes = entry.message.body().len() as u64;
+                state.unacked_bytes = state.unacked_bytes.saturating_sub(bytes);
+            }
+            if let Some(id) = consumer {
+                state.consumers.settle(id, 1);
+            }
+            entries.push(entry);
         }
         if state.is_deleted {
             return;
@@ -251,16 +258,6 @@ impl Queue {
         state.deal(now);
         state.expire(now);
         self.arm(&mut state);
-    }
-
-    /// Takes back what was counted as delivered but never left the broker (a consumer without acknowledgement
-    /// whose connection ended).
-    pub fn put_back_unsent(&self, entries: Vec<Entry>, now: Millis) {
-        let mut state = self.lock();
-        if !state.is_deleted {
-            state.ready.put_back(entries);
-            state.deal(now);
-        }
     }
 
     /// Deals again: a channel's limit changed, or a full mailbox was emptied.
@@ -299,7 +296,10 @@ impl Queue {
     /// Does what is due at `now`; answers whether the queue itself has expired and must be deleted.
     pub(super) fn on_time(&self, now: Millis) -> bool {
         let mut state = self.lock();
-        state.timer_at = None;
+        // A timer that was set before an earlier one took its place is not the one that counts.
+        if state.timer_at.is_some_and(|at| at <= now) {
+            state.timer_at = None;
+        }
         state.expire(now);
         let expired = self.expires_at(&state).is_some_and(|at| at <= now);
         if !expired {
@@ -362,6 +362,16 @@ pub struct Settled {
     pub is_ack: bool,
 }
 
+/// A delivery on its way back.
+#[derive(Clone, Debug)]
+pub struct Returned {
+    pub entry: Entry,
+    /// `None` for `basic.get`.
+    pub consumer: Option<ConsumerId>,
+    /// It was not counted as unacknowledged.
+    pub no_ack: bool,
+}
+
 impl State {
     /// Hands waiting messages to consumers with credit, one each in turn (RabbitMQ: round-robin).
     ///
@@ -374,6 +384,11 @@ impl State {
             let alone = self.consumers.len() == 1 && !self.ready.has_mortal();
             let Some(consumer) = self.consumers.next() else { return };
             let run = if alone { consumer.credit() } else { 1 };
+            let no_ack = consumer.subscription.no_ack;
+            let Some(share) = consumer.share() else {
+                self.consumers.block_front();
+                continue;
+            };
             let mut open = consumer.subscription.mailbox.open();
             let (mut taken, mut bytes) = (0, 0);
             while taken < run && open.has_room() {
@@ -383,8 +398,10 @@ impl State {
                 open.push(Post::Delivery { slot: consumer.subscription.slot, entry });
                 taken += 1;
             }
+            // Counted before the other side can see them, and so before it can settle them.
+            share.count(&consumer.subscription.limit, taken);
             drop(open);
-            if consumer.subscription.no_ack {
+            if no_ack {
                 self.counters.deliver_no_ack += u64::from(taken);
             } else {
                 self.counters.deliver += u64::from(taken);

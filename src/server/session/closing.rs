@@ -23,6 +23,10 @@ impl Session {
         match &mut self.phase {
             Phase::Running(running) if channel != 0 && fault.level() == Level::Channel => {
                 tracing::info!(connection = %name, channel, %fault, "channel closed");
+                if let Some(failed) = running.channels.get_mut(&channel) {
+                    // What was taken before the fault is the broker's, and the client is to know.
+                    failed.write_confirms(out);
+                }
                 running.leave_channel(channel, &self.cx, &mut self.posts, now, out);
                 running.await_close_ok(channel);
                 let close = channel::Close {

@@ -128,7 +128,10 @@ impl Running {
             self.unsubscribe(slot, now);
             // What was dealt before the consumer left is sent before `cancel-ok`.
             self.flush_posts(cx, posts, None, now, out);
-            self.sources.release(slot);
+            // The news that its queue is gone may have been among them, and has released the slot.
+            if self.sources.get(slot).is_some() {
+                self.sources.release(slot);
+            }
         } else if channel.reply.as_ref().is_some_and(|reply| reply.tag == *tag)
             && let Some(reply) = channel.reply.take()
         {

@@ -46,6 +46,10 @@ use crate::wire::{Fault, Method, ReplyCode, ShortStr};
 /// Bytes a delivery run may append before the connection's task writes them out.
 const DELIVERY_RUN_BYTES: usize = 256 << 10;
 
+/// Bytes of answers after which a round of frames ends, so that no peer gets more out of us than it takes: a few
+/// bytes can ask for a large message again and again.
+pub const ROUND_BYTES: usize = 1 << 20;
+
 /// One client's connection.
 #[derive(Debug)]
 pub struct Session {
@@ -119,10 +123,13 @@ impl Session {
     }
 
     /// Handles every whole frame in `bytes`, appends answers to `out`, and says how many bytes were used.
+    ///
+    /// It stops early when the answers have [`ROUND_BYTES`]; the rest is to be given again when they have left.
     pub fn on_bytes(&mut self, bytes: &[u8], now: Millis, out: &mut Vec<u8>) -> usize {
         self.cx.heartbeat.on_received(now);
+        let start = out.len();
         let mut used = 0;
-        while !self.is_closed() {
+        while !self.is_closed() && out.len() - start < ROUND_BYTES {
             if let Phase::Handshake(handshake) = &mut self.phase
                 && handshake.awaits_header()
             {
@@ -300,6 +307,11 @@ impl Session {
         self.cx.heartbeat.on_sent(now);
     }
 
+    /// Tells the session that its peer is there, though nothing is read from it.
+    pub fn on_alive(&mut self, now: Millis) {
+        self.cx.heartbeat.on_received(now);
+    }
+
     /// Ends the connection: consumers leave, unacknowledged messages go back, exclusive queues are deleted.
     pub fn end(&mut self, now: Millis) {
         let phase = std::mem::replace(&mut self.phase, Phase::Closed);
@@ -307,8 +319,7 @@ impl Session {
         if let Phase::Running(mut running) = phase {
             running.unsubscribe_all(now);
             posts.extend(self.cx.connection.mailbox.close());
-            running.put_back_unsent(posts, now);
-            running.end(&self.cx, now);
+            running.end(&self.cx, posts, now);
         }
     }
 }

@@ -74,12 +74,6 @@ impl Running {
         }
         let delivery =
             if content.publish.is_mandatory { Delivery::Mandatory } else { Delivery::Optional };
-        if let Mode::Confirm { published, .. } = &mut channel.mode {
-            *published += 1;
-            if self.confirming.last() != Some(&number) {
-                self.confirming.push(number);
-            }
-        }
         channel.info.counters.publish.add(1);
         if let Mode::Transaction(transaction) = &mut channel.mode {
             // Whether the exchange is there is told now, the rest at the commit.
@@ -92,6 +86,12 @@ impl Running {
         let message = channel.assembly.message(&content, is_persistent, time_to_live_ms);
         let is_routed = channel.route(&cx.broker, &self.vhost, &message, now)?;
         channel.count_unroutable(is_routed, delivery, &message, self.frame_max, out);
+        if let Mode::Confirm { published, .. } = &mut channel.mode {
+            *published += 1;
+            if self.confirming.last() != Some(&number) {
+                self.confirming.push(number);
+            }
+        }
         Ok(())
     }
 }

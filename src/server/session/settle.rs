@@ -10,7 +10,7 @@ use super::deliver::{Origin, Unacked};
 use super::routes::Routes;
 use super::{Context, Running};
 use crate::broker::mailbox::Post;
-use crate::broker::queue::{Entry, Millis, Settled};
+use crate::broker::queue::{Entry, Millis, Returned, Settled};
 use crate::wire::method::basic;
 use crate::wire::{Fault, ReplyCode};
 
@@ -188,21 +188,18 @@ impl Running {
         unsent
     }
 
-    /// Gives back what was in the mailbox of a connection that has ended.
-    pub(super) fn put_back_unsent(&mut self, posts: VecDeque<Post>, now: Millis) {
-        let mut unsent = Vec::new();
+    /// Ends all channels of a connection that has ended; `posts` is what was in its mailbox.
+    ///
+    /// Everything goes back at once, or a waiting consumer would get the later messages before the earlier ones.
+    pub(super) fn end(&mut self, cx: &Context, posts: VecDeque<Post>, now: Millis) {
+        let mut returned = Vec::new();
         for post in posts {
             if let Post::Delivery { slot, entry } = post
                 && let Some(source) = self.sources.get(slot)
             {
-                unsent.push(Unacked { tag: 0, origin: Arc::clone(&source.origin), entry });
+                returned.push(Unacked { tag: 0, origin: Arc::clone(&source.origin), entry });
             }
         }
-        put_back(unsent, now);
-    }
-
-    /// Ends all channels of a connection that has ended.
-    pub(super) fn end(&mut self, cx: &Context, now: Millis) {
         for (number, channel) in self.channels.drain() {
             if channel.awaits_close_ok {
                 continue;
@@ -210,16 +207,16 @@ impl Running {
             if let Some(reply) = &channel.reply {
                 cx.broker.replies.remove(&reply.name);
             }
-            let mut unacked: Vec<Unacked> = channel.unacked.into_iter().collect();
+            returned.extend(channel.unacked);
             if let Mode::Transaction(transaction) = channel.mode {
-                unacked.extend(transaction.into_unsettled());
+                returned.extend(transaction.into_unsettled());
             }
-            put_back(unacked, now);
             if let Some(gone) = cx.connection.remove_channel(number) {
                 self.vhost.counters.absorb(&gone.counters);
             }
             cx.broker.churn.channel_closed.add(1);
         }
+        put_back(returned, now);
         for queue in self.exclusive.drain(..).filter_map(|queue| queue.upgrade()) {
             self.vhost.remove_queue(&queue);
         }
@@ -271,23 +268,22 @@ fn settle_runs(taken: Vec<Unacked>, is_ack: bool, now: Millis) {
     }
 }
 
-/// Gives deliveries back to their queues, marked as redelivered, in the order of their positions.
+/// Gives deliveries back to their queues, marked as redelivered: to each queue all at once, in the order of their
+/// positions, whichever consumers had them.
 fn put_back(mut returned: Vec<Unacked>, now: Millis) {
-    let place = |one: &Unacked| {
-        (Arc::as_ptr(&one.origin.queue), Arc::as_ptr(&one.origin), one.entry.position)
-    };
-    returned.sort_by_key(place);
+    returned.sort_by_key(|one| (Arc::as_ptr(&one.origin.queue), one.entry.position));
     let mut returned = returned.into_iter().peekable();
     while let Some(first) = returned.next() {
-        let origin = first.origin;
-        let mut entries = vec![Entry { redelivered: true, ..first.entry }];
-        while let Some(next) = returned.next_if(|next| Arc::ptr_eq(&next.origin, &origin)) {
-            entries.push(Entry { redelivered: true, ..next.entry });
+        let queue = Arc::clone(&first.origin.queue);
+        let mut all = vec![given_back(first)];
+        while let Some(next) = returned.next_if(|next| Arc::ptr_eq(&next.origin.queue, &queue)) {
+            all.push(given_back(next));
         }
-        if origin.no_ack {
-            origin.queue.put_back_unsent(entries, now);
-        } else {
-            origin.queue.put_back(origin.consumer, entries, now);
-        }
+        queue.put_back(all, now);
     }
+}
+
+fn given_back(delivery: Unacked) -> Returned {
+    let Origin { consumer, no_ack, .. } = *delivery.origin;
+    Returned { entry: Entry { redelivered: true, ..delivery.entry }, consumer, no_ack }
 }
