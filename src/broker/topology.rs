@@ -54,42 +54,66 @@ impl Topology {
 
     /// Takes a binding away; an auto-delete exchange goes with its last one.
     pub(super) fn unbind(&mut self, source: &ShortStr, key: &BindingKey) {
-        let Some(exchange) = self.exchanges.get_mut(source) else { return };
-        let Some(binding) = exchange.unbind(key) else { return };
-        let is_done = exchange.settings.is_auto_delete && !exchange.has_bindings();
-        if let Some(bound) = self.bound_to.get_mut(&binding.destination) {
-            bound.retain(|(other, other_key)| other != source || other_key != key);
-            if bound.is_empty() {
-                self.bound_to.remove(&binding.destination);
-            }
-        }
+        let is_done = self.take_binding(source, key);
         if is_done {
             self.remove_exchange(source);
         }
     }
 
-    /// Takes away every binding that leads to `name`.
-    fn unbind_all(&mut self, name: &DestinationName) {
-        for (source, key) in self.bound_to.remove(name).unwrap_or_default() {
-            self.unbind(&source, &key);
+    /// Takes a binding away; answers whether its source must go too.
+    fn take_binding(&mut self, source: &ShortStr, key: &BindingKey) -> bool {
+        let Some(exchange) = self.exchanges.get_mut(source) else { return false };
+        let Some(binding) = exchange.unbind(key) else { return false };
+        let is_done = exchange.settings.is_auto_delete && !exchange.has_bindings();
+        self.forget_bound(&binding.destination, |other, other_key| {
+            other == source && other_key == key
+        });
+        is_done
+    }
+
+    fn forget_bound(
+        &mut self,
+        destination: &DestinationName,
+        is_gone: impl Fn(&ShortStr, &BindingKey) -> bool,
+    ) {
+        let Some(bound) = self.bound_to.get_mut(destination) else { return };
+        bound.retain(|(source, key)| !is_gone(source, key));
+        if bound.is_empty() {
+            self.bound_to.remove(destination);
         }
     }
 
+    /// Takes away every binding that leads to `name`; answers which exchanges must go with them.
+    fn unbind_all(&mut self, name: &DestinationName) -> Vec<ShortStr> {
+        let mut bound = self.bound_to.remove(name).unwrap_or_default();
+        bound.retain(|(source, key)| self.take_binding(source, key));
+        bound.into_iter().map(|(source, _)| source).collect()
+    }
+
     pub(super) fn remove_exchange(&mut self, name: &ShortStr) {
-        let Some(exchange) = self.exchanges.remove(name) else { return };
-        for binding in exchange.bindings() {
-            if let Some(bound) = self.bound_to.get_mut(&binding.destination) {
-                bound.retain(|(source, _)| source != name);
+        self.remove_exchanges(vec![name.clone()]);
+    }
+
+    /// Takes exchanges out, and with them the auto-delete ones that were bound to nothing else.
+    ///
+    /// A list and not a recursion: a client chooses how long such a chain is.
+    fn remove_exchanges(&mut self, mut names: Vec<ShortStr>) {
+        while let Some(name) = names.pop() {
+            let Some(exchange) = self.exchanges.remove(&name) else { continue };
+            for binding in exchange.bindings() {
+                self.forget_bound(&binding.destination, |source, _| *source == name);
             }
+            names.extend(
+                self.unbind_all(&DestinationName { kind: DestinationKind::Exchange, name }),
+            );
         }
-        let name = name.clone();
-        self.unbind_all(&DestinationName { kind: DestinationKind::Exchange, name });
     }
 
     pub(super) fn remove_queue(&mut self, name: &ShortStr) -> Option<Arc<Queue>> {
         let queue = self.queues.remove(name)?;
         let name = name.clone();
-        self.unbind_all(&DestinationName { kind: DestinationKind::Queue, name });
+        let done = self.unbind_all(&DestinationName { kind: DestinationKind::Queue, name });
+        self.remove_exchanges(done);
         Some(queue)
     }
 

@@ -423,3 +423,64 @@ fn assert_same_exchange(
     arguments::assert_flag("internal", current.is_internal, asked.is_internal, noun)?;
     arguments::assert_equivalent("alternate-exchange", &current.arguments, &asked.arguments, noun)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: ConnectionId = ConnectionId(1);
+
+    fn vhost() -> Vhost {
+        Vhost::new(literal("/"), Arc::default(), Arc::default())
+    }
+
+    fn declare_queue(vhost: &Vhost, name: &'static str) -> Arc<Queue> {
+        let asked = QueueDeclaration {
+            name: literal(name),
+            is_durable: true,
+            is_exclusive: false,
+            is_auto_delete: false,
+            arguments: FieldTable::new(),
+        };
+        vhost.declare_queue(asked, false, ME, 0).unwrap()
+    }
+
+    fn declare_auto_delete(vhost: &Vhost, name: &ShortStr) {
+        let settings = ExchangeSettings {
+            name: name.clone(),
+            kind: ExchangeKind::Fanout,
+            is_durable: false,
+            is_auto_delete: true,
+            is_internal: false,
+            arguments: FieldTable::new(),
+        };
+        vhost.declare_exchange(settings).unwrap();
+    }
+
+    fn request(source: &ShortStr, kind: DestinationKind, name: &ShortStr) -> BindingRequest {
+        BindingRequest {
+            source: source.clone(),
+            destination: DestinationName { kind, name: name.clone() },
+            routing_key: ShortStr::empty(),
+            arguments: FieldTable::new(),
+        }
+    }
+
+    #[test]
+    fn a_long_chain_of_auto_delete_exchanges_goes_with_its_queue() {
+        let vhost = vhost();
+        let predeclared = vhost.exchanges().len();
+        let mut end = declare_queue(&vhost, "end").name().clone();
+        let mut kind = DestinationKind::Queue;
+        for at in 0..20_000 {
+            let name = ShortStr::try_from(format!("chain.{at}")).unwrap();
+            declare_auto_delete(&vhost, &name);
+            vhost.bind(request(&name, kind, &end), ME).unwrap();
+            (kind, end) = (DestinationKind::Exchange, name);
+        }
+        assert_eq!(vhost.exchanges().len(), predeclared + 20_000);
+        vhost.delete_queue(&literal("end"), DeleteIf::default(), ME).unwrap();
+        assert_eq!(vhost.exchanges().len(), predeclared);
+        assert!(vhost.bindings().is_empty());
+    }
+}
