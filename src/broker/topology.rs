@@ -42,6 +42,11 @@ impl Topology {
         })
     }
 
+    /// Whether this very queue is there, and not another one of its name.
+    pub(super) fn is_current(&self, queue: &Arc<Queue>) -> bool {
+        self.queues.get(queue.name()).is_some_and(|current| Arc::ptr_eq(current, queue))
+    }
+
     /// Adds a binding between things that exist.
     pub(super) fn bind(&mut self, binding: Binding, destination: &Destination) {
         let (source, key) = (binding.source.clone(), binding.key());

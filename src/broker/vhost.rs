@@ -216,12 +216,9 @@ impl Vhost {
     /// `NOT_FOUND` when there is none, `RESOURCE_LOCKED` when it is exclusive to another connection.
     pub fn queue(&self, name: &str, connection: ConnectionId) -> Result<Arc<Queue>, Fault> {
         let queue = self.read().queues.get(name).cloned();
-        let noun = queue_noun(name, &self.name);
-        let Some(queue) = queue else {
-            return Err(Fault::new(ReplyCode::NotFound, format!("no {noun}")));
-        };
+        let queue = queue.ok_or_else(|| no_queue(name, &self.name))?;
         match queue.settings().exclusive_owner {
-            Some(owner) if owner != connection => Err(locked(&noun)),
+            Some(owner) if owner != connection => Err(locked(&queue_noun(name, &self.name))),
             Some(_) | None => Ok(queue),
         }
     }
@@ -290,9 +287,7 @@ impl Vhost {
     /// Takes a queue out and ends it, whoever uses it; answers how many messages went with it.
     pub fn remove_queue(&self, queue: &Arc<Queue>) -> u32 {
         let mut topology = self.write();
-        let is_this =
-            topology.queues.get(queue.name()).is_some_and(|other| Arc::ptr_eq(other, queue));
-        if !is_this {
+        if !topology.is_current(queue) {
             return 0;
         }
         topology.remove_queue(queue.name());
@@ -303,24 +298,50 @@ impl Vhost {
 
     /// Binds a queue or an exchange to an exchange.
     pub fn bind(&self, request: BindingRequest, connection: ConnectionId) -> Result<(), Fault> {
-        not_default(&request.source)?;
-        if request.destination.kind == DestinationKind::Exchange {
-            not_default(&request.destination.name)?;
+        let destination = self.destination(&request, connection)?;
+        self.bind_to(request, &destination)
+    }
+
+    /// Finds what a binding is to lead to.
+    fn destination(
+        &self,
+        request: &BindingRequest,
+        connection: ConnectionId,
+    ) -> Result<Destination, Fault> {
+        let BindingRequest { source, destination, .. } = request;
+        not_default(source)?;
+        if destination.kind == DestinationKind::Exchange {
+            not_default(&destination.name)?;
         }
         // RabbitMQ names the source first when both are missing.
-        self.read().exchange(&request.source, &self.name)?;
-        let destination = match request.destination.kind {
+        self.read().exchange(source, &self.name)?;
+        match destination.kind {
             DestinationKind::Queue => {
-                Destination::Queue(self.queue(&request.destination.name, connection)?)
+                Ok(Destination::Queue(self.queue(&destination.name, connection)?))
             }
             DestinationKind::Exchange => {
-                self.read().exchange(&request.destination.name, &self.name)?;
-                Destination::Exchange(request.destination.name.clone())
+                self.read().exchange(&destination.name, &self.name)?;
+                Ok(Destination::Exchange(destination.name.clone()))
             }
-        };
+        }
+    }
+
+    /// Makes a binding, if both ends are still there: either may have gone since the destination was found, and a
+    /// binding to a queue that is gone would stay for ever.
+    fn bind_to(&self, request: BindingRequest, destination: &Destination) -> Result<(), Fault> {
         let mut topology = self.write();
-        topology.exchange(&request.source, &self.name)?.check_binding(&request.arguments)?;
-        topology.bind(request.into_binding(), &destination);
+        let source = topology.exchange(&request.source, &self.name)?;
+        match destination {
+            Destination::Queue(queue) if !topology.is_current(queue) => {
+                return Err(no_queue(queue.name(), &self.name));
+            }
+            Destination::Queue(_) => {}
+            Destination::Exchange(name) => {
+                topology.exchange(name, &self.name)?;
+            }
+        }
+        source.check_binding(&request.arguments)?;
+        topology.bind(request.into_binding(), destination);
         Ok(())
     }
 
@@ -384,6 +405,10 @@ impl BindingRequest {
         let Self { source, destination, routing_key, arguments } = self;
         Binding { source, destination, routing_key, arguments }
     }
+}
+
+fn no_queue(name: &str, vhost: &str) -> Fault {
+    Fault::new(ReplyCode::NotFound, format!("no {}", queue_noun(name, vhost)))
 }
 
 fn locked(noun: &str) -> Fault {
@@ -482,5 +507,39 @@ mod tests {
         vhost.delete_queue(&literal("end"), DeleteIf::default(), ME).unwrap();
         assert_eq!(vhost.exchanges().len(), predeclared);
         assert!(vhost.bindings().is_empty());
+    }
+
+    /// What happens when the destination goes between the two locks that a bind takes, one after the other.
+    #[test]
+    fn a_binding_is_never_made_to_what_has_gone() {
+        let (vhost, queue) = (vhost(), literal("q"));
+        let [source, target] = ["amq.topic", "target"].map(literal);
+        declare_queue(&vhost, "q");
+        declare_auto_delete(&vhost, &target);
+        let to_queue = request(&source, DestinationKind::Queue, &queue);
+        let to_exchange = request(&source, DestinationKind::Exchange, &target);
+        let old_queue = vhost.destination(&to_queue, ME).unwrap();
+        let old_exchange = vhost.destination(&to_exchange, ME).unwrap();
+        vhost.delete_queue(&queue, DeleteIf::default(), ME).unwrap();
+        vhost.delete_exchange(&target, DeleteIf::default()).unwrap();
+
+        let no_queue = "no queue 'q' in vhost '/'";
+        let refusal = |request: &BindingRequest, destination| {
+            let fault = vhost.bind_to(request.clone(), destination).unwrap_err();
+            assert_eq!(fault.code, ReplyCode::NotFound);
+            fault.text
+        };
+        assert_eq!(refusal(&to_queue, &old_queue), no_queue);
+        assert_eq!(refusal(&to_exchange, &old_exchange), "no exchange 'target' in vhost '/'");
+        let from_nowhere = request(&literal("nowhere"), DestinationKind::Queue, &queue);
+        assert_eq!(refusal(&from_nowhere, &old_queue), "no exchange 'nowhere' in vhost '/'");
+
+        // A queue of the same name is not the one that was found, and can be bound afterwards.
+        let new_queue = declare_queue(&vhost, "q");
+        assert_eq!(refusal(&to_queue, &old_queue), no_queue);
+        vhost.bind(to_queue, ME).unwrap();
+        let route = vhost.route(&source, "", || Ok(FieldTable::new())).unwrap();
+        assert_eq!(route.queues.len(), 1);
+        assert!(Arc::ptr_eq(&route.queues[0], &new_queue));
     }
 }
