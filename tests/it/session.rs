@@ -423,6 +423,23 @@ fn a_message_that_is_too_large_closes_its_channel_only() {
 }
 
 #[test]
+fn an_exclusive_queue_declared_again_takes_no_more_room() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 10);
+    let declare = queue::Declare { queue: literal("own"), exclusive: true, ..Default::default() };
+    client.send(1, declare.clone(), 0);
+    let queue = broker.vhost("/").unwrap().queues().remove(0);
+    let references = Arc::weak_count(&queue);
+    for _ in 0..100 {
+        client.send(1, declare.clone(), 0);
+    }
+    assert_eq!(client.said().len(), 101, "each is answered");
+    assert_eq!(Arc::weak_count(&queue), references);
+    drop(client);
+    assert!(broker.vhost("/").unwrap().queues().is_empty());
+}
+
+#[test]
 fn a_client_that_closes_its_connection_closes_the_stream_too() {
     let broker = broker();
     let mut client = Client::open(&broker, 10);

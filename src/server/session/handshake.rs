@@ -4,6 +4,8 @@
 //! clients that can take it (`authentication_failure_close`); others wait three seconds and find the stream
 //! closed, as with RabbitMQ, so that passwords cannot be tried fast.
 
+use std::collections::HashMap;
+
 use rustc_hash::FxHashMap;
 
 use super::deliver::Sources;
@@ -205,7 +207,7 @@ impl Session {
             wants_blocked: has_capability(&agreed.client_properties, "connection.blocked"),
             channels: FxHashMap::default(),
             sources: Sources::default(),
-            exclusive: Vec::new(),
+            exclusive: HashMap::new(),
             confirming: Vec::new(),
             gathered: Vec::new(),
         }));

@@ -22,7 +22,7 @@ mod settle;
 mod topology;
 mod tx;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 use rustc_hash::FxHashMap;
@@ -96,8 +96,8 @@ struct Running {
     wants_blocked: bool,
     channels: FxHashMap<u16, Channel>,
     sources: Sources,
-    /// Exclusive queues this connection declared.
-    exclusive: Vec<Weak<Queue>>,
+    /// Exclusive queues this connection declared, by name: one declared again takes no more room.
+    exclusive: HashMap<ShortStr, Weak<Queue>>,
     /// Channels with confirms to send before the bytes of this round leave.
     confirming: Vec<u16>,
     /// Channels that gathered a message in this round and may hold memory.

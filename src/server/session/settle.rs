@@ -217,7 +217,7 @@ impl Running {
             cx.broker.churn.channel_closed.add(1);
         }
         put_back(returned, now);
-        for queue in self.exclusive.drain(..).filter_map(|queue| queue.upgrade()) {
+        for queue in self.exclusive.drain().filter_map(|(_, queue)| queue.upgrade()) {
             self.vhost.remove_queue(&queue);
         }
     }

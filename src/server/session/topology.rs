@@ -155,10 +155,11 @@ impl Running {
             self.vhost.declare_queue(asked, server_named, cx.connection.id, now)?
         };
         if declare.exclusive && !declare.passive {
-            if self.exclusive.len() == self.exclusive.capacity() {
-                self.exclusive.retain(|queue| queue.strong_count() > 0);
+            let is_full = self.exclusive.len() == self.exclusive.capacity();
+            if is_full && !self.exclusive.contains_key(queue.name()) {
+                self.exclusive.retain(|_, queue| queue.strong_count() > 0);
             }
-            self.exclusive.push(Arc::downgrade(&queue));
+            self.exclusive.insert(queue.name().clone(), Arc::downgrade(&queue));
         }
         let name = queue.name().clone();
         self.channel(number)?.last_queue = Some(name.clone());
