@@ -1,8 +1,7 @@
 //! The topic exchange: patterns of words split by dots, kept in a trie (3.1.3.3).
 //!
-//! `*` stands for exactly one word, `#` for none or more. A message walks down the trie once, on all its ways
-//! side by side ([`Reached`]); the cost follows the words of its key and the nodes they lead to, not the number
-//! of bindings.
+//! `*` stands for exactly one word, `#` for none or more. A message walks down the trie once; the cost follows
+//! the words of its key and the nodes they lead to, not the number of bindings nor of ways to match one.
 
 use std::collections::HashMap;
 
@@ -64,77 +63,53 @@ impl Node {
             }
         }
     }
-}
-
-/// The nodes that the words of a key have led to so far.
-///
-/// A node behind `#` takes every word and stays; it is the only kind that two edges lead to (its parent's, and its
-/// own), so it alone needs to be known again. Every other node is reached from its one parent, once for each word.
-///
-/// Cost: words times nodes reached, whatever the wildcards are; without `#` nothing is remembered.
-#[derive(Debug, Default)]
-struct Reached<'a> {
-    /// By the last word.
-    now: Vec<&'a Node>,
-    /// Behind `#`: for good.
-    staying: Vec<&'a Node>,
-    /// The identities of `staying`.
-    known: FxHashSet<*const Node>,
-}
-
-impl<'a> Reached<'a> {
-    fn from(root: &'a Node) -> Self {
-        let mut reached = Self { now: vec![root], ..Self::default() };
-        reached.stay_behind(root);
-        reached
-    }
-
-    /// Takes in the node behind `#`, and those behind it in a row: no word is needed to get there.
-    fn stay_behind(&mut self, mut node: &'a Node) {
-        while let Some(hash) = &node.hash
-            && self.known.insert(std::ptr::from_ref(&**hash))
+    /// Finds what the patterns from here on lead to.
+    ///
+    /// A node behind `#` is walked from every place in the key, in order. Whoever comes to it a second time comes
+    /// later in the key (a node's places only ever grow), and would walk the same again: `walked` ends that there.
+    ///
+    /// Cost: at most words times nodes, whatever the wildcards are; without `#` nothing is remembered.
+    fn collect<'a>(&'a self, words: &[&str], walked: &mut Walked, into: &mut Vec<&'a Destination>) {
+        if let Some(hash) = &self.hash
+            && walked.insert(std::ptr::from_ref(&**hash))
         {
-            self.staying.push(hash);
-            node = hash;
+            for skipped in 0..=words.len() {
+                hash.collect(&words[skipped..], walked, into);
+            }
         }
-    }
-
-    fn on_word(&mut self, word: &str, spare: &mut Vec<&'a Node>) {
-        spare.clear();
-        for node in self.now.iter().chain(&self.staying) {
-            spare.extend(node.words.get(word));
-            spare.extend(node.star.as_deref());
+        let Some((word, rest)) = words.split_first() else {
+            self.targets.collect(into);
+            return;
+        };
+        if let Some(child) = self.words.get(*word) {
+            child.collect(rest, walked, into);
         }
-        std::mem::swap(&mut self.now, spare);
-        for at in 0..self.now.len() {
-            self.stay_behind(self.now[at]);
+        if let Some(star) = &self.star {
+            star.collect(rest, walked, into);
         }
     }
 }
+
+/// The nodes behind `#` that a key has come to, by identity.
+type Walked = FxHashSet<*const Node>;
 
 /// The words of a key; an empty key has none, but an empty word between dots is a word.
-fn words(key: &str) -> impl Iterator<Item = &str> {
-    key.split('.').filter(|_| !key.is_empty())
+fn words(key: &str) -> Vec<&str> {
+    if key.is_empty() { Vec::new() } else { key.split('.').collect() }
 }
 
 impl Topic {
     pub(super) fn bind(&mut self, pattern: &str, destination: &Destination) {
-        let end = words(pattern).fold(&mut self.root, Node::child);
+        let end = words(pattern).into_iter().fold(&mut self.root, Node::child);
         end.targets.add(destination);
     }
 
     pub(super) fn unbind(&mut self, pattern: &str, destination: &DestinationName) {
-        self.root.remove(&words(pattern).collect::<Vec<_>>(), destination);
+        self.root.remove(&words(pattern), destination);
     }
 
     pub(super) fn matches<'a>(&'a self, key: &str, into: &mut Vec<&'a Destination>) {
-        let (mut reached, mut spare) = (Reached::from(&self.root), Vec::new());
-        for word in words(key) {
-            reached.on_word(word, &mut spare);
-        }
-        for node in reached.now.iter().chain(&reached.staying) {
-            node.targets.collect(into);
-        }
+        self.root.collect(&words(key), &mut Walked::default(), into);
     }
 }
 
