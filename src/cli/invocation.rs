@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
+use tokio::runtime::Builder;
 
 use super::{Cli, Command};
 use crate::commands::{self, Answer, CommandError, Context, Interrupt};
@@ -15,6 +16,8 @@ use crate::render::{Format, Output, Problem, Settings};
 
 /// How long a goodbye to the broker may take after Ctrl-C.
 const GOODBYE_AFTER_INTERRUPT: Duration = Duration::from_secs(1);
+/// How long a command may take to end in order after Ctrl-C, its goodbye included.
+const END_AFTER_INTERRUPT: Duration = Duration::from_secs(2);
 
 /// A command line that is right.
 #[derive(Debug)]
@@ -82,6 +85,9 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
         }
         Command::Man(args) => (commands::man::run(&args, Cli::definition(), &mut out), out),
         command => {
+            if !matches!(command, Command::Serve(_)) {
+                end_late_after_interrupt();
+            }
             let runtime = match runtime_for(&global, &command).enable_all().build() {
                 Ok(runtime) => runtime,
                 Err(error) => return (Err(CommandError::Runtime(error)), out),
@@ -94,14 +100,35 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
     }
 }
 
-/// A broker in this process uses every core; a command that talks to one elsewhere is quicker on one thread.
+/// A broker in this process uses every core. A command that waits for programs or a slow reader of its output leaves
+/// the connection, and its heartbeats, to a thread of their own; the rest is quicker on one.
 fn runtime_for(global: &super::GlobalOptions, command: &Command) -> tokio::runtime::Builder {
-    let hosts = matches!(command, Command::Serve(_) | Command::Tutorial(_));
-    if hosts || global.may_host() {
-        tokio::runtime::Builder::new_multi_thread()
-    } else {
-        tokio::runtime::Builder::new_current_thread()
+    match command {
+        Command::Serve(_) | Command::Tutorial(_) => Builder::new_multi_thread(),
+        _ if global.may_host() => Builder::new_multi_thread(),
+        Command::Consume(_) | Command::RpcCall(_) | Command::RpcServe(_) => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(1);
+            builder
+        }
+        _ => Builder::new_current_thread(),
     }
+}
+
+/// Sees to it that Ctrl-C ends a command that cannot notice it, because it reads the terminal or a broker hangs: the
+/// second one at once, the first after a while. What was not acknowledged goes back when the connection is gone.
+fn end_late_after_interrupt() {
+    let watch = || {
+        let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            let Ok(mut interrupt) = Interrupt::listen() else { return };
+            interrupt.wait().await;
+            let _ = tokio::time::timeout(END_AFTER_INTERRUPT, interrupt.wait()).await;
+            std::process::exit(Code::Interrupted.number().into());
+        });
+    };
+    // Without the thread Ctrl-C still ends whatever waits in order.
+    let _ = std::thread::Builder::new().name("interrupt".to_owned()).spawn(watch);
 }
 
 async fn run_async(

@@ -23,6 +23,8 @@ use crate::wire::{Method, ShortStr, frame};
 /// Bytes of deliveries that may wait for the program before the stream is no longer read: room for one message
 /// of the largest size RabbitMQ takes by default.
 const WAITING_MAX: usize = 16 << 20;
+/// The same while a call waits for its answer, which comes behind what a broker had on its way already.
+const WAITING_MAX_IN_CALL: usize = 4 * WAITING_MAX;
 /// Bytes a waiting delivery is counted with beyond its body, so that empty messages are bounded too.
 const WAITING_OVERHEAD: usize = 256;
 
@@ -114,9 +116,10 @@ impl InboxState {
 }
 
 impl State {
-    /// Whether deliveries may be taken in.
+    /// Whether deliveries may be taken in: while a call waits, more of them, because its answer comes behind them.
     pub(super) fn may_read(&self) -> bool {
-        self.waiting_bytes < WAITING_MAX
+        let calls = || self.channels.values().any(|channel| !channel.pending.is_empty());
+        self.waiting_bytes < WAITING_MAX || (self.waiting_bytes < WAITING_MAX_IN_CALL && calls())
     }
 
     /// Fails when nothing can be sent any more.

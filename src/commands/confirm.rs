@@ -18,7 +18,7 @@ impl Confirm {
         }
         match out.ask(question)? {
             Some(true) => Ok(()),
-            Some(false) => Err(CommandError::Interrupted),
+            Some(false) => Err(CommandError::Declined),
             None => Err(CommandError::Usage {
                 problem: "this cannot be undone, and there is no terminal to ask on".into(),
                 hint: Some("say --yes to do it without being asked".into()),

@@ -32,6 +32,9 @@ pub enum CommandError {
     Output(#[from] io::Error),
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
+    /// The user said no when asked.
+    #[error("nothing was done")]
+    Declined,
     #[error("interrupted")]
     Interrupted,
 }
@@ -49,7 +52,7 @@ impl CommandError {
             Self::Usage { .. } | Self::File { .. } => Code::Usage,
             Self::NotTaken { .. } | Self::Gone { .. } => Code::Refused,
             Self::TimedOut { .. } => Code::TimedOut,
-            Self::Handler { .. } | Self::Output(_) => Code::No,
+            Self::Handler { .. } | Self::Output(_) | Self::Declined => Code::No,
             Self::Runtime(_) => Code::Bug,
             Self::Interrupted => Code::Interrupted,
         }
@@ -69,6 +72,7 @@ impl CommandError {
             | Self::Handler { .. }
             | Self::Output(_)
             | Self::Runtime(_)
+            | Self::Declined
             | Self::Interrupted => None,
         }
     }

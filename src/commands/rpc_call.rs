@@ -57,6 +57,10 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     let mut printer = Printer::new(cx.out.format(), None)?;
     let properties = args.properties.properties()?;
     let stdin = if args.lines { Stdin::Lines } else { Stdin::Whole };
+    if properties.correlation_id.is_some() && args.jobs > 1 {
+        let problem = "calls at the same time cannot share one correlation id";
+        return Err(CommandError::usage(problem));
+    }
     let mut bodies = Bodies::new(args.body, Vec::<PathBuf>::new(), stdin, &mut cx.out)?;
     let options = RpcOptions {
         exchange: args.exchange.unwrap_or_default(),

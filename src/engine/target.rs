@@ -78,6 +78,13 @@ impl Target {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
         let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
+        if environment("MQ_CONTEXT").is_some() {
+            // A broker that was named must not be taken for another one.
+            return Err(Error::usage(
+                "MQ_CONTEXT names a context, and contexts are not implemented",
+                "name the broker with --url (MQ_URL) or --local (MQ_LOCAL), and unset MQ_CONTEXT",
+            ));
+        }
         let (url, local) = match (&options.url, &options.local) {
             (None, None) => {
                 let local = environment("MQ_LOCAL").map(|directory| Some(directory.into()));

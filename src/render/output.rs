@@ -6,6 +6,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -126,6 +127,15 @@ impl Output {
         has_header: bool,
     ) -> io::Result<()> {
         text::write_rows(&mut self.stdout, format, columns, rows, has_header)
+    }
+
+    /// Whether the output is a pipe that nobody reads any more.
+    pub fn is_abandoned(&self) -> bool {
+        let stdout = io::stdout();
+        let mut pipe = [PollFd::new(&stdout, PollFlags::empty())];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let gone = PollFlags::ERR | PollFlags::HUP;
+        poll(&mut pipe, Some(&at_once)).is_ok() && pipe[0].revents().intersects(gone)
     }
 
     /// Hands all data written so far to the operating system.

@@ -16,6 +16,8 @@ on_both!(
     a_handler_sees_the_message,
     interrupted_it_acknowledges_what_it_printed_and_nothing_else,
     a_reader_that_goes_away_is_a_success,
+    a_reader_that_goes_away_ends_it_on_a_quiet_queue,
+    without_acknowledgements_nothing_that_was_sent_is_dropped,
     a_missing_queue_is_named,
 );
 
@@ -136,6 +138,26 @@ fn a_reader_that_goes_away_is_a_success(broker: &Broker) {
         consume.args(["consume", "--queue", "q", "-q"]).stdout(Stdio::piped()).spawn().unwrap();
     drop(consumer.stdout.take());
     assert_eq!(consumer.wait().unwrap().code(), Some(0));
+}
+
+/// The queue has nothing more to say when the reader goes: `consume | head -1` in a script.
+fn a_reader_that_goes_away_ends_it_on_a_quiet_queue(broker: &Broker) {
+    let mut consumer =
+        Running::spawn(mq(broker).args(["consume", "--queue", "quiet"]), "waiting for messages");
+    prepare(broker, &[&["publish", "--queue", "quiet", "one"]]);
+    assert_eq!(consumer.line(), "one\n");
+    assert_eq!(consumer.end_unread().code(), Some(0));
+}
+
+/// Without acknowledgements what was sent is the queue's no more, so all of it is printed.
+fn without_acknowledgements_nothing_that_was_sent_is_dropped(broker: &Broker) {
+    const COUNT: usize = 100_000;
+    let lines = "x\n".repeat(COUNT);
+    answer(broker, &["publish", "--queue", "q", "--lines"], lines);
+    let consume = ["consume", "--queue", "q", "--ack", "auto", "--timeout", "500ms"];
+    let printed = answer(broker, &consume, "").lines().count();
+    let left = answer(broker, &["consume", "--queue", "q", "--idle-timeout", "1s"], "");
+    assert_eq!(printed + left.lines().count(), COUNT, "{printed} were printed");
 }
 
 fn a_missing_queue_is_named(broker: &Broker) {

@@ -1,9 +1,12 @@
 //! `mq ping` and `mq wait`, and every way not to reach a broker: error texts and exit codes.
 
-use rustix::process::Signal;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::broker::Broker;
-use crate::support::cli::{Case, Running, answer, on_both, program};
+use crate::support::cli::{Case, Running, answer, mq, on_both, program};
 
 on_both!(a_broker_that_is_there_answers, a_wrong_password_is_told_without_it);
 
@@ -97,4 +100,23 @@ fn a_broker_stops_in_order_when_told() {
         let (status, stdout, stderr) = broker.end();
         assert_eq!((status.code(), stdout.as_str(), stderr.as_str()), (Some(0), "", ""));
     }
+}
+
+/// It reads its standard input, so nothing but Ctrl-C is heard; the broker is not even asked.
+#[test]
+fn ctrl_c_ends_a_command_that_waits_for_its_input() {
+    let broker = Broker::mq();
+    let mut publish = mq(&broker);
+    let mut child =
+        publish.args(["publish", "--queue", "q"]).stdin(Stdio::piped()).spawn().unwrap();
+    answer(&broker, &["wait"], "");
+    let input = child.stdin.take().unwrap();
+    while child.try_wait().unwrap().is_none() {
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        answer(&broker, &["ping"], "");
+    }
+    let status = child.wait().unwrap();
+    // Ctrl-C before the program listens for it ends it the usual way.
+    assert!(status.code() == Some(130) || status.signal() == Some(2), "{status}");
+    drop(input);
 }

@@ -89,6 +89,8 @@ impl Feed {
         }
         let idle = self.stops.idle.map(|idle| self.last + idle);
         tokio::select! {
+            biased;
+            () = self.interrupt.wait() => Ok(Step::End(End::Interrupted)),
             event = self.consumer.next() => match event? {
                 Event::Delivery(delivery) => {
                     self.come += 1;
@@ -97,7 +99,6 @@ impl Feed {
                 }
                 Event::Cancelled => Ok(Step::End(End::Cancelled)),
             },
-            () = self.interrupt.wait() => Ok(Step::End(End::Interrupted)),
             () = until(self.stops.deadline) => Ok(Step::End(End::Time)),
             () = until(idle) => Ok(Step::End(End::Idle)),
         }
@@ -140,6 +141,23 @@ impl Feed {
             self.consumer.nack(delivery, requeue)?;
         }
         Ok(())
+    }
+
+    /// Whether messages count as taken when they are sent, so that what has come must not be dropped.
+    pub(super) fn is_auto(&self) -> bool {
+        !self.is_manual
+    }
+
+    /// A message that came before the consumer was cancelled.
+    pub(super) async fn left(&mut self) -> Result<Option<Delivery>, CommandError> {
+        tokio::select! {
+            biased;
+            event = self.consumer.next() => match event? {
+                Event::Delivery(delivery) => Ok(Some(delivery)),
+                Event::Cancelled => Ok(None),
+            },
+            () = std::future::ready(()) => Ok(None),
+        }
     }
 
     /// Ends the consumer; unacknowledged messages go back to the queue.

@@ -1,7 +1,9 @@
 //! Messages printed or saved, acknowledged once they are out of our hands.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,6 +15,9 @@ use crate::render::{Format, Output};
 
 /// Messages printed before the first of them is acknowledged: half of what is on its way.
 const BATCH: usize = 50;
+
+/// How often to look whether the reader of the output has gone.
+const READER_CHECK: Duration = Duration::from_millis(500);
 
 /// The columns of a message in `csv` and `tsv`.
 const COLUMNS: [&str; 4] = ["exchange", "routing_key", "redelivered", "body"];
@@ -34,7 +39,7 @@ pub(super) async fn run(
                 feed.acknowledge(&mut done)?;
                 match step {
                     Some(step) => step,
-                    None => feed.next().await?,
+                    None => next_while_read(feed, out).await?,
                 }
             }
         };
@@ -46,11 +51,32 @@ pub(super) async fn run(
             Step::End(end) => break end,
         }
     };
+    if feed.is_auto() {
+        // These are the queue's no more.
+        feed.cancel().await?;
+        while let Some(delivery) = feed.left().await? {
+            printer.print(&delivery, queue, out)?;
+        }
+    }
     printer.finish(out)?;
     out.flush()?;
     feed.acknowledge(&mut done)?;
     feed.cancel().await?;
     Ok(end)
+}
+
+/// Waits for the next step, and looks now and then whether anybody still reads what is printed: `consume | head -1`
+/// must end on a quiet queue, too.
+async fn next_while_read(feed: &mut Feed, out: &Output) -> Result<Step, CommandError> {
+    loop {
+        tokio::select! {
+            step = feed.next() => return step,
+            () = tokio::time::sleep(READER_CHECK) => {}
+        }
+        if out.is_abandoned() {
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        }
+    }
 }
 
 /// How a message is written.

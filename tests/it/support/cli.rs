@@ -100,7 +100,8 @@ pub(crate) fn program() -> Command {
 /// A command that goes on.
 pub(crate) struct Running {
     process: Child,
-    stdout: BufReader<ChildStdout>,
+    /// `None` when nobody reads it any more.
+    stdout: Option<BufReader<ChildStdout>>,
     stderr: BufReader<ChildStderr>,
 }
 
@@ -113,7 +114,7 @@ impl Running {
     pub(crate) fn spawn(command: &mut Command, ready: &str) -> Self {
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = piped.spawn().unwrap();
-        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let stdout = process.stdout.take().map(BufReader::new);
         let stderr = BufReader::new(process.stderr.take().unwrap());
         let mut running = Self { process, stdout, stderr };
         let mut said = String::new();
@@ -127,7 +128,7 @@ impl Running {
     /// Waits for a line of stdout.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
+        self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
         line
     }
 
@@ -135,10 +136,16 @@ impl Running {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
+    /// Stops reading its stdout and waits for its end.
+    pub(crate) fn end_unread(&mut self) -> ExitStatus {
+        self.stdout = None;
+        self.process.wait().unwrap()
+    }
+
     /// Waits for its end; returns how it ended, and what was not read of stdout and stderr.
     pub(crate) fn end(&mut self) -> (ExitStatus, String, String) {
         let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut stdout).unwrap();
+        self.stdout.as_mut().unwrap().read_to_string(&mut stdout).unwrap();
         self.stderr.read_to_string(&mut stderr).unwrap();
         (self.process.wait().unwrap(), stdout, stderr)
     }
