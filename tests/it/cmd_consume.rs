@@ -154,7 +154,7 @@ fn without_acknowledgements_nothing_that_was_sent_is_dropped(broker: &Broker) {
     const COUNT: usize = 100_000;
     let lines = "x\n".repeat(COUNT);
     answer(broker, &["publish", "--queue", "q", "--lines"], lines);
-    let consume = ["consume", "--queue", "q", "--ack", "auto", "--timeout", "500ms"];
+    let consume = ["consume", "--queue", "q", "--ack", "auto", "--timeout", "1s"];
     let printed = answer(broker, &consume, "").lines().count();
     let left = answer(broker, &["consume", "--queue", "q", "--idle-timeout", "1s"], "");
     assert_eq!(printed + left.lines().count(), COUNT, "{printed} were printed");
