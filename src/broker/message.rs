@@ -8,7 +8,7 @@ use std::fmt;
 
 use triomphe::ThinArc;
 
-use crate::wire::{Reader, ShortStr, Writer};
+use crate::wire::Reader;
 
 /// From this many bytes on a message keeps the buffer it was assembled in instead of a copy.
 const KEEP_BUFFER_BYTES: usize = 16 << 10;
@@ -103,15 +103,6 @@ impl Message {
         let routing_key = from.short_text().unwrap_or_default();
         (exchange, routing_key)
     }
-}
-
-/// Encodes exchange and routing key the way a [`Message`] starts.
-pub fn encode_names(exchange: &ShortStr, routing_key: &ShortStr) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(exchange.len() + routing_key.len() + 2);
-    let mut to = Writer::new(&mut bytes);
-    to.short(exchange);
-    to.short(routing_key);
-    bytes
 }
 
 impl fmt::Debug for Message {

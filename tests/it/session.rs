@@ -9,7 +9,7 @@ use mq::broker::registry::{Connection, Peer};
 use mq::server::session::Session;
 use mq::wire::constants::{FRAME_BODY, FRAME_HEADER, FRAME_METHOD, PROTOCOL_HEADER};
 use mq::wire::content::ContentHeader;
-use mq::wire::method::{basic, channel, confirm, connection, queue};
+use mq::wire::method::{basic, channel, confirm, connection, queue, tx};
 use mq::wire::shortstr::literal;
 use mq::wire::{Fault, FieldTable, FieldValue, Method, Properties, ReplyCode, ShortStr, frame};
 
@@ -587,5 +587,25 @@ fn a_round_of_frames_ends_when_it_has_answered_enough() {
         rounds += 1;
     }
     assert!(rounds >= 10, "10 MB in {rounds} rounds");
+    assert_eq!(ready(&broker, "q"), 1);
+}
+
+#[test]
+fn what_waits_for_a_commit_is_counted_until_it_comes() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    client.declare("q");
+    client.publish("q", &[b"1", b"2"], 0);
+    client.send(1, tx::Select::default(), 0);
+    for _ in 0..2 {
+        client.send(1, basic::Get { queue: literal("q"), ..Default::default() }, 0);
+    }
+    client.send(1, basic::Ack { delivery_tag: 2, multiple: true }, 0);
+    client.publish("q", &[b"3"], 0);
+    let channel = client.connection.channels().remove(0);
+    let counted = || (channel.uncommitted.get(), channel.uncommitted_acks.get());
+    assert_eq!(counted(), (1, 2));
+    client.send(1, tx::Commit::default(), 0);
+    assert_eq!(counted(), (0, 0));
     assert_eq!(ready(&broker, "q"), 1);
 }

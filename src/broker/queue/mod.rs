@@ -58,7 +58,6 @@ struct State {
     unacked: u64,
     unacked_bytes: u64,
     counters: QueueCounters,
-    had_consumer: bool,
     is_deleted: bool,
     /// The earliest time registered with the timers.
     timer_at: Option<Millis>,
@@ -176,7 +175,6 @@ impl Queue {
         if state.is_deleted {
             return Err(Fault::new(ReplyCode::NotFound, format!("no {}", self.noun())));
         }
-        state.had_consumer = true;
         let id = state.consumers.add(subscription);
         state.deal(now);
         Ok(id)

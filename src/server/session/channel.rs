@@ -101,6 +101,10 @@ impl Channel {
         self.assembly.shrink();
         self.info.active_at.set(now);
         self.info.unacked.set(self.unacked.len() as u64);
+        if let Mode::Transaction(transaction) = &self.mode {
+            self.info.uncommitted.set(transaction.publishes());
+            self.info.uncommitted_acks.set(transaction.settled());
+        }
     }
 }
 

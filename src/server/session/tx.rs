@@ -36,6 +36,16 @@ impl Transaction {
         self.settlements.push((taken, outcome));
     }
 
+    /// How many publishes wait for the commit.
+    pub(super) fn publishes(&self) -> u64 {
+        self.publishes.len() as u64
+    }
+
+    /// How many deliveries were settled and wait for the commit.
+    pub(super) fn settled(&self) -> u64 {
+        self.settlements.iter().map(|(taken, _)| taken.len() as u64).sum()
+    }
+
     /// The deliveries whose settlement was never committed.
     pub(super) fn into_unsettled(self) -> impl Iterator<Item = Unacked> {
         self.settlements.into_iter().flat_map(|(taken, _)| taken)
