@@ -57,5 +57,6 @@ pub mod exit;
 pub mod management;
 pub mod render;
 pub mod server;
+pub mod store;
 pub mod tutorial;
 pub mod wire;
