@@ -40,7 +40,7 @@ pub enum Post {
 impl Post {
     fn bytes(&self) -> usize {
         match self {
-            Self::Delivery { entry, .. } => entry.message.len() + POST_BYTES,
+            Self::Delivery { entry, .. } => entry.message().len() + POST_BYTES,
             Self::Reply { message, .. } => message.len() + POST_BYTES,
             Self::Cancelled { .. } | Self::Close(_) | Self::Blocked(_) => POST_BYTES,
         }

@@ -1,8 +1,8 @@
 //! What a broker knows: vhosts, exchanges, queues, who is connected. Synchronous: no sockets, no frames, no
 //! clock (`now` is an argument, in milliseconds since the broker started).
 //!
-//! Lock order, here and nowhere else: vhost (topology), then queue, then mailbox or timers. No lock is held
-//! when another queue is called, and none across an `.await` (there is none here).
+//! Lock order, here and nowhere else: vhost (topology), then queue, then mailbox or timers or the store's. No lock
+//! is held when another queue is called or a record is read, and none across an `.await` (there is none here).
 //!
 //! The publish line through this layer: [`vhost::Vhost::route`] (or the route a channel remembers),
 //! [`queue::Queue::push`], [`mailbox::Mailbox`].
@@ -33,6 +33,7 @@ use self::replies::Replies;
 use self::stats::ChurnCounters;
 use self::timers::Timers;
 use self::vhost::Vhost;
+use crate::store::Store;
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
@@ -51,6 +52,8 @@ pub struct Broker {
     pub replies: Replies,
     pub churn: Arc<ChurnCounters>,
     pub timers: Arc<Timers>,
+    /// `None` for a broker that keeps everything in memory.
+    pub store: Option<Arc<Store>>,
 }
 
 impl Broker {
@@ -58,7 +61,8 @@ impl Broker {
     pub fn new(node: String) -> Self {
         let timers = Arc::<Timers>::default();
         let churn = Arc::<ChurnCounters>::default();
-        let root = Vhost::new(literal("/"), Arc::clone(&timers), Arc::clone(&churn));
+        let shared = queue::Shared { timers: Arc::clone(&timers), store: None };
+        let root = Vhost::new(literal("/"), shared, Arc::clone(&churn));
         let vhosts = BTreeMap::from([(literal("/"), Arc::new(root))]);
         let [a, b, c, d, ..] = RandomState::new().hash_one(&node).to_be_bytes();
         Self {
@@ -69,6 +73,7 @@ impl Broker {
             replies: Replies::default(),
             churn,
             timers,
+            store: None,
         }
     }
 

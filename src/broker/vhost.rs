@@ -13,10 +13,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::arguments::{self, QueueArguments, exchange_noun, queue_noun};
 use super::exchange::binding::{Binding, Destination, DestinationKind, DestinationName};
 use super::exchange::{Exchange, ExchangeKind, ExchangeSettings};
-use super::queue::{Millis, Queue, Settings};
+use super::queue::{self, Millis, Queue, Settings};
 use super::registry::ConnectionId;
 use super::stats::{ChurnCounters, ExchangeCounters, MessageCounters};
-use super::timers::Timers;
 use super::topology::{Route, Topology};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
@@ -27,7 +26,8 @@ pub struct Vhost {
     name: ShortStr,
     topology: RwLock<Topology>,
     epoch: AtomicU64,
-    timers: Arc<Timers>,
+    /// What its queues share with those of the other vhosts.
+    shared: queue::Shared,
     /// What channels did that have ended; the others count for themselves.
     pub counters: MessageCounters,
     churn: Arc<ChurnCounters>,
@@ -108,14 +108,14 @@ fn not_reserved(kind: &str, name: &str) -> Result<(), Fault> {
 }
 
 impl Vhost {
-    pub(super) fn new(name: ShortStr, timers: Arc<Timers>, churn: Arc<ChurnCounters>) -> Self {
+    pub(super) fn new(name: ShortStr, shared: queue::Shared, churn: Arc<ChurnCounters>) -> Self {
         let mut topology = Topology::default();
         for settings in predeclared() {
             topology.exchanges.insert(settings.name.clone(), Exchange::new(settings));
         }
         let topology = RwLock::new(topology);
         let (epoch, counters) = (AtomicU64::new(0), MessageCounters::default());
-        Self { name, topology, epoch, timers, counters, churn }
+        Self { name, topology, epoch, shared, counters, churn }
     }
 
     pub fn name(&self) -> &ShortStr {
@@ -246,6 +246,7 @@ impl Vhost {
             return same_queue(queue, &asked, connection, &noun);
         }
         let settings = Settings {
+            id: None,
             name: asked.name.clone(),
             vhost: self.name.clone(),
             is_durable: asked.is_durable,
@@ -254,7 +255,7 @@ impl Vhost {
             arguments: asked.arguments,
             limits,
         };
-        let queue = Queue::new(settings, Arc::clone(&self.timers), now);
+        let queue = Queue::new(settings, self.shared.clone(), now);
         topology.queues.insert(asked.name, Arc::clone(&queue));
         self.churn.queue_created.add(1);
         Ok(queue)
@@ -456,7 +457,7 @@ mod tests {
     const ME: ConnectionId = ConnectionId(1);
 
     fn vhost() -> Vhost {
-        Vhost::new(literal("/"), Arc::default(), Arc::default())
+        Vhost::new(literal("/"), queue::Shared::default(), Arc::default())
     }
 
     fn declare_queue(vhost: &Vhost, name: &'static str) -> Arc<Queue> {

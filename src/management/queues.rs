@@ -61,7 +61,7 @@ pub(super) fn total_lengths(vhosts: &[Arc<Vhost>]) -> Numbers {
 }
 
 fn row(view: &View<'_>, info: &QueueInfo) -> Value {
-    let Settings { name, vhost, is_durable, is_auto_delete, exclusive_owner, arguments, limits: _ } =
+    let Settings { name, vhost, is_durable, is_auto_delete, exclusive_owner, arguments, .. } =
         &info.settings;
     let bytes = info.ready_bytes + info.unacked_bytes;
     let counters = Subject::Queue(vhost.clone(), name.clone());

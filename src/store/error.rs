@@ -8,25 +8,13 @@ use std::path::PathBuf;
 pub enum StoreError {
     /// The operating system refused.
     #[error("cannot {action} '{}'", path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, source: io::Error },
     /// A record or an index is not what was written.
     #[error("'{}' is damaged at offset {offset}: {what}", path.display())]
-    Damaged {
-        path: PathBuf,
-        offset: u64,
-        what: &'static str,
-    },
+    Damaged { path: PathBuf, offset: u64, what: &'static str },
     /// The directory was written by a later release.
     #[error("'{}' has format {found}, and this release reads up to {known}", path.display())]
-    Newer {
-        path: PathBuf,
-        found: u32,
-        known: u32,
-    },
+    Newer { path: PathBuf, found: u32, known: u32 },
     /// The embedded database of definitions refused.
     #[error("cannot {action} the definitions in '{}'", path.display())]
     Definitions {

@@ -11,14 +11,16 @@
 //! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires).
 
 mod consumers;
+mod errands;
 mod ready;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use consumers::{ChannelLimit, ConsumerId, Subscription};
 pub use ready::{Entry, Millis};
 
 use self::consumers::Consumers;
+use self::errands::{Errands, Held};
 use self::ready::Ready;
 use super::arguments::QueueArguments;
 use super::mailbox::Post;
@@ -26,11 +28,14 @@ use super::message::Message;
 use super::registry::ConnectionId;
 use super::stats::QueueCounters;
 use super::timers::Timers;
+use crate::store::{Place, QueueId, Store};
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
 /// What a queue was declared with.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What the store calls it; only a queue whose messages survive has one.
+    pub id: Option<QueueId>,
     pub name: ShortStr,
     pub vhost: ShortStr,
     pub is_durable: bool,
@@ -41,13 +46,21 @@ pub struct Settings {
     pub limits: QueueArguments,
 }
 
+/// What all queues of a broker share.
+#[derive(Clone, Debug, Default)]
+pub struct Shared {
+    pub timers: Arc<Timers>,
+    /// `None` for a broker that keeps everything in memory.
+    pub store: Option<Arc<Store>>,
+}
+
 /// A queue and the lock around its state.
 #[derive(Debug)]
 pub struct Queue {
     settings: Settings,
     /// The queue itself, for the timers.
     this: Weak<Queue>,
-    timers: Arc<Timers>,
+    shared: Shared,
     state: Mutex<State>,
 }
 
@@ -63,6 +76,7 @@ struct State {
     timer_at: Option<Millis>,
     /// When the queue was last used, for its own expiry.
     used_at: Millis,
+    errands: Errands,
 }
 
 /// What a queue looks like from outside.
@@ -105,11 +119,11 @@ pub struct Counts {
 }
 
 impl Queue {
-    pub fn new(settings: Settings, timers: Arc<Timers>, now: Millis) -> Arc<Self> {
+    pub fn new(settings: Settings, shared: Shared, now: Millis) -> Arc<Self> {
         let queue = Arc::new_cyclic(|this| Self {
             settings,
             this: this.clone(),
-            timers,
+            shared,
             state: Mutex::new(State { used_at: now, ..State::default() }),
         });
         queue.arm(&mut queue.lock());
@@ -124,24 +138,28 @@ impl Queue {
         &self.settings.name
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    fn lock(&self) -> Held<'_> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Held::new(state, self.shared.store.as_deref())
     }
 
-    /// Takes one published message: hands it to a consumer with credit, or keeps it at the tail.
+    /// Takes one published message, which the store has at `place`: hands it to a consumer with credit, or keeps it
+    /// at the tail.
     ///
     /// The hottest call of the broker: once for each queue a publish is routed to.
     /// Cost: one lock, one push, one hand-over when a consumer has credit; no allocation once the deque has
     /// grown, no copy of the message (it is shared).
     #[inline]
-    pub fn push(&self, message: Message, now: Millis) {
+    pub fn push(&self, message: Message, place: Option<Place>, now: Millis) {
         let mut state = self.lock();
         if state.is_deleted {
+            state.errands.dropped(place);
             return;
         }
         state.counters.publish += 1;
         let deadline = self.deadline(&message, now);
-        let entry = state.ready.place(message, deadline);
+        let entry = state.ready.place(message, place, deadline);
         state.ready.push_back(entry);
         state.deal(now);
         if deadline != Millis::MAX {
@@ -200,6 +218,8 @@ impl Queue {
     }
 
     /// Takes the first message for `basic.get`; with it, how many still wait.
+    ///
+    /// Whoever is given a message settles its place with the store, here as with a consumer, and also with `no_ack`.
     pub fn get(&self, no_ack: bool, now: Millis) -> Option<(Entry, u32)> {
         let mut state = self.lock();
         state.used_at = now;
@@ -214,7 +234,8 @@ impl Queue {
         } else {
             state.counters.get += 1;
             state.unacked += 1;
-            state.unacked_bytes += entry.message.body().len() as u64;
+            state.unacked_bytes += u64::from(entry.body_len);
+            state.errands.delivered(entry.place);
         }
         Some((entry, count_u32(state.ready.len())))
     }
@@ -241,7 +262,7 @@ impl Queue {
         for Returned { entry, consumer, no_ack } in returned {
             if !no_ack {
                 state.unacked = state.unacked.saturating_sub(1);
-                let bytes = entry.message.body().len() as u64;
+                let bytes = u64::from(entry.body_len);
                 state.unacked_bytes = state.unacked_bytes.saturating_sub(bytes);
             }
             if let Some(id) = consumer {
@@ -250,6 +271,7 @@ impl Queue {
             entries.push(entry);
         }
         if state.is_deleted {
+            state.errands.dropped(entries.iter().filter_map(|entry| entry.place));
             return;
         }
         state.ready.put_back(entries);
@@ -267,8 +289,7 @@ impl Queue {
 
     /// Drops every ready message; answers how many.
     pub fn purge(&self) -> u32 {
-        let mut state = self.lock();
-        count_u32(state.ready.take_all().len())
+        self.lock().drop_all()
     }
 
     /// Marks the queue as used now, which puts off its own expiry (`x-expires`).
@@ -288,7 +309,7 @@ impl Queue {
         for gone in state.consumers.remove_all() {
             gone.mailbox.post(Post::Cancelled { slot: gone.slot });
         }
-        count_u32(state.ready.take_all().len())
+        state.drop_all()
     }
 
     /// Does what is due at `now`; answers whether the queue itself has expired and must be deleted.
@@ -320,7 +341,7 @@ impl Queue {
         };
         if state.timer_at.is_none_or(|registered| at < registered) {
             state.timer_at = Some(at);
-            self.timers.set(at, self.this.clone());
+            self.shared.timers.set(at, self.this.clone());
         }
     }
 
@@ -392,7 +413,10 @@ impl State {
             while taken < run && open.has_room() {
                 let Some(entry) = self.ready.pop_front() else { break };
                 self.counters.redeliver += u64::from(entry.redelivered);
-                bytes += entry.message.body().len() as u64;
+                bytes += u64::from(entry.body_len);
+                if !no_ack {
+                    self.errands.delivered(entry.place);
+                }
                 open.push(Post::Delivery { slot: consumer.subscription.slot, entry });
                 taken += 1;
             }
@@ -421,8 +445,16 @@ impl State {
             return;
         }
         while self.ready.front().is_some_and(|entry| entry.deadline <= now) {
-            self.ready.pop_front();
+            let expired = self.ready.pop_front();
+            self.errands.dropped(expired.and_then(|entry| entry.place));
         }
+    }
+
+    /// Drops every waiting message; answers how many there were.
+    fn drop_all(&mut self) -> u32 {
+        let dropped = self.ready.take_all();
+        self.errands.dropped(dropped.iter().filter_map(|entry| entry.place));
+        count_u32(dropped.len())
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::broker::message::Message;
+use crate::store::Place;
 
 /// Milliseconds since the broker started: the only clock state knows.
 pub type Millis = u64;
@@ -13,13 +14,38 @@ pub type Millis = u64;
 /// A message in a queue.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    pub message: Message,
+    /// Not there while the message is only in the store, which has it at `place`.
+    pub message: Option<Message>,
+    /// Where the store has it; `None` when it is in memory only.
+    pub place: Option<Place>,
+    /// Bytes of the message's body.
+    pub body_len: u32,
     /// Where it stands: positions grow with every push.
     pub position: u64,
     /// When it must not be delivered any more; `Millis::MAX` for never.
     pub deadline: Millis,
     /// It was delivered before.
     pub redelivered: bool,
+}
+
+impl Entry {
+    /// The message of a delivery.
+    ///
+    /// # Panics
+    ///
+    /// When it is not in memory: a queue gives nobody such an entry.
+    #[inline]
+    pub fn message(&self) -> &Message {
+        self.message.as_ref().expect("a delivery carries its message")
+    }
+
+    /// Lets go of a message that the store has, so that it costs little until it is settled.
+    #[inline]
+    pub fn forget_message(&mut self) {
+        if self.place.is_some() {
+            self.message = None;
+        }
+    }
 }
 
 /// Waiting messages in the order of their positions.
@@ -48,14 +74,20 @@ impl Ready {
 
     /// Gives a new message the next position.
     #[inline]
-    pub(super) fn place(&mut self, message: Message, deadline: Millis) -> Entry {
+    pub(super) fn place(
+        &mut self,
+        message: Message,
+        place: Option<Place>,
+        deadline: Millis,
+    ) -> Entry {
         let position = self.next_position;
         self.next_position += 1;
-        Entry { message, position, deadline, redelivered: false }
+        let body_len = u32::try_from(message.body().len()).unwrap_or(u32::MAX);
+        Entry { message: Some(message), place, body_len, position, deadline, redelivered: false }
     }
 
     fn count_in(&mut self, entry: &Entry) {
-        self.bytes += entry.message.body().len() as u64;
+        self.bytes += u64::from(entry.body_len);
         self.mortal += usize::from(entry.deadline != Millis::MAX);
     }
 
@@ -68,7 +100,7 @@ impl Ready {
     #[inline]
     pub(super) fn pop_front(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
-        self.bytes -= entry.message.body().len() as u64;
+        self.bytes -= u64::from(entry.body_len);
         self.mortal -= usize::from(entry.deadline != Millis::MAX);
         if self.entries.is_empty() && self.entries.capacity() > KEEP_CAPACITY {
             self.entries = VecDeque::new();
@@ -135,7 +167,7 @@ mod tests {
         let mut ready = Ready::default();
         for _ in 0..count {
             let message = Message::new(Layout::default(), &mut Vec::new());
-            let entry = ready.place(message, Millis::MAX);
+            let entry = ready.place(message, None, Millis::MAX);
             ready.push_back(entry);
         }
         ready
@@ -143,6 +175,11 @@ mod tests {
 
     fn positions(ready: &Ready) -> Vec<u64> {
         ready.entries.iter().map(|entry| entry.position).collect()
+    }
+
+    #[test]
+    fn an_entry_takes_little_memory() {
+        assert_eq!(size_of::<Entry>(), 48);
     }
 
     #[test]

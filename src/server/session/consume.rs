@@ -179,7 +179,7 @@ impl Running {
         let got = queue.get(get.no_ack, now);
         let frame_max = self.frame_max;
         let channel = self.channel(number)?;
-        let Some((entry, left)) = got else {
+        let Some((mut entry, left)) = got else {
             channel.info.counters.get_empty.add(1);
             let empty = basic::GetEmpty { cluster_id: ShortStr::empty() };
             frame::write_method(out, number, &empty.into());
@@ -193,6 +193,7 @@ impl Running {
         } else {
             channel.info.counters.get.add(1);
             let origin = Arc::new(Origin { queue, consumer: None, no_ack: false });
+            entry.forget_message();
             channel.unacked.push_back(Unacked { tag, origin, entry });
         }
         Ok(())
@@ -245,7 +246,7 @@ impl Running {
     pub(super) fn on_delivery(
         &mut self,
         slot: ConsumerSlot,
-        entry: Entry,
+        mut entry: Entry,
         now: Millis,
         out: &mut Vec<u8>,
     ) {
@@ -257,7 +258,7 @@ impl Running {
             consumer_tag: &source.tag,
             tag: channel.last_tag,
             redelivered: entry.redelivered,
-            message: &entry.message,
+            message: entry.message(),
         };
         write_delivery(out, &delivery, self.frame_max);
         channel.info.counters.redeliver.add(u64::from(entry.redelivered));
@@ -267,6 +268,7 @@ impl Running {
         } else {
             channel.info.counters.deliver.add(1);
             let origin = Arc::clone(&source.origin);
+            entry.forget_message();
             channel.unacked.push_back(Unacked { tag: channel.last_tag, origin, entry });
             channel.info.unacked.set(channel.unacked.len() as u64);
         }

@@ -118,7 +118,7 @@ pub(super) fn write_get_ok(
     left: u32,
     frame_max: u32,
 ) {
-    let message = &entry.message;
+    let message = entry.message();
     frame::write_with(out, FRAME_METHOD, channel, |to| {
         to.u16(CLASS_BASIC);
         to.u16(basic::GetOk::METHOD_ID);

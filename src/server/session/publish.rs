@@ -120,9 +120,9 @@ impl Channel {
         if let Some((last, others)) = route.queues.split_last() {
             route.counters.publish_out.add(route.queues.len() as u64);
             for queue in others {
-                queue.push(message.clone(), now);
+                queue.push(message.clone(), None, now);
             }
-            last.push(message.clone(), now);
+            last.push(message.clone(), None, now);
         }
         Ok(!route.queues.is_empty())
     }

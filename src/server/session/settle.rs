@@ -249,7 +249,7 @@ impl Channel {
 fn settle_runs(taken: Vec<Unacked>, is_ack: bool, now: Millis) {
     let mut run: Option<(Arc<Origin>, Settled)> = None;
     for delivery in taken {
-        let bytes = delivery.entry.message.body().len() as u64;
+        let bytes = u64::from(delivery.entry.body_len);
         match &mut run {
             Some((origin, settled)) if Arc::ptr_eq(origin, &delivery.origin) => {
                 settled.count += 1;
