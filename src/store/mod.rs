@@ -19,7 +19,9 @@
 //! Reading order: [`Store::append`], `writer` (the one thread that writes and syncs), `keeper` (the thread for all
 //! that no confirm waits for: indexes, recycling, reading back), `recovery`.
 
+pub mod definitions;
 mod error;
+pub mod format;
 
 use std::num::NonZeroU32;
 use std::task::Waker;
