@@ -61,7 +61,7 @@ impl Broker {
     pub fn new(node: String) -> Self {
         let timers = Arc::<Timers>::default();
         let churn = Arc::<ChurnCounters>::default();
-        let shared = queue::Shared { timers: Arc::clone(&timers), store: None };
+        let shared = queue::Shared { timers: Arc::clone(&timers), ..queue::Shared::default() };
         let root = Vhost::new(literal("/"), shared, Arc::clone(&churn));
         let vhosts = BTreeMap::from([(literal("/"), Arc::new(root))]);
         let [a, b, c, d, ..] = RandomState::new().hash_one(&node).to_be_bytes();

@@ -14,7 +14,7 @@ mod consumers;
 mod errands;
 mod ready;
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 pub use consumers::{ChannelLimit, ConsumerId, Subscription};
 pub use ready::{Entry, Millis};
@@ -50,8 +50,8 @@ pub struct Settings {
 #[derive(Clone, Debug, Default)]
 pub struct Shared {
     pub timers: Arc<Timers>,
-    /// `None` for a broker that keeps everything in memory.
-    pub store: Option<Arc<Store>>,
+    /// Set once, when its directory has been read; never for a broker that keeps everything in memory.
+    pub store: Arc<OnceLock<Arc<Store>>>,
 }
 
 /// A queue and the lock around its state.
@@ -141,7 +141,7 @@ impl Queue {
     #[inline]
     fn lock(&self) -> Held<'_> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Held::new(state, self.shared.store.as_deref())
+        Held::new(state, self.shared.store.get().map(Arc::as_ref))
     }
 
     /// Takes one published message, which the store has at `place`: hands it to a consumer with credit, or keeps it
