@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use super::message::Message;
 use super::queue::Entry;
-use crate::wire::{Fault, ShortStr};
+use crate::wire::Fault;
 
 /// Bytes of messages that may wait for one connection: enough to keep a fast consumer busy, little enough
 /// that ten thousand slow ones do not matter.
@@ -33,8 +33,8 @@ pub enum Post {
     Cancelled { slot: ConsumerSlot },
     /// The broker ends the connection.
     Close(Fault),
-    /// Publishers are asked to pause (`connection.blocked`), or may go on.
-    Blocked(Option<ShortStr>),
+    /// Publishers may go on: the disk alarm is over.
+    Unblocked,
 }
 
 impl Post {
@@ -42,7 +42,7 @@ impl Post {
         match self {
             Self::Delivery { entry, .. } => entry.message().len() + POST_BYTES,
             Self::Reply { message, .. } => message.len() + POST_BYTES,
-            Self::Cancelled { .. } | Self::Close(_) | Self::Blocked(_) => POST_BYTES,
+            Self::Cancelled { .. } | Self::Close(_) | Self::Unblocked => POST_BYTES,
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Layout {
     pub is_persistent: bool,
     /// The `expiration` property, in milliseconds.
     pub time_to_live_ms: Option<u64>,
+    /// The `priority` property; 0 when there is none.
+    pub priority: u8,
 }
 
 struct Head {
@@ -56,13 +58,6 @@ impl Message {
         &self.0.header.header.layout
     }
 
-    fn bytes(&self) -> &[u8] {
-        match &self.0.header.header.large {
-            Some(bytes) => bytes,
-            None => &self.0.slice,
-        }
-    }
-
     /// Exchange and routing key as two encoded short strings.
     pub fn names(&self) -> &[u8] {
         &self.bytes()[..self.layout().names_len]
@@ -85,6 +80,18 @@ impl Message {
     /// The message's own time to live, in milliseconds from when a queue takes it.
     pub fn time_to_live_ms(&self) -> Option<u64> {
         self.layout().time_to_live_ms
+    }
+
+    pub fn priority(&self) -> u8 {
+        self.layout().priority
+    }
+
+    /// Names, properties and body, one behind the other.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.0.header.header.large {
+            Some(bytes) => bytes,
+            None => &self.0.slice,
+        }
     }
 
     /// Bytes the message takes in memory, its bookkeeping not counted.

@@ -7,6 +7,7 @@
 //! The publish line through this layer: [`vhost::Vhost::route`] (or the route a channel remembers),
 //! [`queue::Queue::push`], [`mailbox::Mailbox`].
 
+pub mod alarm;
 pub mod arguments;
 pub mod auth;
 pub mod exchange;
@@ -26,6 +27,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 pub use topology::Route;
 
+use self::alarm::Alarm;
 use self::auth::Users;
 use self::queue::Millis;
 use self::registry::{Peer, Registry};
@@ -54,6 +56,10 @@ pub struct Broker {
     pub timers: Arc<Timers>,
     /// `None` for a broker that keeps everything in memory.
     pub store: Option<Arc<Store>>,
+    /// Publishers are to pause.
+    pub alarm: Alarm,
+    /// What the wall clock said when `now` was 0, in milliseconds since 1970.
+    pub started_unix_ms: u64,
 }
 
 impl Broker {
@@ -74,6 +80,8 @@ impl Broker {
             churn,
             timers,
             store: None,
+            alarm: Alarm::default(),
+            started_unix_ms: 0,
         }
     }
 

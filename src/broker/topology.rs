@@ -13,6 +13,7 @@ use super::exchange::binding::{
 use super::exchange::{Exchange, RoutingInput};
 use super::queue::Queue;
 use super::stats::ExchangeCounters;
+use crate::store::{Place, QueueId};
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
 /// The things that are declared.
@@ -27,11 +28,28 @@ pub(super) struct Topology {
 /// Where messages with one exchange and routing key go.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Each queue once.
+    /// Each queue once; those that keep persistent messages come first.
     pub queues: Vec<Arc<Queue>>,
+    /// What the store calls those that do.
+    pub kept_by: Vec<QueueId>,
     pub counters: Arc<ExchangeCounters>,
     /// The headers take no part, so the route may be remembered until the topology changes.
     pub by_key_alone: bool,
+}
+
+impl Route {
+    /// The places of a message in the queues that keep it, by that of the first.
+    #[inline]
+    pub fn places(&self, first: Place) -> impl Iterator<Item = Place> + use<> {
+        let count = u32::try_from(self.kept_by.len()).unwrap_or(u32::MAX);
+        (0..count).map(move |nth| first.nth(nth))
+    }
+
+    /// Brings the queues that keep messages to the front.
+    fn sort(&mut self) {
+        self.queues.sort_by_key(|queue| queue.settings().id.is_none());
+        self.kept_by = self.queues.iter().map_while(|queue| queue.settings().id).collect();
+    }
 }
 
 impl Topology {
@@ -128,9 +146,11 @@ impl Topology {
     /// nothing hands over to its alternate.
     pub(super) fn route(&self, exchange: &Exchange, key: &str, headers: &FieldTable) -> Route {
         let counters = Arc::clone(&exchange.counters);
-        let mut route = Route { queues: Vec::new(), counters, by_key_alone: true };
+        let mut route =
+            Route { queues: Vec::new(), kept_by: Vec::new(), counters, by_key_alone: true };
         if exchange.settings.name.is_empty() {
             route.queues.extend(self.queues.get(key).cloned());
+            route.sort();
             return route;
         }
         let mut asked = vec![exchange];
@@ -147,6 +167,7 @@ impl Topology {
             }
         }
         dedup(&mut route.queues);
+        route.sort();
         route
     }
 

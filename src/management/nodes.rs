@@ -48,7 +48,7 @@ fn row(view: &View<'_>) -> Value {
         "mem_limit": process.memory_bytes,
         "mem_alarm": false,
         "disk_free_limit": 0,
-        "disk_free_alarm": false,
+        "disk_free_alarm": view.broker.alarm.is_on(),
         "rabbitmq_version": super::RABBITMQ_VERSION,
         "enabled_plugins": ["rabbitmq_management"],
         "applications": [{

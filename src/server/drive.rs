@@ -9,16 +9,18 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
 use super::clock::Clock;
 use super::session::{ROUND_BYTES, Session};
+use super::stream::Stream;
 use crate::broker::mailbox::Waiting;
 use crate::broker::queue::Millis;
 use crate::broker::registry::Connection;
+use crate::store::Batch;
 use crate::wire::constants::FRAME_MAX_DEFAULT;
 
 /// Bytes read at once. Also the room for the largest frame, so that a frame always ends within a buffer.
@@ -29,6 +31,9 @@ const OUTBOUND_HIGH: usize = 1 << 20;
 const OUTBOUND_MAX: usize = 4 << 20;
 /// How long a peer may take its last bytes after its session has ended.
 const LINGER_MS: Millis = 5_000;
+/// How often the peer of a connection that the disk alarm has stopped is looked after: nothing else would tell that
+/// it has gone, should it have asked for no heartbeats.
+const LOOK_AFTER_MS: Millis = 1_000;
 /// Bytes of room a thread's write buffer keeps.
 const OUTBOUND_KEEP: usize = 512 << 10;
 /// Rounds of reading and writing before other connections get their turn.
@@ -53,7 +58,7 @@ pub(super) struct Drive<S> {
     clock: Clock,
     /// Bytes not handled yet: a frame whose rest has not come, or frames held back (`holds_frames`).
     pending: Vec<u8>,
-    /// The last round ended because it had answered enough, not because the bytes did.
+    /// The last round ended because it had answered enough or must wait for the disk, not because the bytes did.
     holds_frames: bool,
     /// Bytes that the peer has not taken yet, from `sent` on.
     unsent: Vec<u8>,
@@ -64,6 +69,8 @@ pub(super) struct Drive<S> {
     timer: Option<(Millis, Pin<Box<Sleep>>)>,
     /// Until when a peer may take what is left after the session has ended.
     linger_until: Option<Millis>,
+    /// The batch that the store will wake this task for, and by which waker.
+    awaited: Option<(Batch, Waker)>,
 }
 
 /// What a step did.
@@ -73,7 +80,7 @@ enum Step {
     Stuck,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
+impl<S: Stream> Drive<S> {
     pub(super) fn new(
         stream: S,
         session: Session,
@@ -93,6 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
             needs_flush: false,
             timer: None,
             linger_until: None,
+            awaited: None,
         }
     }
 
@@ -125,6 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         for _ in 0..ROUNDS_MAX {
             let read = self.read(cx, inbound)?;
             let dealt = self.deal(cx);
+            let synced = self.take_synced();
             let written = self.write(cx)?;
             let timed = self.keep_time(cx);
             if self.has_ended {
@@ -133,7 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
             if self.session.is_closed() && self.unsent_len() == 0 && !self.needs_flush {
                 return Poll::Ready(Ok(()));
             }
-            if [read, dealt, written, timed].iter().all(|step| *step == Step::Stuck) {
+            if [read, dealt, synced, written, timed].iter().all(|step| *step == Step::Stuck) {
+                self.await_disk(cx);
                 return Poll::Pending;
             }
         }
@@ -143,7 +153,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
 
     /// Reads once and handles what came.
     fn read(&mut self, cx: &mut Context<'_>, inbound: &mut [u8]) -> io::Result<Step> {
-        if self.unsent_len() >= OUTBOUND_MAX || self.session.is_closed() {
+        let is_full = self.unsent_len() >= OUTBOUND_MAX;
+        if is_full || self.session.is_closed() || self.session.is_held() {
             return Ok(Step::Stuck);
         }
         let kept = self.pending.len();
@@ -164,8 +175,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         let bytes = &inbound[..kept + came];
         let before = self.unsent.len();
         let used = self.session.on_bytes(bytes, self.clock.now(), &mut self.unsent);
-        self.holds_frames =
-            used > 0 && used < bytes.len() && self.unsent.len() - before >= ROUND_BYTES;
+        let has_said_enough = used > 0 && self.unsent.len() - before >= ROUND_BYTES;
+        self.holds_frames = used < bytes.len() && (has_said_enough || self.session.is_held());
         self.pending.clear();
         self.pending.extend_from_slice(&bytes[used..]);
         if self.pending.is_empty() {
@@ -183,6 +194,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         }
         self.session.on_mailbox(self.clock.now(), &mut self.unsent);
         Step::Moved
+    }
+
+    /// Does what waited for the disk, when that is done.
+    fn take_synced(&mut self) -> Step {
+        if self.session.awaits().is_none() {
+            return Step::Stuck;
+        }
+        if self.session.on_synced(self.clock.now(), &mut self.unsent) {
+            return Step::Moved;
+        }
+        Step::Stuck
+    }
+
+    /// Has the store wake this task when what the session waits for is done: once for each batch.
+    ///
+    /// The store wakes at once when it has been done since the session looked, so none is missed.
+    fn await_disk(&mut self, cx: &Context<'_>) {
+        let (Some(batch), Some(store)) = (self.session.awaits(), self.session.store()) else {
+            return;
+        };
+        let is_known =
+            |(known, waker): &(Batch, Waker)| *known == batch && waker.will_wake(cx.waker());
+        if !self.awaited.as_ref().is_some_and(is_known) {
+            store.wake_after(batch, cx.waker());
+            self.awaited = Some((batch, cx.waker().clone()));
+        }
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<Step> {
@@ -229,6 +266,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
 
     /// The next time something is due: for the session, or to give up a peer that does not take its last bytes.
     fn deadline(&mut self) -> Option<Millis> {
+        if self.session.is_blocked() {
+            let look_at = self.clock.now() + LOOK_AFTER_MS;
+            return Some(self.session.deadline().map_or(look_at, |at| at.min(look_at)));
+        }
         if !self.session.is_closed() {
             return self.session.deadline();
         }
@@ -258,12 +299,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         self.timer = None;
         let now = self.clock.now();
         self.has_ended |= self.linger_until.is_some_and(|until| until <= now);
+        self.has_ended |= self.session.is_blocked() && self.stream.has_hung_up();
         self.session.on_timeout(now, &mut self.unsent);
         Step::Moved
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Drive<S> {
+impl<S: Stream> Future for Drive<S> {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
 use super::drive::Drive;
 use super::session::Session;
+use super::stream::Stream;
 use crate::broker::auth::Origin;
 use crate::broker::registry::Peer;
 
@@ -124,7 +124,7 @@ pub(super) async fn accept_unix(listener: UnixListener, shared: Arc<Shared>) {
 }
 
 async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: impl Stream,
     peer: Peer,
     origin: Origin,
     shared: &Arc<Shared>,

@@ -14,6 +14,7 @@ mod clock;
 mod drive;
 mod listener;
 pub mod session;
+mod stream;
 mod tls;
 
 use std::io;
@@ -104,7 +105,10 @@ impl Server {
             Some(path) => Some(bind_unix(path)?),
         };
         let (running, left) = mpsc::channel(1);
-        let broker = Arc::new(Broker::new(config.node));
+        let mut broker = Broker::new(config.node);
+        broker.started_unix_ms = unix_ms();
+        let broker = Arc::new(broker);
+        broker.watch_store();
         let stop = watch::Sender::new(false);
         let shared = Arc::new(Shared { broker, clock: Clock::start(), stop, running });
         let mut server = Self {
@@ -192,6 +196,12 @@ pub fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
         _ => UnixListener::bind(path),
     };
     bound.map_err(bind_error(&path.display()))
+}
+
+/// Milliseconds since 1970; a wall clock that stands before that counts as 1970.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Wakes queues whose messages or own life expire, until the server stops.

@@ -52,6 +52,14 @@ pub(super) struct Content {
     pub(super) properties_len: usize,
 }
 
+/// What the properties of a content say that the broker must know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    pub(super) is_persistent: bool,
+    pub(super) time_to_live_ms: Option<u64>,
+    pub(super) priority: u8,
+}
+
 impl Assembly {
     /// Whether the next frame may be a method.
     #[inline]
@@ -170,15 +178,11 @@ impl Assembly {
 
     /// Makes the message of the content that has come.
     #[inline]
-    pub(super) fn message(
-        &mut self,
-        content: &Content,
-        is_persistent: bool,
-        time_to_live_ms: Option<u64>,
-    ) -> Message {
+    pub(super) fn message(&mut self, content: &Content, facts: Facts) -> Message {
+        let Facts { is_persistent, time_to_live_ms, priority } = facts;
         let names_len = content.publish.names_len;
         let properties_len = content.properties_len;
-        let layout = Layout { names_len, properties_len, is_persistent, time_to_live_ms };
+        let layout = Layout { names_len, properties_len, is_persistent, time_to_live_ms, priority };
         Message::new(layout, &mut self.bytes)
     }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::assembly::{self, Assembly};
+use super::confirms::Confirms;
 use super::deliver::Unacked;
 use super::routes::Routes;
 use super::tx::Transaction;
@@ -45,11 +46,7 @@ pub(super) struct Channel {
 #[derive(Debug)]
 pub(super) enum Mode {
     Plain,
-    /// Publisher confirms: the number of the last publish, and of the last one confirmed.
-    Confirm {
-        published: u64,
-        confirmed: u64,
-    },
+    Confirm(Confirms),
     Transaction(Transaction),
 }
 
@@ -285,8 +282,8 @@ impl Running {
     ) -> Result<(), Fault> {
         let channel = self.channel(number)?;
         match channel.mode {
-            Mode::Plain => channel.mode = Mode::Confirm { published: 0, confirmed: 0 },
-            Mode::Confirm { .. } => {}
+            Mode::Plain => channel.mode = Mode::Confirm(Confirms::default()),
+            Mode::Confirm(_) => {}
             Mode::Transaction(_) => {
                 let text = "cannot switch from tx to confirm mode";
                 return Err(Fault::new(ReplyCode::PreconditionFailed, text));
@@ -304,7 +301,7 @@ impl Running {
         match channel.mode {
             Mode::Plain => channel.mode = Mode::Transaction(Transaction::default()),
             Mode::Transaction(_) => {}
-            Mode::Confirm { .. } => {
+            Mode::Confirm(_) => {
                 let text = "cannot switch from confirm to tx mode";
                 return Err(Fault::new(ReplyCode::PreconditionFailed, text));
             }

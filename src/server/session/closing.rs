@@ -25,7 +25,7 @@ impl Session {
                 tracing::info!(connection = %name, channel, %fault, "channel closed");
                 if let Some(failed) = running.channels.get_mut(&channel) {
                     // What was taken before the fault is the broker's, and the client is to know.
-                    failed.write_confirms(out);
+                    failed.write_confirms(self.cx.broker.store.as_deref(), out);
                 }
                 running.leave_channel(channel, &self.cx, &mut self.posts, now, out);
                 running.await_close_ok(channel);

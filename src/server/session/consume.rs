@@ -13,7 +13,7 @@ use crate::broker::message::Message;
 use crate::broker::queue::{Entry, Left, Millis, Subscription};
 use crate::broker::replies::REPLY_TO;
 use crate::wire::frame;
-use crate::wire::method::{basic, connection};
+use crate::wire::method::basic;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
 fn precondition(text: &str) -> Fault {
@@ -190,6 +190,9 @@ impl Running {
         write_get_ok(out, number, tag, &entry, left, frame_max);
         if get.no_ack {
             channel.info.counters.get_no_ack.add(1);
+            if let Some(place) = entry.place {
+                self.disk.settled.push(place);
+            }
         } else {
             channel.info.counters.get.add(1);
             let origin = Arc::new(Origin { queue, consumer: None, no_ack: false });
@@ -265,6 +268,9 @@ impl Running {
         channel.info.active_at.set(now);
         if source.origin.no_ack {
             channel.info.counters.deliver_no_ack.add(1);
+            if let Some(place) = entry.place {
+                self.disk.settled.push(place);
+            }
         } else {
             channel.info.counters.deliver.add(1);
             let origin = Arc::clone(&source.origin);
@@ -301,17 +307,6 @@ impl Running {
         if self.wants_cancel_notify {
             let cancel = basic::Cancel { consumer_tag: tag, nowait: true };
             frame::write_method(out, number, &cancel.into());
-        }
-    }
-
-    /// Tells a client that publishers are to pause, or may go on.
-    pub(super) fn on_blocked(&self, reason: Option<ShortStr>, out: &mut Vec<u8>) {
-        if !self.wants_blocked {
-            return;
-        }
-        match reason {
-            Some(reason) => frame::write_method(out, 0, &connection::Blocked { reason }.into()),
-            None => frame::write_method(out, 0, &connection::Unblocked {}.into()),
         }
     }
 }

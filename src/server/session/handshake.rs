@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use rustc_hash::FxHashMap;
 
 use super::deliver::Sources;
+use super::disk::Disk;
 use super::{Context, Phase, Running, Session, decode_method};
 use crate::broker::RABBITMQ_VERSION;
 use crate::broker::queue::Millis;
@@ -210,6 +211,7 @@ impl Session {
             exclusive: HashMap::new(),
             confirming: Vec::new(),
             gathered: Vec::new(),
+            disk: Disk::default(),
         }));
         self.cx.connection.set_agreed(agreed);
         frame::write_method(out, 0, &connection::OpenOk { known_hosts: ShortStr::empty() }.into());

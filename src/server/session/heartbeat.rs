@@ -39,8 +39,12 @@ impl Heartbeat {
 
     pub(super) fn deadline(&self) -> Option<Millis> {
         let lost_at = self.received_at + 2 * self.interval_ms;
-        let beat_at = self.sent_at + self.interval_ms / 2;
-        (self.interval_ms > 0).then(|| lost_at.min(beat_at))
+        self.beats_at().map(|beats_at| lost_at.min(beats_at))
+    }
+
+    /// When the next beat is due.
+    pub(super) fn beats_at(&self) -> Option<Millis> {
+        (self.interval_ms > 0).then(|| self.sent_at + self.interval_ms / 2)
     }
 
     pub(super) fn is_peer_lost(&self, now: Millis) -> bool {

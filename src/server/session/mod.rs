@@ -5,15 +5,18 @@
 //! Errors travel as [`Fault`]s and only `closing` turns them into frames.
 //!
 //! Reading order: this file (phases, frames), `handshake`, `channel` (what a channel is and which method goes
-//! where), `publish` and `assembly`, `deliver` and `consume`, `settle`, `tx`, `topology`, `closing`.
+//! where), `publish` and `assembly`, `confirms` and `disk` (what waits for the disk), `deliver` and `consume`,
+//! `settle`, `tx`, `topology`, `closing`.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod assembly;
 mod channel;
 mod closing;
+mod confirms;
 mod consume;
 mod deliver;
+mod disk;
 mod handshake;
 mod heartbeat;
 mod publish;
@@ -29,6 +32,7 @@ use rustc_hash::FxHashMap;
 
 use self::channel::Channel;
 use self::deliver::Sources;
+use self::disk::Disk;
 use self::handshake::Handshake;
 use self::heartbeat::Heartbeat;
 use crate::broker::Broker;
@@ -102,6 +106,7 @@ struct Running {
     confirming: Vec<u16>,
     /// Channels that gathered a message in this round and may hold memory.
     gathered: Vec<u16>,
+    disk: Disk,
 }
 
 impl Session {
@@ -122,14 +127,25 @@ impl Session {
         matches!(self.phase, Phase::Closed)
     }
 
+    /// Whether the next frame may be handled: those behind a commit wait for it.
+    #[inline]
+    fn takes_frames(&self) -> bool {
+        match &self.phase {
+            Phase::Running(running) => !running.disk.is_committing(),
+            Phase::Handshake(_) | Phase::Closing { .. } | Phase::Silent { .. } => true,
+            Phase::Closed => false,
+        }
+    }
+
     /// Handles every whole frame in `bytes`, appends answers to `out`, and says how many bytes were used.
     ///
-    /// It stops early when the answers have [`ROUND_BYTES`]; the rest is to be given again when they have left.
+    /// It stops early when the answers have [`ROUND_BYTES`], and at a commit; the rest is to be given again when
+    /// they have left, and when the session [is not held](Self::is_held) any more.
     pub fn on_bytes(&mut self, bytes: &[u8], now: Millis, out: &mut Vec<u8>) -> usize {
         self.cx.heartbeat.on_received(now);
         let start = out.len();
         let mut used = 0;
-        while !self.is_closed() && out.len() - start < ROUND_BYTES {
+        while self.takes_frames() && out.len() - start < ROUND_BYTES {
             if let Phase::Handshake(handshake) = &mut self.phase
                 && handshake.awaits_header()
             {
@@ -159,7 +175,9 @@ impl Session {
         }
         self.cx.connection.received_bytes.add(used as u64);
         self.cx.connection.received_packets.add(1);
-        self.finish_round(now, out);
+        if let Phase::Running(running) = &mut self.phase {
+            running.finish_round(&self.cx, now, out);
+        }
         used
     }
 
@@ -213,25 +231,19 @@ impl Session {
         }
     }
 
-    /// Sends what waited for the end of a batch of frames: confirms, and memory back to the allocator.
-    fn finish_round(&mut self, now: Millis, out: &mut Vec<u8>) {
-        let Phase::Running(running) = &mut self.phase else { return };
-        for number in std::mem::take(&mut running.confirming) {
-            if let Some(channel) = running.channels.get_mut(&number) {
-                channel.write_confirms(out);
-            }
-        }
-        for number in std::mem::take(&mut running.gathered) {
-            if let Some(channel) = running.channels.get_mut(&number) {
-                channel.end_round(now);
-            }
-        }
-    }
-
     /// Turns what waits in the mailbox into frames; stops early when many bytes have been appended.
     ///
     /// Answers whether more waits.
     pub fn on_mailbox(&mut self, now: Millis, out: &mut Vec<u8>) -> bool {
+        let has_more = self.take_posts(now, out);
+        if let Phase::Running(running) = &mut self.phase {
+            // What needs no acknowledgement was settled by writing it.
+            running.disk.tell_settled(self.cx.broker.store.as_deref());
+        }
+        has_more
+    }
+
+    fn take_posts(&mut self, now: Millis, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         while out.len() - start < DELIVERY_RUN_BYTES {
             if self.posts.is_empty() {
@@ -268,7 +280,7 @@ impl Session {
                 running.on_reply(channel, &message, out);
             }
             (Post::Cancelled { slot }, Phase::Running(running)) => running.on_cancelled(slot, out),
-            (Post::Blocked(reason), Phase::Running(running)) => running.on_blocked(reason, out),
+            (Post::Unblocked, _) => self.on_unblocked(now, out),
             (
                 _,
                 Phase::Handshake(_) | Phase::Closing { .. } | Phase::Silent { .. } | Phase::Closed,
@@ -280,6 +292,8 @@ impl Session {
     pub fn deadline(&self) -> Option<Millis> {
         match &self.phase {
             Phase::Handshake(handshake) => Some(handshake.deadline()),
+            // Heartbeats of a peer that is not read from cannot be missed.
+            Phase::Running(running) if running.disk.is_held() => self.cx.heartbeat.beats_at(),
             Phase::Running(_) => self.cx.heartbeat.deadline(),
             Phase::Closing { until } | Phase::Silent { until } => Some(*until),
             Phase::Closed => None,
@@ -292,7 +306,9 @@ impl Session {
             return;
         }
         match &self.phase {
-            Phase::Running(_) if self.cx.heartbeat.is_peer_lost(now) => {
+            Phase::Running(running)
+                if self.cx.heartbeat.is_peer_lost(now) && !running.disk.is_held() =>
+            {
                 tracing::info!(connection = %self.cx.connection.peer.name, "missed heartbeats");
                 self.end(now);
             }

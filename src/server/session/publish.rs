@@ -1,21 +1,24 @@
 //! A publish that has come in whole: checked, numbered, routed, pushed.
 //!
-//! One call stack from here into the mailboxes of the consumers, on the publisher's task.
+//! One call stack from here into the mailboxes of the consumers, on the publisher's task. A persistent message that
+//! goes to durable queues is given to the store before any queue has it, so that each gets it with its place; who
+//! waits for the sync is `confirms`' and `tx`'s business.
 
-use super::assembly::Content;
+use super::assembly::{Content, Facts};
 use super::channel::{Channel, Mode};
+use super::confirms::Due;
 use super::deliver::write_return;
+use super::disk::Published;
 use super::tx::Staged;
 use super::{Context, Running};
-use crate::broker::Broker;
 use crate::broker::arguments::parse_expiration;
 use crate::broker::message::Message;
 use crate::broker::queue::Millis;
 use crate::broker::replies::{REPLY_TO, Replies};
 use crate::broker::vhost::Vhost;
-use crate::wire::constants::{CLASS_BASIC, FRAME_METHOD};
-use crate::wire::frame;
-use crate::wire::method::basic;
+use crate::broker::{Broker, Route};
+use crate::store::{Appended, NewRecord, Refused};
+use crate::wire::constants::CLASS_BASIC;
 use crate::wire::properties::Encoded;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, ShortStr, Writer};
 
@@ -24,6 +27,15 @@ use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, ShortStr, Writer};
 pub(super) enum Delivery {
     Mandatory,
     Optional,
+}
+
+/// Where a message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Routed {
+    /// No queue takes it.
+    Nowhere,
+    /// Its queues have it, unless it was refused.
+    Queues(Due),
 }
 
 fn precondition(text: String) -> Fault {
@@ -49,10 +61,13 @@ impl Running {
             let properties = channel.assembly.properties(&content);
             Fault::undecodable(error, CLASS_BASIC, 0, properties)
         })?;
-        let is_persistent = found.delivery_mode == Some(2);
-        let time_to_live_ms = match found.expiration {
-            None => None,
-            Some(text) => Some(parse_expiration(&String::from_utf8_lossy(text))?),
+        let facts = Facts {
+            is_persistent: found.delivery_mode == Some(2),
+            time_to_live_ms: match found.expiration {
+                None => None,
+                Some(text) => Some(parse_expiration(&String::from_utf8_lossy(text))?),
+            },
+            priority: found.priority.unwrap_or_default(),
         };
         if let Some(claimed) = found.user_id
             && claimed != self.user.as_bytes()
@@ -75,19 +90,29 @@ impl Running {
         let delivery =
             if content.publish.is_mandatory { Delivery::Mandatory } else { Delivery::Optional };
         channel.info.counters.publish.add(1);
+        self.disk.published = self.disk.published.max(Published::Something);
         if let Mode::Transaction(transaction) = &mut channel.mode {
             // Whether the exchange is there is told now, the rest at the commit.
             let names = channel.assembly.names(&content);
             channel.routes.find(names, &self.vhost, || Ok(FieldTable::new()))?;
-            let message = channel.assembly.message(&content, is_persistent, time_to_live_ms);
+            let message = channel.assembly.message(&content, facts);
             transaction.stage(Staged { message, delivery });
             return Ok(());
         }
-        let message = channel.assembly.message(&content, is_persistent, time_to_live_ms);
-        let is_routed = channel.route(&cx.broker, &self.vhost, &message, now)?;
-        channel.count_unroutable(is_routed, delivery, &message, self.frame_max, out);
-        if let Mode::Confirm { published, .. } = &mut channel.mode {
-            *published += 1;
+        let message = channel.assembly.message(&content, facts);
+        let routed = channel.route(&cx.broker, &self.vhost, &message, now)?;
+        let due = match routed {
+            Routed::Queues(due) => due,
+            Routed::Nowhere => {
+                channel.on_unroutable(delivery, &message, self.frame_max, out);
+                Due::Now
+            }
+        };
+        if due != Due::Now {
+            self.disk.published = Published::ToKeep;
+        }
+        if let Mode::Confirm(confirms) = &mut channel.mode {
+            confirms.add(due);
             if self.confirming.last() != Some(&number) {
                 self.confirming.push(number);
             }
@@ -97,7 +122,9 @@ impl Running {
 }
 
 impl Channel {
-    /// Hands a message to every queue it is routed to; answers whether there was any.
+    /// Hands a message to every queue it is routed to.
+    ///
+    /// One that the store does not take goes nowhere when its publisher will hear of it, and else stays in memory.
     #[inline]
     pub(super) fn route(
         &mut self,
@@ -105,42 +132,45 @@ impl Channel {
         vhost: &Vhost,
         message: &Message,
         now: Millis,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Routed, Fault> {
         let names = message.names();
         // The default exchange (an empty first string) leads to reply names as it does to queues.
         if names.first() == Some(&0)
             && let Some(Ok(key)) = names.get(2..).map(std::str::from_utf8)
             && Replies::is_reply_name(key)
         {
-            return Ok(broker.replies.post(key, message.clone()));
+            let is_there = broker.replies.post(key, message.clone());
+            return Ok(if is_there { Routed::Queues(Due::Now) } else { Routed::Nowhere });
         }
         let headers = || headers_of(message);
         let route = self.routes.find(names, vhost, headers)?;
-        route.counters.publish_in.add(1);
-        if let Some((last, others)) = route.queues.split_last() {
-            route.counters.publish_out.add(route.queues.len() as u64);
-            for queue in others {
-                queue.push(message.clone(), None, now);
+        let kept = match keep(broker, route, message, now) {
+            Ok(kept) => kept,
+            Err(refused) if matches!(self.mode, Mode::Plain) => {
+                broker.alarm.warn_of_unkept(refused);
+                None
             }
-            last.push(message.clone(), None, now);
-        }
-        Ok(!route.queues.is_empty())
+            Err(_) => return Ok(Routed::Queues(Due::Refused)),
+        };
+        push(route, message, kept, now);
+        Ok(match kept {
+            Some(Appended { batch, .. }) => Routed::Queues(Due::Synced(batch)),
+            None if route.queues.is_empty() => Routed::Nowhere,
+            None => Routed::Queues(Due::Now),
+        })
     }
 
-    /// Tells a message back that nobody took and that is mandatory; counts both kinds.
-    #[inline]
-    pub(super) fn count_unroutable(
+    /// Counts a message that no queue takes, and tells it back when it is mandatory.
+    pub(super) fn on_unroutable(
         &self,
-        is_routed: bool,
         delivery: Delivery,
         message: &Message,
         frame_max: u32,
         out: &mut Vec<u8>,
     ) {
-        match (is_routed, delivery) {
-            (true, _) => {}
-            (false, Delivery::Optional) => self.info.counters.drop_unroutable.add(1),
-            (false, Delivery::Mandatory) => {
+        match delivery {
+            Delivery::Optional => self.info.counters.drop_unroutable.add(1),
+            Delivery::Mandatory => {
                 self.info.counters.return_unroutable.add(1);
                 write_return(out, self.number, message, frame_max);
             }
@@ -162,25 +192,57 @@ impl Channel {
         self.assembly.splice_properties(content, at..at + 1 + REPLY_TO.len(), &name);
         Ok(())
     }
+}
 
-    /// Appends the confirms of all publishes not confirmed yet: one `basic.ack`, multiple when it covers more.
-    ///
-    /// Messages are in memory only, so a publish is done when it has been pushed.
-    pub(super) fn write_confirms(&mut self, out: &mut Vec<u8>) {
-        let Mode::Confirm { published, confirmed } = &mut self.mode else { return };
-        let count = *published - *confirmed;
-        if count == 0 || self.awaits_close_ok {
-            return;
+/// Gives a message to the store that must survive in one of its queues; `None` for any other.
+///
+/// Cost: two tests for a message that need not be kept; else one lock and one copy in the store.
+#[inline]
+pub(super) fn keep(
+    broker: &Broker,
+    route: &Route,
+    message: &Message,
+    now: Millis,
+) -> Result<Option<Appended>, Refused> {
+    let Some(store) = &broker.store else { return Ok(None) };
+    if !message.is_persistent() || route.kept_by.is_empty() {
+        return Ok(None);
+    }
+    let new = NewRecord {
+        queues: &route.kept_by,
+        published_at: broker.started_unix_ms.saturating_add(now),
+        time_to_live_ms: message
+            .time_to_live_ms()
+            .map(|ttl| u32::try_from(ttl).unwrap_or(u32::MAX)),
+        priority: message.priority(),
+        names_len: message.names().len(),
+        properties_len: message.properties().len(),
+        bytes: message.bytes(),
+    };
+    store.append(&new).map(Some)
+}
+
+/// Hands a message to the queues of a route, those that keep it with its place.
+#[inline]
+pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now: Millis) {
+    route.counters.publish_in.add(1);
+    let Some((last, others)) = route.queues.split_last() else { return };
+    route.counters.publish_out.add(route.queues.len() as u64);
+    let Some(kept) = kept else {
+        for queue in others {
+            queue.push(message.clone(), None, now);
         }
-        *confirmed = *published;
-        self.info.counters.confirm.add(count);
-        let ack = basic::Ack { delivery_tag: *published, multiple: count > 1 };
-        frame::write_with(out, FRAME_METHOD, self.number, |to| ack.write(to));
+        return last.push(message.clone(), None, now);
+    };
+    // The queues that keep it come first.
+    let mut places = route.places(kept.first);
+    for queue in &route.queues {
+        queue.push(message.clone(), places.next(), now);
     }
 }
 
 /// The headers of a message as values; only a headers exchange asks for them.
-fn headers_of(message: &Message) -> Result<FieldTable, Fault> {
+pub(super) fn headers_of(message: &Message) -> Result<FieldTable, Fault> {
     let properties = message.properties();
     Encoded::scan(properties)
         .and_then(|found| found.headers())

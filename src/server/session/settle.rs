@@ -87,7 +87,12 @@ impl Running {
         let from_consumers = taken.iter().filter(|one| one.origin.consumer.is_some()).count();
         channel.limit.give_back(u32::try_from(from_consumers).unwrap_or(u32::MAX));
         match outcome {
-            Outcome::Ack | Outcome::Drop => settle_runs(taken, outcome == Outcome::Ack, now),
+            Outcome::Ack | Outcome::Drop => {
+                for place in taken.iter().filter_map(|one| one.entry.place) {
+                    self.disk.settled.push(place);
+                }
+                settle_runs(taken, outcome == Outcome::Ack, now);
+            }
             Outcome::Requeue => put_back(taken, now),
         }
         if channel.limit.most() > 0 && from_consumers > 0 {
@@ -178,7 +183,7 @@ impl Running {
                         self.on_cancelled(slot, out);
                     }
                 }
-                Post::Close(_) | Post::Blocked(_) => later.push_back(post),
+                Post::Close(_) | Post::Unblocked => later.push_back(post),
             }
         }
         *posts = later;
@@ -217,6 +222,7 @@ impl Running {
             cx.broker.churn.channel_closed.add(1);
         }
         put_back(returned, now);
+        self.disk.tell_settled(cx.broker.store.as_deref());
         for queue in self.exclusive.drain().filter_map(|(_, queue)| queue.upgrade()) {
             self.vhost.remove_queue(&queue);
         }

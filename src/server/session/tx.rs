@@ -1,14 +1,21 @@
 //! Transactions of a channel: publishes and settlements that wait for `tx.commit`.
 //!
-//! As in RabbitMQ they cover one channel and are not atomic across queues (`rabbit_channel`, "tx").
+//! As in RabbitMQ they cover one channel and are not atomic across queues (`rabbit_channel`, "tx"). `commit-ok` leaves
+//! when all of it is on disk. What the store does not take closes the channel, and then nothing was published or
+//! settled; what it took and could not sync closes it with RabbitMQ's `partial tx completion`.
 
-use super::channel::Mode;
+use super::channel::{Channel, Mode};
+use super::confirms::Due;
 use super::deliver::Unacked;
-use super::publish::Delivery;
+use super::disk::Published;
+use super::publish::{Delivery, Routed, headers_of, keep, push};
 use super::settle::Outcome;
 use super::{Context, Running};
 use crate::broker::message::Message;
 use crate::broker::queue::Millis;
+use crate::broker::vhost::Vhost;
+use crate::broker::{Broker, Route};
+use crate::store::{Appended, Refused, Runs};
 use crate::wire::frame;
 use crate::wire::method::tx;
 use crate::wire::{Fault, ReplyCode};
@@ -52,8 +59,34 @@ impl Transaction {
     }
 }
 
+/// A publish of a commit, and what the store gave it.
+struct Kept {
+    staged: Staged,
+    /// The route that the store was told of; another one may hold when the message is pushed.
+    at: Option<(Route, Appended)>,
+}
+
+fn precondition(text: impl Into<String>) -> Fault {
+    Fault::new(ReplyCode::PreconditionFailed, text)
+}
+
+/// A commit of which nothing was carried out.
+fn not_committed(refused: Refused) -> Fault {
+    precondition(format!("the transaction was not committed: {refused}"))
+}
+
+/// A commit that was carried out and is not safe, or not all of it was.
+pub(super) fn partly_committed() -> Fault {
+    precondition("partial tx completion").in_method(tx::CLASS_ID, tx::Commit::METHOD_ID)
+}
+
+/// Says that all of a commit is done.
+pub(super) fn write_commit_ok(channel: u16, out: &mut Vec<u8>) {
+    frame::write_method(out, channel, &tx::CommitOk {}.into());
+}
+
 fn not_transactional() -> Fault {
-    Fault::new(ReplyCode::PreconditionFailed, "channel is not transactional")
+    precondition("channel is not transactional")
 }
 
 impl Running {
@@ -61,7 +94,7 @@ impl Running {
     fn take_transaction(&mut self, number: u16) -> Result<Transaction, Fault> {
         match &mut self.channel(number)?.mode {
             Mode::Transaction(transaction) => Ok(std::mem::take(transaction)),
-            Mode::Plain | Mode::Confirm { .. } => Err(not_transactional()),
+            Mode::Plain | Mode::Confirm(_) => Err(not_transactional()),
         }
     }
 
@@ -73,19 +106,50 @@ impl Running {
         now: Millis,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        let transaction = self.take_transaction(number)?;
-        for staged in transaction.publishes {
-            let Some(channel) = self.channels.get_mut(&number) else { break };
-            // An exchange deleted since then takes the message with it.
-            let routed = channel.route(&cx.broker, &self.vhost, &staged.message, now);
-            let is_routed = routed.unwrap_or(false);
-            let Staged { message, delivery } = staged;
-            channel.count_unroutable(is_routed, delivery, &message, self.frame_max, out);
+        let mut transaction = self.take_transaction(number)?;
+        let staged = std::mem::take(&mut transaction.publishes);
+        let channel = self.channels.get_mut(&number).ok_or_else(not_transactional)?;
+        let kept = match channel.keep_all(&cx.broker, &self.vhost, staged, now) {
+            Ok(kept) => kept,
+            Err(refused) => {
+                // Its deliveries go back with the channel.
+                channel.mode = Mode::Transaction(transaction);
+                return Err(not_committed(refused));
+            }
+        };
+        let mut safe_with = None;
+        let mut is_complete = true;
+        for Kept { staged, at } in kept {
+            match channel.push_staged(&cx.broker, &self.vhost, &staged, at, now) {
+                Routed::Queues(Due::Now) => {}
+                Routed::Queues(Due::Synced(batch)) => safe_with = safe_with.max(Some(batch)),
+                Routed::Queues(Due::Refused) => is_complete = false,
+                Routed::Nowhere => {
+                    channel.on_unroutable(staged.delivery, &staged.message, self.frame_max, out);
+                }
+            }
+        }
+        if !is_complete {
+            channel.mode = Mode::Transaction(transaction);
+            return Err(partly_committed());
+        }
+        if safe_with.is_some() {
+            self.disk.published = Published::ToKeep;
         }
         for (taken, outcome) in transaction.settlements {
             self.settle_now(number, taken, outcome, now);
         }
-        frame::write_method(out, number, &tx::CommitOk {}.into());
+        let settled = std::mem::take(&mut self.disk.settled);
+        if !settled.is_empty()
+            && let Some(store) = &cx.broker.store
+        {
+            // Safe with it is all that was appended before.
+            safe_with = Some(store.settle_synced(&settled));
+        }
+        match safe_with {
+            None => write_commit_ok(number, out),
+            Some(batch) => self.disk.commit(number, batch),
+        }
         Ok(())
     }
 
@@ -97,5 +161,77 @@ impl Running {
         channel.unacked.make_contiguous().sort_by_key(|delivery| delivery.tag);
         frame::write_method(out, number, &tx::RollbackOk {}.into());
         Ok(())
+    }
+}
+
+impl Channel {
+    /// Gives the store every publish of a commit that must survive, or none of them.
+    fn keep_all(
+        &mut self,
+        broker: &Broker,
+        vhost: &Vhost,
+        publishes: Vec<Staged>,
+        now: Millis,
+    ) -> Result<Vec<Kept>, Refused> {
+        let mut taken = Vec::with_capacity(publishes.len());
+        for staged in publishes {
+            match self.keep_staged(broker, vhost, &staged.message, now) {
+                Ok(at) => taken.push(Kept { staged, at }),
+                Err(refused) => {
+                    take_back(broker, &taken);
+                    return Err(refused);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    fn keep_staged(
+        &mut self,
+        broker: &Broker,
+        vhost: &Vhost,
+        message: &Message,
+        now: Millis,
+    ) -> Result<Option<(Route, Appended)>, Refused> {
+        if broker.store.is_none() || !message.is_persistent() {
+            return Ok(None);
+        }
+        // An exchange deleted since then takes the message with it.
+        let Ok(route) = self.routes.find(message.names(), vhost, || headers_of(message)) else {
+            return Ok(None);
+        };
+        let kept = keep(broker, route, message, now)?;
+        Ok(kept.map(|kept| (route.clone(), kept)))
+    }
+
+    /// Hands a publish of a commit to its queues.
+    fn push_staged(
+        &mut self,
+        broker: &Broker,
+        vhost: &Vhost,
+        staged: &Staged,
+        at: Option<(Route, Appended)>,
+        now: Millis,
+    ) -> Routed {
+        match at {
+            Some((route, kept)) => {
+                push(&route, &staged.message, Some(kept), now);
+                Routed::Queues(Due::Synced(kept.batch))
+            }
+            None => self.route(broker, vhost, &staged.message, now).unwrap_or(Routed::Nowhere),
+        }
+    }
+}
+
+/// Settles what the store has taken of a commit that does not happen.
+fn take_back(broker: &Broker, taken: &[Kept]) {
+    let mut places = Runs::default();
+    for (route, kept) in taken.iter().filter_map(|one| one.at.as_ref()) {
+        for place in route.places(kept.first) {
+            places.push(place);
+        }
+    }
+    if let Some(store) = &broker.store {
+        store.settle(&places);
     }
 }
