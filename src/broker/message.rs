@@ -8,7 +8,9 @@ use std::fmt;
 
 use triomphe::ThinArc;
 
+use crate::store::{NewRecord, QueueId, Record};
 use crate::wire::Reader;
+use crate::wire::properties::Encoded;
 
 /// From this many bytes on a message keeps the buffer it was assembled in instead of a copy.
 const KEEP_BUFFER_BYTES: usize = 16 << 10;
@@ -52,6 +54,40 @@ impl Message {
         }
         let large = Some(std::mem::take(assembled).into_boxed_slice());
         Self(ThinArc::from_header_and_slice(Head { layout, large }, &[]))
+    }
+
+    /// Makes a message of what the store kept.
+    ///
+    /// Cost: one allocation and one copy, a second one for a large message.
+    pub fn from_record(record: &Record<'_>) -> Self {
+        let &Record { time_to_live_ms, names_len, properties_len, bytes } = record;
+        let properties = &bytes[names_len..names_len + properties_len];
+        let delivery_mode = Encoded::scan(properties).ok().and_then(|found| found.delivery_mode);
+        let layout = Layout {
+            names_len,
+            properties_len,
+            is_persistent: delivery_mode == Some(2),
+            time_to_live_ms: time_to_live_ms.map(u64::from),
+        };
+        if bytes.len() < KEEP_BUFFER_BYTES {
+            return Self(ThinArc::from_header_and_slice(Head { layout, large: None }, bytes));
+        }
+        Self::new(layout, &mut bytes.to_vec())
+    }
+
+    /// The message as the store takes it, for these queues.
+    pub fn to_record<'a>(&'a self, queues: &'a [QueueId], published_at: u64) -> NewRecord<'a> {
+        let &Layout { names_len, properties_len, time_to_live_ms, .. } = self.layout();
+        NewRecord {
+            queues,
+            published_at,
+            // After a restart one of more than 49 days has no end: too late is better than too early.
+            time_to_live_ms: time_to_live_ms.and_then(|ttl| u32::try_from(ttl).ok()),
+            priority: 0,
+            names_len,
+            properties_len,
+            bytes: self.bytes(),
+        }
     }
 
     fn layout(&self) -> &Layout {

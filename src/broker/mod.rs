@@ -12,6 +12,7 @@ pub mod arguments;
 pub mod auth;
 pub mod exchange;
 pub mod mailbox;
+pub mod memory;
 pub mod message;
 pub mod queue;
 pub mod registry;

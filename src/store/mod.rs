@@ -49,6 +49,12 @@ impl Place {
     pub fn nth(self, nth: u32) -> Self {
         Self { slot: self.slot + nth, ..self }
     }
+
+    /// Whether it is in a spill file: nothing to be remembered beyond this run of the broker.
+    #[must_use]
+    pub fn is_spilled(self) -> bool {
+        self.file.get() >> 31 == 1
+    }
 }
 
 /// A message to be kept.

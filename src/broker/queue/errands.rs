@@ -1,12 +1,15 @@
-//! What a queue has to tell the store: gathered under the queue's lock, told when that has been given back.
+//! What a queue has to tell the store, or to ask it: gathered under the queue's lock, done when that has been given
+//! back.
 //!
 //! A queue settles what it drops itself (what expires, is purged or goes with the queue) and remembers what it has
-//! delivered. Whoever is given a message settles that one. So a slot is settled once, by one side.
+//! delivered. Whoever is given a message settles that one. So a slot is settled once, by one side. That a message was
+//! delivered may be told after its settlement: the client is as fast as that.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::MutexGuard;
 
-use super::State;
+use super::{Millis, Queue, State};
+use crate::broker::memory::REPORT_BYTES;
 use crate::store::{Place, Runs, Store};
 
 /// What the store is to be told.
@@ -14,13 +17,17 @@ use crate::store::{Place, Runs, Store};
 pub(super) struct Errands {
     delivered: Runs,
     dropped: Runs,
+    /// Messages are to be read; when that was asked for.
+    fetch: Option<Millis>,
 }
 
 impl Errands {
     /// Remembers that a message was given to a client, who is to settle it.
     #[inline]
     pub(super) fn delivered(&mut self, place: Option<Place>) {
-        if let Some(place) = place {
+        if let Some(place) = place
+            && !place.is_spilled()
+        {
             self.delivered.push(place);
         }
     }
@@ -33,15 +40,33 @@ impl Errands {
         }
     }
 
+    /// Remembers that messages are to be read.
+    pub(super) fn fetch(&mut self, now: Millis) {
+        self.fetch = Some(now);
+    }
+
     #[inline]
     fn is_empty(&self) -> bool {
-        self.delivered.is_empty() && self.dropped.is_empty()
+        self.delivered.is_empty() && self.dropped.is_empty() && self.fetch.is_none()
+    }
+
+    #[cold]
+    fn run(&self, queue: &Queue, store: &Store) {
+        if !self.delivered.is_empty() {
+            store.mark_delivered(&self.delivered);
+        }
+        if !self.dropped.is_empty() {
+            store.settle(&self.dropped);
+        }
+        if let Some(now) = self.fetch {
+            queue.fetch_later(store, now);
+        }
     }
 }
 
 /// The locked state of a queue; its errands are run when the lock has been given back.
 ///
-/// Cost beside the lock: two comparisons when there are none.
+/// Cost beside the lock: four comparisons when there are none.
 pub(super) struct Held<'a> {
     state: MutexGuard<'a, State>,
     /// Behind the guard, as fields are dropped in this order.
@@ -49,14 +74,14 @@ pub(super) struct Held<'a> {
 }
 
 struct After<'a> {
-    store: Option<&'a Store>,
+    queue: &'a Queue,
     errands: Errands,
 }
 
 impl<'a> Held<'a> {
     #[inline]
-    pub(super) fn new(state: MutexGuard<'a, State>, store: Option<&'a Store>) -> Self {
-        Self { state, after: After { store, errands: Errands::default() } }
+    pub(super) fn new(state: MutexGuard<'a, State>, queue: &'a Queue) -> Self {
+        Self { state, after: After { queue, errands: Errands::default() } }
     }
 }
 
@@ -79,8 +104,14 @@ impl DerefMut for Held<'_> {
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
-        if !self.state.errands.is_empty() {
-            self.after.errands = std::mem::take(&mut self.state.errands);
+        let state = &mut *self.state;
+        let resident_bytes = state.ready.resident_bytes();
+        if resident_bytes.abs_diff(state.reported_bytes) >= REPORT_BYTES {
+            self.after.queue.shared.memory.report(state.reported_bytes, resident_bytes);
+            state.reported_bytes = resident_bytes;
+        }
+        if !state.errands.is_empty() {
+            self.after.errands = std::mem::take(&mut state.errands);
         }
     }
 }
@@ -88,22 +119,10 @@ impl Drop for Held<'_> {
 impl Drop for After<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(store) = self.store
-            && !self.errands.is_empty()
+        if !self.errands.is_empty()
+            && let Some(store) = self.queue.shared.store()
         {
-            self.errands.run(store);
-        }
-    }
-}
-
-impl Errands {
-    #[cold]
-    fn run(&self, store: &Store) {
-        if !self.delivered.is_empty() {
-            store.mark_delivered(&self.delivered);
-        }
-        if !self.dropped.is_empty() {
-            store.settle(&self.dropped);
+            self.errands.run(self.queue, store);
         }
     }
 }

@@ -7,23 +7,34 @@
 //! Runs under the one lock in [`Queue`]. Never waits: nothing here is `async`, does I/O or reads the clock
 //! (`now` is passed in).
 //!
+//! A long queue keeps its front in memory and of the rest only where the store has it (`ready`); what is missing is
+//! read ahead of the consumers on the store's thread (`fetch`).
+//!
 //! Reading order: [`Queue::push`] (a publish arrives), `State::deal` (a consumer gets it), [`Queue::settle`]
-//! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires).
+//! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires), `ready`, `fetch`.
 
 mod consumers;
+mod entry;
 mod errands;
+mod far;
+mod fetch;
+mod info;
 mod ready;
+mod recover;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 pub use consumers::{ChannelLimit, ConsumerId, Subscription};
-pub use ready::{Entry, Millis};
+pub use entry::{Entry, Millis};
+pub use info::{ConsumerInfo, QueueInfo};
+pub use recover::StartedAt;
 
 use self::consumers::Consumers;
 use self::errands::{Errands, Held};
 use self::ready::Ready;
 use super::arguments::QueueArguments;
 use super::mailbox::Post;
+use super::memory::Memory;
 use super::message::Message;
 use super::registry::ConnectionId;
 use super::stats::QueueCounters;
@@ -52,6 +63,14 @@ pub struct Shared {
     pub timers: Arc<Timers>,
     /// Set once, when its directory has been read; never for a broker that keeps everything in memory.
     pub store: Arc<OnceLock<Arc<Store>>>,
+    pub memory: Arc<Memory>,
+}
+
+impl Shared {
+    #[inline]
+    fn store(&self) -> Option<&Store> {
+        self.store.get().map(Arc::as_ref)
+    }
 }
 
 /// A queue and the lock around its state.
@@ -77,29 +96,12 @@ struct State {
     /// When the queue was last used, for its own expiry.
     used_at: Millis,
     errands: Errands,
-}
-
-/// What a queue looks like from outside.
-#[derive(Clone, Debug)]
-pub struct QueueInfo {
-    pub settings: Settings,
-    pub ready: u64,
-    pub ready_bytes: u64,
-    pub unacked: u64,
-    pub unacked_bytes: u64,
-    pub consumers: u64,
-    pub exclusive_consumer: Option<ShortStr>,
-    pub counters: QueueCounters,
-    /// Share of the consumers that could take a message now, 0 to 1.
-    pub consumer_capacity: f64,
-}
-
-/// A consumer as listings show it.
-#[derive(Clone, Debug)]
-pub struct ConsumerInfo {
-    pub queue: ShortStr,
-    pub vhost: ShortStr,
-    pub subscription: Subscription,
+    /// Messages are being read.
+    is_fetching: bool,
+    /// Messages that the store could not read.
+    unreadable: u64,
+    /// Bytes in memory that the broker's [`Memory`] knows of.
+    reported_bytes: u64,
 }
 
 /// What is to be done after a consumer has left.
@@ -141,7 +143,7 @@ impl Queue {
     #[inline]
     fn lock(&self) -> Held<'_> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Held::new(state, self.shared.store.get().map(Arc::as_ref))
+        Held::new(state, self)
     }
 
     /// Takes one published message, which the store has at `place`: hands it to a consumer with credit, or keeps it
@@ -160,7 +162,11 @@ impl Queue {
         state.counters.publish += 1;
         let deadline = self.deadline(&message, now);
         let entry = state.ready.place(message, place, deadline);
-        state.ready.push_back(entry);
+        if state.ready.has_far() || state.ready.resident_bytes() > fetch::RESIDENT_BYTES_KEPT {
+            self.push_back_or_far(&mut state, entry);
+        } else {
+            state.ready.push_back(entry);
+        }
         state.deal(now);
         if deadline != Millis::MAX {
             state.expire(now);
@@ -220,7 +226,19 @@ impl Queue {
     /// Takes the first message for `basic.get`; with it, how many still wait.
     ///
     /// Whoever is given a message settles its place with the store, here as with a consumer, and also with `no_ack`.
+    /// Cost: one lock; a read when the message is not in memory.
     pub fn get(&self, no_ack: bool, now: Millis) -> Option<(Entry, u32)> {
+        loop {
+            let (mut entry, left) = self.take_first(no_ack, now)?;
+            if entry.message.is_some() || self.read(&mut entry) {
+                return Some((entry, left));
+            }
+            let returned = Returned { entry, consumer: None, no_ack };
+            self.lock().forget_unreadable(&returned);
+        }
+    }
+
+    fn take_first(&self, no_ack: bool, now: Millis) -> Option<(Entry, u32)> {
         let mut state = self.lock();
         state.used_at = now;
         state.expire(now);
@@ -259,16 +277,9 @@ impl Queue {
     pub fn put_back(&self, returned: Vec<Returned>, now: Millis) {
         let mut state = self.lock();
         let mut entries = Vec::with_capacity(returned.len());
-        for Returned { entry, consumer, no_ack } in returned {
-            if !no_ack {
-                state.unacked = state.unacked.saturating_sub(1);
-                let bytes = u64::from(entry.body_len);
-                state.unacked_bytes = state.unacked_bytes.saturating_sub(bytes);
-            }
-            if let Some(id) = consumer {
-                state.consumers.settle(id, 1);
-            }
-            entries.push(entry);
+        for one in returned {
+            state.uncount(&one);
+            entries.push(one.entry);
         }
         if state.is_deleted {
             state.errands.dropped(entries.iter().filter_map(|entry| entry.place));
@@ -334,8 +345,7 @@ impl Queue {
     }
 
     fn arm(&self, state: &mut State) {
-        let message = state.ready.front().map(|entry| entry.deadline);
-        let message = message.filter(|&at| at != Millis::MAX);
+        let message = state.ready.front_deadline().filter(|&at| at != Millis::MAX);
         let Some(at) = [message, self.expires_at(state)].into_iter().flatten().min() else {
             return;
         };
@@ -343,32 +353,6 @@ impl Queue {
             state.timer_at = Some(at);
             self.shared.timers.set(at, self.this.clone());
         }
-    }
-
-    pub fn info(&self) -> QueueInfo {
-        let state = self.lock();
-        let exclusive = state.consumers.iter().find(|consumer| consumer.subscription.exclusive);
-        QueueInfo {
-            settings: self.settings.clone(),
-            ready: state.ready.len() as u64,
-            ready_bytes: state.ready.bytes(),
-            unacked: state.unacked,
-            unacked_bytes: state.unacked_bytes,
-            consumers: state.consumers.len() as u64,
-            exclusive_consumer: exclusive.map(|consumer| consumer.subscription.tag.clone()),
-            counters: state.counters,
-            consumer_capacity: state.consumers.capacity(),
-        }
-    }
-
-    pub fn consumers(&self) -> Vec<ConsumerInfo> {
-        let state = self.lock();
-        let info = |subscription: &Subscription| ConsumerInfo {
-            queue: self.settings.name.clone(),
-            vhost: self.settings.vhost.clone(),
-            subscription: subscription.clone(),
-        };
-        state.consumers.iter().map(|consumer| info(&consumer.subscription)).collect()
     }
 }
 
@@ -397,11 +381,16 @@ impl State {
     /// Cost: one mailbox lock for a run of messages to one consumer.
     #[inline]
     fn deal(&mut self, now: Millis) {
+        let mut has_dealt = false;
         while !self.ready.is_empty() {
             // What expires just now may still be delivered (a time to live of 0 means "at once or never").
             self.expire(now.saturating_sub(1));
             let alone = self.consumers.len() == 1 && !self.ready.has_mortal();
-            let Some(consumer) = self.consumers.next() else { return };
+            let Some(consumer) = self.consumers.next() else { break };
+            if self.ready.is_front_missing() {
+                self.fetch(now);
+                return;
+            }
             let run = if alone { consumer.credit() } else { 1 };
             let no_ack = consumer.subscription.no_ack;
             let Some(share) = consumer.share() else {
@@ -411,7 +400,7 @@ impl State {
             let mut open = consumer.subscription.mailbox.open();
             let (mut taken, mut bytes) = (0, 0);
             while taken < run && open.has_room() {
-                let Some(entry) = self.ready.pop_front() else { break };
+                let Some(entry) = self.ready.pop_resident() else { break };
                 self.counters.redeliver += u64::from(entry.redelivered);
                 bytes += u64::from(entry.body_len);
                 if !no_ack {
@@ -434,8 +423,12 @@ impl State {
             if taken == 0 {
                 self.consumers.block_front();
             } else {
+                has_dealt = true;
                 self.consumers.rotate();
             }
+        }
+        if has_dealt && self.ready.is_running_low() {
+            self.fetch(now);
         }
     }
 
@@ -444,17 +437,35 @@ impl State {
         if !self.ready.has_mortal() {
             return;
         }
-        while self.ready.front().is_some_and(|entry| entry.deadline <= now) {
+        while self.ready.front_deadline().is_some_and(|deadline| deadline <= now) {
             let expired = self.ready.pop_front();
             self.errands.dropped(expired.and_then(|entry| entry.place));
         }
     }
 
+    /// Forgets that a message was given to somebody.
+    fn uncount(&mut self, returned: &Returned) {
+        if !returned.no_ack {
+            self.unacked = self.unacked.saturating_sub(1);
+            let bytes = u64::from(returned.entry.body_len);
+            self.unacked_bytes = self.unacked_bytes.saturating_sub(bytes);
+        }
+        if let Some(id) = returned.consumer {
+            self.consumers.settle(id, 1);
+        }
+    }
+
     /// Drops every waiting message; answers how many there were.
     fn drop_all(&mut self) -> u32 {
-        let dropped = self.ready.take_all();
-        self.errands.dropped(dropped.iter().filter_map(|entry| entry.place));
-        count_u32(dropped.len())
+        let Self { ready, errands, .. } = self;
+        count_u32(ready.drop_all(&mut |place| errands.dropped(Some(place))))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.shared.memory.report(state.reported_bytes, 0);
     }
 }
 

@@ -1,75 +1,90 @@
 //! The messages of a queue that wait for a consumer, in order.
 //!
 //! Each has a position, given once when it is pushed; a message that comes back takes its old place again
-//! (RabbitMQ: `rabbit_variable_queue:requeue`).
+//! (RabbitMQ: `rabbit_variable_queue:requeue`). They stand in three parts, one behind the other:
+//!
+//! - `near`: entries, most with their messages. One that came back after its message was let go has none: a hole.
+//! - `far`: what only the store has. It moves to `near` as it is read; what is in `far` was never out of it, so
+//!   whatever comes back belongs into `near`.
+//! - `late`: what could not be written away while there was a `far`; becomes `near` when that is used up.
 
 use std::collections::VecDeque;
 
+use super::entry::{Entry, Millis, Stored};
+use super::far::Far;
 use crate::broker::message::Message;
-use crate::store::Place;
+use crate::store::{Place, Waiting};
 
-/// Milliseconds since the broker started: the only clock state knows.
-pub type Millis = u64;
+/// Bytes of messages below which more are read while there are some to read: what a fast consumer takes while the
+/// store's thread reads a [`Window`].
+const LOW_BYTES: u64 = 512 << 10;
 
-/// A message in a queue.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Not there while the message is only in the store, which has it at `place`.
-    pub message: Option<Message>,
-    /// Where the store has it; `None` when it is in memory only.
-    pub place: Option<Place>,
-    /// Bytes of the message's body.
-    pub body_len: u32,
-    /// Where it stands: positions grow with every push.
-    pub position: u64,
-    /// When it must not be delivered any more; `Millis::MAX` for never.
-    pub deadline: Millis,
-    /// It was delivered before.
-    pub redelivered: bool,
-}
+/// Bytes of bodies that are read at once: long enough reads to be sequential ones.
+const WINDOW_BYTES: u64 = 1 << 20;
 
-impl Entry {
-    /// The message of a delivery.
-    ///
-    /// # Panics
-    ///
-    /// When it is not in memory: a queue gives nobody such an entry.
-    #[inline]
-    pub fn message(&self) -> &Message {
-        self.message.as_ref().expect("a delivery carries its message")
-    }
+/// Messages that are read at once, so that small ones take little memory too.
+const WINDOW_LEN: usize = 4096;
 
-    /// Lets go of a message that the store has, so that it costs little until it is settled.
-    #[inline]
-    pub fn forget_message(&mut self) {
-        if self.place.is_some() {
-            self.message = None;
-        }
-    }
-}
+/// Entries an emptied queue keeps room for; a drained backlog gives its memory back.
+const KEEP_CAPACITY: usize = 1024;
 
 /// Waiting messages in the order of their positions.
 #[derive(Debug, Default)]
 pub(super) struct Ready {
-    entries: VecDeque<Entry>,
+    near: VecDeque<Entry>,
+    far: Far,
+    late: VecDeque<Entry>,
+    /// While the queue is recovered: what came after others that belong behind it.
+    moved: Vec<Stored>,
     next_position: u64,
     bytes: u64,
+    resident_bytes: u64,
+    /// How many entries of `near` and `late` are without their message.
+    holes: usize,
     /// How many entries carry a deadline, so that queues without any never look.
     mortal: usize,
 }
 
+/// A message that is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) position: u64,
+    pub(super) place: Place,
+}
+
+/// What was read for a [`Wanted`]: `None` when the store could not.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) position: u64,
+    pub(super) message: Option<Message>,
+}
+
 impl Ready {
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.near.len() + self.far.len() + self.late.len()
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        // Nothing is late without a far.
+        self.near.is_empty() && self.far.is_empty()
     }
 
     /// Bytes of the waiting messages' bodies.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes that waiting messages take in memory.
+    #[inline]
+    pub(super) fn resident_bytes(&self) -> u64 {
+        self.resident_bytes
+    }
+
+    /// Whether some wait in the store only, so that what comes now must stand behind them.
+    #[inline]
+    pub(super) fn has_far(&self) -> bool {
+        !self.far.is_empty()
     }
 
     /// Gives a new message the next position.
@@ -86,33 +101,114 @@ impl Ready {
         Entry { message: Some(message), place, body_len, position, deadline, redelivered: false }
     }
 
+    #[inline]
     fn count_in(&mut self, entry: &Entry) {
         self.bytes += u64::from(entry.body_len);
-        self.mortal += usize::from(entry.deadline != Millis::MAX);
+        self.resident_bytes += entry.resident_bytes();
+        self.holes += usize::from(entry.message.is_none());
+        self.mortal += usize::from(entry.is_mortal());
+    }
+
+    #[inline]
+    fn count_out(&mut self, entry: &Entry) {
+        self.bytes -= u64::from(entry.body_len);
+        self.resident_bytes -= entry.resident_bytes();
+        self.holes -= usize::from(entry.message.is_none());
+        self.mortal -= usize::from(entry.is_mortal());
     }
 
     #[inline]
     pub(super) fn push_back(&mut self, entry: Entry) {
         self.count_in(&entry);
-        self.entries.push_back(entry);
+        if self.far.is_empty() {
+            self.near.push_back(entry);
+        } else {
+            self.late.push_back(entry);
+        }
+    }
+
+    /// Keeps only where the store has the message.
+    pub(super) fn push_far(&mut self, mut entry: Entry, place: Place) {
+        if self.late.is_empty() {
+            self.append_far(Stored::new(&entry, place));
+        } else {
+            entry.place = Some(place);
+            entry.forget_message();
+            self.push_back(entry);
+        }
+    }
+
+    fn append_far(&mut self, stored: Stored) {
+        self.bytes += u64::from(stored.body_len);
+        self.mortal += usize::from(stored.is_mortal());
+        self.far.push_back(stored);
+    }
+
+    fn pop_far(&mut self) -> Option<Stored> {
+        let stored = self.far.pop_front()?;
+        self.bytes -= u64::from(stored.body_len);
+        self.mortal -= usize::from(stored.is_mortal());
+        Some(stored)
+    }
+
+    /// Lets what is late follow `near`, once nothing stands in between.
+    fn close_up(&mut self) {
+        if self.far.is_empty() && !self.late.is_empty() {
+            self.near.append(&mut self.late);
+            self.late = VecDeque::new();
+        }
     }
 
     #[inline]
-    pub(super) fn pop_front(&mut self) -> Option<Entry> {
-        let entry = self.entries.pop_front()?;
-        self.bytes -= u64::from(entry.body_len);
-        self.mortal -= usize::from(entry.deadline != Millis::MAX);
-        if self.entries.is_empty() && self.entries.capacity() > KEEP_CAPACITY {
-            self.entries = VecDeque::new();
+    fn pop_near(&mut self) -> Option<Entry> {
+        let entry = self.near.pop_front()?;
+        self.count_out(&entry);
+        if self.near.is_empty() && self.near.capacity() > KEEP_CAPACITY {
+            self.near = VecDeque::new();
         }
         Some(entry)
     }
 
-    pub(super) fn front(&self) -> Option<&Entry> {
-        self.entries.front()
+    /// Takes the first message, unless it must be read before.
+    #[inline]
+    pub(super) fn pop_resident(&mut self) -> Option<Entry> {
+        self.near.front()?.message.as_ref()?;
+        self.pop_near()
+    }
+
+    /// Takes the first entry, with its message or without.
+    pub(super) fn pop_front(&mut self) -> Option<Entry> {
+        if let Some(entry) = self.pop_near() {
+            return Some(entry);
+        }
+        let stored = self.pop_far()?;
+        self.close_up();
+        Some(stored.into_entry(None))
+    }
+
+    /// Whether the first message must be read before it can be delivered.
+    #[inline]
+    pub(super) fn is_front_missing(&self) -> bool {
+        match self.near.front() {
+            Some(first) => first.message.is_none(),
+            None => !self.far.is_empty(),
+        }
+    }
+
+    /// Whether so little is in memory that more should be read, if there is more.
+    #[inline]
+    pub(super) fn is_running_low(&self) -> bool {
+        (self.holes > 0 || !self.far.is_empty()) && self.resident_bytes < LOW_BYTES
+    }
+
+    /// When the first message expires; `Millis::MAX` for never.
+    pub(super) fn front_deadline(&self) -> Option<Millis> {
+        let near = self.near.front().map(|entry| entry.deadline);
+        near.or_else(|| self.far.front().map(Stored::deadline))
     }
 
     /// Whether any waiting message can expire.
+    #[inline]
     pub(super) fn has_mortal(&self) -> bool {
         self.mortal > 0
     }
@@ -122,27 +218,122 @@ impl Ready {
     /// Cost: as many moves as there are waiting messages in front of the last returned one, usually none.
     pub(super) fn put_back(&mut self, returned: Vec<Entry>) {
         let Some(last) = returned.last().map(|entry| entry.position) else { return };
+        debug_assert!(self.far.front().is_none_or(|first| last < first.position));
         let mut earlier = Vec::new();
-        while self.front().is_some_and(|entry| entry.position < last) {
-            earlier.extend(self.pop_front());
+        while self.near.front().is_some_and(|entry| entry.position < last) {
+            earlier.extend(self.pop_near());
         }
         let mut merged = merge(earlier, returned);
         while let Some(entry) = merged.pop() {
             self.count_in(&entry);
-            self.entries.push_front(entry);
+            self.near.push_front(entry);
         }
     }
 
-    /// Takes everything out.
-    pub(super) fn take_all(&mut self) -> VecDeque<Entry> {
-        self.bytes = 0;
-        self.mortal = 0;
-        std::mem::take(&mut self.entries)
+    /// What to read next: the messages that are missing at the front, at least one when any is.
+    pub(super) fn window(&self) -> Vec<Wanted> {
+        let holes = self.near.iter().filter(|entry| entry.message.is_none());
+        let holes = holes.filter_map(|entry| {
+            let wanted = Wanted { position: entry.position, place: entry.place? };
+            Some((wanted, entry.body_len))
+        });
+        let far = self.far.iter().map(|stored| {
+            let wanted = Wanted { position: stored.position, place: stored.place };
+            (wanted, stored.body_len)
+        });
+        let mut bytes = 0;
+        // Stops looking for holes when all have been found.
+        let missing = holes.take(self.holes).chain(far).take(WINDOW_LEN);
+        let fits = missing.take_while(|(_, body_len)| {
+            let is_begun = bytes < WINDOW_BYTES;
+            bytes += u64::from(*body_len);
+            is_begun
+        });
+        fits.map(|(wanted, _)| wanted).collect()
+    }
+
+    /// Takes in what was read for a window, in its order; answers the places of those that could not be read, which
+    /// are no longer waiting.
+    ///
+    /// What was taken or dropped since the window was made is passed over: no position is given twice.
+    pub(super) fn fill(&mut self, found: Vec<Found>) -> Vec<Place> {
+        let mut lost = Vec::new();
+        for Found { position, message } in found {
+            if self.far.front().is_some_and(|first| first.position == position) {
+                let entry = self.pop_far().map(|stored| stored.into_entry(message));
+                let Some(entry) = entry else { continue };
+                if entry.message.is_none() {
+                    lost.extend(entry.place);
+                    continue;
+                }
+                self.count_in(&entry);
+                self.near.push_back(entry);
+            } else if let Ok(at) = self.near.binary_search_by_key(&position, |one| one.position) {
+                lost.extend(self.fill_hole(at, message));
+            }
+        }
+        self.close_up();
+        lost
+    }
+
+    /// Gives the entry at `at` its message back, or takes it out when there is none.
+    fn fill_hole(&mut self, at: usize, message: Option<Message>) -> Option<Place> {
+        let mut entry = self.near.get(at).filter(|entry| entry.message.is_none()).cloned()?;
+        self.count_out(&entry);
+        entry.message = message;
+        if entry.message.is_none() {
+            self.near.remove(at);
+            return entry.place;
+        }
+        self.count_in(&entry);
+        self.near[at] = entry;
+        None
+    }
+
+    /// Takes everything out; answers how many there were, and gives the places of those the store has to `place_of`.
+    pub(super) fn drop_all(&mut self, place_of: &mut dyn FnMut(Place)) -> usize {
+        let count = self.len();
+        let near = std::mem::take(&mut self.near);
+        near.iter().filter_map(|entry| entry.place).for_each(&mut *place_of);
+        let far = std::mem::take(&mut self.far);
+        far.iter().map(|stored| stored.place).for_each(&mut *place_of);
+        let late = std::mem::take(&mut self.late);
+        late.iter().filter_map(|entry| entry.place).for_each(&mut *place_of);
+        *self = Self { next_position: self.next_position, ..Self::default() };
+        count
+    }
+
+    /// Appends a message found in the store; one that belongs further to the front is put there in the end.
+    pub(super) fn recover(&mut self, waiting: &Waiting, deadline: Millis) {
+        let entry = Entry {
+            message: None,
+            place: Some(waiting.place),
+            body_len: waiting.body_len,
+            position: waiting.sequence,
+            deadline,
+            redelivered: waiting.redelivered,
+        };
+        let stored = Stored::new(&entry, waiting.place);
+        match self.far.back() {
+            Some(last) if last.position > stored.position => self.moved.push(stored),
+            Some(_) | None => self.append_far(stored),
+        }
+    }
+
+    /// Ends what [`Self::recover`] began: all are in order, and new messages come behind them.
+    pub(super) fn recovered(&mut self) {
+        let mut moved = std::mem::take(&mut self.moved);
+        if !moved.is_empty() {
+            moved.sort_unstable_by_key(|stored| stored.position);
+            self.bytes += moved.iter().map(|stored| u64::from(stored.body_len)).sum::<u64>();
+            self.mortal += moved.iter().filter(|stored| stored.is_mortal()).count();
+            self.far.merge(moved);
+        }
+        if let Some(last) = self.far.back() {
+            self.next_position = last.position + 1;
+        }
     }
 }
-
-/// Entries an emptied queue keeps room for; a drained backlog gives its memory back.
-const KEEP_CAPACITY: usize = 1024;
 
 fn merge(left: Vec<Entry>, right: Vec<Entry>) -> Vec<Entry> {
     let mut merged = Vec::with_capacity(left.len() + right.len());
@@ -160,26 +351,33 @@ fn merge(left: Vec<Entry>, right: Vec<Entry>) -> Vec<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
     use crate::broker::message::Layout;
+
+    fn message(body_len: usize) -> Message {
+        Message::new(Layout::default(), &mut vec![0; body_len])
+    }
+
+    fn place_at(position: u64) -> Place {
+        let slot = u32::try_from(position).unwrap();
+        Place { file: NonZeroU32::MIN, slot, offset: slot }
+    }
 
     fn ready(count: u64) -> Ready {
         let mut ready = Ready::default();
         for _ in 0..count {
-            let message = Message::new(Layout::default(), &mut Vec::new());
-            let entry = ready.place(message, None, Millis::MAX);
+            let entry = ready.place(message(0), None, Millis::MAX);
             ready.push_back(entry);
         }
         ready
     }
 
     fn positions(ready: &Ready) -> Vec<u64> {
-        ready.entries.iter().map(|entry| entry.position).collect()
-    }
-
-    #[test]
-    fn an_entry_takes_little_memory() {
-        assert_eq!(size_of::<Entry>(), 48);
+        let near = ready.near.iter().map(|entry| entry.position);
+        let far = ready.far.iter().map(|stored| stored.position);
+        near.chain(far).chain(ready.late.iter().map(|entry| entry.position)).collect()
     }
 
     #[test]
@@ -194,5 +392,194 @@ mod tests {
         assert_eq!(positions(&ready), [0, 2, 3, 4, 5]);
         ready.put_back(vec![middle]);
         assert_eq!(positions(&ready), [0, 1, 2, 3, 4, 5]);
+    }
+
+    /// What a queue does to its waiting messages, beside the simplest thing that could do the same: a list of
+    /// positions and body lengths.
+    #[derive(Default)]
+    struct Pair {
+        ready: Ready,
+        model: VecDeque<(u64, u32)>,
+        out: Vec<Entry>,
+        /// Windows whose messages have not come yet.
+        reads: VecDeque<Vec<Wanted>>,
+        random: u64,
+    }
+
+    impl Pair {
+        fn below(&mut self, limit: u64) -> u64 {
+            // xorshift64*: any seed but 0 will do.
+            self.random ^= self.random >> 12;
+            self.random ^= self.random << 25;
+            self.random ^= self.random >> 27;
+            (self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % limit
+        }
+
+        fn push(&mut self) {
+            let deadline = if self.below(4) == 0 { self.below(1000) } else { Millis::MAX };
+            let body = message(usize::try_from(self.below(300)).unwrap());
+            let mut entry = self.ready.place(body, None, deadline);
+            self.model.push_back((entry.position, entry.body_len));
+            let place = place_at(entry.position);
+            match self.below(4) {
+                0 => self.ready.push_back(entry),
+                1 if !self.ready.has_far() => {
+                    entry.place = Some(place);
+                    self.ready.push_back(entry);
+                }
+                _ => self.ready.push_far(entry, place),
+            }
+        }
+
+        fn pop(&mut self) {
+            let resident = self.below(2) == 0;
+            let entry = if resident { self.ready.pop_resident() } else { self.ready.pop_front() };
+            if let Some(entry) = entry {
+                let known = self.model.pop_front();
+                assert_eq!(known, Some((entry.position, entry.body_len)));
+                assert!(entry.message.is_some() || (!resident && entry.place.is_some()));
+                self.out.push(entry);
+            } else {
+                assert_eq!(self.ready.is_front_missing(), !self.model.is_empty());
+                assert!(resident || self.model.is_empty());
+            }
+        }
+
+        fn put_back(&mut self) {
+            let mut returned = Vec::new();
+            for mut entry in std::mem::take(&mut self.out) {
+                match self.below(4) {
+                    0 => self.out.push(entry),
+                    1 => {}
+                    _ => {
+                        entry.forget_message();
+                        returned.push(entry);
+                    }
+                }
+            }
+            returned.sort_by_key(|entry| entry.position);
+            self.model.extend(returned.iter().map(|entry| (entry.position, entry.body_len)));
+            self.model.make_contiguous().sort_unstable();
+            self.ready.put_back(returned);
+        }
+
+        fn begin_read(&mut self) {
+            let window = self.ready.window();
+            assert_eq!(window.is_empty(), self.ready.holes == 0 && !self.ready.has_far());
+            if self.ready.is_front_missing() {
+                assert_eq!(window.first().map(|first| first.position), Some(self.model[0].0));
+            }
+            self.reads.push_back(window);
+        }
+
+        /// Every fiftieth message cannot be read.
+        fn end_read(&mut self) {
+            let mut found = Vec::new();
+            for Wanted { position, place } in self.reads.pop_front().unwrap_or_default() {
+                assert_eq!(place, place_at(position));
+                let body_len = self.model.iter().find(|known| known.0 == position);
+                let body_len = body_len.map_or(0, |known| known.1 as usize);
+                let message = (self.below(50) > 0).then(|| message(body_len));
+                found.push(Found { position, message });
+            }
+            for lost in self.ready.fill(found) {
+                self.model.retain(|&(position, _)| place_at(position) != lost);
+            }
+        }
+
+        fn drop_all(&mut self) {
+            let mut places = 0;
+            let count = self.ready.drop_all(&mut |_| places += 1);
+            assert_eq!(count, self.model.len());
+            assert!(places <= count);
+            self.model.clear();
+        }
+
+        fn check(&self) {
+            let Ready { near, far, late, .. } = &self.ready;
+            let known: Vec<u64> = self.model.iter().map(|known| known.0).collect();
+            assert_eq!(positions(&self.ready), known);
+            assert_eq!(self.ready.len(), known.len());
+            assert_eq!(self.ready.is_empty(), known.is_empty());
+            assert!(late.is_empty() || !far.is_empty(), "late without a far");
+            let bodies: u64 = self.model.iter().map(|known| u64::from(known.1)).sum();
+            assert_eq!(self.ready.bytes(), bodies);
+            let entries = || near.iter().chain(late);
+            let resident: u64 = entries().map(Entry::resident_bytes).sum();
+            assert_eq!(self.ready.resident_bytes(), resident);
+            let holes = entries().filter(|entry| entry.message.is_none()).count();
+            assert_eq!(self.ready.holes, holes);
+            let mortal = entries().filter(|entry| entry.is_mortal()).count();
+            let mortal = mortal + far.iter().filter(|stored| stored.is_mortal()).count();
+            assert_eq!(self.ready.mortal, mortal);
+        }
+    }
+
+    #[test]
+    fn near_far_and_late_together_are_one_list_in_order() {
+        for seed in 1..=60_u64 {
+            let mut pair =
+                Pair { random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15), ..Pair::default() };
+            for _ in 0..2_000 {
+                match pair.below(64) {
+                    0..30 => pair.push(),
+                    30..48 => pair.pop(),
+                    48..52 => pair.put_back(),
+                    52..57 => pair.begin_read(),
+                    57..62 => pair.end_read(),
+                    62 if pair.below(20) == 0 => pair.drop_all(),
+                    _ => pair.check(),
+                }
+            }
+            pair.check();
+        }
+    }
+
+    #[test]
+    fn a_window_has_a_bound_in_bytes_and_in_messages_and_is_never_empty() {
+        #[rustfmt::skip]
+        let cases = [
+            // messages, bytes each, in the window
+            (1,      8 << 20,       1),  // larger than a window, and alone
+            (10,     300 << 10,     4),
+            (10_000, 10,            WINDOW_LEN),
+            (0,      0,             0),
+        ];
+        for (count, body_len, in_window) in cases {
+            let mut ready = Ready::default();
+            for position in 0..count {
+                let mut entry = ready.place(message(0), None, Millis::MAX);
+                entry.body_len = body_len;
+                ready.push_far(entry, place_at(position));
+            }
+            assert_eq!(ready.window().len(), in_window, "{count} of {body_len} bytes");
+        }
+    }
+
+    fn waiting(sequence: u64) -> Waiting {
+        Waiting {
+            place: place_at(sequence),
+            sequence,
+            published_at: 0,
+            time_to_live_ms: None,
+            priority: 0,
+            redelivered: sequence % 2 == 1,
+            body_len: 10,
+        }
+    }
+
+    #[test]
+    fn recovered_messages_are_in_order_however_they_came() {
+        let mut ready = Ready::default();
+        let (moved, stayed): (Vec<u64>, Vec<u64>) = (10..9_000).partition(|at| at % 7 == 3);
+        for sequence in stayed.into_iter().chain(moved) {
+            ready.recover(&waiting(sequence), Millis::MAX);
+        }
+        ready.recovered();
+        assert_eq!(positions(&ready), (10..9_000).collect::<Vec<_>>());
+        assert_eq!(ready.bytes(), 8_990 * 10);
+        let (first, next) = (ready.pop_front().unwrap(), ready.pop_front().unwrap());
+        assert_eq!((first.redelivered, next.redelivered), (false, true));
+        assert_eq!(ready.place(message(0), None, Millis::MAX).position, 9_000);
     }
 }

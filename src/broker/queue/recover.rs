@@ -1,0 +1,36 @@
+//! How a queue gets its messages back when the broker starts: as places, which are read when somebody wants them.
+
+use super::{Millis, Queue};
+use crate::store::Waiting;
+
+/// One moment on two clocks: the broker's own and the calendar's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartedAt {
+    pub now: Millis,
+    /// Milliseconds since 1970, as the store's.
+    pub unix_ms: u64,
+}
+
+impl Queue {
+    /// Gives the queue back a message; [`Self::recovered`] must follow the last, before anybody uses the queue.
+    ///
+    /// One whose time has passed while the broker was down expires like any other.
+    /// Cost: one lock, 32 bytes of memory.
+    pub fn recover(&self, waiting: &Waiting, at: StartedAt) {
+        let own = waiting.time_to_live_ms.map(u64::from);
+        let time_to_live = self.settings.limits.message_ttl_ms.into_iter().chain(own).min();
+        let deadline = time_to_live.map_or(Millis::MAX, |ttl| {
+            let expires_at_unix_ms = waiting.published_at.saturating_add(ttl);
+            expires_at_unix_ms.saturating_add(at.now).saturating_sub(at.unix_ms)
+        });
+        self.lock().ready.recover(waiting, deadline);
+    }
+
+    /// Says that all its messages have been given back. The store must be there by now: it is told which have expired.
+    pub fn recovered(&self, at: StartedAt) {
+        let mut state = self.lock();
+        state.ready.recovered();
+        state.expire(at.now);
+        self.arm(&mut state);
+    }
+}
