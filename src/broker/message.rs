@@ -62,12 +62,14 @@ impl Message {
     pub fn from_record(record: &Record<'_>) -> Self {
         let &Record { time_to_live_ms, names_len, properties_len, bytes } = record;
         let properties = &bytes[names_len..names_len + properties_len];
-        let delivery_mode = Encoded::scan(properties).ok().and_then(|found| found.delivery_mode);
+        // They were whole when the message was published.
+        let found = Encoded::scan(properties).unwrap_or_default();
         let layout = Layout {
             names_len,
             properties_len,
-            is_persistent: delivery_mode == Some(2),
+            is_persistent: found.delivery_mode == Some(2),
             time_to_live_ms: time_to_live_ms.map(u64::from),
+            priority: found.priority.unwrap_or_default(),
         };
         if bytes.len() < KEEP_BUFFER_BYTES {
             return Self(ThinArc::from_header_and_slice(Head { layout, large: None }, bytes));
@@ -77,13 +79,13 @@ impl Message {
 
     /// The message as the store takes it, for these queues.
     pub fn to_record<'a>(&'a self, queues: &'a [QueueId], published_at: u64) -> NewRecord<'a> {
-        let &Layout { names_len, properties_len, time_to_live_ms, .. } = self.layout();
+        let &Layout { names_len, properties_len, time_to_live_ms, priority, .. } = self.layout();
         NewRecord {
             queues,
             published_at,
             // After a restart one of more than 49 days has no end: too late is better than too early.
             time_to_live_ms: time_to_live_ms.and_then(|ttl| u32::try_from(ttl).ok()),
-            priority: 0,
+            priority,
             names_len,
             properties_len,
             bytes: self.bytes(),
