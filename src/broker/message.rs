@@ -120,10 +120,6 @@ impl Message {
         self.layout().time_to_live_ms
     }
 
-    pub fn priority(&self) -> u8 {
-        self.layout().priority
-    }
-
     /// Names, properties and body, one behind the other.
     pub fn bytes(&self) -> &[u8] {
         match &self.0.header.header.large {

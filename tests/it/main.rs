@@ -29,6 +29,7 @@ mod management;
 #[path = "../support/rabbitmq.rs"]
 mod rabbitmq;
 mod session;
+mod session_disk;
 mod support;
 mod tidy;
 mod wire_roundtrip;

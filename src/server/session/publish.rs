@@ -17,7 +17,7 @@ use crate::broker::queue::Millis;
 use crate::broker::replies::{REPLY_TO, Replies};
 use crate::broker::vhost::Vhost;
 use crate::broker::{Broker, Route};
-use crate::store::{Appended, NewRecord, Refused};
+use crate::store::{Appended, Refused};
 use crate::wire::constants::CLASS_BASIC;
 use crate::wire::properties::Encoded;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, ShortStr, Writer};
@@ -208,17 +208,8 @@ pub(super) fn keep(
     if !message.is_persistent() || route.kept_by.is_empty() {
         return Ok(None);
     }
-    let new = NewRecord {
-        queues: &route.kept_by,
-        published_at: broker.started_unix_ms.saturating_add(now),
-        time_to_live_ms: message
-            .time_to_live_ms()
-            .map(|ttl| u32::try_from(ttl).unwrap_or(u32::MAX)),
-        priority: message.priority(),
-        names_len: message.names().len(),
-        properties_len: message.properties().len(),
-        bytes: message.bytes(),
-    };
+    let published_at = broker.started_unix_ms.saturating_add(now);
+    let new = message.to_record(&route.kept_by, published_at);
     store.append(&new).map(Some)
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cli;
 pub(crate) mod peer;
+pub(crate) mod session;
 pub(crate) mod watched;
 
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]

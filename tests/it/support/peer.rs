@@ -270,7 +270,9 @@ pub(crate) fn method_payload(method: impl Into<Method>) -> Vec<u8> {
 
 /// A start-ok of a client that wants to be told about a failed login.
 pub(crate) fn start_ok(mechanism: &'static str, response: &[u8]) -> connection::StartOk {
-    let capabilities = FieldTable::new().with("authentication_failure_close", true);
+    let capabilities = FieldTable::new()
+        .with("authentication_failure_close", true)
+        .with("connection.blocked", true);
     connection::StartOk {
         client_properties: FieldTable::new().with("capabilities", capabilities),
         mechanism: shortstr::literal(mechanism),

@@ -1,0 +1,152 @@
+//! What a publisher sees of the disk: when it is confirmed, and when it is asked to pause.
+
+use std::sync::Arc;
+
+use mq::server::{Config, Server};
+use mq::wire::method::{basic, confirm, connection};
+use mq::wire::shortstr::literal;
+use mq::wire::{Method, Properties};
+
+use super::support::peer::Peer;
+use super::support::session::{Client, Said, broker, ready};
+
+fn blocked() -> Said {
+    Said::Method(0, connection::Blocked { reason: literal("low on disk") }.into())
+}
+
+fn unblocked() -> Said {
+    Said::Method(0, connection::Unblocked {}.into())
+}
+
+/// RabbitMQ (`rabbit_reader`): who does not publish is not blocked, and the publish that blocks is taken.
+#[test]
+fn who_publishes_while_the_alarm_is_on_is_blocked_until_it_is_over() {
+    let broker = broker();
+    let (mut first, mut second) = (Client::open(&broker, 10), Client::open(&broker, 0));
+    first.declare("q");
+    first.publish("q", &[b"before"], 0);
+    broker.set_alarm(true);
+    first.send(1, confirm::Select::default(), 0);
+    assert_eq!(first.said().len(), 2, "declare-ok and select-ok");
+    assert!(!first.session.is_held());
+
+    first.publish("q", &[b"during"], 0);
+    let ack = basic::Ack { delivery_tag: 1, multiple: false };
+    assert_eq!(first.said(), [Said::Method(1, ack.into()), blocked()]);
+    assert!(first.session.is_held() && first.session.is_blocked());
+    assert_eq!(ready(&broker, "q"), 2);
+    second.consume("q", "c");
+    assert_eq!(second.deliveries().len(), 2, "consumers go on");
+    assert!(!second.session.is_held());
+
+    broker.set_alarm(false);
+    assert_eq!(first.said(), [unblocked()]);
+    assert_eq!(second.said(), [], "who was not blocked is told nothing");
+    assert!(!first.session.is_held());
+    first.publish("q", &[b"after"], 0);
+    assert_eq!(second.deliveries().len(), 1);
+}
+
+#[test]
+fn an_alarm_that_begins_again_blocks_until_its_own_end() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    broker.set_alarm(true);
+    client.publish("q", &[b"1"], 0);
+    client.out.clear();
+    broker.set_alarm(false);
+    broker.set_alarm(true);
+    assert_eq!(client.said(), [], "the end of the first alarm comes too late");
+    assert!(client.session.is_blocked());
+    broker.set_alarm(false);
+    assert_eq!(client.said(), [unblocked()]);
+}
+
+#[test]
+fn a_blocked_client_is_sent_heartbeats_and_owes_none() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 10);
+    broker.set_alarm(true);
+    client.publish("q", &[b"1"], 0);
+    assert_eq!(client.said(), [blocked()]);
+    client.session.on_sent(0);
+    for beat_at in [5_000, 100_000] {
+        assert!(client.session.deadline() <= Some(beat_at));
+        client.session.on_timeout(beat_at, &mut client.out);
+        assert_eq!(client.said(), [Said::Heartbeat]);
+    }
+    broker.set_alarm(false);
+    client.session.on_mailbox(200_000, &mut client.out);
+    assert_eq!(client.said(), [unblocked()]);
+    client.session.on_timeout(219_999, &mut client.out);
+    assert!(!client.session.is_closed(), "its patience is counted from the end of the alarm");
+    client.session.on_timeout(220_000, &mut client.out);
+    assert!(client.session.is_closed());
+}
+
+/// A server of its own, whose broker the test can reach.
+async fn serve() -> Server {
+    let listen = vec!["127.0.0.1:0".parse().unwrap()];
+    Server::start(Config { listen, ..Config::default() }).await.unwrap()
+}
+
+/// A peer with channel 1 open, and its broker's alarm on.
+fn alarmed(server: &Server) -> Peer {
+    let peer = Peer::on_channel_one(server.addresses()[0]);
+    server.broker().set_alarm(true);
+    peer
+}
+
+fn publish(peer: &mut Peer) {
+    peer.publish(&literal("q"), &Properties::default().to_bytes(), b"body");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_publisher_is_not_read_from_until_the_alarm_is_over() {
+    let server = serve().await;
+    let mut peer = alarmed(&server);
+    peer.send_method(1, confirm::Select::default());
+    publish(&mut peer);
+    let names = [(); 3].map(|()| peer.next_method().1.name());
+    assert_eq!(names, ["confirm.select-ok", "basic.ack", "connection.blocked"]);
+    publish(&mut peer);
+    server.broker().set_alarm(false);
+    assert!(matches!(peer.next_method(), (0, Method::ConnectionUnblocked(_))));
+    let (_, acked) = peer.next_method();
+    assert!(matches!(acked, Method::BasicAck(basic::Ack { delivery_tag: 2, .. })), "{acked:?}");
+    drop(peer);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_publisher_that_leaves_is_noticed() {
+    let server = serve().await;
+    let broker = Arc::clone(server.broker());
+    let mut peer = alarmed(&server);
+    publish(&mut peer);
+    assert!(matches!(peer.next_method(), (0, Method::ConnectionBlocked(_))));
+    publish(&mut peer);
+    drop(peer);
+    // The unread publish is in front of the end of its stream.
+    while !broker.registry.list().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(broker.alarm.is_on());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_ends_a_blocked_publisher() {
+    let server = serve().await;
+    let broker = Arc::clone(server.broker());
+    let mut peer = alarmed(&server);
+    publish(&mut peer);
+    assert!(matches!(peer.next_method(), (0, Method::ConnectionBlocked(_))));
+    publish(&mut peer);
+    let stopping = tokio::spawn(server.stop());
+    let (_, close) = peer.next_method();
+    assert!(matches!(close, Method::ConnectionClose(_)), "{close:?}");
+    peer.send_method(0, connection::CloseOk {});
+    stopping.await.unwrap();
+    assert!(broker.registry.list().is_empty());
+}
