@@ -6,7 +6,7 @@
 //! delivered may be told after its settlement: the client is as fast as that.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::MutexGuard;
+use std::sync::{Arc, MutexGuard};
 
 use super::{Millis, Queue, State};
 use crate::broker::memory::REPORT_BYTES;
@@ -51,7 +51,7 @@ impl Errands {
     }
 
     #[cold]
-    fn run(&self, queue: &Queue, store: &Store) {
+    fn run(&self, queue: &Queue, store: &Arc<Store>) {
         if !self.delivered.is_empty() {
             store.mark_delivered(&self.delivered);
         }

@@ -5,6 +5,8 @@
 //!
 //! Reading order: `Queue::push_back_or_far`, `State::fetch` (asks), [`Queue::fetch`] (reads and takes in).
 
+use std::sync::Arc;
+
 use super::ready::{Found, Wanted};
 use super::{Entry, Millis, Queue, Returned, State};
 use crate::broker::message::Message;
@@ -49,7 +51,7 @@ impl Queue {
     }
 
     /// Has [`Self::fetch`] called on the store's thread.
-    pub(super) fn fetch_later(&self, store: &Store, now: Millis) {
+    pub(super) fn fetch_later(&self, store: &Arc<Store>, now: Millis) {
         let this = self.this.clone();
         store.read_later(Box::new(move |store| {
             if let Some(queue) = this.upgrade() {

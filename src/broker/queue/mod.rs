@@ -68,8 +68,8 @@ pub struct Shared {
 
 impl Shared {
     #[inline]
-    fn store(&self) -> Option<&Store> {
-        self.store.get().map(Arc::as_ref)
+    fn store(&self) -> Option<&Arc<Store>> {
+        self.store.get()
     }
 }
 
