@@ -12,6 +12,9 @@ pub enum StoreError {
     /// A record or an index is not what was written.
     #[error("'{}' is damaged at offset {offset}: {what}", path.display())]
     Damaged { path: PathBuf, offset: u64, what: &'static str },
+    /// The message was settled while it was looked for.
+    #[error("the message was settled meanwhile")]
+    Settled,
     /// The directory was written by a later release.
     #[error("'{}' has format {found}, and this release reads up to {known}", path.display())]
     Newer { path: PathBuf, found: u32, known: u32 },

@@ -22,11 +22,28 @@
 pub mod definitions;
 mod error;
 pub mod format;
+mod index;
+mod keeper;
+mod log;
+mod marks;
+pub mod medium;
+mod reading;
+mod record;
+mod recovery;
+mod scan;
+mod spill;
+mod writer;
 
 use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
+use std::thread::{self, JoinHandle};
 
 pub use error::StoreError;
+
+use self::log::{Log, SPILL_BIT, Watcher};
+use self::medium::{Access, Directory, Medium};
 
 /// A queue as the store knows it: given once, never again to another queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -149,6 +166,12 @@ impl Runs {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Slots that are kept, and slots that were spilled.
+    fn by_log(&self) -> (Self, Self) {
+        let (spilled, kept) = self.0.iter().partition(|run| is_spilled(run.file));
+        (Self(kept), Self(spilled))
+    }
 }
 
 /// A slot that waits for its queue, as it is found when a directory is opened.
@@ -184,72 +207,194 @@ pub struct Report {
 
 /// The messages of a data directory.
 #[derive(Debug)]
-pub struct Store {}
+pub struct Store {
+    kept: Arc<Log>,
+    spilled: OnceLock<Arc<Log>>,
+    spill_medium: Arc<dyn Medium>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
 
-#[expect(unused_variables, reason = "skeleton")]
+/// The folders of a data directory that files of messages are in.
+const KEPT_FOLDER: &str = "messages";
+const SPILL_FOLDER: &str = "spill";
+
 impl Store {
-    /// Opens the directory's messages, making what is not there.
+    /// Opens the directory's messages, making what is not there, and starts the threads that keep them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] naming the file, and the offset of what is damaged; nothing was changed then.
     pub fn open(
-        directory: &std::path::Path,
+        directory: &Path,
         recovered: &mut dyn Recovered,
     ) -> Result<(Self, Report), StoreError> {
-        unimplemented!()
+        let folder = |name: &str| {
+            let path = directory.join(name);
+            let opened = Directory::open(&path, Access::Write);
+            opened
+                .map(|medium| Arc::new(medium) as Arc<dyn Medium>)
+                .map_err(|source| StoreError::Io { action: "open", path, source })
+        };
+        let (store, report) =
+            Self::open_on(folder(KEPT_FOLDER)?, folder(SPILL_FOLDER)?, recovered)?;
+        store.start(&store.kept);
+        Ok((store, report))
+    }
+
+    /// The same on any medium and without threads: [`Store::step`] does what they would.
+    pub fn open_on(
+        kept: Arc<dyn Medium>,
+        spill: Arc<dyn Medium>,
+        recovered: &mut dyn Recovered,
+    ) -> Result<(Self, Report), StoreError> {
+        let (log, report) = recovery::open(kept, recovered)?;
+        spill::clear(&*spill)?;
+        let store = Self {
+            kept: Arc::new(log),
+            spilled: OnceLock::new(),
+            spill_medium: spill,
+            threads: Mutex::default(),
+        };
+        Ok((store, report))
+    }
+
+    /// Starts the threads of a store that was opened without.
+    pub fn start_threads(&self) {
+        self.start(&self.kept);
+    }
+
+    fn start(&self, log: &Arc<Log>) {
+        let (writer, keeper) = (Arc::clone(log), Arc::clone(log));
+        let named = |name: &str| thread::Builder::new().name(name.to_owned());
+        let writer = named("mq-writer").spawn(move || writer.write_until_closed());
+        let keeper = named("mq-keeper").spawn(move || keeper.keep_until_closed());
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in [writer, keeper] {
+            threads.push(thread.expect("the operating system has room for two threads"));
+        }
+    }
+
+    /// Does what the threads would do now: for tests, which cut it at every point.
+    pub fn step(&self) {
+        self.kept.write_once();
+        self.kept.do_jobs();
+    }
+
+    /// What the keeper does from time to time, for tests.
+    pub fn step_round(&self) {
+        self.kept.on_round();
+        self.kept.do_jobs();
+    }
+
+    fn log_of(&self, file: NonZeroU32) -> &Arc<Log> {
+        match self.spilled.get() {
+            Some(spilled) if file.get() & SPILL_BIT != 0 => spilled,
+            _ => &self.kept,
+        }
     }
 
     /// Takes a record; it can be read from now on, and is safe when its batch is [`Outcome::Synced`].
     ///
     /// Cost: one lock and one copy.
+    #[inline]
     pub fn append(&self, new: &NewRecord<'_>) -> Result<Appended, Refused> {
-        unimplemented!()
+        self.kept.append(new)
     }
 
     /// Puts a record (of one queue) where it need not survive, to save memory.
     pub fn spill(&self, new: &NewRecord<'_>) -> Result<Place, Refused> {
-        unimplemented!()
+        if self.spilled.get().is_none() {
+            self.begin_spilling()?;
+        }
+        let spilled = self.spilled.get().ok_or(Refused(Health::Failed))?;
+        Ok(spilled.append(new)?.first)
+    }
+
+    fn begin_spilling(&self) -> Result<(), Refused> {
+        // Held, so that only one begins.
+        let opening = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.spilled.get().is_some() {
+            return Ok(());
+        }
+        let log = spill::open(Arc::clone(&self.spill_medium)).map_err(|error| {
+            tracing::warn!(%error, "transient messages stay in memory");
+            Refused(Health::Full)
+        })?;
+        let log = Arc::new(log);
+        let is_first = self.spilled.set(Arc::clone(&log)).is_ok();
+        drop(opening);
+        if is_first {
+            self.start(&log);
+        }
+        Ok(())
     }
 
     /// Settles slots: they do not come back. Spilled ones as well as kept ones.
+    #[inline]
     pub fn settle(&self, slots: &Runs) {
-        unimplemented!()
+        self.of_each_log(slots, Log::settle);
     }
 
     /// The same, and on disk when the batch is synced, as is everything appended before.
     pub fn settle_synced(&self, slots: &Runs) -> Batch {
-        unimplemented!()
+        let (kept, spilled) = slots.by_log();
+        if let Some(log) = self.spilled.get() {
+            log.settle(&spilled);
+        }
+        self.kept.settle_synced(&kept)
     }
 
     /// Remembers that slots were delivered: they come back marked as redelivered.
+    #[inline]
     pub fn mark_delivered(&self, slots: &Runs) {
-        unimplemented!()
+        self.of_each_log(slots, Log::mark_delivered);
+    }
+
+    fn of_each_log(&self, slots: &Runs, act: impl Fn(&Log, &Runs)) {
+        if slots.is_empty() {
+            return;
+        }
+        let Some(spill) = self.spilled.get() else { return act(&self.kept, slots) };
+        let (kept, spilled) = slots.by_log();
+        for (log, slots) in [(&self.kept, kept), (spill, spilled)] {
+            if !slots.is_empty() {
+                act(log, &slots);
+            }
+        }
     }
 
     /// What has become of a batch. Cost: two atomic loads.
+    #[inline]
     pub fn outcome(&self, batch: Batch) -> Outcome {
-        unimplemented!()
+        self.kept.outcome(batch)
     }
 
     /// Wakes `waker` once, when `batch` is not [`Outcome::Waiting`] any more; at once if it is not now.
     pub fn wake_after(&self, batch: Batch, waker: &Waker) {
-        unimplemented!()
+        self.kept.wake_after(batch, waker);
     }
 
     /// Whether more is under way to the disk than should be: who publishes should first wait for `Self::latest`.
+    #[inline]
     pub fn is_congested(&self) -> bool {
-        unimplemented!()
+        self.kept.is_congested()
     }
 
     /// The batch that is being gathered or was gathered last.
     pub fn latest(&self) -> Batch {
-        unimplemented!()
+        self.kept.latest()
     }
 
+    #[inline]
     pub fn health(&self) -> Health {
-        unimplemented!()
+        self.kept.health()
     }
 
-    /// Calls `watch` whenever the health has changed, from the store's own threads. At most one watcher.
+    /// Calls `watch` whenever the health has changed, from the store's own threads or from who appends. The first
+    /// watcher stays.
     pub fn watch_health(&self, watch: Box<dyn Fn(Health) + Send + Sync>) {
-        unimplemented!()
+        // A second watcher is not there to be told.
+        let _ = self.kept.watcher.set(Watcher(watch));
     }
 
     /// Reads records, neighbours with one read. `take` gets the index into `places` and the record; called in order.
@@ -260,16 +405,182 @@ impl Store {
         places: &[Place],
         take: &mut dyn FnMut(usize, Result<Record<'_>, StoreError>),
     ) {
-        unimplemented!()
+        let mut at = 0;
+        for places in places.chunk_by(|one, other| is_spilled(one.file) == is_spilled(other.file)) {
+            self.log_of(places[0].file).read(places, &mut |nth, record| take(at + nth, record));
+            at += places.len();
+        }
     }
 
     /// Runs a reading job on the store's own thread.
-    pub fn read_later(&self, job: Box<dyn FnOnce(&Store) + Send>) {
-        unimplemented!()
+    pub fn read_later(self: &Arc<Self>, job: Box<dyn FnOnce(&Store) + Send>) {
+        let store = Arc::clone(self);
+        self.kept.order(keeper::Job::Read(Box::new(move || job(&store))));
     }
 
-    /// Writes everything down, marks included, and stops the store's threads. Idempotent.
+    /// Writes everything down, marks included, and stops the store's threads. A second call does nothing.
     pub fn close(&self) {
-        unimplemented!()
+        let logs: Vec<&Arc<Log>> =
+            [Some(&self.kept), self.spilled.get()].into_iter().flatten().collect();
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for log in &logs {
+            log.begin_close();
+            log.close_jobs();
+        }
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store ended by a bug");
+            }
+        }
+        for log in logs {
+            log.finish();
+        }
+    }
+}
+
+fn is_spilled(file: NonZeroU32) -> bool {
+    file.get() & SPILL_BIT != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that waits, by queue.
+    #[derive(Default)]
+    struct Found(Vec<(QueueId, Waiting)>);
+
+    impl Recovered for Found {
+        fn is_known(&self, queue: QueueId) -> bool {
+            queue.0 < 100
+        }
+
+        fn on_waiting(&mut self, queue: QueueId, waiting: Waiting) {
+            self.0.push((queue, waiting));
+        }
+    }
+
+    fn open(directory: &Path) -> (Store, Vec<(QueueId, Waiting)>) {
+        let mut found = Found::default();
+        let (store, _) = Store::open(directory, &mut found).unwrap();
+        (store, found.0)
+    }
+
+    fn append(store: &Store, queues: &[u32], body: &[u8]) -> Appended {
+        let queues: Vec<QueueId> = queues.iter().map(|id| QueueId(*id)).collect();
+        let new = NewRecord {
+            queues: &queues,
+            published_at: 7,
+            time_to_live_ms: None,
+            priority: 2,
+            names_len: 0,
+            properties_len: 0,
+            bytes: body,
+        };
+        store.append(&new).unwrap()
+    }
+
+    fn wait(store: &Store, batch: Batch) -> Outcome {
+        struct Bell(thread::Thread);
+        impl std::task::Wake for Bell {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Bell(thread::current())));
+        store.wake_after(batch, &waker);
+        while store.outcome(batch) == Outcome::Waiting {
+            thread::park();
+        }
+        store.outcome(batch)
+    }
+
+    fn bodies(store: &Store, places: &[Place]) -> Vec<Vec<u8>> {
+        let mut bodies = Vec::new();
+        store.read(places, &mut |_, record| bodies.push(record.unwrap().bytes.to_vec()));
+        bodies
+    }
+
+    #[test]
+    fn what_was_synced_is_there_after_the_store_is_gone_and_what_was_settled_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, found) = open(directory.path());
+        assert!(found.is_empty());
+        let one = append(&store, &[1, 2], b"one");
+        let two = append(&store, &[1], &[7; 100_000]);
+        let gone = append(&store, &[500], b"no queue");
+        assert_eq!(bodies(&store, &[one.first, two.first]), [b"one".to_vec(), vec![7; 100_000]]);
+        assert_eq!(wait(&store, gone.batch), Outcome::Synced);
+        let mut settled = Runs::default();
+        settled.push(one.first);
+        let batch = store.settle_synced(&settled);
+        assert_eq!(wait(&store, batch), Outcome::Synced);
+        // As after a kill: nothing is closed.
+        std::mem::forget(store);
+        let (store, found) = open(directory.path());
+        let queues: Vec<u32> = found.iter().map(|(queue, _)| queue.0).collect();
+        assert_eq!(queues, [2, 1]);
+        let places: Vec<Place> = found.iter().map(|(_, waiting)| waiting.place).collect();
+        assert_eq!(bodies(&store, &places), [b"one".to_vec(), vec![7; 100_000]]);
+        let three = append(&store, &[1], b"three");
+        assert_eq!(wait(&store, three.batch), Outcome::Synced);
+        store.close();
+        drop(store);
+        let (store, found) = open(directory.path());
+        let sequences: Vec<u64> = found.iter().map(|(_, waiting)| waiting.sequence).collect();
+        assert!(sequences.is_sorted(), "{sequences:?}");
+        assert_eq!(found.len(), 3);
+        store.close();
+    }
+
+    #[test]
+    fn files_are_used_again_when_their_messages_are_settled() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = open(directory.path());
+        let body = vec![1; 1 << 20];
+        let mut kept = Vec::new();
+        for _ in 0..200 {
+            let appended = append(&store, &[1], &body);
+            kept.push(appended.first);
+            assert_eq!(wait(&store, appended.batch), Outcome::Synced);
+            if kept.len() == 10 {
+                let mut settled = Runs::default();
+                kept.drain(..).for_each(|place| settled.push(place));
+                let batch = store.settle_synced(&settled);
+                assert_eq!(wait(&store, batch), Outcome::Synced);
+            }
+        }
+        store.close();
+        let files = std::fs::read_dir(directory.path().join(KEPT_FOLDER)).unwrap();
+        let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        assert!(bytes <= 3 * u64::from(log::FILE_BYTES), "{bytes} bytes");
+        let (store, found) = open(directory.path());
+        assert!(found.is_empty());
+        store.close();
+    }
+
+    #[test]
+    fn spilled_messages_are_read_back_and_gone_after_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = open(directory.path());
+        let new = NewRecord {
+            queues: &[QueueId(1)],
+            published_at: 0,
+            time_to_live_ms: Some(5),
+            priority: 0,
+            names_len: 0,
+            properties_len: 0,
+            bytes: b"spilled",
+        };
+        let places: Vec<Place> = (0..1000).map(|_| store.spill(&new).unwrap()).collect();
+        assert!(bodies(&store, &places).iter().all(|body| body == b"spilled"));
+        let mut settled = Runs::default();
+        places.iter().for_each(|place| settled.push(*place));
+        store.settle(&settled);
+        store.close();
+        let (store, found) = open(directory.path());
+        assert!(found.is_empty());
+        store.close();
     }
 }

@@ -1,0 +1,192 @@
+//! Beside each full file an index of its slots, so that opening a directory reads no messages.
+//!
+//! ```text
+//! index:    0  magic "mqindex\0"          8  format u32        12  file number u32
+//!          16  slots u32                 20  end u32: the file's records up to here are covered
+//!          24  first sequence u64        32  last sequence u64
+//!          40  last batch u64            48  checksum u32 of all but itself    52  0 u32
+//!          56  slots, 40 bytes each, as in [`Slot`]
+//! ```
+//!
+//! An index is a shortcut and never the truth: where it is missing or not whole, the file is read instead, and what
+//! the file holds behind `end` counts as well.
+
+use crc32c::{crc32c, crc32c_append};
+
+use super::record::{FORMAT, Head, u32_at, u32_of, u64_at};
+use super::{Batch, QueueId};
+
+const MAGIC: &[u8; 8] = b"mqindex\0";
+const HEADER_LEN: usize = 56;
+const SLOT_LEN: usize = 40;
+const DELIVERED: u8 = 1;
+const NO_TIME_TO_LIVE: u32 = u32::MAX;
+
+/// What is known of a slot without reading its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub(super) sequence: u64,
+    pub(super) published_at: u64,
+    pub(super) queue: QueueId,
+    pub(super) offset: u32,
+    pub(super) body_len: u32,
+    pub(super) time_to_live_ms: Option<u32>,
+    pub(super) priority: u8,
+    /// It had been delivered when it was written.
+    pub(super) is_delivered: bool,
+}
+
+impl Slot {
+    pub(super) fn new(head: &Head, queue: QueueId, offset: u32) -> Self {
+        Self {
+            sequence: head.sequence,
+            published_at: head.published_at,
+            queue,
+            offset,
+            body_len: head.body_len(),
+            time_to_live_ms: head.time_to_live_ms,
+            priority: head.priority,
+            is_delivered: head.is_delivered,
+        }
+    }
+}
+
+/// The slots of a file up to some offset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Index {
+    pub(super) slots: Vec<Slot>,
+    pub(super) end: u32,
+    /// The first and the last record's, 0 when there is none.
+    pub(super) first_sequence: u64,
+    pub(super) last_sequence: u64,
+    pub(super) last_batch: Batch,
+}
+
+impl Index {
+    /// An index of nothing, for a file whose records begin at `start`.
+    pub(super) fn empty(start: u32) -> Self {
+        Self { end: start, ..Self::default() }
+    }
+
+    pub(super) fn encode(&self, number: u32) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_LEN + SLOT_LEN * self.slots.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&FORMAT.to_le_bytes());
+        bytes.extend_from_slice(&number.to_le_bytes());
+        bytes.extend_from_slice(&u32_of(self.slots.len()).to_le_bytes());
+        bytes.extend_from_slice(&self.end.to_le_bytes());
+        bytes.extend_from_slice(&self.first_sequence.to_le_bytes());
+        bytes.extend_from_slice(&self.last_sequence.to_le_bytes());
+        bytes.extend_from_slice(&self.last_batch.0.to_le_bytes());
+        bytes.extend_from_slice(&[0; 8]);
+        for slot in &self.slots {
+            bytes.extend_from_slice(&slot.sequence.to_le_bytes());
+            bytes.extend_from_slice(&slot.published_at.to_le_bytes());
+            bytes.extend_from_slice(&slot.queue.0.to_le_bytes());
+            bytes.extend_from_slice(&slot.offset.to_le_bytes());
+            bytes.extend_from_slice(&slot.body_len.to_le_bytes());
+            let time_to_live = slot.time_to_live_ms.unwrap_or(NO_TIME_TO_LIVE);
+            bytes.extend_from_slice(&time_to_live.to_le_bytes());
+            let flags = if slot.is_delivered { DELIVERED } else { 0 };
+            bytes.extend_from_slice(&[slot.priority, flags, 0, 0, 0, 0, 0, 0]);
+        }
+        let checksum = checksum(&bytes);
+        bytes[48..52].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Reads the index of a file; `None` when it is another's, or not whole.
+    pub(super) fn decode(bytes: &[u8], number: u32) -> Option<Self> {
+        let header = bytes.get(..HEADER_LEN)?;
+        if &header[..8] != MAGIC || u32_at(header, 8) > FORMAT || u32_at(header, 12) != number {
+            return None;
+        }
+        let count = u32_at(header, 16) as usize;
+        let slots = bytes.get(HEADER_LEN..HEADER_LEN.checked_add(count.checked_mul(SLOT_LEN)?)?)?;
+        let covered = &bytes[..HEADER_LEN + slots.len()];
+        if u32_at(header, 48) != checksum(covered) {
+            return None;
+        }
+        Some(Self {
+            slots: slots.chunks_exact(SLOT_LEN).map(slot).collect(),
+            end: u32_at(header, 20),
+            first_sequence: u64_at(header, 24),
+            last_sequence: u64_at(header, 32),
+            last_batch: Batch(u64_at(header, 40)),
+        })
+    }
+
+    /// Counts a record that follows those that are covered.
+    pub(super) fn add(&mut self, head: &Head, queues: impl Iterator<Item = QueueId>, offset: u32) {
+        self.slots.extend(queues.map(|queue| Slot::new(head, queue, offset)));
+        if self.first_sequence == 0 {
+            self.first_sequence = head.sequence;
+        }
+        self.last_sequence = head.sequence;
+        self.last_batch = head.batch;
+        self.end = offset + u32_of(head.padded_len());
+    }
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    crc32c_append(crc32c(&bytes[..48]), &bytes[52..])
+}
+
+fn slot(bytes: &[u8]) -> Slot {
+    let time_to_live = u32_at(bytes, 28);
+    Slot {
+        sequence: u64_at(bytes, 0),
+        published_at: u64_at(bytes, 8),
+        queue: QueueId(u32_at(bytes, 16)),
+        offset: u32_at(bytes, 20),
+        body_len: u32_at(bytes, 24),
+        time_to_live_ms: (time_to_live != NO_TIME_TO_LIVE).then_some(time_to_live),
+        priority: bytes[32],
+        is_delivered: bytes[33] & DELIVERED != 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index() -> Index {
+        let slot = |sequence: u64| Slot {
+            sequence,
+            published_at: 5,
+            queue: QueueId(2),
+            offset: 4096,
+            body_len: 10,
+            time_to_live_ms: (sequence == 1).then_some(9),
+            priority: 1,
+            is_delivered: sequence == 2,
+        };
+        Index {
+            slots: vec![slot(1), slot(2), slot(3)],
+            end: 8192,
+            first_sequence: 1,
+            last_sequence: 3,
+            last_batch: Batch(2),
+        }
+    }
+
+    #[test]
+    fn an_index_is_read_as_it_was_written() {
+        assert_eq!(Index::decode(&index().encode(9), 9), Some(index()));
+        assert_eq!(Index::decode(&index().encode(9), 8), None);
+    }
+
+    #[test]
+    fn every_changed_bit_and_every_cut_of_an_index_is_seen() {
+        let good = index().encode(9);
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            // The four bytes behind the checksum are not used, and covered all the same.
+            assert_eq!(Index::decode(&bytes, 9), None, "bit {bit}");
+        }
+        for len in 0..good.len() {
+            assert_eq!(Index::decode(&good[..len], 9), None, "cut at {len}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The thread for everything that no confirm waits for: reading back, indexes, using files again, syncing marks.
+//!
+//! Reading comes first, then the jobs in their order. Once a second it looks after what was left for later.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::Health;
+use super::index::Index;
+use super::log::{Durability, FILE_BYTES, Inbox, Log, Spare};
+use super::marks::marks_name;
+use super::record::{FileHeader, FileKind};
+
+/// How often marks are synced, and how often room is looked for on a full disk.
+const ROUND: Duration = Duration::from_millis(500);
+/// Free files kept while messages flow, and when the log is idle: one, as in an empty directory.
+const SPARES_BUSY: usize = 4;
+const SPARES_IDLE: usize = 1;
+/// Full files whose index is put off: in a steady flow they are of no use any more before it is needed.
+const INDEXES_PUT_OFF: usize = 3;
+
+/// The file of a log file's index.
+pub(super) fn index_name(log: &str) -> String {
+    log.replace(".log", ".index")
+}
+
+/// Something to do for the keeper.
+pub(super) enum Job {
+    Read(Box<dyn FnOnce() + Send>),
+    /// A file is full.
+    Index {
+        number: u32,
+        name: String,
+        index: Index,
+    },
+    /// A file holds nothing any more.
+    Recycle {
+        number: u32,
+        name: String,
+        capacity: u32,
+    },
+    /// There should be a free file.
+    Prepare,
+}
+
+/// What waits for the keeper.
+#[derive(Default)]
+pub(super) struct Jobs {
+    reads: VecDeque<Box<dyn FnOnce() + Send>>,
+    others: VecDeque<Job>,
+    /// Indexes to be written if their file is still needed a while later.
+    put_off: VecDeque<(u32, String, Index)>,
+    is_closing: bool,
+    wants_room: bool,
+}
+
+impl fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jobs").field("reads", &self.reads.len()).finish_non_exhaustive()
+    }
+}
+
+impl Jobs {
+    pub(super) fn add(&mut self, job: Job) {
+        match job {
+            Job::Read(job) => self.reads.push_back(job),
+            Job::Prepare => self.wants_room = true,
+            Job::Index { .. } | Job::Recycle { .. } => self.others.push_back(job),
+        }
+    }
+
+    fn next(&mut self) -> Option<Job> {
+        if let Some(read) = self.reads.pop_front() {
+            return Some(Job::Read(read));
+        }
+        self.others.pop_front()
+    }
+}
+
+impl Log {
+    /// Does jobs until the log is closed.
+    pub(super) fn keep_until_closed(&self) {
+        loop {
+            let is_round_over = {
+                let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                if jobs.is_closing {
+                    return;
+                }
+                let has_job = |jobs: &Jobs| {
+                    !jobs.reads.is_empty() || !jobs.others.is_empty() || jobs.is_closing
+                };
+                let wanting = |jobs: &mut Jobs| !has_job(jobs) && !jobs.wants_room;
+                let waited = self.jobs_bell.wait_timeout_while(jobs, ROUND, wanting);
+                let (jobs, pause) = waited.unwrap_or_else(PoisonError::into_inner);
+                drop(jobs);
+                pause.timed_out()
+            };
+            self.do_jobs();
+            if is_round_over {
+                self.on_round();
+            }
+        }
+    }
+
+    /// Does every job that waits.
+    pub(super) fn do_jobs(&self) {
+        loop {
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(job) = jobs.next() else {
+                let wants_room = std::mem::take(&mut jobs.wants_room);
+                drop(jobs);
+                if wants_room {
+                    self.prepare();
+                }
+                return;
+            };
+            drop(jobs);
+            match job {
+                Job::Read(read) => read(),
+                Job::Index { number, name, index } => self.put_off_index(number, name, index),
+                Job::Recycle { number, name, capacity } => self.recycle(number, name, capacity),
+                Job::Prepare => {}
+            }
+        }
+    }
+
+    /// What is done from time to time.
+    pub(super) fn on_round(&self) {
+        if let Err(error) = self.sync_marks() {
+            tracing::warn!(%error, "acknowledgements cannot be synced yet");
+        }
+        if self.health() == Health::Full {
+            self.prepare();
+        }
+        let gone = {
+            let mut inbox = self.lock();
+            let keep = inbox.spares.len().min(SPARES_IDLE);
+            inbox.spares.split_off(keep)
+        };
+        for spare in gone {
+            self.remove(&spare.name);
+        }
+    }
+
+    /// Sees to it that there is a free file.
+    fn prepare(&self) {
+        let name = {
+            let mut inbox = self.lock();
+            if !inbox.spares.is_empty() {
+                drop(inbox);
+                self.set_health(Health::Well);
+                return;
+            }
+            inbox.take_name()
+        };
+        match self.make_spare(name) {
+            Ok(spare) => self.add_spare(spare),
+            Err(error) => {
+                if self.health() == Health::Well {
+                    tracing::warn!(%error, "no room for more messages: publishers are blocked");
+                }
+                self.set_health(Health::Full);
+            }
+        }
+    }
+
+    fn add_spare(&self, spare: Spare) {
+        self.lock().spares.push(spare);
+        self.set_health(Health::Well);
+    }
+
+    fn put_off_index(&self, number: u32, name: String, index: Index) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.put_off.push_back((number, name, index));
+        if jobs.put_off.len() <= INDEXES_PUT_OFF {
+            return;
+        }
+        let due = jobs.put_off.pop_front();
+        drop(jobs);
+        if let Some((number, name, index)) = due {
+            self.write_index(number, &name, &index);
+        }
+    }
+
+    /// Writes the index of a file; without one the file is read whole at the next start.
+    fn write_index(&self, number: u32, name: &str, index: &Index) {
+        if !self.lock().files.contains_key(&number) {
+            return;
+        }
+        let bytes = index.encode(number);
+        let written = self.medium.open(&index_name(name)).and_then(|file| {
+            file.set_len(bytes.len() as u64)?;
+            file.write_at(&bytes, 0)
+        });
+        if let Err(error) = written {
+            tracing::debug!(%error, name, "no index");
+        }
+    }
+
+    /// Makes a file free for use again, which must be on disk before anything is written over it.
+    fn recycle(&self, number: u32, name: String, capacity: u32) {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        let has_room = self.lock().spares.len() < SPARES_BUSY;
+        let freed = if has_room { self.free(number, &name, capacity) } else { Ok(None) };
+        {
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs.put_off.retain(|(of, ..)| *of != number);
+        }
+        match freed {
+            Ok(Some(spare)) => self.add_spare(spare),
+            Ok(None) => self.remove(&name),
+            Err(error) => {
+                tracing::warn!(%error, name, "a file cannot be used again");
+                return;
+            }
+        }
+        for beside in [marks_name(&name), index_name(&name)] {
+            if let Err(error) = self.medium.remove(&beside) {
+                tracing::debug!(%error, beside, "a file stays");
+            }
+        }
+    }
+
+    fn free(&self, number: u32, name: &str, capacity: u32) -> io::Result<Option<Spare>> {
+        if self.health() == Health::Failed {
+            return Err(io::Error::other("the disk has failed"));
+        }
+        let file = self.medium.open(name)?;
+        if self.durability == Durability::Kept {
+            file.write_at(&FileHeader { kind: FileKind::Free, number }.encode(), 0)?;
+            file.sync()?;
+        }
+        if capacity != FILE_BYTES {
+            file.set_len(FILE_BYTES.into())?;
+        }
+        Ok(Some(Spare { name: name.to_owned(), file, capacity: FILE_BYTES }))
+    }
+
+    fn remove(&self, name: &str) {
+        if let Err(error) = self.medium.remove(name) {
+            tracing::warn!(%error, name, "a file cannot be removed");
+        }
+    }
+
+    /// Syncs the marks written since the last time, and closes those that were not.
+    pub(super) fn sync_marks(&self) -> io::Result<()> {
+        let mut dirty = Vec::new();
+        {
+            let mut open = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+            open.retain(|_, marks| marks.is_dirty);
+            for marks in open.values_mut() {
+                marks.is_dirty = false;
+                dirty.push(Arc::clone(&marks.file));
+            }
+        }
+        if self.durability == Durability::Kept {
+            for file in dirty {
+                file.sync()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down what makes the next start quick, and gives back what an empty directory does not have.
+    ///
+    /// The threads have ended.
+    pub(super) fn finish(&self) {
+        self.write_once();
+        self.do_jobs();
+        self.on_round();
+        let put_off = {
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut jobs.put_off)
+        };
+        for (number, name, index) in put_off {
+            self.write_index(number, &name, &index);
+        }
+        let inbox = self.lock();
+        let Inbox { active, .. } = &*inbox;
+        let (number, name, index) = (active.number, active.name.clone(), active.index.clone());
+        drop(inbox);
+        if self.durability == Durability::Kept && self.health() != Health::Failed {
+            self.write_index(number, &name, &index);
+        }
+    }
+
+    /// Tells the threads to end when they have done what waits.
+    pub(super) fn begin_close(&self) {
+        self.lock().is_closing = true;
+        self.bell.notify_one();
+    }
+
+    pub(super) fn close_jobs(&self) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_closing = true;
+        self.jobs_bell.notify_one();
+    }
+}

@@ -1,0 +1,159 @@
+//! The seam between the store and a file system: all it does to files goes through here, so that tests can cut
+//! it at every write and every sync.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, fallocate};
+
+/// A directory of files.
+pub trait Medium: fmt::Debug + Send + Sync {
+    /// The names of the files, in no order.
+    fn list(&self) -> io::Result<Vec<String>>;
+    /// Makes a file of `bytes` zeros whose room is reserved; file and name are on disk when it returns.
+    fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn MediumFile>>;
+    /// Opens a file for reading and writing, making an empty one when there is none.
+    fn open(&self, name: &str) -> io::Result<Arc<dyn MediumFile>>;
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// The file as messages name it.
+    fn path(&self, name: &str) -> PathBuf;
+}
+
+/// A file. Writes may be lost, torn and reordered until [`MediumFile::sync`] returns.
+pub trait MediumFile: fmt::Debug + Send + Sync {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Reads as much as is there, less than asked for at the end of the file only.
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// `fdatasync`.
+    fn sync(&self) -> io::Result<()>;
+    fn len(&self) -> io::Result<u64>;
+    /// Cuts the file, or grows it by zeros whose room is reserved.
+    fn set_len(&self, bytes: u64) -> io::Result<()>;
+}
+
+/// A directory of the operating system.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    access: Access,
+}
+
+/// What may be done to a directory's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everything; the directory is made when it is not there.
+    Write,
+    /// Nothing is written, whatever is asked.
+    ReadOnly,
+}
+
+impl Directory {
+    pub fn open(path: &Path, access: Access) -> io::Result<Self> {
+        if access == Access::Write {
+            fs::create_dir_all(path)?;
+        }
+        Ok(Self { path: path.to_path_buf(), access })
+    }
+
+    fn options(&self) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true).write(self.access == Access::Write);
+        options
+    }
+}
+
+impl Medium for Directory {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn MediumFile>> {
+        let path = self.path.join(name);
+        let made = self.options().create(true).truncate(true).open(&path).and_then(|file| {
+            reserve(&file, bytes)?;
+            file.sync_all()?;
+            File::open(&self.path)?.sync_all()?;
+            Ok(file)
+        });
+        if made.is_err() {
+            // What was reserved is of more use to what is there already.
+            let _ = fs::remove_file(&path);
+        }
+        Ok(Arc::new(DirectoryFile(made?)))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn MediumFile>> {
+        let file =
+            self.options().create(self.access == Access::Write).open(self.path.join(name))?;
+        Ok(Arc::new(DirectoryFile(file)))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.path.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+#[derive(Debug)]
+struct DirectoryFile(File);
+
+impl MediumFile for DirectoryFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < into.len() {
+            match self.0.read_at(&mut into[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        if bytes > self.len()? {
+            return reserve(&self.0, bytes);
+        }
+        self.0.set_len(bytes)
+    }
+}
+
+/// Reserves room, so that a later write does not find the disk full.
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        // Some file systems cannot; there a full disk shows at the write.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(bytes),
+        reserved => Ok(reserved?),
+    }
+}

@@ -1,0 +1,289 @@
+//! Opening a directory: which records are whole, which wait, and which file goes on.
+//!
+//! What is torn at the very end, in the batch that was being written, is cut and reported. Anything else that is
+//! not what was written ends the start with an error that names file and offset, before anything is changed.
+//!
+//! Start reading at [`open`].
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::index::{Index, Slot};
+use super::keeper::Job;
+use super::log::{Active, Durability, FILE_BYTES, FileState, Inbox, Log, Spare};
+use super::marks::Marks;
+use super::medium::Medium;
+use super::record::{DATA_START, FileKind, u32_of};
+use super::scan::{self, Opened, Scanned, Trust, cannot};
+use super::{Batch, Health, Place, QueueId, Recovered, Report, StoreError, Waiting};
+
+/// The files of a directory.
+pub(super) struct Found {
+    /// In the order of their numbers.
+    pub(super) files: Vec<Scanned>,
+    pub(super) spares: Vec<Spare>,
+    pub(super) last_number: u32,
+    last_name: u32,
+}
+
+/// Reads what is there and checks that it is whole.
+pub(super) fn find(medium: &dyn Medium, trust: Trust) -> Result<Found, StoreError> {
+    let names = medium.list().map_err(|source| cannot("list", medium.path(""), source))?;
+    let mut found = Found { files: Vec::new(), spares: Vec::new(), last_number: 0, last_name: 0 };
+    for name in names {
+        let Some(Ok(number)) = name.strip_suffix(".log").map(str::parse::<u32>) else { continue };
+        found.last_name = found.last_name.max(number);
+        match scan::open(medium, &name, trust)? {
+            Opened::Records(file) => {
+                found.last_number = found.last_number.max(file.header.number);
+                found.files.push(*file);
+            }
+            Opened::Free { name, file, number, len } => {
+                found.last_number = found.last_number.max(number);
+                let capacity = u32::try_from(len).unwrap_or(0);
+                found.spares.push(Spare { name, file, capacity });
+            }
+        }
+    }
+    found.files.sort_unstable_by_key(|file| file.header.number);
+    found.judge(medium)?;
+    Ok(found)
+}
+
+impl Found {
+    /// Tells the torn end of the last batch from damage.
+    fn judge(&mut self, medium: &dyn Medium) -> Result<(), StoreError> {
+        let last = self.files.iter().map(Scanned::last_batch).max().unwrap_or_default();
+        for at in 0..self.files.len() {
+            let file = &self.files[at];
+            let rest = &file.rest;
+            let damaged = |what| StoreError::Damaged {
+                path: medium.path(&file.name),
+                offset: file.index.end.into(),
+                what,
+            };
+            let is_of_last_batch = !rest.has_later_batch && rest.last_batch == last;
+            if !rest.found.is_empty() && !is_of_last_batch {
+                return Err(damaged("a message that was safe is not whole, and others follow it"));
+            }
+            let Some(next) = self.follower(at) else { continue };
+            let first = self.files[next].index.first_sequence;
+            if file.was_indexed || first == 0 || first == file.index.last_sequence + 1 {
+                if rest.is_torn && first != 0 {
+                    return Err(damaged("a message that was safe is not whole, and others follow"));
+                }
+                continue;
+            }
+            let is_same_batch = self.files[next]
+                .first
+                .is_some_and(|head| head.batch_start == 0 && head.batch == last);
+            if !is_same_batch {
+                return Err(damaged("messages are missing here, and others follow"));
+            }
+            self.files[next].drop_all();
+        }
+        Ok(())
+    }
+
+    /// The file that was begun when the one at `at` was full.
+    fn follower(&self, at: usize) -> Option<usize> {
+        let is_log = |file: &Scanned| file.header.kind == FileKind::Log;
+        let next = self.files.get(at + 1)?;
+        let follows = is_log(&self.files[at])
+            && is_log(next)
+            && next.header.number == self.files[at].header.number + 1;
+        follows.then_some(at + 1)
+    }
+
+    pub(super) fn torn_bytes(&self) -> u64 {
+        self.files.iter().map(|file| u64::from(file.rest.torn_bytes)).sum()
+    }
+}
+
+/// Slots that were copied out of the files named by them: those copies count, whatever the original says.
+pub(super) type Copies = FxHashMap<(QueueId, u64), bool>;
+
+/// Opens a kept log, tells `recovered` what waits, and makes it ready for more.
+pub(super) fn open(
+    medium: Arc<dyn Medium>,
+    recovered: &mut dyn Recovered,
+) -> Result<(Log, Report), StoreError> {
+    let mut found = find(&*medium, Trust::Indexes)?;
+    let mut report = Report { cut_bytes: found.torn_bytes(), ..Report::default() };
+    for file in &mut found.files {
+        if !file.rest.is_clean() {
+            file.cut().map_err(|source| cannot("write", medium.path(&file.name), source))?;
+        }
+    }
+    let marks = found.files.iter().map(|file| file.marks(&*medium));
+    let mut marks: Vec<Marks> = marks.collect::<Result<_, _>>()?;
+    settle_copied(&found.files, &mut marks);
+    let mut files = FxHashMap::default();
+    let mut next_sequence = 1;
+    let mut last_batch = Batch(0);
+    // Copies come last: they are older than what is around them.
+    let is_copy = |file: &Scanned| file.header.kind == FileKind::Survivors;
+    let order = (0..found.files.len()).filter(|&at| !is_copy(&found.files[at]));
+    let order = order.chain((0..found.files.len()).filter(|&at| is_copy(&found.files[at])));
+    for at in order {
+        let (file, marks) = (&found.files[at], &marks[at]);
+        let live = tell(file, marks, recovered);
+        report.messages += u64::from(live);
+        next_sequence = next_sequence.max(highest_sequence(&file.index) + 1);
+        last_batch = last_batch.max(file.last_batch());
+        let state = FileState {
+            name: file.name.clone(),
+            kind: file.header.kind,
+            slots: u32_of(file.index.slots.len()),
+            live,
+            capacity: u32::try_from(file.len).unwrap_or(u32::MAX),
+            is_full: true,
+        };
+        files.insert(file.header.number, state);
+    }
+    report.files = files.len() as u64;
+    let mut inbox = begin(&*medium, found, files)?;
+    inbox.next_sequence = next_sequence;
+    inbox.gathering = Batch(last_batch.0 + 1);
+    let dead = inbox.take_dead();
+    let log = Log::new(medium, Durability::Kept, inbox);
+    for (number, name, capacity) in dead {
+        log.order(Job::Recycle { number, name, capacity });
+    }
+    log.order(Job::Prepare);
+    debug_assert_eq!(log.health(), Health::Well);
+    Ok((log, report))
+}
+
+fn highest_sequence(index: &Index) -> u64 {
+    index.slots.iter().map(|slot| slot.sequence).max().unwrap_or(0).max(index.last_sequence)
+}
+
+/// Of a slot that stands in two files, because the move of it was cut short, one is settled here: the original, and
+/// the copy as well when either was settled.
+pub(super) fn settle_copied(files: &[Scanned], marks: &mut [Marks]) {
+    let mut copies: FxHashMap<(QueueId, u64), (usize, u32)> = FxHashMap::default();
+    for (at, file) in files.iter().enumerate() {
+        if file.header.kind != FileKind::Survivors {
+            continue;
+        }
+        for (slot, of) in (0..).zip(&file.index.slots) {
+            // Of two copies the later one counts.
+            if let Some((earlier, earlier_slot)) =
+                copies.insert((of.queue, of.sequence), (at, slot))
+            {
+                if marks[earlier].settled.has(earlier_slot) {
+                    marks[at].settled.insert(slot);
+                }
+                marks[earlier].settled.insert(earlier_slot);
+            }
+        }
+    }
+    if copies.is_empty() {
+        return;
+    }
+    for (at, file) in files.iter().enumerate() {
+        if file.header.kind == FileKind::Survivors {
+            continue;
+        }
+        for (slot, of) in (0..).zip(&file.index.slots) {
+            let Some(&(copy, copy_slot)) = copies.get(&(of.queue, of.sequence)) else { continue };
+            if marks[at].settled.has(slot) {
+                marks[copy].settled.insert(copy_slot);
+            }
+            marks[at].settled.insert(slot);
+        }
+    }
+}
+
+/// Tells of every slot that waits; answers how many.
+fn tell(file: &Scanned, marks: &Marks, recovered: &mut dyn Recovered) -> u32 {
+    let mut live = 0;
+    for (slot, of) in (0..).zip(&file.index.slots) {
+        if marks.settled.has(slot) || !recovered.is_known(of.queue) {
+            continue;
+        }
+        live += 1;
+        let is_delivered = of.is_delivered || marks.delivered.has(slot);
+        recovered.on_waiting(of.queue, waiting(file, slot, of, is_delivered));
+    }
+    live
+}
+
+fn waiting(file: &Scanned, slot: u32, of: &Slot, redelivered: bool) -> Waiting {
+    Waiting {
+        place: Place { file: file.number(), slot, offset: of.offset },
+        sequence: of.sequence,
+        published_at: of.published_at,
+        time_to_live_ms: of.time_to_live_ms,
+        priority: of.priority,
+        redelivered,
+        body_len: of.body_len,
+    }
+}
+
+/// Chooses the file to append to: the last one, if it ended well, or a free one.
+fn begin(
+    medium: &dyn Medium,
+    found: Found,
+    mut files: FxHashMap<u32, FileState>,
+) -> Result<Inbox, StoreError> {
+    let Found { files: scanned, mut spares, last_number, last_name } = found;
+    let mut next_number = last_number + 1;
+    let mut next_name = last_name + 1;
+    let last = scanned.into_iter().filter(|file| file.header.kind == FileKind::Log).next_back();
+    let goes_on = |file: &Scanned| {
+        file.rest.is_clean() && u64::from(file.index.end) < file.len.min(FILE_BYTES.into())
+    };
+    let active = if let Some(file) = last.filter(goes_on) {
+        let number = file.header.number;
+        let capacity = u32::try_from(file.len).unwrap_or(u32::MAX);
+        let Scanned { name, file, index, .. } = file;
+        Active { number, name, file, capacity, needs_header: false, index }
+    } else {
+        let number = next_number;
+        next_number += 1;
+        let spare = match spares.pop() {
+            Some(spare) if spare.capacity >= FILE_BYTES => spare,
+            _ => {
+                let name = format!("{next_name:08}.log");
+                next_name += 1;
+                let made = medium.create(&name, FILE_BYTES.into());
+                let file = made.map_err(|source| cannot("create", medium.path(&name), source))?;
+                Spare { name, file, capacity: FILE_BYTES }
+            }
+        };
+        let Spare { name, file, capacity } = spare;
+        let index = Index::empty(DATA_START);
+        Active { number, name, file, capacity, needs_header: true, index }
+    };
+    let number = active.number;
+    let capacity = active.capacity;
+    let state = files.remove(&number).map_or_else(
+        || FileState {
+            name: active.name.clone(),
+            kind: FileKind::Log,
+            slots: 0,
+            live: 0,
+            capacity,
+            is_full: false,
+        },
+        |state| FileState { is_full: false, ..state },
+    );
+    files.insert(number, state);
+    let mut inbox = Inbox::new(active, files);
+    inbox.spares = spares;
+    inbox.next_number = next_number;
+    inbox.next_name = next_name;
+    Ok(inbox)
+}
+
+impl Inbox {
+    /// Takes the files out that nothing waits in.
+    fn take_dead(&mut self) -> Vec<(u32, String, u32)> {
+        let is_dead = |state: &FileState| state.is_full && state.live == 0;
+        let dead = self.files.extract_if(|_, state| is_dead(state));
+        dead.map(|(number, state)| (number, state.name, state.capacity)).collect()
+    }
+}
