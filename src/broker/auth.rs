@@ -13,13 +13,16 @@ use crate::wire::shortstr::literal;
 
 /// Name and password of the user every new broker has; may log in from this machine only.
 pub const GUEST: &str = "guest";
+const SALT_BYTES: usize = 4;
+/// Bytes of a salt and the hash behind it.
+pub const PASSWORD_HASH_BYTES: usize = SALT_BYTES + 32;
 
 /// A user.
 #[derive(Clone, Debug)]
 pub struct User {
     pub name: ShortStr,
     pub tags: Vec<String>,
-    salt: [u8; 4],
+    salt: [u8; SALT_BYTES],
     hash: [u8; 32],
 }
 
@@ -48,21 +51,37 @@ fn hash(salt: [u8; 4], password: &[u8]) -> [u8; 32] {
 }
 
 impl User {
-    fn new(name: ShortStr, password: &str, salt: [u8; 4], tags: Vec<String>) -> Self {
+    fn new(name: ShortStr, password: &str, salt: [u8; SALT_BYTES], tags: Vec<String>) -> Self {
         Self { name, tags, salt, hash: hash(salt, password.as_bytes()) }
     }
 
-    /// The password's hash the way definitions files carry it: salt and hash, to be base64-encoded.
+    /// `guest`, an administrator: the user of a new broker.
+    pub fn guest(salt: [u8; SALT_BYTES]) -> Self {
+        Self::new(literal(GUEST), GUEST, salt, vec!["administrator".to_owned()])
+    }
+
+    /// A user whose password is known by its hash only.
+    pub fn with_hash(
+        name: ShortStr,
+        password_hash: [u8; PASSWORD_HASH_BYTES],
+        tags: Vec<String>,
+    ) -> Self {
+        let (mut salt, mut hash) = ([0; SALT_BYTES], [0; 32]);
+        salt.copy_from_slice(&password_hash[..SALT_BYTES]);
+        hash.copy_from_slice(&password_hash[SALT_BYTES..]);
+        Self { name, tags, salt, hash }
+    }
+
+    /// The password's hash the way definitions carry it: salt and hash; files have it base64-encoded.
     pub fn password_hash(&self) -> Vec<u8> {
         [&self.salt[..], &self.hash[..]].concat()
     }
 }
 
 impl Users {
-    /// The users of a new broker: `guest`, an administrator.
-    pub fn new(salt: [u8; 4]) -> Self {
-        let guest = User::new(literal(GUEST), GUEST, salt, vec!["administrator".to_owned()]);
-        Self { users: RwLock::new(HashMap::from([(guest.name.clone(), guest)])) }
+    pub fn new(users: impl IntoIterator<Item = User>) -> Self {
+        let users = users.into_iter().map(|user| (user.name.clone(), user)).collect();
+        Self { users: RwLock::new(users) }
     }
 
     /// The user, when name and password are right and the origin is allowed (RabbitMQ: `loopback_users`).
@@ -92,7 +111,7 @@ mod tests {
 
     #[test]
     fn guest_logs_in_from_this_machine_only() {
-        let users = Users::new([1, 2, 3, 4]);
+        let users = Users::new([User::guest([1, 2, 3, 4])]);
         let cases = [
             ("guest", "guest", Origin::Local, true),
             ("guest", "guest", Origin::Remote, false),

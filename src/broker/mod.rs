@@ -1,7 +1,7 @@
 //! What a broker knows: vhosts, exchanges, queues, who is connected. Synchronous: no sockets, no frames, no
 //! clock (`now` is an argument, in milliseconds since the broker started).
 //!
-//! Lock order, here and nowhere else: vhost (topology), then queue, then mailbox or timers or the store's. No lock
+//! Lock order, here and nowhere else: vhost (changing, topology), then queue, then mailbox or timers or the store's. No lock
 //! is held when another queue is called or a record is read, and none across an `.await` (there is none here).
 //!
 //! The publish line through this layer: [`vhost::Vhost::route`] (or the route a channel remembers),
@@ -10,12 +10,14 @@
 pub mod alarm;
 pub mod arguments;
 pub mod auth;
+pub mod durable;
 pub mod exchange;
 pub mod mailbox;
 pub mod memory;
 pub mod message;
 pub mod queue;
 pub mod registry;
+mod removal;
 pub mod replies;
 pub mod stats;
 pub mod timers;
@@ -24,25 +26,34 @@ pub mod vhost;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::mem;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use topology::Route;
 
 use self::alarm::Alarm;
-use self::auth::Users;
+use self::auth::{User, Users};
+use self::durable::{Ledger, Recovery};
 use self::queue::Millis;
 use self::registry::{Peer, Registry};
 use self::replies::Replies;
 use self::stats::ChurnCounters;
 use self::timers::Timers;
 use self::vhost::Vhost;
-use crate::store::Store;
+use crate::store::definitions::Definitions;
+use crate::store::{Store, StoreError};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
 /// The RabbitMQ whose behaviour ours follows, told to AMQP and HTTP clients alike. Like the product's name, clients
 /// choose their own behaviour by it (kombu, for one, its use of `basic.qos`).
 pub const RABBITMQ_VERSION: &str = "4.1.0";
+
+/// The first user of a new broker. The salt keeps two brokers' hashes apart; it is no secret.
+fn guest(node: &str) -> User {
+    let [a, b, c, d, ..] = RandomState::new().hash_one(node).to_be_bytes();
+    User::guest([a, b, c, d])
+}
 
 /// A whole broker.
 #[derive(Debug)]
@@ -57,6 +68,8 @@ pub struct Broker {
     pub timers: Arc<Timers>,
     /// `None` for a broker that keeps everything in memory.
     pub store: Option<Arc<Store>>,
+    /// What all queues share.
+    shared: queue::Shared,
     /// Publishers are to pause.
     pub alarm: Alarm,
     /// What the wall clock said when `now` was 0, in milliseconds since 1970.
@@ -64,26 +77,72 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker with nothing but the vhost `/` and the user `guest`.
+    /// A broker with nothing but the vhost `/` and the user `guest`, which keeps everything in memory.
     pub fn new(node: String) -> Self {
+        let guest = guest(&node);
+        Self::with(node, vec![literal("/")], vec![guest], None)
+    }
+
+    /// The broker of these definitions; new ones begin with the vhost `/` and the user `guest`.
+    ///
+    /// # Errors
+    ///
+    /// Names the file and what in it cannot be read or understood.
+    pub fn open(node: String, definitions: Definitions) -> Result<Self, StoreError> {
+        if definitions.is_new()? {
+            durable::begin(&definitions, &literal("/"), &guest(&node))?;
+        }
+        let mut saved = durable::load(&definitions)?;
+        let (vhosts, users) = (mem::take(&mut saved.vhosts), mem::take(&mut saved.users));
+        let definitions = Arc::new(definitions);
+        let broker = Self::with(node, vhosts, users, Some(&definitions));
+        let vhosts = broker.vhosts.read().unwrap_or_else(PoisonError::into_inner);
+        saved.fill(&vhosts, &definitions)?;
+        drop(vhosts);
+        Ok(broker)
+    }
+
+    fn with(
+        node: String,
+        vhosts: Vec<ShortStr>,
+        users: Vec<User>,
+        definitions: Option<&Arc<Definitions>>,
+    ) -> Self {
         let timers = Arc::<Timers>::default();
         let churn = Arc::<ChurnCounters>::default();
         let shared = queue::Shared { timers: Arc::clone(&timers), ..queue::Shared::default() };
-        let root = Vhost::new(literal("/"), shared, Arc::clone(&churn));
-        let vhosts = BTreeMap::from([(literal("/"), Arc::new(root))]);
-        let [a, b, c, d, ..] = RandomState::new().hash_one(&node).to_be_bytes();
+        let vhost = |name: ShortStr| {
+            let ledger = Ledger::new(name.clone(), definitions.cloned());
+            let made = Vhost::new(name.clone(), shared.clone(), Arc::clone(&churn), ledger);
+            (name, Arc::new(made))
+        };
+        let vhosts = vhosts.into_iter().map(vhost).collect();
         Self {
             node,
             vhosts: RwLock::new(vhosts),
-            users: Users::new([a, b, c, d]),
+            users: Users::new(users),
             registry: Registry::default(),
             replies: Replies::default(),
-            churn,
+            churn: Arc::clone(&churn),
             timers,
             store: None,
+            shared,
             alarm: Alarm::default(),
             started_unix_ms: 0,
         }
+    }
+
+    /// Takes the queues that are to be given their messages back; before anybody uses the broker.
+    pub fn recovery(&self) -> Recovery {
+        let queues = self.vhosts().into_iter().flat_map(|vhost| vhost.queues());
+        Recovery::new(queues, self.started_unix_ms)
+    }
+
+    /// Gives the broker the store its queues' messages are in.
+    pub fn keep_in(&mut self, store: Arc<Store>) {
+        // There is one store, and this is called once.
+        let _ = self.shared.store.set(Arc::clone(&store));
+        self.store = Some(store);
     }
 
     /// The vhost of that name.
@@ -123,7 +182,7 @@ impl Broker {
             if queue.on_time(now)
                 && let Ok(vhost) = self.vhost(&queue.settings().vhost)
             {
-                vhost.remove_queue(&queue);
+                vhost.remove_queue(&queue, now);
             }
         }
     }

@@ -12,6 +12,7 @@ use super::exchange::binding::{
 };
 use super::exchange::{Exchange, RoutingInput};
 use super::queue::Queue;
+use super::removal::Removal;
 use super::stats::ExchangeCounters;
 use crate::store::{Place, QueueId};
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
@@ -22,7 +23,7 @@ pub(super) struct Topology {
     pub(super) exchanges: HashMap<ShortStr, Exchange>,
     pub(super) queues: HashMap<ShortStr, Arc<Queue>>,
     /// Bindings by what they lead to.
-    bound_to: HashMap<DestinationName, Vec<(ShortStr, BindingKey)>>,
+    pub(super) bound_to: HashMap<DestinationName, Vec<(ShortStr, BindingKey)>>,
 }
 
 /// Where messages with one exchange and routing key go.
@@ -75,69 +76,47 @@ impl Topology {
         }
     }
 
-    /// Takes a binding away; an auto-delete exchange goes with its last one.
-    pub(super) fn unbind(&mut self, source: &ShortStr, key: &BindingKey) {
-        let is_done = self.take_binding(source, key);
-        if is_done {
-            self.remove_exchange(source);
-        }
-    }
-
-    /// Takes a binding away; answers whether its source must go too.
-    fn take_binding(&mut self, source: &ShortStr, key: &BindingKey) -> bool {
-        let Some(exchange) = self.exchanges.get_mut(source) else { return false };
-        let Some(binding) = exchange.unbind(key) else { return false };
-        let is_done = exchange.settings.is_auto_delete && !exchange.has_bindings();
-        self.forget_bound(&binding.destination, |other, other_key| {
-            other == source && other_key == key
-        });
-        is_done
-    }
-
-    fn forget_bound(
-        &mut self,
-        destination: &DestinationName,
-        is_gone: impl Fn(&ShortStr, &BindingKey) -> bool,
-    ) {
-        let Some(bound) = self.bound_to.get_mut(destination) else { return };
-        bound.retain(|(source, key)| !is_gone(source, key));
-        if bound.is_empty() {
-            self.bound_to.remove(destination);
-        }
-    }
-
-    /// Takes away every binding that leads to `name`; answers which exchanges must go with them.
-    fn unbind_all(&mut self, name: &DestinationName) -> Vec<ShortStr> {
-        let mut bound = self.bound_to.remove(name).unwrap_or_default();
-        bound.retain(|(source, key)| self.take_binding(source, key));
-        bound.into_iter().map(|(source, _)| source).collect()
-    }
-
-    pub(super) fn remove_exchange(&mut self, name: &ShortStr) {
-        self.remove_exchanges(vec![name.clone()]);
-    }
-
-    /// Takes exchanges out, and with them the auto-delete ones that were bound to nothing else.
-    ///
-    /// A list and not a recursion: a client chooses how long such a chain is.
-    fn remove_exchanges(&mut self, mut names: Vec<ShortStr>) {
-        while let Some(name) = names.pop() {
-            let Some(exchange) = self.exchanges.remove(&name) else { continue };
-            for binding in exchange.bindings() {
-                self.forget_bound(&binding.destination, |source, _| *source == name);
+    /// Whether what a binding leads to outlives the broker.
+    pub(super) fn is_durable(&self, destination: &DestinationName) -> bool {
+        let DestinationName { kind, name } = destination;
+        match kind {
+            DestinationKind::Queue => {
+                self.queues.get(name).is_some_and(|queue| queue.settings().is_durable)
             }
-            names.extend(
-                self.unbind_all(&DestinationName { kind: DestinationKind::Exchange, name }),
-            );
+            DestinationKind::Exchange => {
+                self.exchanges.get(name).is_some_and(|exchange| exchange.settings.is_durable)
+            }
         }
     }
 
-    pub(super) fn remove_queue(&mut self, name: &ShortStr) -> Option<Arc<Queue>> {
-        let queue = self.queues.remove(name)?;
-        let name = name.clone();
-        let done = self.unbind_all(&DestinationName { kind: DestinationKind::Queue, name });
-        self.remove_exchanges(done);
-        Some(queue)
+    /// Takes out what was found to go together.
+    pub(super) fn remove(&mut self, removal: Removal) {
+        let Removal { queue, exchanges, bindings } = removal;
+        for name in exchanges.iter().cloned() {
+            let exchange = DestinationName { kind: DestinationKind::Exchange, name };
+            self.bound_to.remove(&exchange);
+        }
+        if let Some(name) = queue {
+            self.queues.remove(&name);
+            self.bound_to.remove(&DestinationName { kind: DestinationKind::Queue, name });
+        }
+        for (source, key) in &bindings {
+            if let Some(exchange) = self.exchanges.get_mut(source) {
+                exchange.unbind(key);
+            }
+            self.forget_bound(source, key);
+        }
+        for name in &exchanges {
+            self.exchanges.remove(name);
+        }
+    }
+
+    fn forget_bound(&mut self, source: &ShortStr, key: &BindingKey) {
+        let Some(bound) = self.bound_to.get_mut(key.destination()) else { return };
+        bound.retain(|(other, other_key)| !(other == source && other_key == key));
+        if bound.is_empty() {
+            self.bound_to.remove(key.destination());
+        }
     }
 
     /// Finds the queues a message goes to, through bindings, exchanges bound to exchanges, and alternates.

@@ -59,6 +59,21 @@ pub struct BindingKey {
     arguments: Vec<u8>,
 }
 
+impl BindingKey {
+    pub fn destination(&self) -> &DestinationName {
+        &self.destination
+    }
+
+    pub fn routing_key(&self) -> &ShortStr {
+        &self.routing_key
+    }
+
+    /// The arguments in the one order that all who are given the same ones have.
+    pub fn arguments(&self) -> &[u8] {
+        &self.arguments
+    }
+}
+
 impl Binding {
     pub fn key(&self) -> BindingKey {
         BindingKey {

@@ -131,6 +131,18 @@ impl Exchange {
         !self.bindings.is_empty()
     }
 
+    pub fn has_binding(&self, key: &BindingKey) -> bool {
+        self.bindings.contains_key(key)
+    }
+
+    pub fn bindings_len(&self) -> usize {
+        self.bindings.len()
+    }
+
+    pub fn binding_keys(&self) -> impl Iterator<Item = &BindingKey> {
+        self.bindings.keys()
+    }
+
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.values()
     }

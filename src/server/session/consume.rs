@@ -149,7 +149,7 @@ impl Running {
         let Some(source) = self.sources.get(slot) else { return };
         let Origin { queue, consumer: Some(id), .. } = &*source.origin else { return };
         if queue.unsubscribe(*id, now) == Left::DeleteQueue {
-            self.vhost.remove_queue(queue);
+            self.vhost.remove_queue(queue, now);
         }
     }
 

@@ -224,7 +224,7 @@ impl Running {
         put_back(returned, now);
         self.disk.tell_settled(cx.broker.store.as_deref());
         for queue in self.exclusive.drain().filter_map(|(_, queue)| queue.upgrade()) {
-            self.vhost.remove_queue(&queue);
+            self.vhost.remove_queue(&queue, now);
         }
     }
 }

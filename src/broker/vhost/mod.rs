@@ -7,16 +7,21 @@
 //! Reading order: [`Vhost::route`] (the publish line), [`Vhost::declare_queue`], [`Vhost::delete_queue`],
 //! [`Vhost::bind`].
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+mod bind;
+mod restore;
 
-use super::arguments::{self, QueueArguments, exchange_noun, queue_noun};
-use super::exchange::binding::{Binding, Destination, DestinationKind, DestinationName};
-use super::exchange::{Exchange, ExchangeKind, ExchangeSettings};
-use super::queue::{self, Millis, Queue, Settings};
-use super::registry::ConnectionId;
-use super::stats::{ChurnCounters, ExchangeCounters, MessageCounters};
-use super::topology::{Route, Topology};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::broker::arguments::{self, QueueArguments, exchange_noun, queue_noun};
+use crate::broker::durable::Ledger;
+use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};
+use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
+use crate::broker::queue::{self, Millis, Queue, Settings};
+use crate::broker::registry::ConnectionId;
+use crate::broker::removal::Removal;
+use crate::broker::stats::{ChurnCounters, ExchangeCounters, MessageCounters};
+use crate::broker::topology::{Route, Topology};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
@@ -26,6 +31,10 @@ pub struct Vhost {
     name: ShortStr,
     topology: RwLock<Topology>,
     epoch: AtomicU64,
+    /// Held by whoever changes the topology, from looking at what is there until all can see the change. Meanwhile
+    /// the change is written down; publishes go on.
+    changing: Mutex<()>,
+    ledger: Ledger,
     /// What its queues share with those of the other vhosts.
     shared: queue::Shared,
     /// What channels did that have ended; the others count for themselves.
@@ -108,14 +117,20 @@ fn not_reserved(kind: &str, name: &str) -> Result<(), Fault> {
 }
 
 impl Vhost {
-    pub(super) fn new(name: ShortStr, shared: queue::Shared, churn: Arc<ChurnCounters>) -> Self {
+    pub(in crate::broker) fn new(
+        name: ShortStr,
+        shared: queue::Shared,
+        churn: Arc<ChurnCounters>,
+        ledger: Ledger,
+    ) -> Self {
         let mut topology = Topology::default();
         for settings in predeclared() {
             topology.exchanges.insert(settings.name.clone(), Exchange::new(settings));
         }
         let topology = RwLock::new(topology);
         let (epoch, counters) = (AtomicU64::new(0), MessageCounters::default());
-        Self { name, topology, epoch, shared, counters, churn }
+        let changing = Mutex::new(());
+        Self { name, topology, epoch, changing, ledger, shared, counters, churn }
     }
 
     pub fn name(&self) -> &ShortStr {
@@ -124,6 +139,11 @@ impl Vhost {
 
     fn read(&self) -> RwLockReadGuard<'_, Topology> {
         self.topology.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a change, alone: what is read from now on holds until the guard is dropped.
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the topology for a change; routes remembered so far no longer hold.
@@ -178,12 +198,15 @@ impl Vhost {
             let text = format!("invalid type '{kind}' for arg 'alternate-exchange' in {noun}");
             return Err(Fault::new(ReplyCode::PreconditionFailed, text));
         }
-        let mut topology = self.write();
-        // Somebody else may have declared it between the two locks.
-        if let Some(current) = topology.exchanges.get(&settings.name) {
+        let _changing = self.changing();
+        // Somebody else may have declared it just before.
+        if let Some(current) = self.read().exchanges.get(&settings.name) {
             return assert_same_exchange(&current.settings, &settings, &noun);
         }
-        topology.exchanges.insert(settings.name.clone(), Exchange::new(settings));
+        if settings.is_durable {
+            self.ledger.add_exchange(&settings)?;
+        }
+        self.restore_exchange(settings);
         Ok(())
     }
 
@@ -200,12 +223,25 @@ impl Vhost {
         if name.starts_with("amq.") {
             return Err(refused(format!("deletion of system {noun} not allowed")));
         }
-        let mut topology = self.write();
-        let in_use = topology.exchanges.get(name).is_some_and(Exchange::has_bindings);
+        let changing = self.changing();
+        let in_use = self.read().exchanges.get(name).is_some_and(Exchange::has_bindings);
         if only.unused && in_use {
             return Err(Fault::new(ReplyCode::PreconditionFailed, format!("{noun} in use")));
         }
-        topology.remove_exchange(name);
+        let removal = Removal::of_exchange(&self.read(), name);
+        self.remove(removal, changing)
+    }
+
+    /// Strikes out what goes together, then takes it out.
+    fn remove(&self, removal: Removal, _changing: MutexGuard<'_, ()>) -> Result<(), Fault> {
+        if removal.is_empty() {
+            return Ok(());
+        }
+        let topology = self.read();
+        let struck = removal.struck(&topology);
+        drop(topology);
+        self.ledger.strike_out(&struck)?;
+        self.write().remove(removal);
         Ok(())
     }
 
@@ -241,13 +277,13 @@ impl Vhost {
             return same_queue(queue, &asked, connection, &noun);
         }
         let limits = QueueArguments::check(&asked.arguments, &noun)?;
-        let mut topology = self.write();
-        if let Some(queue) = topology.queues.get(&asked.name) {
+        let _changing = self.changing();
+        if let Some(queue) = self.read().queues.get(&asked.name) {
             return same_queue(queue, &asked, connection, &noun);
         }
-        let settings = Settings {
+        let mut settings = Settings {
             id: None,
-            name: asked.name.clone(),
+            name: asked.name,
             vhost: self.name.clone(),
             is_durable: asked.is_durable,
             is_auto_delete: asked.is_auto_delete,
@@ -255,8 +291,11 @@ impl Vhost {
             arguments: asked.arguments,
             limits,
         };
+        if settings.is_durable && !asked.is_exclusive {
+            settings.id = self.ledger.add_queue(&settings)?;
+        }
         let queue = Queue::new(settings, self.shared.clone(), now);
-        topology.queues.insert(asked.name, Arc::clone(&queue));
+        self.write().queues.insert(queue.name().clone(), Arc::clone(&queue));
         self.churn.queue_created.add(1);
         Ok(queue)
     }
@@ -282,83 +321,33 @@ impl Vhost {
         if only.empty && counts.ready > 0 {
             return Err(refuse("not empty"));
         }
-        Ok(self.remove_queue(&queue))
+        self.take_out(&queue)
     }
 
-    /// Takes a queue out and ends it, whoever uses it; answers how many messages went with it.
-    pub fn remove_queue(&self, queue: &Arc<Queue>) -> u32 {
-        let mut topology = self.write();
-        if !topology.is_current(queue) {
-            return 0;
+    /// Takes a queue out and ends it, whoever uses it: its time has come, or its last user has gone. One that cannot
+    /// be struck out stays, and is used again from now on.
+    pub fn remove_queue(&self, queue: &Arc<Queue>, now: Millis) {
+        if self.take_out(queue).is_err() {
+            queue.touch(now);
+            queue.on_time(now);
         }
-        topology.remove_queue(queue.name());
-        drop(topology);
+    }
+
+    /// Takes a queue out and ends it; answers how many messages went with it.
+    fn take_out(&self, queue: &Arc<Queue>) -> Result<u32, Fault> {
+        let changing = self.changing();
+        if !self.read().is_current(queue) {
+            return Ok(0);
+        }
+        let removal = Removal::of_queue(&self.read(), queue.name());
+        self.remove(removal, changing)?;
         self.churn.queue_deleted.add(1);
-        queue.end()
+        Ok(queue.end())
     }
 
-    /// Binds a queue or an exchange to an exchange.
-    pub fn bind(&self, request: BindingRequest, connection: ConnectionId) -> Result<(), Fault> {
-        let destination = self.destination(&request, connection)?;
-        self.bind_to(request, &destination)
-    }
-
-    /// Finds what a binding is to lead to.
-    fn destination(
-        &self,
-        request: &BindingRequest,
-        connection: ConnectionId,
-    ) -> Result<Destination, Fault> {
-        let BindingRequest { source, destination, .. } = request;
-        not_default(source)?;
-        if destination.kind == DestinationKind::Exchange {
-            not_default(&destination.name)?;
-        }
-        // RabbitMQ names the source first when both are missing.
-        self.read().exchange(source, &self.name)?;
-        match destination.kind {
-            DestinationKind::Queue => {
-                Ok(Destination::Queue(self.queue(&destination.name, connection)?))
-            }
-            DestinationKind::Exchange => {
-                self.read().exchange(&destination.name, &self.name)?;
-                Ok(Destination::Exchange(destination.name.clone()))
-            }
-        }
-    }
-
-    /// Makes a binding, if both ends are still there: either may have gone since the destination was found, and a
-    /// binding to a queue that is gone would stay for ever.
-    fn bind_to(&self, request: BindingRequest, destination: &Destination) -> Result<(), Fault> {
-        let mut topology = self.write();
-        let source = topology.exchange(&request.source, &self.name)?;
-        match destination {
-            Destination::Queue(queue) if !topology.is_current(queue) => {
-                return Err(no_queue(queue.name(), &self.name));
-            }
-            Destination::Queue(_) => {}
-            Destination::Exchange(name) => {
-                topology.exchange(name, &self.name)?;
-            }
-        }
-        source.check_binding(&request.arguments)?;
-        topology.bind(request.into_binding(), destination);
-        Ok(())
-    }
-
-    /// Takes a binding away; one that is not there is no error, nor are its ends.
-    pub fn unbind(&self, request: BindingRequest, connection: ConnectionId) -> Result<(), Fault> {
-        not_default(&request.source)?;
-        if request.destination.kind == DestinationKind::Queue
-            && let Err(fault) = self.queue(&request.destination.name, connection)
-            && fault.code != ReplyCode::NotFound
-        {
-            return Err(fault);
-        }
-        let source = request.source.clone();
-        let key = request.into_binding().key();
-        self.write().unbind(&source, &key);
-        Ok(())
+    /// Puts an exchange in that is written down, or need not be.
+    pub(in crate::broker) fn restore_exchange(&self, settings: ExchangeSettings) {
+        self.write().exchanges.insert(settings.name.clone(), Exchange::new(settings));
     }
 
     /// All queues, in the order of their names.
@@ -398,13 +387,6 @@ impl Vhost {
             key(one).cmp(&key(other))
         });
         bindings
-    }
-}
-
-impl BindingRequest {
-    fn into_binding(self) -> Binding {
-        let Self { source, destination, routing_key, arguments } = self;
-        Binding { source, destination, routing_key, arguments }
     }
 }
 
@@ -457,7 +439,9 @@ mod tests {
     const ME: ConnectionId = ConnectionId(1);
 
     fn vhost() -> Vhost {
-        Vhost::new(literal("/"), queue::Shared::default(), Arc::default())
+        let name = literal("/");
+        let ledger = Ledger::new(name.clone(), None);
+        Vhost::new(name, queue::Shared::default(), Arc::default(), ledger)
     }
 
     fn declare_queue(vhost: &Vhost, name: &'static str) -> Arc<Queue> {

@@ -1,0 +1,129 @@
+//! What outlives the broker: durable exchanges, queues and the bindings between them, vhosts and users.
+//!
+//! A [`Ledger`] writes a definition down before anybody can see it, and strikes it out before it is gone; a declare
+//! that the disk refuses has changed nothing. [`load`] reads it all when the broker starts. The default exchange and
+//! those whose names begin with `amq.` are every vhost's and are not written down, but what is bound to them is.
+//!
+//! Reading order: [`Ledger`], `rows` (what a row looks like), [`load`], [`Recovery`].
+
+mod load;
+mod recovery;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::sync::Arc;
+
+pub(super) use self::load::load;
+pub use self::recovery::Recovery;
+
+use super::arguments::{exchange_noun, queue_noun};
+use super::auth::User;
+use super::exchange::ExchangeSettings;
+use super::exchange::binding::{Binding, BindingKey};
+use super::queue::Settings;
+use crate::store::definitions::{Change, Definitions, Table};
+use crate::store::{QueueId, StoreError};
+use crate::wire::{Fault, ReplyCode, ShortStr};
+
+/// Where a vhost writes its definitions down.
+#[derive(Clone, Debug)]
+pub(super) struct Ledger {
+    vhost: ShortStr,
+    /// `None` for a broker that keeps everything in memory.
+    definitions: Option<Arc<Definitions>>,
+}
+
+impl Ledger {
+    pub(super) fn new(vhost: ShortStr, definitions: Option<Arc<Definitions>>) -> Self {
+        Self { vhost, definitions }
+    }
+
+    /// Writes a durable exchange down.
+    pub(super) fn add_exchange(&self, settings: &ExchangeSettings) -> Result<(), Fault> {
+        let row = || rows::of_exchange(&self.vhost, settings);
+        let noun = || exchange_noun(&settings.name, &self.vhost);
+        self.apply(|| vec![Change::Put(Table::Exchanges, row())], noun)
+    }
+
+    /// Writes a durable queue down; answers what the store is to call it.
+    pub(super) fn add_queue(&self, settings: &Settings) -> Result<Option<QueueId>, Fault> {
+        let Some(definitions) = &self.definitions else { return Ok(None) };
+        let added = definitions.add_queue(|id| rows::of_queue(settings, id));
+        let noun = || queue_noun(&settings.name, &self.vhost);
+        added.map(Some).map_err(|error| unwritten(&noun(), &error))
+    }
+
+    /// Writes a binding between durable things down.
+    pub(super) fn add_binding(&self, binding: &Binding) -> Result<(), Fault> {
+        let row = || rows::of_binding(&self.vhost, binding);
+        let noun = || rows::binding_noun(binding, &self.vhost);
+        self.apply(|| vec![Change::Put(Table::Bindings, row())], noun)
+    }
+
+    /// Strikes out what goes together, in one transaction.
+    pub(super) fn strike_out(&self, struck: &Struck<'_>) -> Result<(), Fault> {
+        if struck.queue.is_none() && struck.exchanges.is_empty() && struck.bindings.is_empty() {
+            return Ok(());
+        }
+        let key = |name: &&ShortStr| rows::key_in(&self.vhost, name);
+        let changes = || {
+            let queue = struck.queue.iter().map(|name| Change::Remove(Table::Queues, key(name)));
+            let exchanges = struck.exchanges.iter();
+            let exchanges = exchanges.map(|name| Change::Remove(Table::Exchanges, key(name)));
+            let bindings = struck.bindings.iter().map(|(source, binding)| {
+                Change::Remove(Table::Bindings, rows::binding_key(&self.vhost, source, binding))
+            });
+            queue.chain(exchanges).chain(bindings).collect()
+        };
+        let noun = || match (struck.queue, struck.exchanges.first()) {
+            (Some(name), _) => format!("deletion of {}", queue_noun(name, &self.vhost)),
+            (None, Some(name)) => format!("deletion of {}", exchange_noun(name, &self.vhost)),
+            (None, None) => format!("end of a binding in vhost '{}'", self.vhost),
+        };
+        self.apply(changes, noun)
+    }
+
+    fn apply(
+        &self,
+        changes: impl FnOnce() -> Vec<Change>,
+        noun: impl FnOnce() -> String,
+    ) -> Result<(), Fault> {
+        let Some(definitions) = &self.definitions else { return Ok(()) };
+        definitions.apply(changes()).map_err(|error| unwritten(&noun(), &error))
+    }
+}
+
+/// Durable things that go together.
+#[derive(Debug, Default)]
+pub(super) struct Struck<'a> {
+    pub(super) queue: Option<&'a ShortStr>,
+    pub(super) exchanges: Vec<&'a ShortStr>,
+    pub(super) bindings: Vec<&'a (ShortStr, BindingKey)>,
+}
+
+/// What a new broker starts with, written down.
+pub(super) fn begin(
+    definitions: &Definitions,
+    vhost: &ShortStr,
+    user: &User,
+) -> Result<(), StoreError> {
+    definitions.apply(vec![
+        Change::Put(Table::Vhosts, rows::of_vhost(vhost)),
+        Change::Put(Table::Users, rows::of_user(user)),
+    ])
+}
+
+/// Tells a client that something cannot be written down; where, is told to the log only.
+///
+/// 506 is AMQP's code for a lack of resources. It ends the connection, as RabbitMQ's 541 does when its own database
+/// refuses.
+fn unwritten(noun: &str, error: &StoreError) -> Fault {
+    let mut cause: &dyn Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    tracing::error!(%error, %cause, "{noun} cannot be written down");
+    Fault::new(ReplyCode::ResourceError, format!("{noun} cannot be written down: {cause}"))
+}

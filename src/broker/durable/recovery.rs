@@ -1,0 +1,49 @@
+//! How the messages of a directory find their queues again.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::broker::queue::{Queue, StartedAt};
+use crate::store::{QueueId, Recovered, Waiting};
+
+/// The queues that messages are given back to, by what the store calls them.
+#[derive(Debug)]
+pub struct Recovery {
+    queues: FxHashMap<QueueId, Arc<Queue>>,
+    at: StartedAt,
+}
+
+impl Recovery {
+    pub(in crate::broker) fn new(
+        queues: impl Iterator<Item = Arc<Queue>>,
+        started_unix_ms: u64,
+    ) -> Self {
+        let queues = queues.filter_map(|queue| Some((queue.settings().id?, queue))).collect();
+        Self { queues, at: StartedAt { now: 0, unix_ms: started_unix_ms } }
+    }
+
+    /// How many queues there are.
+    pub fn queues_len(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Says that every message has been given back; the broker has its store.
+    pub fn finish(self) {
+        for queue in self.queues.values() {
+            queue.recovered(self.at);
+        }
+    }
+}
+
+impl Recovered for Recovery {
+    fn is_known(&self, queue: QueueId) -> bool {
+        self.queues.contains_key(&queue)
+    }
+
+    fn on_waiting(&mut self, queue: QueueId, waiting: Waiting) {
+        if let Some(queue) = self.queues.get(&queue) {
+            queue.recover(&waiting, self.at);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Definitions as rows: AMQP's own encoding, so that a table's values of every type come back as they were.
+//!
+//! A value begins with its version. A release reads all versions up to the one it writes; another one is an error,
+//! as is every byte too many or too few.
+
+use crate::broker::arguments::{QueueArguments, exchange_noun, queue_noun};
+use crate::broker::auth::{PASSWORD_HASH_BYTES, User};
+use crate::broker::exchange::binding::{Binding, BindingKey, DestinationKind, DestinationName};
+use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
+use crate::broker::queue::Settings;
+use crate::store::QueueId;
+use crate::store::definitions::Row;
+use crate::wire::codec::Wire;
+use crate::wire::{DecodeError, Fault, FieldTable, LongStr, Reader, ShortStr, Writer};
+
+/// The version of every kind of row.
+const VERSION: u8 = 1;
+
+/// What is wrong with a row.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    #[error("{0}")]
+    Undecodable(#[from] DecodeError),
+    #[error("its version is {0}, and this release reads {VERSION}")]
+    Version(u8),
+    #[error("a binding leads to a queue or an exchange, not to something of kind {0}")]
+    Kind(u8),
+    #[error("a password's hash has {PASSWORD_HASH_BYTES} bytes, this one {0}")]
+    Hash(usize),
+    /// The row was written, but it asks for what is not there.
+    #[error("{}", .0.text)]
+    Refused(Fault),
+    #[error("there is no {0}")]
+    Missing(String),
+}
+
+/// Something in a vhost.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct In<T> {
+    pub(super) vhost: ShortStr,
+    pub(super) it: T,
+}
+
+fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&mut Writer::new(&mut bytes));
+    bytes
+}
+
+fn value(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    written(|to| {
+        to.u8(VERSION);
+        write(to);
+    })
+}
+
+/// Reads all of a value, version first.
+fn read_value<T>(
+    bytes: &[u8],
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let mut from = Reader::new(bytes);
+    match from.u8()? {
+        VERSION => {}
+        other => return Err(Problem::Version(other)),
+    }
+    let made = read(&mut from)?;
+    from.finish()?;
+    Ok(made)
+}
+
+/// The key of a vhost or a user.
+fn name_key(name: &ShortStr) -> Vec<u8> {
+    written(|to| to.short(name))
+}
+
+/// The name of a vhost or a user.
+pub(super) fn read_name(key: &[u8]) -> Result<ShortStr, Problem> {
+    let mut from = Reader::new(key);
+    let name = ShortStr::read(&mut from)?;
+    from.finish()?;
+    Ok(name)
+}
+
+/// The key of an exchange or a queue.
+pub(super) fn key_in(vhost: &ShortStr, name: &ShortStr) -> Vec<u8> {
+    written(|to| {
+        to.short(vhost);
+        to.short(name);
+    })
+}
+
+/// The name of an exchange or a queue.
+pub(super) fn read_name_in(key: &[u8]) -> Result<In<ShortStr>, Problem> {
+    let mut from = Reader::new(key);
+    let (vhost, it) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
+    from.finish()?;
+    Ok(In { vhost, it })
+}
+
+/// A vhost has a name and nothing else yet.
+pub(super) fn of_vhost(name: &ShortStr) -> Row {
+    Row { key: name_key(name), value: value(|to| FieldTable::new().encode(to)) }
+}
+
+pub(super) fn read_vhost(row: &Row) -> Result<ShortStr, Problem> {
+    read_value(&row.value, |from| Ok(FieldTable::decode(from)?))?;
+    read_name(&row.key)
+}
+
+pub(super) fn of_user(user: &User) -> Row {
+    let value = value(|to| {
+        to.long(&user.password_hash());
+        for tag in &user.tags {
+            to.long(tag.as_bytes());
+        }
+    });
+    Row { key: name_key(&user.name), value }
+}
+
+pub(super) fn read_user(row: &Row) -> Result<User, Problem> {
+    let name = read_name(&row.key)?;
+    read_value(&row.value, |from| {
+        let hash = from.long_bytes()?;
+        let hash = hash.try_into().map_err(|_| Problem::Hash(hash.len()))?;
+        let mut tags = Vec::new();
+        while !from.is_empty() {
+            tags.push(LongStr::read(from)?.to_text());
+        }
+        Ok(User::with_hash(name, hash, tags))
+    })
+}
+
+pub(super) fn of_exchange(vhost: &ShortStr, settings: &ExchangeSettings) -> Row {
+    let value = value(|to| {
+        to.short(&ShortStr::truncated(settings.kind.name()));
+        to.bit(settings.is_auto_delete);
+        to.bit(settings.is_internal);
+        settings.arguments.encode(to);
+    });
+    Row { key: key_in(vhost, &settings.name), value }
+}
+
+pub(super) fn read_exchange(row: &Row) -> Result<In<ExchangeSettings>, Problem> {
+    let In { vhost, it: name } = read_name_in(&row.key)?;
+    let it = read_value(&row.value, |from| {
+        let kind = ExchangeKind::from_name(from.short_text()?).map_err(Problem::Refused)?;
+        let (is_auto_delete, is_internal) = (from.bit()?, from.bit()?);
+        let arguments = FieldTable::decode(from)?;
+        Ok(ExchangeSettings {
+            name,
+            kind,
+            is_durable: true,
+            is_auto_delete,
+            is_internal,
+            arguments,
+        })
+    })?;
+    Ok(In { vhost, it })
+}
+
+/// A queue's row, of its settings but for the id.
+pub(super) fn of_queue(settings: &Settings, id: QueueId) -> Row {
+    let value = value(|to| {
+        to.u32(id.0);
+        to.bit(settings.is_auto_delete);
+        settings.arguments.encode(to);
+    });
+    Row { key: key_in(&settings.vhost, &settings.name), value }
+}
+
+pub(super) fn read_queue(row: &Row) -> Result<Settings, Problem> {
+    let In { vhost, it: name } = read_name_in(&row.key)?;
+    read_value(&row.value, |from| {
+        let (id, is_auto_delete) = (QueueId(from.u32()?), from.bit()?);
+        let arguments = FieldTable::decode(from)?;
+        let noun = queue_noun(&name, &vhost);
+        let limits = QueueArguments::check(&arguments, &noun).map_err(Problem::Refused)?;
+        Ok(Settings {
+            id: Some(id),
+            name,
+            vhost,
+            is_durable: true,
+            is_auto_delete,
+            exclusive_owner: None,
+            arguments,
+            limits,
+        })
+    })
+}
+
+pub(super) fn binding_key(vhost: &ShortStr, source: &ShortStr, key: &BindingKey) -> Vec<u8> {
+    written(|to| {
+        to.short(vhost);
+        to.short(source);
+        to.u8(match key.destination().kind {
+            DestinationKind::Queue => 0,
+            DestinationKind::Exchange => 1,
+        });
+        to.short(&key.destination().name);
+        to.short(key.routing_key());
+        to.bytes(key.arguments());
+    })
+}
+
+/// A binding's row. Its arguments are in the key in one order for all, and in the value as they were given.
+pub(super) fn of_binding(vhost: &ShortStr, binding: &Binding) -> Row {
+    let key = binding_key(vhost, &binding.source, &binding.key());
+    Row { key, value: value(|to| binding.arguments.encode(to)) }
+}
+
+pub(super) fn read_binding(row: &Row) -> Result<In<Binding>, Problem> {
+    let mut from = Reader::new(&row.key);
+    let (vhost, source) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
+    let kind = match from.u8()? {
+        0 => DestinationKind::Queue,
+        1 => DestinationKind::Exchange,
+        other => return Err(Problem::Kind(other)),
+    };
+    let destination = DestinationName { kind, name: ShortStr::read(&mut from)? };
+    let routing_key = ShortStr::read(&mut from)?;
+    let arguments = read_value(&row.value, |from| Ok(FieldTable::decode(from)?))?;
+    Ok(In { vhost, it: Binding { source, destination, routing_key, arguments } })
+}
+
+/// A binding as texts name it.
+pub(super) fn binding_noun(binding: &Binding, vhost: &str) -> String {
+    let destination = &binding.destination.name;
+    let destination = match binding.destination.kind {
+        DestinationKind::Queue => format!("queue '{destination}'"),
+        DestinationKind::Exchange => format!("exchange '{destination}'"),
+    };
+    format!("binding of {destination} to {}", exchange_noun(&binding.source, vhost))
+}

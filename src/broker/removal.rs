@@ -1,0 +1,129 @@
+//! What goes together: a queue, an exchange or a binding, the bindings that hang on it, and the auto-delete exchanges
+//! that have lost their last one.
+//!
+//! It is worked out before anything is taken away, so that it can be struck out of the definitions first. A list and
+//! not a recursion: a client chooses how long a chain of exchanges is.
+
+use std::collections::{HashMap, HashSet};
+
+use super::durable::Struck;
+use super::exchange::binding::{BindingKey, DestinationKind, DestinationName};
+use super::topology::Topology;
+use crate::wire::ShortStr;
+
+/// What is to go.
+#[derive(Debug, Default)]
+pub(super) struct Removal {
+    pub(super) queue: Option<ShortStr>,
+    pub(super) exchanges: Vec<ShortStr>,
+    /// Each with its source, those of exchanges that go included.
+    pub(super) bindings: Vec<(ShortStr, BindingKey)>,
+}
+
+impl Removal {
+    pub(super) fn of_queue(topology: &Topology, name: &ShortStr) -> Self {
+        let mut search = Search::new(topology);
+        search.removal.queue = Some(name.clone());
+        search.ends.push(DestinationName { kind: DestinationKind::Queue, name: name.clone() });
+        search.finish()
+    }
+
+    pub(super) fn of_exchange(topology: &Topology, name: &ShortStr) -> Self {
+        let mut search = Search::new(topology);
+        if let Some(exchange) = topology.exchanges.get(name) {
+            let bindings = exchange.binding_keys().map(|key| (name.clone(), key.clone()));
+            search.removal.bindings.extend(bindings);
+            search.take_exchange(name);
+        }
+        search.finish()
+    }
+
+    /// The binding, if it is there.
+    pub(super) fn of_binding(topology: &Topology, source: &ShortStr, key: &BindingKey) -> Self {
+        let mut search = Search::new(topology);
+        if topology.exchanges.get(source).is_some_and(|exchange| exchange.has_binding(key)) {
+            search.take_binding(source, key);
+        }
+        search.finish()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_none() && self.exchanges.is_empty() && self.bindings.is_empty()
+    }
+
+    /// What of it was written down.
+    pub(super) fn struck(&self, topology: &Topology) -> Struck<'_> {
+        let is_durable = |kind: DestinationKind, name: &ShortStr| {
+            topology.is_durable(&DestinationName { kind, name: name.clone() })
+        };
+        let queue = self.queue.as_ref();
+        Struck {
+            queue: queue.filter(|name| is_durable(DestinationKind::Queue, name)),
+            exchanges: self
+                .exchanges
+                .iter()
+                .filter(|name| is_durable(DestinationKind::Exchange, name))
+                .collect(),
+            bindings: self
+                .bindings
+                .iter()
+                .filter(|(source, key)| {
+                    is_durable(DestinationKind::Exchange, source)
+                        && topology.is_durable(key.destination())
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Follows what goes to what goes with it.
+struct Search<'a> {
+    topology: &'a Topology,
+    removal: Removal,
+    /// How many bindings an exchange keeps that has lost some.
+    left: HashMap<ShortStr, usize>,
+    gone: HashSet<ShortStr>,
+    /// What goes and may have bindings that lead to it.
+    ends: Vec<DestinationName>,
+}
+
+impl<'a> Search<'a> {
+    fn new(topology: &'a Topology) -> Self {
+        Self {
+            topology,
+            removal: Removal::default(),
+            left: HashMap::new(),
+            gone: HashSet::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    fn take_exchange(&mut self, name: &ShortStr) {
+        self.gone.insert(name.clone());
+        self.removal.exchanges.push(name.clone());
+        self.ends.push(DestinationName { kind: DestinationKind::Exchange, name: name.clone() });
+    }
+
+    fn take_binding(&mut self, source: &ShortStr, key: &BindingKey) {
+        let Some(exchange) = self.topology.exchanges.get(source) else { return };
+        self.removal.bindings.push((source.clone(), key.clone()));
+        let left = self.left.entry(source.clone()).or_insert_with(|| exchange.bindings_len());
+        *left -= 1;
+        if *left == 0 && exchange.settings.is_auto_delete {
+            self.take_exchange(source);
+        }
+    }
+
+    fn finish(mut self) -> Removal {
+        let topology = self.topology;
+        while let Some(end) = self.ends.pop() {
+            for (source, key) in topology.bound_to.get(&end).into_iter().flatten() {
+                // An exchange that goes has given up its bindings already.
+                if !self.gone.contains(source) {
+                    self.take_binding(source, key);
+                }
+            }
+        }
+        self.removal
+    }
+}

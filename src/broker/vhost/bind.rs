@@ -1,0 +1,95 @@
+//! Bindings: made between things that are there, written down when both ends are durable.
+
+use super::{BindingRequest, Vhost, no_queue, not_default};
+use crate::broker::exchange::binding::{Binding, Destination, DestinationKind};
+use crate::broker::registry::ConnectionId;
+use crate::broker::removal::Removal;
+use crate::wire::{Fault, ReplyCode};
+
+impl Vhost {
+    /// Binds a queue or an exchange to an exchange.
+    pub fn bind(&self, request: BindingRequest, connection: ConnectionId) -> Result<(), Fault> {
+        let destination = self.destination(&request, connection)?;
+        self.bind_to(request, &destination)
+    }
+
+    /// Finds what a binding is to lead to.
+    pub(super) fn destination(
+        &self,
+        request: &BindingRequest,
+        connection: ConnectionId,
+    ) -> Result<Destination, Fault> {
+        let BindingRequest { source, destination, .. } = request;
+        not_default(source)?;
+        if destination.kind == DestinationKind::Exchange {
+            not_default(&destination.name)?;
+        }
+        // RabbitMQ names the source first when both are missing.
+        self.read().exchange(source, &self.name)?;
+        match destination.kind {
+            DestinationKind::Queue => {
+                Ok(Destination::Queue(self.queue(&destination.name, connection)?))
+            }
+            DestinationKind::Exchange => {
+                self.read().exchange(&destination.name, &self.name)?;
+                Ok(Destination::Exchange(destination.name.clone()))
+            }
+        }
+    }
+
+    /// Makes a binding, if both ends are still there: either may have gone since the destination was found, and a
+    /// binding to a queue that is gone would stay for ever.
+    pub(super) fn bind_to(
+        &self,
+        request: BindingRequest,
+        destination: &Destination,
+    ) -> Result<(), Fault> {
+        let _changing = self.changing();
+        let binding = request.into_binding();
+        let topology = self.read();
+        let source = topology.exchange(&binding.source, &self.name)?;
+        match destination {
+            Destination::Queue(queue) if !topology.is_current(queue) => {
+                return Err(no_queue(queue.name(), &self.name));
+            }
+            Destination::Queue(_) => {}
+            Destination::Exchange(name) => {
+                topology.exchange(name, &self.name)?;
+            }
+        }
+        source.check_binding(&binding.arguments)?;
+        if source.has_binding(&binding.key()) {
+            return Ok(());
+        }
+        let is_durable = source.settings.is_durable && topology.is_durable(&binding.destination);
+        drop(topology);
+        if is_durable {
+            self.ledger.add_binding(&binding)?;
+        }
+        self.write().bind(binding, destination);
+        Ok(())
+    }
+
+    /// Takes a binding away; one that is not there is no error, nor are its ends.
+    pub fn unbind(&self, request: BindingRequest, connection: ConnectionId) -> Result<(), Fault> {
+        not_default(&request.source)?;
+        if request.destination.kind == DestinationKind::Queue
+            && let Err(fault) = self.queue(&request.destination.name, connection)
+            && fault.code != ReplyCode::NotFound
+        {
+            return Err(fault);
+        }
+        let source = request.source.clone();
+        let key = request.into_binding().key();
+        let changing = self.changing();
+        let removal = Removal::of_binding(&self.read(), &source, &key);
+        self.remove(removal, changing)
+    }
+}
+
+impl BindingRequest {
+    fn into_binding(self) -> Binding {
+        let Self { source, destination, routing_key, arguments } = self;
+        Binding { source, destination, routing_key, arguments }
+    }
+}
