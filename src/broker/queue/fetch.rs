@@ -7,13 +7,27 @@
 
 use std::sync::Arc;
 
-use super::ready::{Found, Wanted};
+use super::ready::{Found, Lost, Wanted};
 use super::{Entry, Millis, Queue, Returned, State};
 use crate::broker::message::Message;
 use crate::store::{Place, QueueId, Store, StoreError};
 
 /// Bytes a queue may have in memory however short that is: a thousand busy queues still fit.
 pub(super) const RESIDENT_BYTES_KEPT: u64 = 256 << 10;
+
+/// How much is read ahead of the consumers of a queue.
+struct ReadAhead {
+    /// Bytes of messages in memory below which more are read.
+    low: u64,
+    /// Bytes of bodies that are read at once.
+    window: u64,
+}
+
+/// What a fast consumer takes while the next window is read, and reads that are long enough to be sequential ones.
+const GENEROUS: ReadAhead = ReadAhead { low: 512 << 10, window: 1 << 20 };
+
+/// While memory is short, that is with many busy queues.
+const FRUGAL: ReadAhead = ReadAhead { low: 64 << 10, window: 128 << 10 };
 
 /// Stands in the records of queues that are not in the store: nobody asks for it, as a spilled record is never found
 /// again by its queue.
@@ -66,19 +80,17 @@ impl Queue {
     /// is read goes when the timer of the queue says so, and one that is delivered in the same millisecond could
     /// as well have been delivered before.
     fn fetch(&self, store: &Store, now: Millis) {
-        let wanted = self.lock().ready.window();
+        let is_frugal = self.shared.memory.is_short();
+        let wanted = {
+            let mut state = self.lock();
+            state.is_frugal = is_frugal;
+            state.ready.window(read_ahead(is_frugal).window)
+        };
         let places: Vec<Place> = wanted.iter().map(|wanted| wanted.place).collect();
         let mut found = Vec::with_capacity(wanted.len());
         store.read(&places, &mut |at, read| {
-            let Some(&Wanted { position, place }) = wanted.get(at) else { return };
-            let message = match read {
-                Ok(record) => Some(Message::from_record(&record)),
-                Err(error) => {
-                    self.log_unreadable(place, &error);
-                    None
-                }
-            };
-            found.push(Found { position, message });
+            let Some(&Wanted { position, .. }) = wanted.get(at) else { return };
+            found.push(Found { position, read: read.map(|record| Message::from_record(&record)) });
         });
         self.take_in(found, now);
     }
@@ -87,9 +99,14 @@ impl Queue {
     fn take_in(&self, found: Vec<Found>, now: Millis) {
         let mut state = self.lock();
         state.is_fetching = false;
-        state.unreadable += state.ready.fill(found).len() as u64;
+        let lost = state.ready.fill(found);
+        state.unreadable += lost.len() as u64;
         state.deal(now);
         self.arm(&mut state);
+        drop(state);
+        for Lost { place, error } in lost {
+            self.log_unreadable(place, &error);
+        }
     }
 
     /// Reads the message of an entry that was taken out; whether that could be done.
@@ -110,6 +127,10 @@ impl Queue {
     }
 }
 
+fn read_ahead(is_frugal: bool) -> &'static ReadAhead {
+    if is_frugal { &FRUGAL } else { &GENEROUS }
+}
+
 impl State {
     /// Asks for what is missing, unless that is under way.
     pub(super) fn fetch(&mut self, now: Millis) {
@@ -119,9 +140,313 @@ impl State {
         }
     }
 
+    /// Asks for more when little is left in memory and consumers are quick.
+    pub(super) fn fetch_ahead(&mut self, now: Millis) {
+        if self.ready.resident_bytes() < read_ahead(self.is_frugal).low {
+            self.fetch(now);
+        }
+    }
+
     /// Takes back that a message was given to somebody.
     pub(super) fn forget_unreadable(&mut self, returned: &Returned) {
         self.unreadable += 1;
         self.uncount(returned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::num::NonZeroU32;
+    use std::task::{Wake, Waker};
+    use std::thread::{self, Thread};
+
+    use super::*;
+    use crate::broker::arguments::QueueArguments;
+    use crate::broker::mailbox::{ConsumerSlot, Mailbox, Post, Waiting as Mail};
+    use crate::broker::message::Layout;
+    use crate::broker::queue::{Settings, Shared, StartedAt, Subscription};
+    use crate::store::{Recovered, Waiting};
+    use crate::wire::FieldTable;
+    use crate::wire::shortstr::literal;
+
+    const ID: QueueId = QueueId(1);
+    const STARTED: StartedAt = StartedAt { now: 0, unix_ms: 1_000_000 };
+
+    /// What a directory holds.
+    #[derive(Default)]
+    struct Kept(Vec<Waiting>);
+
+    impl Recovered for Kept {
+        fn is_known(&self, _: QueueId) -> bool {
+            true
+        }
+
+        fn on_waiting(&mut self, _: QueueId, waiting: Waiting) {
+            self.0.push(waiting);
+        }
+    }
+
+    struct Bell(Thread);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    fn bell() -> Waker {
+        Waker::from(Arc::new(Bell(thread::current())))
+    }
+
+    /// A queue of a broker with a store, and one connection that consumes from it.
+    struct Bench {
+        store: Arc<Store>,
+        queue: Arc<Queue>,
+        mailbox: Arc<Mailbox>,
+        directory: tempfile::TempDir,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let (store, _) = Store::open(directory.path(), &mut Kept::default()).unwrap();
+            let store = Arc::new(store);
+            let shared = Shared::default();
+            shared.store.set(Arc::clone(&store)).unwrap();
+            let settings = Settings {
+                id: Some(ID),
+                name: literal("q"),
+                vhost: literal("/"),
+                is_durable: true,
+                is_auto_delete: false,
+                exclusive_owner: None,
+                arguments: FieldTable::new(),
+                limits: QueueArguments::default(),
+            };
+            let queue = Queue::new(settings, shared, 0);
+            Self { store, queue, mailbox: Arc::default(), directory }
+        }
+
+        /// All messages have bodies of 1 KiB that begin with their number.
+        fn message(number: u32) -> Message {
+            let mut bytes = number.to_be_bytes().to_vec();
+            bytes.resize(1024, 0);
+            Message::new(Layout::default(), &mut bytes)
+        }
+
+        fn number(entry: &Entry) -> u32 {
+            u32::from_be_bytes(entry.message().body()[..4].try_into().unwrap())
+        }
+
+        fn append(&self, number: u32) -> Place {
+            let message = Self::message(number);
+            self.store.append(&message.to_record(&[ID], 0)).unwrap().first
+        }
+
+        fn push_kept(&self, number: u32) {
+            self.queue.push(Self::message(number), Some(self.append(number)), 0);
+        }
+
+        fn recover(&self, places: impl IntoIterator<Item = Place>) {
+            for (sequence, place) in (100..).zip(places) {
+                let waiting = Waiting {
+                    place,
+                    sequence,
+                    published_at: STARTED.unix_ms,
+                    time_to_live_ms: None,
+                    priority: 0,
+                    redelivered: false,
+                    body_len: 1024,
+                };
+                self.queue.recover(&waiting, STARTED);
+            }
+            self.queue.recovered(STARTED);
+        }
+
+        fn subscribe(&self, prefetch: u32) -> crate::broker::queue::ConsumerId {
+            let subscription = Subscription {
+                tag: literal("c"),
+                connection: "c".into(),
+                channel: 1,
+                slot: ConsumerSlot(0),
+                mailbox: Arc::clone(&self.mailbox),
+                limit: Arc::default(),
+                prefetch,
+                no_ack: false,
+                exclusive: false,
+                arguments: FieldTable::new(),
+            };
+            self.queue.subscribe(subscription, 0).unwrap()
+        }
+
+        /// Waits for that many deliveries.
+        fn take(&self, count: usize) -> Vec<Entry> {
+            let (mut taken, mut posts) = (Vec::new(), VecDeque::new());
+            while taken.len() < count {
+                if self.mailbox.register(&bell()) == Mail::Nothing {
+                    thread::park();
+                }
+                let drained = self.mailbox.drain(&mut posts);
+                for post in posts.drain(..) {
+                    let Post::Delivery { entry, .. } = post else { panic!("{post:?}") };
+                    taken.push(entry);
+                }
+                if drained.turned_away {
+                    self.queue.resume(0);
+                }
+            }
+            taken
+        }
+
+        fn resident_bytes(&self) -> u64 {
+            self.queue.lock().ready.resident_bytes()
+        }
+    }
+
+    impl Drop for Bench {
+        fn drop(&mut self) {
+            self.store.close();
+        }
+    }
+
+    fn numbers(entries: &[Entry]) -> Vec<u32> {
+        entries.iter().map(Bench::number).collect()
+    }
+
+    #[test]
+    fn a_backlog_is_read_and_dealt_in_order() {
+        let bench = Bench::new();
+        let places: Vec<Place> = (0..5_000).map(|number| bench.append(number)).collect();
+        bench.recover(places);
+        assert_eq!(bench.queue.info().ready_bytes, 5_000 * 1024);
+        assert_eq!(bench.resident_bytes(), 0);
+        // What comes now stands behind what was there.
+        bench.push_kept(5_000);
+        bench.subscribe(0);
+        let taken = bench.take(5_001);
+        assert_eq!(numbers(&taken), (0..5_001).collect::<Vec<_>>());
+        assert_eq!(bench.queue.counts().ready, 0);
+    }
+
+    #[test]
+    fn no_more_is_read_than_consumers_are_about_to_get() {
+        let bench = Bench::new();
+        let places: Vec<Place> = (0..20_000).map(|number| bench.append(number)).collect();
+        bench.recover(places);
+        bench.subscribe(10);
+        assert_eq!(numbers(&bench.take(10)), (0..10).collect::<Vec<_>>());
+        assert!(bench.resident_bytes() < 3 << 20, "{} bytes", bench.resident_bytes());
+    }
+
+    #[test]
+    fn without_memory_messages_leave_it_and_come_back_in_order() {
+        for is_kept in [true, false] {
+            let bench = Bench::new();
+            bench.queue.shared.memory.report(0, 1 << 30);
+            for number in 0..2_000 {
+                if is_kept {
+                    bench.push_kept(number);
+                } else {
+                    bench.queue.push(Bench::message(number), None, 0);
+                }
+            }
+            assert_eq!(bench.queue.info().ready, 2_000);
+            let resident_bytes = bench.resident_bytes();
+            assert!(resident_bytes < RESIDENT_BYTES_KEPT + 2_000, "{resident_bytes} bytes");
+            bench.subscribe(0);
+            let taken = bench.take(2_000);
+            assert_eq!(numbers(&taken), (0..2_000).collect::<Vec<_>>(), "kept: {is_kept}");
+        }
+    }
+
+    #[test]
+    fn what_comes_back_without_its_message_is_read_again_and_keeps_its_place() {
+        let bench = Bench::new();
+        (0..100).for_each(|number| bench.push_kept(number));
+        let consumer = bench.subscribe(10);
+        let mut taken = bench.take(10);
+        taken.retain(|entry| Bench::number(entry).is_multiple_of(2));
+        bench.queue.unsubscribe(consumer, 0);
+        let returned = taken.into_iter().map(|mut entry| {
+            entry.forget_message();
+            entry.redelivered = true;
+            Returned { entry, consumer: Some(consumer), no_ack: false }
+        });
+        bench.queue.put_back(returned.collect(), 0);
+        let (first, left) = bench.queue.get(false, 0).unwrap();
+        assert_eq!((Bench::number(&first), first.redelivered, left), (0, true, 94));
+        bench.subscribe(0);
+        let taken = bench.take(94);
+        let redelivered = taken.iter().map(|entry| entry.redelivered).collect::<Vec<_>>();
+        assert_eq!(numbers(&taken)[..6], [2, 4, 6, 8, 10, 11]);
+        assert_eq!(redelivered[..6], [true, true, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_read_is_counted_and_holds_up_no_other() {
+        let bench = Bench::new();
+        let nowhere = Place { file: NonZeroU32::new(77_777).unwrap(), slot: 0, offset: 64 };
+        let places = [nowhere, bench.append(1), nowhere, bench.append(3), nowhere];
+        bench.recover(places);
+        let (first, left) = bench.queue.get(true, 0).unwrap();
+        assert_eq!((Bench::number(&first), left), (1, 3));
+        assert_eq!(bench.queue.info().unreadable, 1);
+        bench.subscribe(0);
+        assert_eq!(numbers(&bench.take(1)), [3]);
+        assert_eq!(bench.queue.get(true, 0).map(|(entry, _)| Bench::number(&entry)), None);
+        let info = bench.queue.info();
+        assert_eq!((info.ready, info.unacked, info.unreadable), (0, 1, 3));
+    }
+
+    #[test]
+    fn what_expired_while_the_broker_was_down_is_not_delivered() {
+        let bench = Bench::new();
+        let ages_and_ttls = [(5_000, Some(4_000)), (5_000, Some(6_000)), (5_000, None)];
+        for (sequence, (age_ms, time_to_live_ms)) in (0..).zip(ages_and_ttls) {
+            let waiting = Waiting {
+                place: bench.append(u32::try_from(sequence).unwrap()),
+                sequence,
+                published_at: STARTED.unix_ms - age_ms,
+                time_to_live_ms,
+                priority: 0,
+                redelivered: false,
+                body_len: 1024,
+            };
+            bench.queue.recover(&waiting, STARTED);
+        }
+        bench.queue.recovered(STARTED);
+        assert_eq!(bench.queue.counts().ready, 2);
+        assert_eq!(bench.queue.get(true, 999).map(|(entry, _)| Bench::number(&entry)), Some(1));
+        assert!(!bench.queue.on_time(1_000));
+        assert_eq!(bench.queue.get(true, 1_000).map(|(entry, _)| Bench::number(&entry)), Some(2));
+    }
+
+    #[test]
+    fn the_next_broker_is_given_what_was_neither_dropped_nor_settled() {
+        let bench = Bench::new();
+        (0..4).for_each(|number| bench.push_kept(number));
+        assert_eq!(bench.queue.purge(), 4);
+        let message = Bench::message(4);
+        let short_lived = Message::new(
+            Layout { time_to_live_ms: Some(10), ..Layout::default() },
+            &mut message.body().to_vec(),
+        );
+        bench.queue.push(short_lived, Some(bench.append(4)), 0);
+        assert!(!bench.queue.on_time(10));
+        (5..8).for_each(|number| bench.push_kept(number));
+        let (delivered, _) = bench.queue.get(false, 10).unwrap();
+        assert_eq!(Bench::number(&delivered), 5);
+        bench.store.close();
+
+        let mut found = Kept::default();
+        let (store, _) = Store::open(bench.directory.path(), &mut found).unwrap();
+        let mut numbers = Vec::new();
+        let places: Vec<Place> = found.0.iter().map(|waiting| waiting.place).collect();
+        store.read(&places, &mut |_, record| numbers.push(record.unwrap().bytes[3]));
+        store.close();
+        assert_eq!(numbers, [5, 6, 7]);
+        let redelivered: Vec<bool> = found.0.iter().map(|waiting| waiting.redelivered).collect();
+        assert_eq!(redelivered, [true, false, false]);
     }
 }

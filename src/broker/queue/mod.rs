@@ -98,6 +98,8 @@ struct State {
     errands: Errands,
     /// Messages are being read.
     is_fetching: bool,
+    /// Memory was short when messages were read last.
+    is_frugal: bool,
     /// Messages that the store could not read.
     unreadable: u64,
     /// Bytes in memory that the broker's [`Memory`] knows of.
@@ -427,8 +429,8 @@ impl State {
                 self.consumers.rotate();
             }
         }
-        if has_dealt && self.ready.is_running_low() {
-            self.fetch(now);
+        if has_dealt && self.ready.is_missing_any() {
+            self.fetch_ahead(now);
         }
     }
 

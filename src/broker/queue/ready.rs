@@ -13,14 +13,7 @@ use std::collections::VecDeque;
 use super::entry::{Entry, Millis, Stored};
 use super::far::Far;
 use crate::broker::message::Message;
-use crate::store::{Place, Waiting};
-
-/// Bytes of messages below which more are read while there are some to read: what a fast consumer takes while the
-/// store's thread reads a [`Window`].
-const LOW_BYTES: u64 = 512 << 10;
-
-/// Bytes of bodies that are read at once: long enough reads to be sequential ones.
-const WINDOW_BYTES: u64 = 1 << 20;
+use crate::store::{Place, StoreError, Waiting};
 
 /// Messages that are read at once, so that small ones take little memory too.
 const WINDOW_LEN: usize = 4096;
@@ -52,11 +45,18 @@ pub(super) struct Wanted {
     pub(super) place: Place,
 }
 
-/// What was read for a [`Wanted`]: `None` when the store could not.
+/// What was read for a [`Wanted`].
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) position: u64,
-    pub(super) message: Option<Message>,
+    pub(super) read: Result<Message, StoreError>,
+}
+
+/// A message that could not be read and waits no longer.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) place: Place,
+    pub(super) error: StoreError,
 }
 
 impl Ready {
@@ -195,10 +195,10 @@ impl Ready {
         }
     }
 
-    /// Whether so little is in memory that more should be read, if there is more.
+    /// Whether any message is in the store only.
     #[inline]
-    pub(super) fn is_running_low(&self) -> bool {
-        (self.holes > 0 || !self.far.is_empty()) && self.resident_bytes < LOW_BYTES
+    pub(super) fn is_missing_any(&self) -> bool {
+        self.holes > 0 || !self.far.is_empty()
     }
 
     /// When the first message expires; `Millis::MAX` for never.
@@ -230,8 +230,9 @@ impl Ready {
         }
     }
 
-    /// What to read next: the messages that are missing at the front, at least one when any is.
-    pub(super) fn window(&self) -> Vec<Wanted> {
+    /// What to read next: the messages that are missing at the front, of about `bytes_max` bytes, at least one when
+    /// any is missing.
+    pub(super) fn window(&self, bytes_max: u64) -> Vec<Wanted> {
         let holes = self.near.iter().filter(|entry| entry.message.is_none());
         let holes = holes.filter_map(|entry| {
             let wanted = Wanted { position: entry.position, place: entry.place? };
@@ -245,31 +246,31 @@ impl Ready {
         // Stops looking for holes when all have been found.
         let missing = holes.take(self.holes).chain(far).take(WINDOW_LEN);
         let fits = missing.take_while(|(_, body_len)| {
-            let is_begun = bytes < WINDOW_BYTES;
+            let is_begun = bytes < bytes_max;
             bytes += u64::from(*body_len);
             is_begun
         });
         fits.map(|(wanted, _)| wanted).collect()
     }
 
-    /// Takes in what was read for a window, in its order; answers the places of those that could not be read, which
-    /// are no longer waiting.
+    /// Takes in what was read for a window, in its order; answers those that could not be read, which are taken out.
     ///
     /// What was taken or dropped since the window was made is passed over: no position is given twice.
-    pub(super) fn fill(&mut self, found: Vec<Found>) -> Vec<Place> {
+    pub(super) fn fill(&mut self, found: Vec<Found>) -> Vec<Lost> {
         let mut lost = Vec::new();
-        for Found { position, message } in found {
+        for Found { position, read } in found {
             if self.far.front().is_some_and(|first| first.position == position) {
-                let entry = self.pop_far().map(|stored| stored.into_entry(message));
-                let Some(entry) = entry else { continue };
-                if entry.message.is_none() {
-                    lost.extend(entry.place);
-                    continue;
+                let Some(stored) = self.pop_far() else { continue };
+                match read {
+                    Ok(message) => {
+                        let entry = stored.into_entry(Some(message));
+                        self.count_in(&entry);
+                        self.near.push_back(entry);
+                    }
+                    Err(error) => lost.push(Lost { place: stored.place, error }),
                 }
-                self.count_in(&entry);
-                self.near.push_back(entry);
             } else if let Ok(at) = self.near.binary_search_by_key(&position, |one| one.position) {
-                lost.extend(self.fill_hole(at, message));
+                lost.extend(self.fill_hole(at, read));
             }
         }
         self.close_up();
@@ -277,17 +278,21 @@ impl Ready {
     }
 
     /// Gives the entry at `at` its message back, or takes it out when there is none.
-    fn fill_hole(&mut self, at: usize, message: Option<Message>) -> Option<Place> {
+    fn fill_hole(&mut self, at: usize, read: Result<Message, StoreError>) -> Option<Lost> {
         let mut entry = self.near.get(at).filter(|entry| entry.message.is_none()).cloned()?;
         self.count_out(&entry);
-        entry.message = message;
-        if entry.message.is_none() {
-            self.near.remove(at);
-            return entry.place;
+        match read {
+            Ok(message) => {
+                entry.message = Some(message);
+                self.count_in(&entry);
+                self.near[at] = entry;
+                None
+            }
+            Err(error) => {
+                self.near.remove(at);
+                entry.place.map(|place| Lost { place, error })
+            }
         }
-        self.count_in(&entry);
-        self.near[at] = entry;
-        None
     }
 
     /// Takes everything out; answers how many there were, and gives the places of those the store has to `place_of`.
@@ -464,7 +469,7 @@ mod tests {
         }
 
         fn begin_read(&mut self) {
-            let window = self.ready.window();
+            let window = self.ready.window(1 << 14);
             assert_eq!(window.is_empty(), self.ready.holes == 0 && !self.ready.has_far());
             if self.ready.is_front_missing() {
                 assert_eq!(window.first().map(|first| first.position), Some(self.model[0].0));
@@ -479,11 +484,13 @@ mod tests {
                 assert_eq!(place, place_at(position));
                 let body_len = self.model.iter().find(|known| known.0 == position);
                 let body_len = body_len.map_or(0, |known| known.1 as usize);
-                let message = (self.below(50) > 0).then(|| message(body_len));
-                found.push(Found { position, message });
+                let damaged = StoreError::Damaged { path: "a".into(), offset: 0, what: "gone" };
+                let is_whole = self.below(50) > 0;
+                let read = if is_whole { Ok(message(body_len)) } else { Err(damaged) };
+                found.push(Found { position, read });
             }
             for lost in self.ready.fill(found) {
-                self.model.retain(|&(position, _)| place_at(position) != lost);
+                self.model.retain(|&(position, _)| place_at(position) != lost.place);
             }
         }
 
@@ -552,7 +559,7 @@ mod tests {
                 entry.body_len = body_len;
                 ready.push_far(entry, place_at(position));
             }
-            assert_eq!(ready.window().len(), in_window, "{count} of {body_len} bytes");
+            assert_eq!(ready.window(1 << 20).len(), in_window, "{count} of {body_len} bytes");
         }
     }
 
