@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Health;
 use super::index::Index;
-use super::log::{Durability, FILE_BYTES, Inbox, Log, Spare};
+use super::log::{Durability, Inbox, Log, Spare};
 use super::marks::marks_name;
 use super::record::{FileHeader, FileKind};
 
@@ -233,10 +233,11 @@ impl Log {
             file.write_at(&FileHeader { kind: FileKind::Free, number }.encode(), 0)?;
             file.sync()?;
         }
-        if capacity != FILE_BYTES {
-            file.set_len(FILE_BYTES.into())?;
+        let wanted = self.options.file_bytes;
+        if capacity != wanted {
+            file.set_len(wanted.into())?;
         }
-        Ok(Some(Spare { name: name.to_owned(), file, capacity: FILE_BYTES }))
+        Ok(Some(Spare { name: name.to_owned(), file, capacity: wanted }))
     }
 
     fn remove(&self, name: &str) {

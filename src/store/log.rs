@@ -23,7 +23,7 @@ use super::{Appended, Batch, Health, NewRecord, Outcome, Place, Refused, Runs};
 
 /// Bytes of a file: few enough that a steady flow soon uses files again, whose blocks sync faster than new ones,
 /// and many enough that a file of 1 KiB messages holds 15 000.
-pub(super) const FILE_BYTES: u32 = 16 << 20;
+const FILE_BYTES: u32 = 16 << 20;
 /// Bytes gathered from which publishers should wait: some syncs of a fast disk.
 const CONGESTED_BYTES: usize = 8 << 20;
 /// Buffers kept for the batches to come, and how large each may be.
@@ -41,11 +41,25 @@ pub(super) enum Durability {
     Spilled,
 }
 
+/// How a log is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bytes of a file; one with a larger record is as large as that needs.
+    pub file_bytes: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { file_bytes: FILE_BYTES }
+    }
+}
+
 /// A log and what its threads share.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) medium: Arc<dyn Medium>,
     pub(super) durability: Durability,
+    pub(super) options: Options,
     inbox: Mutex<Inbox>,
     /// Rings for the writer.
     pub(super) bell: Condvar,
@@ -173,11 +187,17 @@ impl std::fmt::Debug for Inbox {
 }
 
 impl Log {
-    pub(super) fn new(medium: Arc<dyn Medium>, durability: Durability, inbox: Inbox) -> Self {
+    pub(super) fn new(
+        medium: Arc<dyn Medium>,
+        durability: Durability,
+        options: Options,
+        inbox: Inbox,
+    ) -> Self {
         let done = inbox.gathering.0 - 1;
         Self {
             medium,
             durability,
+            options,
             inbox: Mutex::new(inbox),
             bell: Condvar::new(),
             synced: AtomicU64::new(done),
@@ -242,7 +262,7 @@ impl Log {
 
     /// Begins the next file, one with room for a record of `len` bytes.
     fn rotate(&self, inbox: &mut Inbox, len: usize) -> Result<(), Refused> {
-        let capacity = FILE_BYTES.max(DATA_START + u32_of(len));
+        let capacity = self.options.file_bytes.max(DATA_START + u32_of(len));
         let spare = match inbox.spares.pop() {
             Some(spare) => spare,
             None if self.health() == Health::Well => match self.make_spare(inbox.take_name()) {
@@ -280,8 +300,9 @@ impl Log {
     }
 
     pub(super) fn make_spare(&self, name: String) -> std::io::Result<Spare> {
-        let file = self.medium.create(&name, FILE_BYTES.into())?;
-        Ok(Spare { name, file, capacity: FILE_BYTES })
+        let capacity = self.options.file_bytes;
+        let file = self.medium.create(&name, capacity.into())?;
+        Ok(Spare { name, file, capacity })
     }
 
     /// Takes a file that nothing will be appended to any more, all of it being written.

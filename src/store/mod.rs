@@ -41,6 +41,7 @@ use std::task::Waker;
 use std::thread::{self, JoinHandle};
 
 pub use error::StoreError;
+pub use log::Options;
 
 use self::log::{Log, SPILL_BIT, Watcher};
 use self::medium::{Access, Directory, Medium};
@@ -211,6 +212,7 @@ pub struct Store {
     kept: Arc<Log>,
     spilled: OnceLock<Arc<Log>>,
     spill_medium: Arc<dyn Medium>,
+    options: Options,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -235,8 +237,12 @@ impl Store {
                 .map(|medium| Arc::new(medium) as Arc<dyn Medium>)
                 .map_err(|source| StoreError::Io { action: "open", path, source })
         };
-        let (store, report) =
-            Self::open_on(folder(KEPT_FOLDER)?, folder(SPILL_FOLDER)?, recovered)?;
+        let (store, report) = Self::open_on(
+            folder(KEPT_FOLDER)?,
+            folder(SPILL_FOLDER)?,
+            Options::default(),
+            recovered,
+        )?;
         store.start(&store.kept);
         Ok((store, report))
     }
@@ -245,14 +251,16 @@ impl Store {
     pub fn open_on(
         kept: Arc<dyn Medium>,
         spill: Arc<dyn Medium>,
+        options: Options,
         recovered: &mut dyn Recovered,
     ) -> Result<(Self, Report), StoreError> {
-        let (log, report) = recovery::open(kept, recovered)?;
+        let (log, report) = recovery::open(kept, options, recovered)?;
         spill::clear(&*spill)?;
         let store = Self {
             kept: Arc::new(log),
             spilled: OnceLock::new(),
             spill_medium: spill,
+            options,
             threads: Mutex::default(),
         };
         Ok((store, report))
@@ -316,7 +324,7 @@ impl Store {
         if self.spilled.get().is_some() {
             return Ok(());
         }
-        let log = spill::open(Arc::clone(&self.spill_medium)).map_err(|error| {
+        let log = spill::open(Arc::clone(&self.spill_medium), self.options).map_err(|error| {
             tracing::warn!(%error, "transient messages stay in memory");
             Refused(Health::Full)
         })?;
@@ -554,7 +562,7 @@ mod tests {
         store.close();
         let files = std::fs::read_dir(directory.path().join(KEPT_FOLDER)).unwrap();
         let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
-        assert!(bytes <= 3 * u64::from(log::FILE_BYTES), "{bytes} bytes");
+        assert!(bytes <= 3 * u64::from(Options::default().file_bytes), "{bytes} bytes");
         let (store, found) = open(directory.path());
         assert!(found.is_empty());
         store.close();

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::index::{Index, Slot};
 use super::keeper::Job;
-use super::log::{Active, Durability, FILE_BYTES, FileState, Inbox, Log, Spare};
+use super::log::{Active, Durability, FileState, Inbox, Log, Options, Spare};
 use super::marks::Marks;
 use super::medium::Medium;
 use super::record::{DATA_START, FileKind, u32_of};
@@ -107,6 +107,7 @@ pub(super) type Copies = FxHashMap<(QueueId, u64), bool>;
 /// Opens a kept log, tells `recovered` what waits, and makes it ready for more.
 pub(super) fn open(
     medium: Arc<dyn Medium>,
+    options: Options,
     recovered: &mut dyn Recovered,
 ) -> Result<(Log, Report), StoreError> {
     let mut found = find(&*medium, Trust::Indexes)?;
@@ -143,11 +144,11 @@ pub(super) fn open(
         files.insert(file.header.number, state);
     }
     report.files = files.len() as u64;
-    let mut inbox = begin(&*medium, found, files)?;
+    let mut inbox = begin(&*medium, options, found, files)?;
     inbox.next_sequence = next_sequence;
     inbox.gathering = Batch(last_batch.0 + 1);
     let dead = inbox.take_dead();
-    let log = Log::new(medium, Durability::Kept, inbox);
+    let log = Log::new(medium, Durability::Kept, options, inbox);
     for (number, name, capacity) in dead {
         log.order(Job::Recycle { number, name, capacity });
     }
@@ -226,15 +227,17 @@ fn waiting(file: &Scanned, slot: u32, of: &Slot, redelivered: bool) -> Waiting {
 /// Chooses the file to append to: the last one, if it ended well, or a free one.
 fn begin(
     medium: &dyn Medium,
+    options: Options,
     found: Found,
     mut files: FxHashMap<u32, FileState>,
 ) -> Result<Inbox, StoreError> {
     let Found { files: scanned, mut spares, last_number, last_name } = found;
+    let file_bytes = options.file_bytes;
     let mut next_number = last_number + 1;
     let mut next_name = last_name + 1;
     let last = scanned.into_iter().filter(|file| file.header.kind == FileKind::Log).next_back();
     let goes_on = |file: &Scanned| {
-        file.rest.is_clean() && u64::from(file.index.end) < file.len.min(FILE_BYTES.into())
+        file.rest.is_clean() && u64::from(file.index.end) < file.len.min(file_bytes.into())
     };
     let active = if let Some(file) = last.filter(goes_on) {
         let number = file.header.number;
@@ -245,13 +248,13 @@ fn begin(
         let number = next_number;
         next_number += 1;
         let spare = match spares.pop() {
-            Some(spare) if spare.capacity >= FILE_BYTES => spare,
+            Some(spare) if spare.capacity >= file_bytes => spare,
             _ => {
                 let name = format!("{next_name:08}.log");
                 next_name += 1;
-                let made = medium.create(&name, FILE_BYTES.into());
+                let made = medium.create(&name, file_bytes.into());
                 let file = made.map_err(|source| cannot("create", medium.path(&name), source))?;
-                Spare { name, file, capacity: FILE_BYTES }
+                Spare { name, file, capacity: file_bytes }
             }
         };
         let Spare { name, file, capacity } = spare;

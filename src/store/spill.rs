@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::StoreError;
 use super::index::Index;
-use super::log::{Active, Durability, FILE_BYTES, FileState, Inbox, Log, SPILL_BIT};
+use super::log::{Active, Durability, FileState, Inbox, Log, Options, SPILL_BIT};
 use super::medium::Medium;
 use super::record::{DATA_START, FileKind};
 use super::scan::cannot;
@@ -20,9 +20,10 @@ pub(super) fn clear(medium: &dyn Medium) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(super) fn open(medium: Arc<dyn Medium>) -> Result<Log, StoreError> {
+pub(super) fn open(medium: Arc<dyn Medium>, options: Options) -> Result<Log, StoreError> {
     let name = format!("{:08}.log", 1);
-    let made = medium.create(&name, FILE_BYTES.into());
+    let capacity = options.file_bytes;
+    let made = medium.create(&name, capacity.into());
     let file = made.map_err(|source| cannot("create", medium.path(&name), source))?;
     let number = SPILL_BIT | 1;
     let state = FileState {
@@ -30,12 +31,12 @@ pub(super) fn open(medium: Arc<dyn Medium>) -> Result<Log, StoreError> {
         kind: FileKind::Log,
         slots: 0,
         live: 0,
-        capacity: FILE_BYTES,
+        capacity,
         is_full: false,
     };
     let index = Index::empty(DATA_START);
-    let active = Active { number, name, file, capacity: FILE_BYTES, needs_header: false, index };
+    let active = Active { number, name, file, capacity, needs_header: false, index };
     let mut inbox = Inbox::new(active, FxHashMap::from_iter([(number, state)]));
     inbox.next_name = 2;
-    Ok(Log::new(medium, Durability::Spilled, inbox))
+    Ok(Log::new(medium, Durability::Spilled, options, inbox))
 }
