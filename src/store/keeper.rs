@@ -191,7 +191,7 @@ impl Log {
             return;
         }
         let bytes = index.encode(number);
-        let written = self.medium.open(&index_name(name)).and_then(|file| {
+        let written = self.medium.open_or_make(&index_name(name)).and_then(|file| {
             file.set_len(bytes.len() as u64)?;
             file.write_at(&bytes, 0)
         });

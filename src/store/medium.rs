@@ -16,8 +16,10 @@ pub trait Medium: fmt::Debug + Send + Sync {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Makes a file of `bytes` zeros whose room is reserved; file and name are on disk when it returns.
     fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn MediumFile>>;
-    /// Opens a file for reading and writing, making an empty one when there is none.
+    /// Opens a file that is there, for reading and writing.
     fn open(&self, name: &str) -> io::Result<Arc<dyn MediumFile>>;
+    /// The same, making an empty one when there is none; a crash may take that back while nothing is synced.
+    fn open_or_make(&self, name: &str) -> io::Result<Arc<dyn MediumFile>>;
     fn remove(&self, name: &str) -> io::Result<()>;
     /// The file as messages name it.
     fn path(&self, name: &str) -> PathBuf;
@@ -95,8 +97,12 @@ impl Medium for Directory {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn MediumFile>> {
-        let file =
-            self.options().create(self.access == Access::Write).open(self.path.join(name))?;
+        let file = self.options().open(self.path.join(name))?;
+        Ok(Arc::new(DirectoryFile(file)))
+    }
+
+    fn open_or_make(&self, name: &str) -> io::Result<Arc<dyn MediumFile>> {
+        let file = self.options().create(true).truncate(false).open(self.path.join(name))?;
         Ok(Arc::new(DirectoryFile(file)))
     }
 

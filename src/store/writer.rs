@@ -191,7 +191,7 @@ impl Log {
         let entry = match open.entry(number) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let file = self.medium.open(&name)?;
+                let file = self.medium.open_or_make(&name)?;
                 let len = file.len()?.next_multiple_of(MARK_LEN as u64);
                 entry.insert(OpenMarks { file, len, is_dirty: false })
             }
