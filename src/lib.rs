@@ -25,17 +25,18 @@
 //! server::drive            bytes arrive                        (the only wait)
 //! wire::frame              a frame, or "more"                  slices, no copy
 //! session::assembly        method, header, bodies -> one buffer
-//! session::publish         properties scanned, confirm number, Message made (one allocation)
+//! session::publish         properties scanned, Message made (one allocation)
 //! session::routes          (exchange, key) -> queues, remembered until the topology changes
 //! broker::vhost::route       ... else matched: each queue once
+//! store::append            a persistent message for durable queues: once, before any of them has it
 //! broker::queue::push      lock; straight to a consumer with credit, or ready
 //! broker::mailbox          the consumer's connection is woken if its mailbox was empty
 //! session::deliver         delivery tag, unacked entry, frames into the outbound buffer -> socket
-//! session::publish         confirms of the round leave as one basic.ack
+//! session::confirms        one basic.ack for many: at the end of the round, or when the disk has them
 //! ```
 //!
 //! Everything from assembly to the mailbox is one call stack on the publisher's task: no channel hop, no task
-//! switch, no lock but the queue's and the mailbox's.
+//! switch, no lock but the queue's and the mailbox's, and the store's for what is to be kept.
 //!
 //! # Invariants
 //!

@@ -53,23 +53,23 @@ impl Broker {
     fn on_health(&self) {
         let Some(store) = &self.store else { return };
         let _change = self.alarm.change.lock().unwrap_or_else(PoisonError::into_inner);
-        let health = store.health();
-        match health {
-            Health::Well => {}
-            Health::Full => tracing::warn!("the disk is full: publishers are asked to pause"),
-            Health::Failed => {
-                tracing::error!("the disk failed: no message is kept until the next start");
-            }
+        match store.health() {
+            Health::Well => self.end_alarm(),
+            Health::Full | Health::Failed => self.raise_alarm(),
         }
-        self.set_alarm(health != Health::Well);
     }
 
-    /// Turns the alarm on or off; the end is told to every connection.
-    pub fn set_alarm(&self, is_on: bool) {
-        if self.alarm.is_on.swap(is_on, Ordering::Relaxed) == is_on || is_on {
+    /// Has publishers pause from now on.
+    pub fn raise_alarm(&self) {
+        self.alarm.is_on.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells every connection that publishers may go on.
+    pub fn end_alarm(&self) {
+        if !self.alarm.is_on.swap(false, Ordering::Relaxed) {
             return;
         }
-        tracing::info!("the disk has room again: publishers may go on");
+        tracing::info!("publishers may go on");
         self.alarm.has_warned.store(false, Ordering::Relaxed);
         for connection in self.registry.list() {
             connection.mailbox.post(Post::Unblocked);

@@ -55,6 +55,8 @@ pub struct Connection {
     pub sent_bytes: Counter,
     pub sent_packets: Counter,
     pub unsent_bytes: Counter,
+    /// 1 while the disk alarm has stopped it.
+    pub is_blocked: Counter,
 }
 
 /// A channel as others see it.
@@ -134,6 +136,7 @@ impl Registry {
             sent_bytes: Counter::default(),
             sent_packets: Counter::default(),
             unsent_bytes: Counter::default(),
+            is_blocked: Counter::default(),
         });
         inner.connections.insert(id, Arc::clone(&connection));
         connection

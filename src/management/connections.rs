@@ -56,7 +56,7 @@ fn row(view: &View<'_>, connection: &Connection, agreed: &Agreed) -> Value {
         "node": view.node(),
         "type": "network",
         "protocol": "AMQP 0-9-1",
-        "state": "running",
+        "state": if connection.is_blocked.get() > 0 { "blocked" } else { "running" },
         "user": agreed.user.as_str(),
         "user_who_performed_action": agreed.user.as_str(),
         "vhost": agreed.vhost.as_str(),

@@ -30,6 +30,7 @@ mod management;
 mod rabbitmq;
 mod session;
 mod session_disk;
+mod session_store;
 mod support;
 mod tidy;
 mod wire_roundtrip;

@@ -25,7 +25,7 @@ fn who_publishes_while_the_alarm_is_on_is_blocked_until_it_is_over() {
     let (mut first, mut second) = (Client::open(&broker, 10), Client::open(&broker, 0));
     first.declare("q");
     first.publish("q", &[b"before"], 0);
-    broker.set_alarm(true);
+    broker.raise_alarm();
     first.send(1, confirm::Select::default(), 0);
     assert_eq!(first.said().len(), 2, "declare-ok and select-ok");
     assert!(!first.session.is_held());
@@ -39,7 +39,7 @@ fn who_publishes_while_the_alarm_is_on_is_blocked_until_it_is_over() {
     assert_eq!(second.deliveries().len(), 2, "consumers go on");
     assert!(!second.session.is_held());
 
-    broker.set_alarm(false);
+    broker.end_alarm();
     assert_eq!(first.said(), [unblocked()]);
     assert_eq!(second.said(), [], "who was not blocked is told nothing");
     assert!(!first.session.is_held());
@@ -51,14 +51,14 @@ fn who_publishes_while_the_alarm_is_on_is_blocked_until_it_is_over() {
 fn an_alarm_that_begins_again_blocks_until_its_own_end() {
     let broker = broker();
     let mut client = Client::open(&broker, 0);
-    broker.set_alarm(true);
+    broker.raise_alarm();
     client.publish("q", &[b"1"], 0);
     client.out.clear();
-    broker.set_alarm(false);
-    broker.set_alarm(true);
+    broker.end_alarm();
+    broker.raise_alarm();
     assert_eq!(client.said(), [], "the end of the first alarm comes too late");
     assert!(client.session.is_blocked());
-    broker.set_alarm(false);
+    broker.end_alarm();
     assert_eq!(client.said(), [unblocked()]);
 }
 
@@ -66,7 +66,7 @@ fn an_alarm_that_begins_again_blocks_until_its_own_end() {
 fn a_blocked_client_is_sent_heartbeats_and_owes_none() {
     let broker = broker();
     let mut client = Client::open(&broker, 10);
-    broker.set_alarm(true);
+    broker.raise_alarm();
     client.publish("q", &[b"1"], 0);
     assert_eq!(client.said(), [blocked()]);
     client.session.on_sent(0);
@@ -75,7 +75,7 @@ fn a_blocked_client_is_sent_heartbeats_and_owes_none() {
         client.session.on_timeout(beat_at, &mut client.out);
         assert_eq!(client.said(), [Said::Heartbeat]);
     }
-    broker.set_alarm(false);
+    broker.end_alarm();
     client.session.on_mailbox(200_000, &mut client.out);
     assert_eq!(client.said(), [unblocked()]);
     client.session.on_timeout(219_999, &mut client.out);
@@ -93,7 +93,7 @@ async fn serve() -> Server {
 /// A peer with channel 1 open, and its broker's alarm on.
 fn alarmed(server: &Server) -> Peer {
     let peer = Peer::on_channel_one(server.addresses()[0]);
-    server.broker().set_alarm(true);
+    server.broker().raise_alarm();
     peer
 }
 
@@ -110,7 +110,7 @@ async fn a_blocked_publisher_is_not_read_from_until_the_alarm_is_over() {
     let names = [(); 3].map(|()| peer.next_method().1.name());
     assert_eq!(names, ["confirm.select-ok", "basic.ack", "connection.blocked"]);
     publish(&mut peer);
-    server.broker().set_alarm(false);
+    server.broker().end_alarm();
     assert!(matches!(peer.next_method(), (0, Method::ConnectionUnblocked(_))));
     let (_, acked) = peer.next_method();
     assert!(matches!(acked, Method::BasicAck(basic::Ack { delivery_tag: 2, .. })), "{acked:?}");

@@ -147,6 +147,7 @@ impl Session {
             return;
         }
         running.disk.is_blocked = false;
+        self.cx.connection.is_blocked.set(0);
         if running.wants_blocked {
             frame::write_method(out, 0, &connection::Unblocked {}.into());
         }
@@ -186,6 +187,7 @@ impl Running {
         }
         if cx.broker.alarm.is_on() && !self.disk.is_blocked {
             self.disk.is_blocked = true;
+            cx.connection.is_blocked.set(1);
             if self.wants_blocked {
                 let reason = literal("low on disk");
                 frame::write_method(out, 0, &connection::Blocked { reason }.into());

@@ -1,6 +1,7 @@
 //! What several tests need: a running broker of their own and a peer that misbehaves on order.
 
 pub(crate) mod cli;
+pub(crate) mod disk;
 pub(crate) mod peer;
 pub(crate) mod session;
 pub(crate) mod watched;

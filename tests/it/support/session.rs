@@ -117,9 +117,19 @@ impl Client {
         self.send(1, queue::Declare { queue: literal(queue), ..Default::default() }, 0);
     }
 
+    pub(crate) fn declare_durable(&mut self, queue: &'static str) {
+        let (queue, durable) = (literal(queue), true);
+        self.send(1, queue::Declare { queue, durable, ..Default::default() }, 0);
+    }
+
     pub(crate) fn consume(&mut self, queue: &'static str, tag: &'static str) {
         let (queue, consumer_tag) = (literal(queue), literal(tag));
         self.send(1, basic::Consume { queue, consumer_tag, ..Default::default() }, 0);
+    }
+
+    /// Has the session do what the disk has made due; answers whether there was anything.
+    pub(crate) fn on_synced(&mut self) -> bool {
+        self.session.on_synced(0, &mut self.out)
     }
 
     /// Everything the session has said since the last time, mailbox included.
