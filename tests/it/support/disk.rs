@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use mq::broker::Broker;
 use mq::store::definitions::Definitions;
 use mq::store::medium::{Access, Directory, Medium, MediumFile};
-use mq::store::{QueueId, Recovered, Store, Waiting};
+use mq::store::{Options, QueueId, Recovered, Store, Waiting};
 use tempfile::TempDir;
 
 /// What is wrong with a disk.
@@ -64,6 +64,10 @@ impl Medium for Disk {
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn MediumFile>> {
         Ok(self.file(self.directory.open(name)?))
+    }
+
+    fn open_or_make(&self, name: &str) -> io::Result<Arc<dyn MediumFile>> {
+        Ok(self.file(self.directory.open_or_make(name)?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -156,7 +160,8 @@ fn open(
         let directory = Directory::open(&path, Access::Write).unwrap();
         Arc::new(Disk { directory, trouble: Arc::clone(trouble) })
     };
-    let (store, report) = Store::open_on(medium("messages"), medium("spill"), recovered).unwrap();
+    let (store, report) =
+        Store::open_on(medium("messages"), medium("spill"), Options::default(), recovered).unwrap();
     (store, report.messages)
 }
 
