@@ -68,6 +68,7 @@ pub struct Broker {
     pub timers: Arc<Timers>,
     /// `None` for a broker that keeps everything in memory.
     pub store: Option<Arc<Store>>,
+    definitions: Option<Arc<Definitions>>,
     /// What all queues share.
     shared: queue::Shared,
     /// Publishers are to pause.
@@ -126,6 +127,7 @@ impl Broker {
             churn: Arc::clone(&churn),
             timers,
             store: None,
+            definitions: definitions.cloned(),
             shared,
             alarm: Alarm::default(),
             started_unix_ms: 0,
@@ -136,6 +138,16 @@ impl Broker {
     pub fn recovery(&self) -> Recovery {
         let queues = self.vhosts().into_iter().flat_map(|vhost| vhost.queues());
         Recovery::new(queues, self.started_unix_ms)
+    }
+
+    /// Ends the keeping: what has happened so far is on disk when this returns, and what happens now is not kept.
+    pub fn close(&self) {
+        if let Some(store) = &self.store {
+            store.close();
+        }
+        if let Some(definitions) = &self.definitions {
+            definitions.close();
+        }
     }
 
     /// Gives the broker the store its queues' messages are in.

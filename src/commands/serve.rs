@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Answer, CommandError};
 use crate::engine::local::default_directory;
-use crate::engine::{Host, HostOptions, TlsFiles};
-use crate::render::Output;
+use crate::engine::{Found, Host, HostOptions, TlsFiles};
+use crate::render::{Output, words};
 
 /// The ports RabbitMQ has: clients need not be told.
 const AMQP: SocketAddr = SocketAddr::new(LOOPBACK, 5672);
@@ -58,16 +58,14 @@ pub async fn run(args: Args, tls: TlsFiles, out: &mut Output) -> Result<Answer, 
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let host = Host::start(args.host_options(tls)?).await?;
+    if let Some(recovered) = recovered(host.found()) {
+        out.note(&recovered)?;
+    }
     for url in host.urls() {
         out.note(&format!("listening on {url}"))?;
     }
     if let Some(url) = host.http_url() {
         out.note(&format!("management API at {url}api/"))?;
-    }
-    if !args.memory {
-        out.note(
-            "note: messages are kept in memory only in this release; they are lost at the end",
-        )?;
     }
     if args.print_url {
         for url in host.urls().into_iter().take(1).chain(host.http_url()) {
@@ -81,6 +79,23 @@ pub async fn run(args: Args, tls: TlsFiles, out: &mut Output) -> Result<Answer, 
     }
     host.stop().await;
     Ok(Answer::Yes)
+}
+
+/// What there is to say about what was found; nothing about a new directory.
+fn recovered(found: Found) -> Option<String> {
+    let Found { queues, messages, cut_bytes, took } = found;
+    if (queues, messages, cut_bytes) == (0, 0, 0) {
+        return None;
+    }
+    let (queues, messages) = (words::counted(queues, "queue"), words::counted(messages, "message"));
+    let recovered = format!("recovered {queues}, {messages} in {} ms", took.as_millis());
+    Some(match cut_bytes {
+        0 => recovered,
+        cut => {
+            let cut = words::counted(cut, "byte");
+            format!("{recovered}, cut {cut} that were never confirmed")
+        }
+    })
 }
 
 impl Args {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client;
+use crate::store::StoreError;
 use crate::wire::fault::Level;
 
 /// What kind of failure it is; the number is the exit code (sysexits, as rabbitmqctl has them).
@@ -54,6 +55,9 @@ pub enum Error {
     /// The data directory of `--local` cannot be used.
     #[error("cannot use the data directory {directory}")]
     Directory { directory: String, source: Cause },
+    /// What a data directory holds cannot be used.
+    #[error("cannot use what is kept in {directory}")]
+    Kept { directory: String, source: StoreError },
     /// An address this process cannot listen on.
     #[error("cannot listen on {address}")]
     Listen { address: String, source: Cause },
@@ -144,6 +148,7 @@ impl Error {
             | Self::WentAway { .. }
             | Self::HostEnded { .. }
             | Self::Directory { .. }
+            | Self::Kept { .. }
             | Self::Listen { .. } => Category::Unreachable,
             Self::Refused { code: 401 | 403, .. } => Category::Denied,
             Self::Refused { code: 530, text, .. } if text.contains("refused") => Category::Denied,
@@ -175,6 +180,13 @@ impl Error {
             Self::Listen { .. } => Some(
                 "stop who listens there, or choose other addresses with --listen and --http".into(),
             ),
+            Self::Kept { source: StoreError::Newer { .. }, .. } => {
+                Some("run the release that wrote it, or a later one".into())
+            }
+            Self::Kept { source: StoreError::Damaged { .. }, directory } => Some(format!(
+                "nothing was changed; see what is whole with `mq store check {directory}`"
+            )),
+            Self::Kept { .. } => None,
             Self::HostEnded { .. } => Some(
                 "keep one running with `mq serve`, so that no command has to be the host".into(),
             ),

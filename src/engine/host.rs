@@ -8,15 +8,19 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::broker::Broker;
 use crate::broker::auth::Origin;
 use crate::engine::error::{Cause, Error};
 use crate::engine::local::{Directory, DirectoryLock};
 use crate::engine::target::TlsFiles;
 use crate::management::{self, Facts, Listener, Management};
-use crate::server::{self, BindError, Config, Server};
+use crate::server::{self, BindError, Clock, Config, Server};
+use crate::store::definitions::Definitions;
+use crate::store::{Report, Store, format};
 
 /// Where a broker of this process listens.
 #[derive(Clone, Debug, Default)]
@@ -31,9 +35,20 @@ pub struct HostOptions {
     pub directory: Option<PathBuf>,
 }
 
+/// What a broker found in its directory when it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    pub queues: u64,
+    pub messages: u64,
+    /// Bytes of records that were being written when the broker was cut off, and were never confirmed.
+    pub cut_bytes: u64,
+    pub took: Duration,
+}
+
 /// A running broker.
 pub struct Host {
     server: Server,
+    found: Found,
     http: Option<SocketAddr>,
     http_socket: Option<PathBuf>,
     /// Answers the management API until the server stops.
@@ -66,6 +81,29 @@ impl Host {
         lock: Option<DirectoryLock>,
         options: HostOptions,
     ) -> Result<Self, Error> {
+        let node = format!("mq@{}", host_name());
+        let clock = Clock::start();
+        // Nobody is let in before everything is there again.
+        let (broker, found) = match directory {
+            Some(directory) => kept(directory, node, clock)?,
+            None => {
+                let mut broker = Broker::new(node);
+                broker.started_unix_ms = clock.start_unix_ms();
+                (broker, Found::default())
+            }
+        };
+        let broker = Arc::new(broker);
+        let listening = Self::listen(directory, options, Arc::clone(&broker), clock).await;
+        listening.map(|host| Self { found, _lock: lock, ..host }).inspect_err(|_| broker.close())
+    }
+
+    /// Lets clients in.
+    async fn listen(
+        directory: Option<&Directory>,
+        options: HostOptions,
+        broker: Arc<Broker>,
+        clock: Clock,
+    ) -> Result<Self, Error> {
         // Bound before AMQP, so that who reaches the broker finds its management API as well.
         let tcp = match &options.http {
             Some(address) => Some(server::bind_tcp(address).await.map_err(not_bound)?),
@@ -75,14 +113,14 @@ impl Host {
         let http_socket = directory.map(Directory::http_socket);
         let unix = http_socket.as_deref().map(server::bind_unix).transpose().map_err(not_bound)?;
         let config = Config {
-            node: format!("mq@{}", host_name()),
             listen: options.listen,
             tls_listen: options.tls_listen,
             tls: tls_files(options.tls),
             unix: directory.map(Directory::amqp_socket),
         };
-        let server = Server::start(config).await.map_err(not_bound)?;
-        let mut host = Self { server, http, http_socket, management: JoinSet::new(), _lock: lock };
+        let server = Server::start(broker, clock, config).await.map_err(not_bound)?;
+        let (found, management) = (Found::default(), JoinSet::new());
+        let mut host = Self { server, found, http, http_socket, management, _lock: None };
         let management = host.management(directory);
         if let Some(listener) = tcp {
             let router = management::router(Arc::clone(&management));
@@ -149,16 +187,45 @@ impl Host {
         self.http.map(|address| format!("http://{address}/"))
     }
 
-    /// Tells every client that the broker ends, and waits until they have gone or their time is over.
+    /// What was found in the directory.
+    pub fn found(&self) -> Found {
+        self.found
+    }
+
+    /// Tells every client that the broker ends, and waits until they have gone or their time is over. What they had
+    /// not acknowledged is back in its queues then, and everything that is to be kept on disk.
     pub async fn stop(self) {
         let Self { server, http_socket, mut management, _lock, .. } = self;
+        let broker = Arc::clone(server.broker());
         server.stop().await;
         while management.join_next().await.is_some() {}
         if let Some(socket) = http_socket {
             // Gone already is as good.
             let _ = fs::remove_file(socket);
         }
+        broker.close();
     }
+}
+
+/// Opens the broker that is kept in a directory of ours.
+fn kept(directory: &Directory, node: String, clock: Clock) -> Result<(Broker, Found), Error> {
+    let path = directory.path();
+    let open = || {
+        format::check_or_write(path)?;
+        let mut broker = Broker::open(node, Definitions::open(path)?)?;
+        broker.started_unix_ms = clock.start_unix_ms();
+        let mut recovery = broker.recovery();
+        let (store, report) = Store::open(path, &mut recovery)?;
+        broker.keep_in(Arc::new(store));
+        let queues = recovery.queues_len() as u64;
+        recovery.finish();
+        let Report { messages, cut_bytes, .. } = report;
+        Ok((
+            broker,
+            Found { queues, messages, cut_bytes, took: Duration::from_millis(clock.now()) },
+        ))
+    };
+    open().map_err(|source| Error::Kept { directory: directory.to_string(), source })
 }
 
 fn held(directory: &Directory) -> Result<DirectoryLock, Error> {

@@ -28,7 +28,7 @@ pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
 pub use error::{Category, Error};
-pub use host::{Host, HostOptions};
+pub use host::{Found, Host, HostOptions};
 pub use inspect::{Inspect, Listing};
 pub use publish::{Confirmation, Message, Outcome, Publisher, PublisherOptions, Report};
 pub use rpc::{Replier, ReplyTo, RpcCaller, RpcOptions, RpcServer};

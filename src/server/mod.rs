@@ -26,9 +26,9 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
 
+pub use clock::Clock;
 pub use tls::TlsFiles;
 
-use self::clock::Clock;
 use self::listener::Transport;
 use crate::broker::Broker;
 use crate::wire::{Fault, ReplyCode};
@@ -39,8 +39,6 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// Where a server listens.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// RabbitMQ's name for the node: `mq@host`.
-    pub node: String,
     pub listen: Vec<SocketAddr>,
     pub tls_listen: Vec<SocketAddr>,
     /// Needed when `tls_listen` names an address.
@@ -81,12 +79,16 @@ fn bind_error(address: &impl ToString) -> impl FnOnce(io::Error) -> BindError {
 }
 
 impl Server {
-    /// Binds every address and begins to accept; the broker starts empty.
+    /// Binds every address and begins to accept, for a broker whose time `clock` tells.
     ///
     /// # Errors
     ///
     /// [`BindError`] naming the address that cannot be had; nothing is left listening then.
-    pub async fn start(config: Config) -> Result<Self, BindError> {
+    pub async fn start(
+        broker: Arc<Broker>,
+        clock: Clock,
+        config: Config,
+    ) -> Result<Self, BindError> {
         raise_descriptor_limit();
         let mut plain = Vec::new();
         for address in &config.listen {
@@ -105,12 +107,9 @@ impl Server {
             Some(path) => Some(bind_unix(path)?),
         };
         let (running, left) = mpsc::channel(1);
-        let mut broker = Broker::new(config.node);
-        broker.started_unix_ms = unix_ms();
-        let broker = Arc::new(broker);
         broker.watch_store();
         let stop = watch::Sender::new(false);
-        let shared = Arc::new(Shared { broker, clock: Clock::start(), stop, running });
+        let shared = Arc::new(Shared { broker, clock, stop, running });
         let mut server = Self {
             shared,
             left,
@@ -196,12 +195,6 @@ pub fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
         _ => UnixListener::bind(path),
     };
     bound.map_err(bind_error(&path.display()))
-}
-
-/// Milliseconds since 1970; a wall clock that stands before that counts as 1970.
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Wakes queues whose messages or own life expire, until the server stops.

@@ -22,6 +22,7 @@ mod cmd_rpc;
 mod cmd_tls;
 mod cmd_topology;
 mod cmd_tutorial;
+mod durable;
 mod generated;
 mod local;
 mod management;

@@ -17,7 +17,7 @@ use mq::broker::queue::Subscription;
 use mq::broker::registry::{Agreed, ConnectionId, Peer};
 use mq::broker::vhost::{BindingRequest, QueueDeclaration, Vhost};
 use mq::management::{Facts, Listener, Management, router, serve};
-use mq::server::{Config, Server};
+use mq::server::{Clock, Config, Server};
 use mq::wire::shortstr::literal;
 use mq::wire::{FieldTable, FieldValue};
 use rabbitmq_http_client::api;
@@ -519,12 +519,9 @@ async fn an_exclusive_queue_names_its_owner() {
 
 #[tokio::test]
 async fn what_a_client_does_is_seen_and_stays_counted_when_it_has_gone() {
-    let config = Config {
-        node: "mq@test".into(),
-        listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
-        ..Config::default()
-    };
-    let server = Server::start(config).await.unwrap();
+    let broker = Arc::new(Broker::new("mq@test".into()));
+    let config = Config { listen: vec![(Ipv4Addr::LOCALHOST, 0).into()], ..Config::default() };
+    let server = Server::start(broker, Clock::start(), config).await.unwrap();
     let site = Site::over(Arc::clone(server.broker()), Origin::Local).await;
     let url = format!("amqp://{}", server.addresses()[0]);
     let properties = ConnectionProperties::default().with_connection_name("till".into());

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mq::server::{Config, Server};
+use mq::broker::Broker;
+use mq::server::{Clock, Config, Server};
 use mq::wire::method::{basic, confirm, connection};
 use mq::wire::shortstr::literal;
 use mq::wire::{Method, Properties};
@@ -87,7 +88,9 @@ fn a_blocked_client_is_sent_heartbeats_and_owes_none() {
 /// A server of its own, whose broker the test can reach.
 async fn serve() -> Server {
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    Server::start(Config { listen, ..Config::default() }).await.unwrap()
+    let broker = Arc::new(Broker::new("mq@test".into()));
+    let config = Config { listen, ..Config::default() };
+    Server::start(broker, Clock::start(), config).await.unwrap()
 }
 
 /// A peer with channel 1 open, and its broker's alarm on.

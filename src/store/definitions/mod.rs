@@ -81,9 +81,16 @@ pub enum Change {
 #[derive(Debug)]
 pub struct Definitions {
     path: PathBuf,
-    /// `None` after a failure, until it has been opened again.
-    database: Mutex<Option<Database>>,
+    state: Mutex<State>,
     trouble: Arc<Trouble>,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Database),
+    /// Something could not be read or written; it is opened again when it is needed.
+    Failed,
+    Closed,
 }
 
 impl Definitions {
@@ -96,7 +103,7 @@ impl Definitions {
         let path = directory.join(FILE);
         let trouble = Arc::default();
         let database = open_on_disk(&path, &trouble)?;
-        Ok(Self { path, database: Mutex::new(Some(database)), trouble })
+        Ok(Self { path, state: Mutex::new(State::Open(database)), trouble })
     }
 
     /// Opens a copy in memory of the definitions of a directory, and leaves the directory alone; `None` when it has
@@ -116,7 +123,8 @@ impl Definitions {
         let copied = memory.set_len(bytes.len() as u64).and_then(|()| memory.write(0, &bytes));
         copied.map_err(|source| StoreError::Io { action: "copy", path: path.clone(), source })?;
         let database = open_database(memory, &path)?;
-        Ok(Some(Self { path, database: Mutex::new(Some(database)), trouble: Arc::default() }))
+        let state = Mutex::new(State::Open(database));
+        Ok(Some(Self { path, state, trouble: Arc::default() }))
     }
 
     /// The file they are in, for error texts.
@@ -176,8 +184,13 @@ impl Definitions {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Database>> {
-        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Closes the file; nothing is changed or read any more.
+    pub fn close(&self) {
+        *self.lock() = State::Closed;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Works with the database; one that has failed before is opened anew, unless it was a sync that failed.
@@ -186,18 +199,20 @@ impl Definitions {
         action: &'static str,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        let mut place = self.lock();
-        let database = match &mut *place {
-            Some(database) => database,
-            None if self.trouble.has_failed_sync() => {
-                let source = "a sync has failed before; only a new start can say what is on disk";
-                let (path, source) = (self.path.clone(), source.into());
-                return Err(StoreError::Definitions { action, path, source });
-            }
-            None => place.insert(open_on_disk(&self.path, &self.trouble)?),
+        let mut state = self.lock();
+        let cannot = |why: &'static str| {
+            let (path, source) = (self.path.clone(), why.into());
+            StoreError::Definitions { action, path, source }
         };
+        if let State::Failed = *state {
+            if self.trouble.has_failed_sync() {
+                return Err(cannot("a sync has failed; only a new start can say what is on disk"));
+            }
+            *state = State::Open(open_on_disk(&self.path, &self.trouble)?);
+        }
+        let State::Open(database) = &*state else { return Err(cannot("the broker has ended")) };
         work(database).map_err(|error| {
-            *place = None;
+            *state = State::Failed;
             refused(action, &self.path, error)
         })
     }
