@@ -1,10 +1,14 @@
 //! When a client is told that its messages are safe, and what it is told when they cannot be.
 
+use std::sync::Arc;
+
+use mq::server::{Clock, Config, Server};
 use mq::wire::method::{basic, channel, confirm, connection, queue, tx};
 use mq::wire::shortstr::literal;
 use mq::wire::{Method, Properties, frame};
 
 use super::support::disk::{Kept, Trouble};
+use super::support::peer::Peer;
 use super::support::session::{Client, Said, ready, write_publish};
 
 /// A little less than half of what a file of the store takes.
@@ -312,4 +316,80 @@ fn who_publishes_faster_than_the_disk_is_held_until_it_has_caught_up() {
     assert!(client.on_synced());
     assert!(!client.session.is_held());
     assert_eq!(client.said(), []);
+}
+
+/// A server on what is kept, and a peer with channel 1 in this mode and the durable queue `kept`.
+async fn serve(kept: &Kept, mode: impl Into<Method>) -> (Server, Peer) {
+    let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() };
+    let broker = Arc::clone(&kept.broker);
+    let server = Server::start(broker, Clock::start(), config).await.unwrap();
+    let mut peer = Peer::on_channel_one(server.addresses()[0]);
+    let declare = queue::Declare { queue: literal("kept"), durable: true, ..Default::default() };
+    peer.send_method(1, declare);
+    peer.next_method();
+    peer.send_method(1, mode);
+    peer.next_method();
+    (server, peer)
+}
+
+/// Waits until so many messages are in the queue `kept`.
+async fn until_ready(kept: &Kept, count: u64) {
+    while ready(&kept.broker, "kept") < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Nothing but the store can wake the connection: its peer is silent until it is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_waits_is_woken_by_the_sync() {
+    let kept = Kept::new();
+    let (server, mut peer) = serve(&kept, confirm::Select::default()).await;
+    for tag in 1..=100 {
+        peer.publish(&literal("kept"), &persistent().to_bytes(), b"body");
+        until_ready(&kept, tag).await;
+        kept.sync();
+        let (_, answer) = peer.next_method();
+        assert_eq!(answer, basic::Ack { delivery_tag: tag, multiple: false }.into());
+    }
+    drop(peer);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_commit_is_handled_when_it_is_synced() {
+    let kept = Kept::new();
+    let (server, mut peer) = serve(&kept, tx::Select::default()).await;
+    for count in 1..=100 {
+        peer.publish(&literal("kept"), &persistent().to_bytes(), b"body");
+        peer.send_method(1, tx::Commit {});
+        peer.send_method(1, basic::Qos::default());
+        until_ready(&kept, count).await;
+        kept.sync();
+        assert_eq!(peer.next_method().1, tx::CommitOk {}.into());
+        assert_eq!(peer.next_method().1, basic::QosOk {}.into());
+    }
+    drop(peer);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_the_disk_cannot_follow_is_served_to_the_end() {
+    let kept = Kept::new();
+    kept.start_threads();
+    let (server, mut peer) = serve(&kept, confirm::Select::default()).await;
+    let body = vec![0; 1 << 20];
+    let last = 64;
+    for _ in 0..last {
+        peer.publish(&literal("kept"), &persistent().to_bytes(), &body);
+    }
+    let mut confirmed = 0;
+    while confirmed < last {
+        match peer.next_method() {
+            (1, Method::BasicAck(ack)) => confirmed = ack.delivery_tag,
+            said => panic!("{said:?}"),
+        }
+    }
+    drop(peer);
+    server.stop().await;
+    assert_eq!(kept.left_on_disk(), last);
 }

@@ -130,6 +130,11 @@ impl Kept {
         self.broker.store.as_deref().unwrap()
     }
 
+    /// From now on the store writes when it wants to.
+    pub(crate) fn start_threads(&self) {
+        self.store().start_threads();
+    }
+
     /// Writes and syncs what was gathered.
     pub(crate) fn sync(&self) {
         self.store().step();
