@@ -172,9 +172,11 @@ fn a_commit_of_nothing_that_survives_is_answered_at_once() {
     assert!(!client.session.is_held());
 }
 
+type Settle = fn(&mut Client);
+
 #[test]
 fn what_was_settled_does_not_come_back() {
-    let settled: [(&str, fn(&mut Client)); 6] = [
+    let settled: [(&str, Settle); 6] = [
         ("not at all", |_| ()),
         ("consumed without acknowledgement", |client| {
             let (queue, no_ack) = (literal("kept"), true);
