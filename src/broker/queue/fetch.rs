@@ -3,7 +3,7 @@
 //! Reading happens on the store's own thread and under no lock; one window at a time for each queue. The consumers
 //! are dealt to again when it has come.
 //!
-//! Reading order: `Queue::push_back_or_far`, `State::fetch` (asks), [`Queue::fetch`] (reads and takes in).
+//! Reading order: `Queue::belongs_far`, `State::fetch` (asks), [`Queue::fetch`] (reads and takes in).
 
 use std::sync::Arc;
 
@@ -34,23 +34,22 @@ const FRUGAL: ReadAhead = ReadAhead { low: 64 << 10, window: 128 << 10 };
 const NOT_KEPT: QueueId = QueueId(0);
 
 impl Queue {
-    /// Takes a message into a queue that is long already: with its body, or only as a place when memory is short or
+    /// Whether a new message is to be kept as a place only: memory is short and the queue has its share of it, or
     /// others stand before it that way.
-    ///
-    /// One that can be written nowhere stays in memory.
+    #[inline]
+    pub(super) fn belongs_far(&self, state: &State, place: Option<Place>) -> bool {
+        let is_long = || state.ready.resident_bytes() > RESIDENT_BYTES_KEPT;
+        let is_short = || match place {
+            Some(_) => self.shared.memory.is_short(),
+            None => self.shared.memory.is_very_short(),
+        };
+        state.ready.has_far() || (is_long() && is_short())
+    }
+
+    /// Keeps only the place of a message; one that can be written nowhere stays in memory.
     #[inline(never)]
-    pub(super) fn push_back_or_far(&self, state: &mut State, entry: Entry) {
-        let memory = &self.shared.memory;
-        let is_short = match entry.place {
-            Some(_) => memory.is_short(),
-            None => memory.is_very_short(),
-        };
-        let place = match (entry.place, is_short || state.ready.has_far()) {
-            (_, false) => None,
-            (Some(place), true) => Some(place),
-            (None, true) => self.spill(&entry),
-        };
-        match place {
+    pub(super) fn push_far(&self, state: &mut State, entry: Entry) {
+        match entry.place.or_else(|| self.spill(&entry)) {
             Some(place) => state.ready.push_far(entry, place),
             None => state.ready.push_back(entry),
         }

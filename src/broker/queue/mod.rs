@@ -164,8 +164,8 @@ impl Queue {
         state.counters.publish += 1;
         let deadline = self.deadline(&message, now);
         let entry = state.ready.place(message, place, deadline);
-        if state.ready.has_far() || state.ready.resident_bytes() > fetch::RESIDENT_BYTES_KEPT {
-            self.push_back_or_far(&mut state, entry);
+        if self.belongs_far(&state, place) {
+            self.push_far(&mut state, entry);
         } else {
             state.ready.push_back(entry);
         }
