@@ -1,9 +1,9 @@
 //! `mq tutorial`: the classic lessons, live.
 
 use super::{Answer, CommandError, Interrupt};
-use crate::engine::{Host, HostOptions, Target, TargetOptions};
+use crate::engine::Target;
 use crate::render::{Format, Output};
-use crate::tutorial::{self, Error, Stage, Telling};
+use crate::tutorial::{self, Error, Lesson, Stage, Telling};
 
 /// Learn by the classic lessons, run live on a real broker
 ///
@@ -11,7 +11,7 @@ use crate::tutorial::{self, Error, Stage, Telling};
 /// a check fails.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The lesson, by number or name, or all: 1 hello, 2 work, 4 fanout, 5 direct, 6 topic, 7 rpc, 8 confirms
+    /// The lesson, by number or name, or all: 1 hello, 2 work, 3 durability, 4 fanout, 5 direct, 6 topic, 7 rpc, 8 confirms
     #[arg(value_name = "LESSON", default_value = "all")]
     lesson: String,
     /// Wait for Enter after each step
@@ -29,43 +29,55 @@ pub async fn run(
     out: &mut Output,
 ) -> Result<Answer, CommandError> {
     let lessons = tutorial::chosen(&args.lesson).map_err(explained)?;
-    if lessons.len() > 1 {
-        out.note("note: lesson 3 (durability) comes with the store and is left out")?;
-    }
+    let lessons = match &target {
+        Some(_) => without_stops(lessons, out)?,
+        None => lessons,
+    };
     let is_json = matches!(out.format(), Some(Format::Json | Format::Jsonl));
     let telling = Telling { is_stepwise: args.step, is_check: args.check || is_json };
     let mut interrupt = Interrupt::listen()?;
-    let (host, target) = match target {
-        Some(target) => (None, target),
-        None => own_broker().await.map(|(host, target)| (Some(host), target))?,
+    let unique = std::process::id().to_string();
+    let mut stage = match target {
+        Some(target) => Stage::on(target, &unique).await?,
+        None => Stage::alone(&unique).await.map_err(explained)?,
     };
-    let mut stage = Stage::new(target, &std::process::id().to_string()).await?;
     let passed = tokio::select! {
         passed = tutorial::run(&lessons, telling, &mut stage, out) => passed.map_err(explained),
         () = interrupt.wait() => Err(CommandError::Interrupted),
     };
     stage.close().await;
-    if let Some(host) = host {
-        host.stop().await;
-    }
     Ok(if passed? { Answer::Yes } else { Answer::No })
 }
 
-/// A broker on a free port of this machine.
-async fn own_broker() -> Result<(Host, Target), CommandError> {
-    let any_port = "127.0.0.1:0".parse().expect("an address of ours");
-    let host =
-        Host::start(HostOptions { listen: vec![any_port], ..HostOptions::default() }).await?;
-    let options = TargetOptions { url: host.urls().into_iter().next(), ..TargetOptions::default() };
-    let target = Target::resolve(options, |_| None)?;
-    Ok((host, target))
+/// Leaves out what cannot be shown on a broker that is not ours.
+fn without_stops(
+    lessons: Vec<&'static Lesson>,
+    out: &mut Output,
+) -> Result<Vec<&'static Lesson>, CommandError> {
+    let (stopping, rest): (Vec<_>, Vec<_>) =
+        lessons.into_iter().partition(|lesson| lesson.stops_the_broker());
+    for lesson in stopping {
+        let error = Error::NotOurs { number: lesson.number };
+        if rest.is_empty() {
+            return Err(explained(error));
+        }
+        out.note(&format!("note: {error}; it is left out"))?;
+    }
+    Ok(rest)
 }
 
 fn explained(error: Error) -> CommandError {
     match error {
         Error::Engine(error) => error.into(),
         Error::Output(error) => error.into(),
-        error @ (Error::Unknown { .. } | Error::NotYet { .. }) => CommandError::Usage {
+        error @ Error::NotOurs { .. } => CommandError::Usage {
+            problem: error.to_string(),
+            hint: Some("run it without --url and --local: `mq tutorial durability`".to_owned()),
+        },
+        Error::Directory { path, source } => {
+            CommandError::File { doing: format!("make the directory '{}'", path.display()), source }
+        }
+        error @ Error::Unknown { .. } => CommandError::Usage {
             problem: error.to_string(),
             hint: Some(format!(
                 "choose one of: {}",

@@ -12,6 +12,14 @@ pub struct Lesson {
     pub steps: &'static [Step],
 }
 
+impl Lesson {
+    /// Whether the broker is stopped in it, which can only be done to one of our own.
+    pub fn stops_the_broker(&self) -> bool {
+        let mut acts = self.steps.iter().flat_map(|step| step.acts);
+        acts.any(|act| matches!(act, Act::Restart))
+    }
+}
+
 /// A step: how one does it, and what is done now.
 #[derive(Debug)]
 pub struct Step {
@@ -88,10 +96,30 @@ pub enum Act {
         queue: &'static str,
         count: u32,
     },
+    /// The producer sends a message to a queue, to last or not.
+    Send {
+        queue: &'static str,
+        body: &'static str,
+        as_a: Delivery,
+    },
+    /// The broker is stopped and started.
+    Restart,
+    /// A queue is there, and these are its messages.
+    Kept {
+        queue: &'static str,
+        bodies: &'static [&'static str],
+    },
     /// A message that no queue gets comes back.
     ComeBack {
         key: &'static str,
     },
+}
+
+/// Whether a message is to survive a restart (`delivery_mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    Transient,
+    Persistent,
 }
 
 /// The way a reply takes.

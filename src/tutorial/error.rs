@@ -1,6 +1,7 @@
 //! Why a lesson could not be given. A check that fails is no error; it is a verdict.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::engine;
 
@@ -8,8 +9,12 @@ use crate::engine;
 pub enum Error {
     #[error("there is no lesson '{name}'")]
     Unknown { name: String },
-    #[error("lesson {number} comes with the store: not implemented yet")]
-    NotYet { number: u8 },
+    #[error(
+        "lesson {number} stops and starts the broker, which can be done to one of its own only"
+    )]
+    NotOurs { number: u8 },
+    #[error("cannot make the directory '{}'", path.display())]
+    Directory { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Engine(#[from] engine::Error),
     #[error("cannot write the lesson")]

@@ -9,13 +9,15 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::act::{Act, ReplyBy};
+use super::act::{Act, Delivery as Lasting, ReplyBy};
+use super::own_broker::OwnBroker;
 use crate::engine::{
     BindingSpec, ConsumeOptions, Consumer, DeleteExchange, DeleteQueue, Delivery, Destination,
     Engine, Error, Event, ExchangeSpec, FieldTable, FieldValue, Message, Outcome, Properties,
     PublisherOptions, QueueSpec, ReplyTo, RpcOptions, ShortStr, Target, literal,
 };
 use crate::render::{Paint, words};
+use crate::tutorial;
 
 /// How long a message may take to come before a check fails.
 const COME_MAX: Duration = Duration::from_secs(5);
@@ -26,10 +28,13 @@ const PAINTS: [Paint; 4] = [Paint::Cyan, Paint::Yellow, Paint::Magenta, Paint::B
 const PRODUCER: &str = "producer";
 const CLIENT: &str = "client";
 const SERVER: &str = "server";
+const BROKER: &str = "broker";
 
 /// A broker with the people of a story.
 pub struct Stage {
     target: Target,
+    /// The broker, when it is ours to stop.
+    own: Option<OwnBroker>,
     /// In front of every name, so that nobody else's queue is meant.
     prefix: String,
     director: Engine,
@@ -74,12 +79,13 @@ impl Seen {
 }
 
 impl Stage {
-    /// Takes a broker for the lessons. `unique` tells this run from every other.
-    pub async fn new(target: Target, unique: &str) -> Result<Self, Error> {
+    /// Takes somebody's broker for the lessons. `unique` tells this run from every other.
+    pub async fn on(target: Target, unique: &str) -> Result<Self, Error> {
         let director = Engine::open(target.clone()).await?;
         director.connect().await?;
         Ok(Self {
             target,
+            own: None,
             prefix: format!("mq-tutorial-{unique}-"),
             director,
             actors: HashMap::new(),
@@ -88,6 +94,27 @@ impl Stage {
             exchanges: Vec::new(),
             servers: Vec::new(),
         })
+    }
+
+    /// Starts a broker for the lessons alone.
+    pub async fn alone(unique: &str) -> Result<Self, tutorial::Error> {
+        let own = OwnBroker::start(unique).await?;
+        let stage = match own.target() {
+            Ok(target) => Self::on(target, unique).await,
+            Err(error) => Err(error),
+        };
+        match stage {
+            Ok(stage) => Ok(Self { own: Some(own), ..stage }),
+            Err(error) => {
+                own.end().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Whether the broker may be stopped and started.
+    pub fn is_alone(&self) -> bool {
+        self.own.is_some()
     }
 
     /// Lets everybody go and takes away what was declared. What cannot be taken away expires.
@@ -111,6 +138,9 @@ impl Stage {
     pub async fn close(mut self) {
         self.clean().await;
         drop(self.director.close().await);
+        if let Some(own) = self.own {
+            own.end().await;
+        }
     }
 
     pub(super) async fn play(&mut self, act: &Act) -> Result<Seen, Error> {
@@ -146,6 +176,9 @@ impl Stage {
             Act::ServeFibonacci { queue } => self.serve(queue).await,
             Act::Call { queue, request, reply, by } => self.call(queue, request, reply, by).await,
             Act::ConfirmAll { queue, count } => self.confirm_all(queue, count).await,
+            Act::Send { queue, body, as_a } => self.send(queue, body, as_a).await,
+            Act::Restart => self.restart().await,
+            Act::Kept { queue, bodies } => self.kept(queue, bodies).await,
             Act::ComeBack { key } => self.come_back(key).await,
         }
     }
@@ -371,6 +404,63 @@ impl Stage {
             .line(PRODUCER, Paint::Green, format!("has {} confirmed", report.confirmed));
         let passed = report.confirmed == u64::from(count) && report.failed.is_empty();
         Ok(seen.verdict(format!("the broker confirms {all}"), passed))
+    }
+
+    async fn send(
+        &mut self,
+        queue: &'static str,
+        body: &'static str,
+        as_a: Lasting,
+    ) -> Result<Seen, Error> {
+        let (delivery_mode, how) = match as_a {
+            Lasting::Transient => (1, "without delivery_mode"),
+            Lasting::Persistent => (2, "with delivery_mode 2"),
+        };
+        let properties = Properties { delivery_mode: Some(delivery_mode), ..Properties::default() };
+        let body_bytes = Bytes::from_static(body.as_bytes());
+        let routing_key = self.name(queue);
+        let message = Message { routing_key, properties, body: body_bytes, ..Message::default() };
+        let mut publisher = self.director.publisher(PublisherOptions::default()).await?;
+        let outcome = publisher.send_and_wait(&message).await?;
+        let seen = Seen::default().line(PRODUCER, Paint::Green, format!("sends '{body}' {how}"));
+        Ok(match outcome {
+            Outcome::Confirmed => seen,
+            other => seen.verdict(format!("the broker takes '{body}' ({other:?})"), false),
+        })
+    }
+
+    /// Stops and starts the broker; whoever was connected has to come again.
+    async fn restart(&mut self) -> Result<Seen, Error> {
+        let own = self.own.as_mut().expect("a lesson that stops the broker is given alone");
+        own.restart().await?;
+        self.target = own.target()?;
+        let director = Engine::open(self.target.clone()).await?;
+        // The one before was told that its broker ends.
+        drop(std::mem::replace(&mut self.director, director).close().await);
+        Ok(Seen::default().line(BROKER, Paint::Bold, "is stopped, and started again"))
+    }
+
+    async fn kept(
+        &mut self,
+        queue: &'static str,
+        bodies: &'static [&'static str],
+    ) -> Result<Seen, Error> {
+        let name = self.name(queue);
+        let mut seen = Seen::default();
+        let mut got = Vec::new();
+        while let Some(fetched) = self.director.get(&name).await? {
+            let body = text(&fetched.ack()?);
+            seen = seen.line(CLIENT, Paint::Green, format!("finds '{body}' in '{queue}'"));
+            got.push(body);
+        }
+        if got.is_empty() {
+            seen = seen.line(CLIENT, Paint::Green, format!("finds '{queue}', and nothing in it"));
+        }
+        let what = match bodies {
+            [] => "nothing in it".to_owned(),
+            bodies => format!("{} in it", words::listed(bodies.iter().copied())),
+        };
+        Ok(seen.verdict(format!("queue '{queue}' is back, with {what}"), got == bodies))
     }
 
     async fn come_back(&mut self, key: &'static str) -> Result<Seen, Error> {

@@ -25,12 +25,27 @@ fn a_lesson_needs_no_broker() {
 }
 
 #[test]
-fn the_lesson_that_is_not_there_says_so() {
-    let run = crate::support::cli::program().args(["tutorial", "3"]).output().unwrap();
-    let said = String::from_utf8(run.stderr).unwrap();
-    assert!(
-        said.starts_with("error: lesson 3 comes with the store: not implemented yet\n"),
-        "{said}"
-    );
-    assert_eq!((run.status.code(), run.stdout.len()), (Some(64), 0));
+fn what_survives_a_restart_is_shown_on_a_broker_of_its_own() {
+    Case {
+        arguments: &["tutorial", "durability", "--check"],
+        stdout: "ok   3: queue 'hello2' is back, with nothing in it\n\
+                 ok   3: queue 'hello2' is back, with 'Hello World!' in it\n",
+        ..Case::default()
+    }
+    .alone();
+}
+
+#[test]
+fn a_broker_that_is_not_ours_is_not_stopped() {
+    for target in [["--url", "amqp://127.0.0.1:9"], ["--local=/nowhere/at/all", "--quiet"]] {
+        let run = crate::support::cli::program().args(["tutorial", "3"]).args(target).output();
+        let run = run.unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(
+            said,
+            "error: lesson 3 stops and starts the broker, which can be done to one of its own only\n\
+             hint: run it without --url and --local: `mq tutorial durability`\n"
+        );
+        assert_eq!((run.status.code(), run.stdout.len()), (Some(64), 0));
+    }
 }

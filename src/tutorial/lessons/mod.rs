@@ -2,6 +2,7 @@
 
 mod confirms;
 mod direct;
+mod durability;
 mod fanout;
 mod hello;
 mod rpc;
@@ -14,12 +15,10 @@ use super::act::Lesson;
 pub(super) const ALL: &[&Lesson] = &[
     &hello::LESSON,
     &work::LESSON,
+    &durability::LESSON,
     &fanout::LESSON,
     &direct::LESSON,
     &topic::LESSON,
     &rpc::LESSON,
     &confirms::LESSON,
 ];
-
-/// The number and name of the lesson that needs a broker with a disk.
-pub(super) const DURABILITY: (u8, &str) = (3, "durability");

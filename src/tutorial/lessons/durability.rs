@@ -1,0 +1,44 @@
+//! Lesson 3: what is still there when the broker was stopped and started, and why.
+
+use crate::tutorial::act::{Act, Delivery, Lesson, Step};
+
+pub(super) const LESSON: Lesson = Lesson {
+    number: 3,
+    name: "durability",
+    title: "what survives a restart",
+    story: "\
+A broker that stops takes with it what was not made to last. A durable queue is there again after
+a restart; its messages are only if each was sent with delivery_mode 2. It takes both: a persistent
+message in a queue that is not durable is gone with its queue. The broker confirms a persistent
+message when it is on disk, so what was confirmed also survives a power cut.",
+    steps: &[
+        Step {
+            title: "A durable queue alone: the queue is back, its messages are not",
+            command: "\
+mq declare-queue hello2
+mq publish --routing-key hello2 --transient 'Hello World!'    # now stop and start `mq serve`
+mq list-queues name messages",
+            python: "\
+channel.queue_declare(queue='hello2', durable=True)
+channel.basic_publish(exchange='', routing_key='hello2', body='Hello World!')",
+            acts: &[
+                Act::Queue("hello2"),
+                Act::Send { queue: "hello2", body: "Hello World!", as_a: Delivery::Transient },
+                Act::Restart,
+                Act::Kept { queue: "hello2", bodies: &[] },
+            ],
+        },
+        Step {
+            title: "A durable queue and delivery_mode 2: both are back",
+            command: "mq publish --routing-key hello2 'Hello World!'    # persistent unless said otherwise",
+            python: "\
+channel.basic_publish(exchange='', routing_key='hello2', body='Hello World!',
+                      properties=pika.BasicProperties(delivery_mode=2))",
+            acts: &[
+                Act::Send { queue: "hello2", body: "Hello World!", as_a: Delivery::Persistent },
+                Act::Restart,
+                Act::Kept { queue: "hello2", bodies: &["Hello World!"] },
+            ],
+        },
+    ],
+};
