@@ -59,6 +59,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('list-channels', 'list-channels', [CompletionResultType]::ParameterValue, 'List the channels of clients to the broker')
             [CompletionResult]::new('list-vhosts', 'list-vhosts', [CompletionResultType]::ParameterValue, 'List the virtual hosts of the broker')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Say what the broker is and how much it has to do')
+            [CompletionResult]::new('store', 'store', [CompletionResultType]::ParameterValue, 'Look after the data directory of a broker')
             [CompletionResult]::new('ping', 'ping', [CompletionResultType]::ParameterValue, 'Ask the broker for an answer and say how long it took')
             [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Wait until the broker answers, at most --timeout [default: 30s]')
             [CompletionResult]::new('tutorial', 'tutorial', [CompletionResultType]::ParameterValue, 'Learn by the classic lessons, run live on a real broker')
@@ -630,6 +631,43 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'mq;store' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--http-url', '--http-url', [CompletionResultType]::ParameterName, 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]')
+            [CompletionResult]::new('--local', '--local', [CompletionResultType]::ParameterName, 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]')
+            [CompletionResult]::new('--tls-ca', '--tls-ca', [CompletionResultType]::ParameterName, 'Trust the certificates in this PEM file [default: the system''s]')
+            [CompletionResult]::new('--tls-cert', '--tls-cert', [CompletionResultType]::ParameterName, 'Show the broker the certificate in this PEM file, or serve with it')
+            [CompletionResult]::new('--tls-key', '--tls-key', [CompletionResultType]::ParameterName, 'Use the key in this PEM file for the certificate')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Verify that a directory is whole, and say what is kept in it')
+            break
+        }
+        'mq;store;check' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--http-url', '--http-url', [CompletionResultType]::ParameterName, 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]')
+            [CompletionResult]::new('--local', '--local', [CompletionResultType]::ParameterName, 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]')
+            [CompletionResult]::new('--tls-ca', '--tls-ca', [CompletionResultType]::ParameterName, 'Trust the certificates in this PEM file [default: the system''s]')
+            [CompletionResult]::new('--tls-cert', '--tls-cert', [CompletionResultType]::ParameterName, 'Show the broker the certificate in this PEM file, or serve with it')
+            [CompletionResult]::new('--tls-key', '--tls-key', [CompletionResultType]::ParameterName, 'Use the key in this PEM file for the certificate')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'mq;ping' {

@@ -62,6 +62,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "list-connections" -d 'List th
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-channels" -d 'List the channels of clients to the broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-vhosts" -d 'List the virtual hosts of the broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "status" -d 'Say what the broker is and how much it has to do'
+complete -c mq -n "__fish_mq_needs_command" -f -a "store" -d 'Look after the data directory of a broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "ping" -d 'Ask the broker for an answer and say how long it took'
 complete -c mq -n "__fish_mq_needs_command" -f -a "wait" -d 'Wait until the broker answers, at most --timeout [default: 30s]'
 complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Learn by the classic lessons, run live on a real broker'
@@ -568,6 +569,39 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand status" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand status" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -f -a "check" -d 'Verify that a directory is whole, and say what is kept in it'
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand ping" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand ping" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand ping" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F

@@ -11,7 +11,7 @@
 //!
 //! ```text
 //! main -> cli -> commands, tutorial -> engine -> client -> wire
-//!                        |                  \--> server, management -> broker -> wire
+//!                        |                  \--> server, management -> broker -> store, wire
 //!                        \--> render
 //! ```
 //!
@@ -47,7 +47,12 @@
 //!   sizes an allocation before its bytes have come.
 //! - Errors know their reply code; only `session::closing` makes frames of them.
 //!
-//! Messages are kept in memory; the store that makes them survive is not there yet.
+//! # What survives
+//!
+//! A broker of a data directory writes durable exchanges, queues and bindings down before anybody can see them
+//! (`broker::durable`, rows in `store::definitions`), and persistent messages of durable queues into one log that is
+//! synced for everybody ([`store`]). A start takes the directory's lock, checks its format, reads the definitions, then
+//! hands every message to its queue, and only then listens (`engine::host`).
 
 pub mod broker;
 pub mod cli;

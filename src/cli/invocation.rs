@@ -84,6 +84,7 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
             (commands::completions::run(&args, Cli::definition(), &mut out), out)
         }
         Command::Man(args) => (commands::man::run(&args, Cli::definition(), &mut out), out),
+        Command::Store(args) => (commands::store::run(args, &mut out), out),
         command => {
             if !matches!(command, Command::Serve(_)) {
                 end_late_after_interrupt();
@@ -218,6 +219,7 @@ async fn talk(command: Command, cx: &mut Context) -> Result<Answer, CommandError
         Command::Serve(_)
         | Command::Tutorial(_)
         | Command::Wait(_)
+        | Command::Store(_)
         | Command::Completions(_)
         | Command::Man(_) => {
             unreachable!("run without an engine")

@@ -59,6 +59,7 @@ pub enum Command {
     ListChannels(commands::list_channels::Args),
     ListVhosts(commands::list_vhosts::Args),
     Status(commands::status::Args),
+    Store(commands::store::Args),
     Ping(commands::ping::Args),
     Wait(commands::wait::Args),
     Tutorial(commands::tutorial::Args),

@@ -11,6 +11,9 @@ use crate::render::words;
 pub enum CommandError {
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// A data directory was looked at and is not whole.
+    #[error(transparent)]
+    Unsound(engine::Error),
     /// The command line asks for something that cannot be.
     #[error("{problem}")]
     Usage { problem: String, hint: Option<String> },
@@ -52,7 +55,7 @@ impl CommandError {
             Self::Usage { .. } | Self::File { .. } => Code::Usage,
             Self::NotTaken { .. } | Self::Gone { .. } => Code::Refused,
             Self::TimedOut { .. } => Code::TimedOut,
-            Self::Handler { .. } | Self::Output(_) | Self::Declined => Code::No,
+            Self::Handler { .. } | Self::Output(_) | Self::Declined | Self::Unsound(_) => Code::No,
             Self::Runtime(_) => Code::Bug,
             Self::Interrupted => Code::Interrupted,
         }
@@ -68,6 +71,7 @@ impl CommandError {
             }
             Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
             Self::File { .. }
+            | Self::Unsound(_)
             | Self::Gone { .. }
             | Self::Handler { .. }
             | Self::Output(_)

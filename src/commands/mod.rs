@@ -41,6 +41,7 @@ pub mod rpc_call;
 pub mod rpc_serve;
 pub mod serve;
 pub mod status;
+pub mod store;
 pub mod tutorial;
 pub mod unbind;
 pub mod wait;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::broker::Broker;
 use crate::broker::auth::Origin;
 use crate::engine::error::{Cause, Error};
-use crate::engine::local::{Directory, DirectoryLock};
+use crate::engine::local::{Directory, DirectoryLock, TAKEN};
 use crate::engine::target::TlsFiles;
 use crate::management::{self, Facts, Listener, Management};
 use crate::server::{self, BindError, Clock, Config, Server};
@@ -229,10 +229,7 @@ fn kept(directory: &Directory, node: String, clock: Clock) -> Result<(Broker, Fo
 }
 
 fn held(directory: &Directory) -> Result<DirectoryLock, Error> {
-    let taken = || Error::Directory {
-        directory: directory.to_string(),
-        source: Cause::new("another process runs its broker"),
-    };
+    let taken = || Error::Directory { directory: directory.to_string(), source: Cause::new(TAKEN) };
     directory.lock()?.ok_or_else(taken)
 }
 

@@ -36,6 +36,9 @@ pub fn default_directory(environment: impl Fn(&str) -> Option<String>) -> Result
     }
 }
 
+/// Why a directory cannot be had.
+pub(super) const TAKEN: &str = "another process runs its broker";
+
 /// A data directory and the files in it that say who runs its broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
@@ -80,6 +83,25 @@ impl Directory {
             }
         };
         locked().map_err(|error| self.unusable(error.into()))
+    }
+
+    /// Keeps brokers out of a directory for as long as it is looked at, and changes nothing in it.
+    pub fn lock_to_read(&self) -> Result<Option<DirectoryLock>, Error> {
+        let locked = || {
+            fs::read_dir(&self.path)?;
+            let file = match File::open(self.path.join("mq.lock")) {
+                Ok(file) => file,
+                // No broker ever ran here.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+            Ok(Some(DirectoryLock { _file: file }))
+        };
+        locked().map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => self.unusable(Cause::new(TAKEN)),
+            _ => self.unusable(error.into()),
+        })
     }
 
     fn unusable(&self, source: Cause) -> Error {

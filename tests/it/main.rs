@@ -19,6 +19,7 @@ mod cmd_list;
 mod cmd_publish;
 mod cmd_reach;
 mod cmd_rpc;
+mod cmd_store;
 mod cmd_tls;
 mod cmd_topology;
 mod cmd_tutorial;
