@@ -186,7 +186,6 @@ impl Error {
             Self::Kept { source: StoreError::Damaged { .. }, directory } => Some(format!(
                 "nothing was changed; see what is whole with `mq store check {directory}`"
             )),
-            Self::Kept { .. } => None,
             Self::HostEnded { .. } => Some(
                 "keep one running with `mq serve`, so that no command has to be the host".into(),
             ),
@@ -198,7 +197,10 @@ impl Error {
                 Some(format!("the broker takes no messages now: {reason}"))
             }
             Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
-            Self::WentAway { .. } | Self::Protocol { .. } | Self::Directory { .. } => None,
+            Self::WentAway { .. }
+            | Self::Protocol { .. }
+            | Self::Directory { .. }
+            | Self::Kept { .. } => None,
         }
     }
 }

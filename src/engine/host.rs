@@ -84,13 +84,12 @@ impl Host {
         let node = format!("mq@{}", host_name());
         let clock = Clock::start();
         // Nobody is let in before everything is there again.
-        let (broker, found) = match directory {
-            Some(directory) => kept(directory, node, clock)?,
-            None => {
-                let mut broker = Broker::new(node);
-                broker.started_unix_ms = clock.start_unix_ms();
-                (broker, Found::default())
-            }
+        let (broker, found) = if let Some(directory) = directory {
+            kept(directory, node, clock)?
+        } else {
+            let mut broker = Broker::new(node);
+            broker.started_unix_ms = clock.start_unix_ms();
+            (broker, Found::default())
         };
         let broker = Arc::new(broker);
         let listening = Self::listen(directory, options, Arc::clone(&broker), clock).await;
