@@ -135,6 +135,10 @@ impl Log {
         if self.health() == Health::Full {
             self.prepare();
         }
+        self.end_empty_survivors();
+        while self.reclaim() {
+            self.do_jobs();
+        }
         let gone = {
             let mut inbox = self.lock();
             let keep = inbox.spares.len().min(SPARES_IDLE);
@@ -186,7 +190,7 @@ impl Log {
     }
 
     /// Writes the index of a file; without one the file is read whole at the next start.
-    fn write_index(&self, number: u32, name: &str, index: &Index) {
+    pub(super) fn write_index(&self, number: u32, name: &str, index: &Index) {
         if !self.lock().files.contains_key(&number) {
             return;
         }
@@ -279,6 +283,7 @@ impl Log {
         for (number, name, index) in put_off {
             self.write_index(number, &name, &index);
         }
+        self.finish_survivors();
         let inbox = self.lock();
         let Inbox { active, .. } = &*inbox;
         let (number, name, index) = (active.number, active.name.clone(), active.index.clone());

@@ -18,8 +18,9 @@ use super::index::Index;
 use super::keeper::{Job, Jobs};
 use super::marks::Slots;
 use super::medium::{Medium, MediumFile};
+use super::reclaim::Survivors;
 use super::record::{self, DATA_START, FILE_HEADER_LEN, FileHeader, FileKind, Stamp, u32_of};
-use super::{Appended, Batch, Health, NewRecord, Outcome, Place, Refused, Runs};
+use super::{Appended, Batch, Health, NewRecord, Outcome, Place, Refused, Run, Runs};
 
 /// Bytes of a file: few enough that a steady flow soon uses files again, whose blocks sync faster than new ones,
 /// and many enough that a file of 1 KiB messages holds 15 000.
@@ -73,6 +74,7 @@ pub(super) struct Log {
     pub(super) jobs_bell: Condvar,
     pub(super) marks: Mutex<FxHashMap<u32, OpenMarks>>,
     pub(super) watcher: OnceLock<Watcher>,
+    pub(super) survivors: Mutex<Option<Survivors>>,
 }
 
 /// Who is told when the health changes.
@@ -163,7 +165,6 @@ pub(super) struct Spare {
 #[derive(Clone, Debug)]
 pub(super) struct FileState {
     pub(super) name: String,
-    pub(super) kind: FileKind,
     pub(super) slots: u32,
     /// Slots not settled.
     pub(super) live: u32,
@@ -209,6 +210,7 @@ impl Log {
             jobs_bell: Condvar::new(),
             marks: Mutex::default(),
             watcher: OnceLock::new(),
+            survivors: Mutex::default(),
         }
     }
 
@@ -331,7 +333,11 @@ impl Log {
     pub(super) fn count_settled(&self, inbox: &mut Inbox, runs: &Runs) {
         for run in runs.iter() {
             let number = run.file.get();
-            let Some(state) = inbox.files.get_mut(&number) else { continue };
+            let Some(state) = inbox.files.get_mut(&number) else {
+                // Its file was given up while this was on its way.
+                inbox.settle_moved(*run);
+                continue;
+            };
             state.live = state.live.saturating_sub(run.count);
             if let Some((moving, settled)) = &mut inbox.moving
                 && *moving == number
@@ -346,11 +352,12 @@ impl Log {
 
     #[inline]
     pub(super) fn outcome(&self, batch: Batch) -> Outcome {
-        if batch.0 <= self.synced.load(Ordering::Acquire) {
-            return Outcome::Synced;
-        }
+        // Asked first: a batch that failed stays so, whatever is synced after it.
         if batch.0 >= self.failed_from.load(Ordering::Acquire) {
             return Outcome::Failed;
+        }
+        if batch.0 <= self.synced.load(Ordering::Acquire) {
+            return Outcome::Synced;
         }
         Outcome::Waiting
     }
@@ -491,14 +498,7 @@ impl Inbox {
         let number = self.next_number;
         self.next_number += 1;
         let Spare { name, file, capacity } = spare;
-        let state = FileState {
-            name: name.clone(),
-            kind: FileKind::Log,
-            slots: 0,
-            live: 0,
-            capacity,
-            is_full: false,
-        };
+        let state = FileState { name: name.clone(), slots: 0, live: 0, capacity, is_full: false };
         self.files.insert(number, state);
         let needs_header = durability == Durability::Kept;
         let index = Index::empty(DATA_START);
@@ -527,7 +527,7 @@ impl Inbox {
         (active.number, active.index.end, batch_start)
     }
 
-    fn add_settled(&mut self, slots: &Runs) {
+    pub(super) fn add_settled(&mut self, slots: &Runs) {
         let resolved = self.resolve(slots);
         self.settled.append(resolved.as_ref().unwrap_or(slots));
         if resolved.is_some() {
@@ -543,7 +543,22 @@ impl Inbox {
         }
     }
 
-    fn add_delivered(&mut self, slots: &Runs) {
+    /// Settles the slots of a run that were moved, where they are now.
+    fn settle_moved(&mut self, run: Run) {
+        if self.moved.is_empty() {
+            return;
+        }
+        let mut slots = Runs::default();
+        for slot in run.first..run.first + run.count {
+            let place = Place { file: run.file, slot, offset: 0 };
+            if self.moved.contains_key(&(run.file.get(), slot)) {
+                slots.push(place);
+            }
+        }
+        self.add_settled(&slots);
+    }
+
+    pub(super) fn add_delivered(&mut self, slots: &Runs) {
         let resolved = self.resolve(slots);
         self.delivered.append(resolved.as_ref().unwrap_or(slots));
     }

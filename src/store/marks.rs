@@ -75,13 +75,11 @@ pub(super) struct Marks {
     pub(super) delivered: Slots,
     /// Marks that are not whole.
     pub(super) broken: u64,
-    /// Bytes of the marks, the broken ones included.
-    pub(super) len: u64,
 }
 
 /// Reads marks; those of other files, and those that are not whole, are skipped. Slots from `slots` on do not exist.
 pub(super) fn decode(bytes: &[u8], file: NonZeroU32, slots: u32) -> Marks {
-    let mut marks = Marks { len: bytes.len() as u64, ..Marks::default() };
+    let mut marks = Marks::default();
     for mark in bytes.chunks(MARK_LEN) {
         if mark.len() < MARK_LEN || u32_at(mark, 12) != crc32c(&mark[..12]) {
             marks.broken += 1;
@@ -124,10 +122,6 @@ impl Runs {
 
     pub(super) fn append(&mut self, other: &Self) {
         self.0.extend_from_slice(&other.0);
-    }
-
-    pub(super) fn extend(&mut self, runs: &[Run]) {
-        self.0.extend_from_slice(runs);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {

@@ -19,6 +19,7 @@
 //! Reading order: [`Store::append`], `writer` (the one thread that writes and syncs), `keeper` (the thread for all
 //! that no confirm waits for: indexes, recycling, reading back), `recovery`.
 
+mod check;
 pub mod definitions;
 mod error;
 pub mod format;
@@ -28,6 +29,7 @@ mod log;
 mod marks;
 pub mod medium;
 mod reading;
+mod reclaim;
 mod record;
 mod recovery;
 mod scan;
@@ -40,6 +42,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
 
+pub use check::{CheckReport, check};
 pub use error::StoreError;
 pub use log::Options;
 
@@ -590,5 +593,57 @@ mod tests {
         let (store, found) = open(directory.path());
         assert!(found.is_empty());
         store.close();
+    }
+
+    /// A directory with small files and no threads.
+    fn small(directory: &Path) -> (Store, Vec<(QueueId, Waiting)>) {
+        let folder = |name: &str| -> Arc<dyn Medium> {
+            Arc::new(Directory::open(&directory.join(name), Access::Write).unwrap())
+        };
+        let options = Options { file_bytes: 64 << 10 };
+        let mut found = Found::default();
+        let (kept, spill) = (folder(KEPT_FOLDER), folder(SPILL_FOLDER));
+        let (store, _) = Store::open_on(kept, spill, options, &mut found).unwrap();
+        (store, found.0)
+    }
+
+    #[test]
+    fn a_slow_queue_does_not_hold_the_room_of_a_busy_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = small(directory.path());
+        let (mut slow, mut settled) = (Vec::new(), Runs::default());
+        for nth in 0..20_000_u32 {
+            if nth % 100 == 0 {
+                slow.push((nth, append(&store, &[2], &nth.to_le_bytes()).first));
+            }
+            settled.push(append(&store, &[1], &[7; 200]).first);
+            if nth % 50 == 0 {
+                store.settle(&std::mem::take(&mut settled));
+                store.step();
+            }
+            if nth % 2000 == 0 {
+                store.step_round();
+            }
+        }
+        store.settle(&settled);
+        store.step();
+        store.step_round();
+        let files = std::fs::read_dir(directory.path().join(KEPT_FOLDER)).unwrap();
+        let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        assert!(bytes < 10 * (64 << 10), "{bytes} bytes for 200 small messages");
+        // Half of them are settled by the places they had at first.
+        let mut settled = Runs::default();
+        let (early, late) = slow.split_at(100);
+        early.iter().for_each(|(_, place)| settled.push(*place));
+        store.settle(&settled);
+        let places: Vec<Place> = late.iter().map(|(_, place)| *place).collect();
+        let expected: Vec<_> = late.iter().map(|(nth, _)| nth.to_le_bytes().to_vec()).collect();
+        assert_eq!(bodies(&store, &places), expected);
+        store.step();
+        drop(store);
+        let (store, mut found) = small(directory.path());
+        found.sort_by_key(|(_, waiting)| waiting.sequence);
+        let places: Vec<Place> = found.iter().map(|(_, waiting)| waiting.place).collect();
+        assert_eq!(bodies(&store, &places), expected);
     }
 }

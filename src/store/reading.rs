@@ -46,8 +46,14 @@ impl Log {
                 }
                 Source::File { name } => {
                     let run = self.neighbours(first, &places[at..]);
-                    self.read_run(&name, &run, &mut window, &mut |nth, record| {
-                        take(at + nth, record);
+                    self.read_run(&name, &run, &mut window, &mut |nth, record| match record {
+                        // It was moved while we read.
+                        Err(StoreError::Settled) if self.is_elsewhere(run[nth]) => {
+                            self.read(&places[at + nth..=at + nth], &mut |_, record| {
+                                take(at + nth, record);
+                            });
+                        }
+                        record => take(at + nth, record),
                     });
                     at += run.len();
                 }
@@ -120,6 +126,10 @@ impl Log {
                 Some(_) | None => take(nth, self.parse(*place, bytes, name)),
             }
         }
+    }
+
+    fn is_elsewhere(&self, place: Place) -> bool {
+        self.lock().resolve_place(place) != place
     }
 
     fn parse<'a>(

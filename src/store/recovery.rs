@@ -54,7 +54,8 @@ pub(super) fn find(medium: &dyn Medium, trust: Trust) -> Result<Found, StoreErro
 impl Found {
     /// Tells the torn end of the last batch from damage.
     fn judge(&mut self, medium: &dyn Medium) -> Result<(), StoreError> {
-        let last = self.files.iter().map(Scanned::last_batch).max().unwrap_or_default();
+        let of_log = self.files.iter().filter(|file| file.header.kind == FileKind::Log);
+        let last = of_log.map(Scanned::last_batch).max().unwrap_or_default();
         for at in 0..self.files.len() {
             let file = &self.files[at];
             let rest = &file.rest;
@@ -63,7 +64,11 @@ impl Found {
                 offset: file.index.end.into(),
                 what,
             };
-            let is_of_last_batch = !rest.has_later_batch && rest.last_batch == last;
+            let is_of_last_batch = match file.header.kind {
+                FileKind::Log | FileKind::Free => !rest.has_later_batch && rest.last_batch == last,
+                // They count the copyings of their own file.
+                FileKind::Survivors => !rest.has_later_batch,
+            };
             if !rest.found.is_empty() && !is_of_last_batch {
                 return Err(damaged("a message that was safe is not whole, and others follow it"));
             }
@@ -101,9 +106,6 @@ impl Found {
     }
 }
 
-/// Slots that were copied out of the files named by them: those copies count, whatever the original says.
-pub(super) type Copies = FxHashMap<(QueueId, u64), bool>;
-
 /// Opens a kept log, tells `recovered` what waits, and makes it ready for more.
 pub(super) fn open(
     medium: Arc<dyn Medium>,
@@ -132,10 +134,11 @@ pub(super) fn open(
         let live = tell(file, marks, recovered);
         report.messages += u64::from(live);
         next_sequence = next_sequence.max(highest_sequence(&file.index) + 1);
-        last_batch = last_batch.max(file.last_batch());
+        if !is_copy(file) {
+            last_batch = last_batch.max(file.last_batch());
+        }
         let state = FileState {
             name: file.name.clone(),
-            kind: file.header.kind,
             slots: u32_of(file.index.slots.len()),
             live,
             capacity: u32::try_from(file.len).unwrap_or(u32::MAX),
@@ -264,14 +267,7 @@ fn begin(
     let number = active.number;
     let capacity = active.capacity;
     let state = files.remove(&number).map_or_else(
-        || FileState {
-            name: active.name.clone(),
-            kind: FileKind::Log,
-            slots: 0,
-            live: 0,
-            capacity,
-            is_full: false,
-        },
+        || FileState { name: active.name.clone(), slots: 0, live: 0, capacity, is_full: false },
         |state| FileState { is_full: false, ..state },
     );
     files.insert(number, state);

@@ -8,7 +8,7 @@ use super::StoreError;
 use super::index::Index;
 use super::log::{Active, Durability, FileState, Inbox, Log, Options, SPILL_BIT};
 use super::medium::Medium;
-use super::record::{DATA_START, FileKind};
+use super::record::DATA_START;
 use super::scan::cannot;
 
 /// Removes what an earlier broker spilled.
@@ -26,14 +26,7 @@ pub(super) fn open(medium: Arc<dyn Medium>, options: Options) -> Result<Log, Sto
     let made = medium.create(&name, capacity.into());
     let file = made.map_err(|source| cannot("create", medium.path(&name), source))?;
     let number = SPILL_BIT | 1;
-    let state = FileState {
-        name: name.clone(),
-        kind: FileKind::Log,
-        slots: 0,
-        live: 0,
-        capacity,
-        is_full: false,
-    };
+    let state = FileState { name: name.clone(), slots: 0, live: 0, capacity, is_full: false };
     let index = Index::empty(DATA_START);
     let active = Active { number, name, file, capacity, needs_header: false, index };
     let mut inbox = Inbox::new(active, FxHashMap::from_iter([(number, state)]));

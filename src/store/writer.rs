@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`Log::write_once`].
 
+use std::error::Error as _;
 use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use super::index::Index;
 use super::log::{Durability, Log, OpenMarks, Piece, Sleep};
 use super::marks::{self, MARK_LEN, Mark, marks_name};
-use super::{Batch, Run, Runs};
+use super::{Batch, Health, Run, Runs, StoreError, scan};
 
 /// How long settlements wait for company; what a `kill -9` may make come again is no older than this.
 const MARKS_PAUSE: Duration = Duration::from_millis(5);
@@ -69,18 +70,21 @@ impl Log {
         work.unmarked.join();
         work.delivered.join();
         if work.sync_marks && written.is_ok() {
-            written = self.write_marks(&work).and_then(|()| self.sync_marks());
+            let marked = self.write_marks(&work).and_then(|()| self.sync_marks());
+            written = marked.map_err(|source| scan::cannot("write", self.medium.path(""), source));
         }
         match &written {
             Ok(()) if has_batch => self.set_synced(work.batch),
             Ok(()) => {}
+            Err(_) if self.health() == Health::Failed => self.set_failed(work.batch),
             Err(error) => {
-                tracing::error!(%error, "messages cannot be written; nothing is confirmed any more");
+                let cause = error.source().map(ToString::to_string).unwrap_or_default();
+                tracing::error!(%error, cause, "nothing is confirmed any more");
                 self.set_failed(work.batch);
             }
         }
         self.land(&mut work, written.is_ok());
-        let marked = if work.sync_marks { written } else { self.write_marks(&work) };
+        let marked = if work.sync_marks { Ok(()) } else { self.write_marks(&work) };
         let mut inbox = self.lock();
         if let Err(error) = marked {
             tracing::warn!(%error, "acknowledgements cannot be written yet");
@@ -123,19 +127,26 @@ impl Log {
     }
 
     /// Writes all pieces, then syncs their files in order.
-    fn write_pieces(&self, pieces: &[Piece]) -> io::Result<()> {
-        if self.health() == super::Health::Failed {
-            return Err(io::Error::other("an earlier write has failed"));
+    fn write_pieces(&self, pieces: &[Piece]) -> Result<(), StoreError> {
+        let cannot = |action, piece: &Piece, source| {
+            scan::cannot(action, self.medium.path(&piece.name), source)
+        };
+        if self.health() == Health::Failed {
+            let source = io::Error::other("an earlier write has failed");
+            return Err(scan::cannot("write", self.medium.path(""), source));
         }
         for piece in pieces {
-            if let Some(header) = &piece.header {
-                piece.file.write_at(header, 0)?;
-            }
-            piece.file.write_at(&piece.bytes, piece.offset.into())?;
+            let write = || {
+                if let Some(header) = &piece.header {
+                    piece.file.write_at(header, 0)?;
+                }
+                piece.file.write_at(&piece.bytes, piece.offset.into())
+            };
+            write().map_err(|source| cannot("write", piece, source))?;
         }
         if self.durability == Durability::Kept {
             for piece in pieces {
-                piece.file.sync()?;
+                piece.file.sync().map_err(|source| cannot("sync", piece, source))?;
             }
         }
         Ok(())

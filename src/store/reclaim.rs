@@ -1,0 +1,305 @@
+//! Giving up files in which few slots still wait: these are copied into a file of survivors, and the file is free.
+//!
+//! It is done only while more room is wasted than used, so a backlog is never copied, and a slow queue beside a busy
+//! one holds no more than twice its own room. Survivors are among themselves: the next busy file does not carry them
+//! along again.
+//!
+//! The order of things is what makes it safe: copies are synced before anybody is sent to them, and the file is given
+//! up after that. A crash in between leaves two of a slot, of which `recovery` takes one. Who still has the old place
+//! of a slot finds the new one through [`Inbox::moved`].
+
+use std::io;
+use std::num::NonZeroU32;
+use std::sync::{Arc, PoisonError};
+
+use super::index::{Index, Slot};
+use super::keeper::Job;
+use super::log::{Durability, FileState, Inbox, Log, Spare};
+use super::marks::{Marks, Slots};
+use super::medium::MediumFile;
+use super::record::{self, DATA_START, FileHeader, FileKind, Stamp, u32_of};
+use super::scan::{self, Opened, Scanned, Trust};
+use super::{Batch, Health, NewRecord, Place, QueueId, Runs, StoreError};
+
+/// Wasted room that is never worth the copying, in files.
+const WASTED_FILES_MIN: u64 = 4;
+
+/// The file that survivors are appended to.
+#[derive(Debug)]
+pub(super) struct Survivors {
+    number: NonZeroU32,
+    name: String,
+    file: Arc<dyn MediumFile>,
+    capacity: u32,
+    index: Index,
+    /// Counts the copyings, as batches do in the log, and where this one begins.
+    batch: Batch,
+    batch_start: u32,
+}
+
+/// A record to be copied, for those of its queues that still wait.
+struct Survivor {
+    slots: Vec<(u32, Slot)>,
+    is_delivered: bool,
+}
+
+impl Log {
+    /// Gives up one file, if room is wasted; answers whether it did.
+    pub(super) fn reclaim(&self) -> bool {
+        if self.durability == Durability::Spilled || self.health() == Health::Failed {
+            return false;
+        }
+        let Some((number, name)) = self.begin_move() else { return false };
+        let moved = self.copy_survivors(number, &name);
+        if let Err(error) = &moved {
+            tracing::warn!(%error, name, "a file with few messages stays as it is");
+        }
+        self.lock().moving = None;
+        moved.is_ok()
+    }
+
+    /// Chooses the file with the smallest share of waiting slots, when that is worth it.
+    fn begin_move(&self) -> Option<(u32, String)> {
+        let mut inbox = self.lock();
+        if !inbox.unmarked.is_empty() {
+            // Which slots are settled is not written down.
+            return None;
+        }
+        let wasted_min = WASTED_FILES_MIN * u64::from(self.options.file_bytes);
+        let (number, name) = inbox.sparsest(wasted_min)?;
+        inbox.moving = Some((number, Slots::default()));
+        Some((number, name))
+    }
+
+    fn copy_survivors(&self, number: u32, name: &str) -> Result<(), StoreError> {
+        let Opened::Records(from) = scan::open(&*self.medium, name, Trust::Indexes)? else {
+            let what = "it should hold messages and is marked as free";
+            return Err(StoreError::Damaged { path: self.medium.path(name), offset: 0, what });
+        };
+        let marks = from.marks(&*self.medium)?;
+        let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
+        let cannot = |source| scan::cannot("copy messages from", self.medium.path(name), source);
+        if let Some(open) = &mut *survivors {
+            open.batch.0 += 1;
+            open.batch_start = open.index.end;
+        }
+        let mut copied = Vec::new();
+        let mut copy_all = || {
+            for survivor in survivors_of(&from, &marks) {
+                self.copy(&from, &survivor, &mut survivors, &mut copied)?;
+            }
+            survivors.as_ref().map_or(Ok(()), |open| open.file.sync()).map_err(cannot)
+        };
+        let done = copy_all();
+        if done.is_err() {
+            // Nobody was told of the copies.
+            let mut gone = Runs::default();
+            copied.iter().for_each(|(_, new)| gone.push(*new));
+            self.settle(&gone);
+        } else {
+            self.publish_moved(number, &copied);
+        }
+        done
+    }
+
+    /// Appends one record to the survivors; it is read back from its file and so checked.
+    fn copy(
+        &self,
+        from: &Scanned,
+        survivor: &Survivor,
+        survivors: &mut Option<Survivors>,
+        copied: &mut Vec<(Place, Place)>,
+    ) -> Result<(), StoreError> {
+        let of = survivor.slots[0].1;
+        let path = || self.medium.path(&from.name);
+        let damaged = || StoreError::Damaged {
+            path: path(),
+            offset: of.offset.into(),
+            what: "a message is not what was written",
+        };
+        let mut bytes = vec![0; record::HEADER_LEN];
+        let read = |bytes: &mut Vec<u8>| {
+            let read = from.file.read_at(bytes, of.offset.into());
+            read.map_err(|source| scan::cannot("read", path(), source))
+        };
+        read(&mut bytes)?;
+        let head = record::head(&bytes, from.header.number).ok_or_else(damaged)?;
+        bytes.resize(head.len as usize, 0);
+        read(&mut bytes)?;
+        let (_, message) = head.payload(&bytes).ok_or_else(damaged)?;
+        let queues: Vec<QueueId> = survivor.slots.iter().map(|(_, slot)| slot.queue).collect();
+        let new = NewRecord {
+            queues: &queues,
+            published_at: head.published_at,
+            time_to_live_ms: head.time_to_live_ms,
+            priority: head.priority,
+            names_len: message.names_len,
+            properties_len: message.properties_len,
+            bytes: message.bytes,
+        };
+        let appended = self.append_survivor(&new, head.sequence, survivor.is_delivered, survivors);
+        let first =
+            appended.map_err(|source| scan::cannot("copy messages from", path(), source))?;
+        for (nth, (slot, of)) in (0..).zip(&survivor.slots) {
+            let old = Place { file: from.number(), slot: *slot, offset: of.offset };
+            copied.push((old, first.nth(nth)));
+        }
+        Ok(())
+    }
+
+    fn append_survivor(
+        &self,
+        new: &NewRecord<'_>,
+        sequence: u64,
+        is_delivered: bool,
+        survivors: &mut Option<Survivors>,
+    ) -> io::Result<Place> {
+        let len = record::padded(record::len_of(new));
+        let has_room = |open: &Survivors| open.index.end as usize + len <= open.capacity as usize;
+        if !survivors.as_ref().is_some_and(has_room) {
+            if let Some(full) = survivors.take() {
+                full.file.sync()?;
+                self.on_full(&mut self.lock(), full.number.get(), full.index);
+            }
+            *survivors = Some(self.begin_survivors(u32_of(len))?);
+        }
+        let open = survivors.as_mut().ok_or_else(|| io::Error::other("there is no file"))?;
+        let offset = open.index.end;
+        let first = Place { file: open.number, slot: u32_of(open.index.slots.len()), offset };
+        let stamp = Stamp {
+            number: open.number.get(),
+            batch: open.batch,
+            batch_start: open.batch_start,
+            sequence,
+            payload_checksum: record::payload_checksum(new),
+            is_delivered,
+        };
+        let mut bytes = Vec::with_capacity(len);
+        record::encode(new, &stamp, &mut bytes);
+        open.file.write_at(&bytes, offset.into())?;
+        let head = record::head(&bytes, open.number.get()).expect("it has just been made");
+        open.index.add(&head, new.queues.iter().copied(), offset);
+        if let Some(state) = self.lock().files.get_mut(&open.number.get()) {
+            state.slots += head.queues;
+            state.live += head.queues;
+        }
+        Ok(first)
+    }
+
+    fn begin_survivors(&self, len: u32) -> io::Result<Survivors> {
+        let mut inbox = self.lock();
+        let (spare, number) = (inbox.spares.pop(), inbox.next_number);
+        inbox.next_number += 1;
+        let name = inbox.take_name();
+        drop(inbox);
+        let Spare { name, file, capacity } = match spare {
+            Some(spare) => spare,
+            None => self.make_spare(name)?,
+        };
+        let wanted = self.options.file_bytes.max(DATA_START + len);
+        if capacity < wanted {
+            file.set_len(wanted.into())?;
+        }
+        let capacity = capacity.max(wanted);
+        file.write_at(&FileHeader { kind: FileKind::Survivors, number }.encode(), 0)?;
+        let state = FileState { name: name.clone(), slots: 0, live: 0, capacity, is_full: false };
+        self.lock().files.insert(number, state);
+        self.order(Job::Prepare);
+        let number = NonZeroU32::new(number).ok_or_else(|| io::Error::other("no number left"))?;
+        let index = Index::empty(DATA_START);
+        let (batch, batch_start) = (Batch(1), DATA_START);
+        Ok(Survivors { number, name, file, capacity, index, batch, batch_start })
+    }
+
+    /// Sends everybody to the copies and gives the file up.
+    fn publish_moved(&self, number: u32, copied: &[(Place, Place)]) {
+        let mut inbox = self.lock();
+        let inbox = &mut *inbox;
+        let settled = inbox.moving.take().map(|(_, settled)| settled).unwrap_or_default();
+        let mut gone = Runs::default();
+        for (old, new) in copied {
+            if settled.has(old.slot) {
+                gone.push(*new);
+            } else {
+                inbox.moved.insert((number, old.slot), *new);
+            }
+        }
+        inbox.settled.append(&gone);
+        let Some(state) = inbox.files.remove(&number) else { return };
+        inbox.follow_moved();
+        let FileState { name, capacity, .. } = state;
+        self.order(Job::Recycle { number, name, capacity });
+    }
+
+    /// Ends the file of survivors when nothing in it waits, so that it is not kept for nothing.
+    pub(super) fn end_empty_survivors(&self) {
+        let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = &*survivors else { return };
+        let mut inbox = self.lock();
+        let live = inbox.files.get(&open.number.get()).map_or(0, |state| state.live);
+        if live == 0
+            && let Some(open) = survivors.take()
+        {
+            self.on_full(&mut inbox, open.number.get(), open.index);
+        }
+    }
+
+    /// Writes the index of the survivors down, for a quick start.
+    pub(super) fn finish_survivors(&self) {
+        let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = survivors.take() {
+            self.write_index(open.number.get(), &open.name, &open.index);
+        }
+    }
+}
+
+/// The slots of a file that wait, record by record.
+fn survivors_of(from: &Scanned, marks: &Marks) -> Vec<Survivor> {
+    let mut survivors: Vec<Survivor> = Vec::new();
+    for (slot, of) in (0..).zip(&from.index.slots) {
+        if marks.settled.has(slot) {
+            continue;
+        }
+        let is_delivered = of.is_delivered || marks.delivered.has(slot);
+        match survivors.last_mut() {
+            Some(last)
+                if last.slots[0].1.offset == of.offset && last.is_delivered == is_delivered =>
+            {
+                last.slots.push((slot, *of));
+            }
+            _ => survivors.push(Survivor { slots: vec![(slot, *of)], is_delivered }),
+        }
+    }
+    survivors
+}
+
+impl Inbox {
+    /// The full file with the smallest share of waiting slots, when all in all more than `wasted_min` bytes and more
+    /// than half of the room are wasted.
+    fn sparsest(&self, wasted_min: u64) -> Option<(u32, String)> {
+        let (mut wasted, mut used) = (0, 0);
+        let mut best: Option<(u64, u32, &FileState)> = None;
+        for (number, state) in self.files.iter().filter(|(_, state)| state.is_full) {
+            let (live, slots) = (u64::from(state.live), u64::from(state.slots.max(1)));
+            let live_bytes = u64::from(state.capacity) * live / slots;
+            used += live_bytes;
+            wasted += u64::from(state.capacity) - live_bytes;
+            let share = live * 1000 / slots;
+            if share <= 500 && best.is_none_or(|(least, ..)| share < least) {
+                best = Some((share, *number, state));
+            }
+        }
+        if wasted < wasted_min.max(used) {
+            return None;
+        }
+        best.map(|(_, number, state)| (number, state.name.clone()))
+    }
+
+    /// Sends what was said of moved slots, and not yet looked at, to where they are now.
+    fn follow_moved(&mut self) {
+        let settled = std::mem::take(&mut self.settled);
+        self.add_settled(&settled);
+        let delivered = std::mem::take(&mut self.delivered);
+        self.add_delivered(&delivered);
+    }
+}
