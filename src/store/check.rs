@@ -39,7 +39,7 @@ pub fn check(directory: &Path) -> Result<CheckReport, StoreError> {
     let found = recovery::find(&medium, Trust::Nothing)?;
     let mut report = CheckReport {
         files: found.files.len() as u64,
-        free_files: found.spares.len() as u64,
+        free_files: found.free.len() as u64,
         torn_bytes: found.torn_bytes(),
         ..CheckReport::default()
     };

@@ -121,7 +121,7 @@ impl Log {
             match job {
                 Job::Read(read) => read(),
                 Job::Index { number, name, index } => self.put_off_index(number, name, index),
-                Job::Recycle { number, name, capacity } => self.recycle(number, name, capacity),
+                Job::Recycle { number, name, capacity } => self.recycle(number, &name, capacity),
                 Job::Prepare => {}
             }
         }
@@ -205,30 +205,30 @@ impl Log {
     }
 
     /// Makes a file free for use again, which must be on disk before anything is written over it.
-    fn recycle(&self, number: u32, name: String, capacity: u32) {
+    fn recycle(&self, number: u32, name: &str, capacity: u32) {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
-        let has_room = self.lock().spares.len() < SPARES_BUSY;
-        let freed = if has_room { self.free(number, &name, capacity) } else { Ok(None) };
+        let freed = self.free(number, name, capacity);
         {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.put_off.retain(|(of, ..)| *of != number);
         }
         match freed {
-            Ok(Some(spare)) => self.add_spare(spare),
-            Ok(None) => self.remove(&name),
+            Ok(spare) if self.lock().spares.len() < SPARES_BUSY => self.add_spare(spare),
+            // Said to be free all the same: a power cut may bring back a removed file, and not its marks.
+            Ok(_) => self.remove(name),
             Err(error) => {
                 tracing::warn!(%error, name, "a file cannot be used again");
                 return;
             }
         }
-        for beside in [marks_name(&name), index_name(&name)] {
+        for beside in [marks_name(name), index_name(name)] {
             if let Err(error) = self.medium.remove(&beside) {
                 tracing::debug!(%error, beside, "a file stays");
             }
         }
     }
 
-    fn free(&self, number: u32, name: &str, capacity: u32) -> io::Result<Option<Spare>> {
+    fn free(&self, number: u32, name: &str, capacity: u32) -> io::Result<Spare> {
         if self.health() == Health::Failed {
             return Err(io::Error::other("the disk has failed"));
         }
@@ -241,7 +241,7 @@ impl Log {
         if capacity != wanted {
             file.set_len(wanted.into())?;
         }
-        Ok(Some(Spare { name: name.to_owned(), file, capacity: wanted }))
+        Ok(Spare { name: name.to_owned(), file, capacity: wanted })
     }
 
     fn remove(&self, name: &str) {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::index::{Index, Slot};
-use super::keeper::Job;
-use super::log::{Active, Durability, FileState, Inbox, Log, Options, Spare};
-use super::marks::Marks;
+use super::keeper::{Job, index_name};
+use super::log::{Active, Durability, FileState, Inbox, Log, Options};
+use super::marks::{Marks, marks_name};
 use super::medium::Medium;
 use super::record::{DATA_START, FileKind, u32_of};
 use super::scan::{self, Opened, Scanned, Trust, cannot};
@@ -22,7 +22,8 @@ use super::{Batch, Health, Place, QueueId, Recovered, Report, StoreError, Waitin
 pub(super) struct Found {
     /// In the order of their numbers.
     pub(super) files: Vec<Scanned>,
-    pub(super) spares: Vec<Spare>,
+    /// The names of those that hold nothing.
+    pub(super) free: Vec<String>,
     pub(super) last_number: u32,
     last_name: u32,
 }
@@ -30,7 +31,7 @@ pub(super) struct Found {
 /// Reads what is there and checks that it is whole.
 pub(super) fn find(medium: &dyn Medium, trust: Trust) -> Result<Found, StoreError> {
     let names = medium.list().map_err(|source| cannot("list", medium.path(""), source))?;
-    let mut found = Found { files: Vec::new(), spares: Vec::new(), last_number: 0, last_name: 0 };
+    let mut found = Found { files: Vec::new(), free: Vec::new(), last_number: 0, last_name: 0 };
     for name in names {
         let Some(Ok(number)) = name.strip_suffix(".log").map(str::parse::<u32>) else { continue };
         found.last_name = found.last_name.max(number);
@@ -39,10 +40,9 @@ pub(super) fn find(medium: &dyn Medium, trust: Trust) -> Result<Found, StoreErro
                 found.last_number = found.last_number.max(file.header.number);
                 found.files.push(*file);
             }
-            Opened::Free { name, file, number, len } => {
+            Opened::Free { number } => {
                 found.last_number = found.last_number.max(number);
-                let capacity = u32::try_from(len).unwrap_or(0);
-                found.spares.push(Spare { name, file, capacity });
+                found.free.push(name);
             }
         }
     }
@@ -74,7 +74,7 @@ impl Found {
             }
             let Some(next) = self.follower(at) else { continue };
             let first = self.files[next].index.first_sequence;
-            if file.was_indexed || first == 0 || first == file.index.last_sequence + 1 {
+            if first == 0 || first == file.index.last_sequence + 1 {
                 if rest.is_torn && first != 0 {
                     return Err(damaged("a message that was safe is not whole, and others follow"));
                 }
@@ -115,10 +115,22 @@ pub(super) fn open(
     let mut found = find(&*medium, Trust::Indexes)?;
     let mut report = Report { cut_bytes: found.torn_bytes(), ..Report::default() };
     for file in &mut found.files {
-        if !file.rest.is_clean() {
-            file.cut().map_err(|source| cannot("write", medium.path(&file.name), source))?;
-        }
+        let made_safe = if file.index.slots.is_empty() {
+            // Else those that are begun next would seem to follow messages that are missing.
+            file.free()
+        } else if !file.rest.is_clean() {
+            file.cut()
+        } else if file.first.is_some() {
+            // After a kill it may be with the operating system only. What is told here as waiting must not be gone
+            // after a power cut, nor missing before records that are synced by then.
+            file.file.sync()
+        } else {
+            Ok(())
+        };
+        made_safe.map_err(|source| cannot("write", medium.path(&file.name), source))?;
     }
+    let empty = found.files.extract_if(.., |file| file.index.slots.is_empty());
+    found.free.extend(empty.map(|file| file.name));
     let marks = found.files.iter().map(|file| file.marks(&*medium));
     let mut marks: Vec<Marks> = marks.collect::<Result<_, _>>()?;
     settle_copied(&found.files, &mut marks);
@@ -234,11 +246,11 @@ fn begin(
     found: Found,
     mut files: FxHashMap<u32, FileState>,
 ) -> Result<Inbox, StoreError> {
-    let Found { files: scanned, mut spares, last_number, last_name } = found;
+    let Found { files: scanned, free, last_number, last_name } = found;
     let file_bytes = options.file_bytes;
     let mut next_number = last_number + 1;
     let mut next_name = last_name + 1;
-    let last = scanned.into_iter().filter(|file| file.header.kind == FileKind::Log).next_back();
+    let last = scanned.into_iter().rfind(|file| file.header.kind == FileKind::Log);
     let goes_on = |file: &Scanned| {
         file.rest.is_clean() && u64::from(file.index.end) < file.len.min(file_bytes.into())
     };
@@ -250,20 +262,20 @@ fn begin(
     } else {
         let number = next_number;
         next_number += 1;
-        let spare = match spares.pop() {
-            Some(spare) if spare.capacity >= file_bytes => spare,
-            _ => {
-                let name = format!("{next_name:08}.log");
-                next_name += 1;
-                let made = medium.create(&name, file_bytes.into());
-                let file = made.map_err(|source| cannot("create", medium.path(&name), source))?;
-                Spare { name, file, capacity: file_bytes }
-            }
-        };
-        let Spare { name, file, capacity } = spare;
+        let name = format!("{next_name:08}.log");
+        next_name += 1;
+        let made = medium.create(&name, file_bytes.into());
+        let file = made.map_err(|source| cannot("create", medium.path(&name), source))?;
         let index = Index::empty(DATA_START);
-        Active { number, name, file, capacity, needs_header: true, index }
+        Active { number, name, file, capacity: file_bytes, needs_header: true, index }
     };
+    // A power cut may have left records in them whose header, and so their number, was lost: a file that is given
+    // the number again would have them as its own. There is another file by now, so that names go on from it.
+    for name in &free {
+        for name in [name, &marks_name(name), &index_name(name)] {
+            medium.remove(name).map_err(|source| cannot("remove", medium.path(name), source))?;
+        }
+    }
     let number = active.number;
     let capacity = active.capacity;
     let state = files.remove(&number).map_or_else(
@@ -272,7 +284,6 @@ fn begin(
     );
     files.insert(number, state);
     let mut inbox = Inbox::new(active, files);
-    inbox.spares = spares;
     inbox.next_number = next_number;
     inbox.next_name = next_name;
     Ok(inbox)

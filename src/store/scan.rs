@@ -34,8 +34,6 @@ pub(super) struct Scanned {
     pub(super) header: FileHeader,
     pub(super) len: u64,
     pub(super) index: Index,
-    /// Whether all of the index was read from a file of its own.
-    pub(super) was_indexed: bool,
     /// The first record that was read, if any was.
     pub(super) first: Option<Head>,
     /// What stands behind the last whole record.
@@ -65,7 +63,7 @@ impl Rest {
 /// A file that is there: one with records, or one without.
 pub(super) enum Opened {
     Records(Box<Scanned>),
-    Free { name: String, file: Arc<dyn MediumFile>, number: u32, len: u64 },
+    Free { number: u32 },
 }
 
 /// Reads one file.
@@ -87,20 +85,19 @@ pub(super) fn open(medium: &dyn Medium, name: &str, trust: Trust) -> Result<Open
             return Err(StoreError::Damaged { path: path(), offset: 0, what });
         }
     };
-    let name = name.to_owned();
     if header.kind == FileKind::Free {
-        return Ok(Opened::Free { name, file, number: header.number, len });
+        return Ok(Opened::Free { number: header.number });
     }
+    let name = name.to_owned();
     let known = match trust {
         Trust::Indexes => read_all(medium, &index_name(&name))
             .ok()
             .and_then(|bytes| Index::decode(&bytes, header.number)),
         Trust::Nothing => None,
     };
-    let was_indexed = known.is_some();
     let index = known.unwrap_or_else(|| Index::empty(DATA_START));
     let mut scanned =
-        Scanned { name, file, header, len, index, was_indexed, first: None, rest: Rest::default() };
+        Scanned { name, file, header, len, index, first: None, rest: Rest::default() };
     scanned.read_rest().map_err(|source| cannot("read", path(), source))?;
     Ok(Opened::Records(Box::new(scanned)))
 }
@@ -126,14 +123,6 @@ impl Scanned {
     fn read_rest(&mut self) -> std::io::Result<()> {
         let number = self.header.number;
         let start = self.index.end;
-        if self.was_indexed {
-            // Mostly there is nothing, and one look shows it.
-            let mut next = [0; HEADER_LEN];
-            let count = self.file.read_at(&mut next, start.into())?;
-            if record::head(&next[..count], number).is_none() {
-                return Ok(());
-            }
-        }
         let left = self.len.saturating_sub(start.into());
         let mut bytes = vec![0; usize::try_from(left).unwrap_or(0)];
         let count = self.file.read_at(&mut bytes, start.into())?;
@@ -172,14 +161,20 @@ impl Scanned {
     }
 
     /// Makes what is not whole be nothing, so that it is not found again.
-    pub(super) fn cut(&mut self) -> std::io::Result<u64> {
+    pub(super) fn cut(&mut self) -> std::io::Result<()> {
         let zeros = [0; HEADER_LEN];
         let torn = self.rest.is_torn.then_some(self.index.end);
         for offset in torn.into_iter().chain(self.rest.found.iter().copied()) {
             self.file.write_at(&zeros, offset.into())?;
         }
-        self.file.sync()?;
-        Ok(self.rest.torn_bytes.into())
+        self.file.sync()
+    }
+
+    /// Makes the file one without records.
+    pub(super) fn free(&mut self) -> std::io::Result<()> {
+        let header = FileHeader { kind: FileKind::Free, ..self.header };
+        self.file.write_at(&header.encode(), 0)?;
+        self.file.sync()
     }
 
     /// Takes all records for torn: their batch began in a file where part of it is missing.
