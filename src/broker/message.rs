@@ -68,7 +68,7 @@ impl Message {
             names_len,
             properties_len,
             is_persistent: found.delivery_mode == Some(2),
-            time_to_live_ms: time_to_live_ms.map(u64::from),
+            time_to_live_ms,
             priority: found.priority.unwrap_or_default(),
         };
         if bytes.len() < KEEP_BUFFER_BYTES {
@@ -83,8 +83,7 @@ impl Message {
         NewRecord {
             queues,
             published_at,
-            // After a restart one of more than 49 days has no end: too late is better than too early.
-            time_to_live_ms: time_to_live_ms.and_then(|ttl| u32::try_from(ttl).ok()),
+            time_to_live_ms,
             priority,
             names_len,
             properties_len,

@@ -13,14 +13,13 @@
 
 use crc32c::{crc32c, crc32c_append};
 
-use super::record::{FORMAT, Head, u32_at, u32_of, u64_at};
+use super::record::{FORMAT, Head, NO_TIME_TO_LIVE, u32_at, u32_of, u64_at};
 use super::{Batch, QueueId};
 
 const MAGIC: &[u8; 8] = b"mqindex\0";
 const HEADER_LEN: usize = 56;
 const SLOT_LEN: usize = 40;
 const DELIVERED: u8 = 1;
-const NO_TIME_TO_LIVE: u32 = u32::MAX;
 
 /// What is known of a slot without reading its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub(super) struct Slot {
     pub(super) queue: QueueId,
     pub(super) offset: u32,
     pub(super) body_len: u32,
-    pub(super) time_to_live_ms: Option<u32>,
+    pub(super) time_to_live_ms: Option<u64>,
     pub(super) priority: u8,
     /// It had been delivered when it was written.
     pub(super) is_delivered: bool,
@@ -80,15 +79,15 @@ impl Index {
         bytes.extend_from_slice(&self.last_batch.0.to_le_bytes());
         bytes.extend_from_slice(&[0; 8]);
         for slot in &self.slots {
+            let time_to_live = slot.time_to_live_ms.unwrap_or(NO_TIME_TO_LIVE);
             bytes.extend_from_slice(&slot.sequence.to_le_bytes());
             bytes.extend_from_slice(&slot.published_at.to_le_bytes());
+            bytes.extend_from_slice(&time_to_live.to_le_bytes());
             bytes.extend_from_slice(&slot.queue.0.to_le_bytes());
             bytes.extend_from_slice(&slot.offset.to_le_bytes());
             bytes.extend_from_slice(&slot.body_len.to_le_bytes());
-            let time_to_live = slot.time_to_live_ms.unwrap_or(NO_TIME_TO_LIVE);
-            bytes.extend_from_slice(&time_to_live.to_le_bytes());
             let flags = if slot.is_delivered { DELIVERED } else { 0 };
-            bytes.extend_from_slice(&[slot.priority, flags, 0, 0, 0, 0, 0, 0]);
+            bytes.extend_from_slice(&[slot.priority, flags, 0, 0]);
         }
         let checksum = checksum(&bytes);
         bytes[48..52].copy_from_slice(&checksum.to_le_bytes());
@@ -133,16 +132,16 @@ fn checksum(bytes: &[u8]) -> u32 {
 }
 
 fn slot(bytes: &[u8]) -> Slot {
-    let time_to_live = u32_at(bytes, 28);
+    let time_to_live = u64_at(bytes, 16);
     Slot {
         sequence: u64_at(bytes, 0),
         published_at: u64_at(bytes, 8),
-        queue: QueueId(u32_at(bytes, 16)),
-        offset: u32_at(bytes, 20),
-        body_len: u32_at(bytes, 24),
         time_to_live_ms: (time_to_live != NO_TIME_TO_LIVE).then_some(time_to_live),
-        priority: bytes[32],
-        is_delivered: bytes[33] & DELIVERED != 0,
+        queue: QueueId(u32_at(bytes, 24)),
+        offset: u32_at(bytes, 28),
+        body_len: u32_at(bytes, 32),
+        priority: bytes[36],
+        is_delivered: bytes[37] & DELIVERED != 0,
     }
 }
 

@@ -9,10 +9,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::Health;
+use super::inbox::{Inbox, Spare};
 use super::index::Index;
-use super::log::{Durability, Inbox, Log, Spare};
+use super::log::{Durability, Log};
 use super::marks::marks_name;
 use super::record::{FileHeader, FileKind};
+use super::writer::MarksNow;
 
 /// How often marks are synced, and how often room is looked for on a full disk.
 const ROUND: Duration = Duration::from_millis(500);
@@ -273,7 +275,7 @@ impl Log {
     ///
     /// The threads have ended.
     pub(super) fn finish(&self) {
-        self.write_once();
+        self.write_once(MarksNow::Yes);
         self.do_jobs();
         self.on_round();
         let put_off = {

@@ -26,6 +26,7 @@ pub trait Medium: fmt::Debug + Send + Sync {
 }
 
 /// A file. Writes may be lost, torn and reordered until [`MediumFile::sync`] returns.
+#[expect(clippy::len_without_is_empty, reason = "a size to read up to, not a collection")]
 pub trait MediumFile: fmt::Debug + Send + Sync {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Reads as much as is there, less than asked for at the end of the file only.

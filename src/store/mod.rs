@@ -23,6 +23,7 @@ mod check;
 pub mod definitions;
 mod error;
 pub mod format;
+mod inbox;
 mod index;
 mod keeper;
 mod log;
@@ -48,6 +49,7 @@ pub use log::Options;
 
 use self::log::{Log, SPILL_BIT, Watcher};
 use self::medium::{Access, Directory, Medium};
+use self::writer::MarksNow;
 
 /// A queue as the store knows it: given once, never again to another queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -86,7 +88,7 @@ pub struct NewRecord<'a> {
     /// When, in milliseconds since 1970.
     pub published_at: u64,
     /// The message's own time to live, in milliseconds.
-    pub time_to_live_ms: Option<u32>,
+    pub time_to_live_ms: Option<u64>,
     pub priority: u8,
     /// Bytes of exchange and routing key at the start of `bytes`, and of the properties behind them.
     pub names_len: usize,
@@ -97,7 +99,7 @@ pub struct NewRecord<'a> {
 /// A record read back.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    pub time_to_live_ms: Option<u32>,
+    pub time_to_live_ms: Option<u64>,
     pub names_len: usize,
     pub properties_len: usize,
     pub bytes: &'a [u8],
@@ -185,7 +187,7 @@ pub struct Waiting {
     /// Grows with every record, also from one run of the broker to the next: the order of a queue.
     pub sequence: u64,
     pub published_at: u64,
-    pub time_to_live_ms: Option<u32>,
+    pub time_to_live_ms: Option<u64>,
     pub priority: u8,
     /// It was delivered before.
     pub redelivered: bool,
@@ -287,7 +289,7 @@ impl Store {
 
     /// Does what the threads would do now: for tests, which cut it at every point.
     pub fn step(&self) {
-        self.kept.write_once();
+        self.kept.write_once(MarksNow::Yes);
         self.kept.do_jobs();
     }
 
@@ -507,6 +509,14 @@ mod tests {
         store.outcome(batch)
     }
 
+    fn runs(places: &[Place]) -> Runs {
+        let mut runs = Runs::default();
+        for place in places {
+            runs.push(*place);
+        }
+        runs
+    }
+
     fn bodies(store: &Store, places: &[Place]) -> Vec<Vec<u8>> {
         let mut bodies = Vec::new();
         store.read(places, &mut |_, record| bodies.push(record.unwrap().bytes.to_vec()));
@@ -519,13 +529,11 @@ mod tests {
         let (store, found) = open(directory.path());
         assert!(found.is_empty());
         let one = append(&store, &[1, 2], b"one");
-        let two = append(&store, &[1], &[7; 100_000]);
+        let two = append(&store, &[1], &vec![7; 100_000]);
         let gone = append(&store, &[500], b"no queue");
         assert_eq!(bodies(&store, &[one.first, two.first]), [b"one".to_vec(), vec![7; 100_000]]);
         assert_eq!(wait(&store, gone.batch), Outcome::Synced);
-        let mut settled = Runs::default();
-        settled.push(one.first);
-        let batch = store.settle_synced(&settled);
+        let batch = store.settle_synced(&runs(&[one.first]));
         assert_eq!(wait(&store, batch), Outcome::Synced);
         // As after a kill: nothing is closed.
         std::mem::forget(store);
@@ -556,9 +564,8 @@ mod tests {
             kept.push(appended.first);
             assert_eq!(wait(&store, appended.batch), Outcome::Synced);
             if kept.len() == 10 {
-                let mut settled = Runs::default();
-                kept.drain(..).for_each(|place| settled.push(place));
-                let batch = store.settle_synced(&settled);
+                let batch = store.settle_synced(&runs(&kept));
+                kept.clear();
                 assert_eq!(wait(&store, batch), Outcome::Synced);
             }
         }
@@ -586,8 +593,7 @@ mod tests {
         };
         let places: Vec<Place> = (0..1000).map(|_| store.spill(&new).unwrap()).collect();
         assert!(bodies(&store, &places).iter().all(|body| body == b"spilled"));
-        let mut settled = Runs::default();
-        places.iter().for_each(|place| settled.push(*place));
+        let settled = runs(&places);
         store.settle(&settled);
         store.close();
         let (store, found) = open(directory.path());
@@ -632,10 +638,9 @@ mod tests {
         let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
         assert!(bytes < 10 * (64 << 10), "{bytes} bytes for 200 small messages");
         // Half of them are settled by the places they had at first.
-        let mut settled = Runs::default();
         let (early, late) = slow.split_at(100);
-        early.iter().for_each(|(_, place)| settled.push(*place));
-        store.settle(&settled);
+        let early: Vec<Place> = early.iter().map(|(_, place)| *place).collect();
+        store.settle(&runs(&early));
         let places: Vec<Place> = late.iter().map(|(_, place)| *place).collect();
         let expected: Vec<_> = late.iter().map(|(nth, _)| nth.to_le_bytes().to_vec()).collect();
         assert_eq!(bodies(&store, &places), expected);

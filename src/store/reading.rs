@@ -1,7 +1,8 @@
 //! Reading messages back: from memory while they are on their way to the disk, else from their file, neighbours
 //! with one read.
 
-use super::log::{Inbox, Log};
+use super::inbox::Inbox;
+use super::log::Log;
 use super::record::{self, HEADER_LEN};
 use super::{Place, Record, StoreError};
 

@@ -12,9 +12,10 @@ use std::io;
 use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError};
 
+use super::inbox::{FileState, Inbox, Spare};
 use super::index::{Index, Slot};
 use super::keeper::Job;
-use super::log::{Durability, FileState, Inbox, Log, Spare};
+use super::log::{Durability, Log};
 use super::marks::{Marks, Slots};
 use super::medium::MediumFile;
 use super::record::{self, DATA_START, FileHeader, FileKind, Stamp, u32_of};
@@ -94,7 +95,9 @@ impl Log {
         if done.is_err() {
             // Nobody was told of the copies.
             let mut gone = Runs::default();
-            copied.iter().for_each(|(_, new)| gone.push(*new));
+            for (_, new) in &copied {
+                gone.push(*new);
+            }
             self.settle(&gone);
         } else {
             self.publish_moved(number, &copied);

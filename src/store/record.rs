@@ -6,15 +6,16 @@
 //! header:   0  magic "mqstore\0"           8  format u32        12  kind u32 (0 free, 1 log, 2 survivors)
 //!          16  number u32                 20  checksum u32 of bytes 0..20
 //!
-//! record:   0  checksum u32 of bytes 4..56, seeded with the file's number
+//! record:   0  checksum u32 of bytes 4..64, seeded with the file's number
 //!           4  checksum u32 of what follows the header
 //!           8  len u32, header included   12  batch start u32: where the records synced with this one begin
 //!          16  batch u64                      in this file; 0 when they begin in an earlier one
 //!          24  sequence u64               32  published at u64, ms since 1970
-//!          40  time to live u32, ms; all bits set for none
-//!          44  properties len u32         48  names len u16
-//!          50  priority u8                51  flags u8 (1: delivered before)    52  queues u32
-//!          56  queue ids, u32 each; names; properties; body
+//!          40  time to live u64, ms; all bits set for none
+//!          48  properties len u32         52  names len u16
+//!          54  priority u8                55  flags u8 (1: delivered before)
+//!          56  queues u32                 60  0 u32
+//!          64  queue ids, u32 each; names; properties; body
 //! ```
 //!
 //! All numbers are little-endian. Because the number of its file, never used twice, is the seed, a record that is
@@ -31,8 +32,8 @@ pub(super) const DATA_START: u32 = 4096;
 pub(super) const FILE_HEADER_LEN: usize = 24;
 const MAGIC: &[u8; 8] = b"mqstore\0";
 /// Bytes of a record before its queue ids.
-pub(super) const HEADER_LEN: usize = 56;
-const NO_TIME_TO_LIVE: u32 = u32::MAX;
+pub(super) const HEADER_LEN: usize = 64;
+pub(super) const NO_TIME_TO_LIVE: u64 = u64::MAX;
 const DELIVERED: u8 = 1;
 
 /// What a file is used for.
@@ -112,7 +113,7 @@ pub(super) struct Head {
     pub(super) batch: Batch,
     pub(super) sequence: u64,
     pub(super) published_at: u64,
-    pub(super) time_to_live_ms: Option<u32>,
+    pub(super) time_to_live_ms: Option<u64>,
     pub(super) properties_len: u32,
     pub(super) names_len: u16,
     pub(super) queues: u32,
@@ -160,13 +161,13 @@ pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) {
     header[24..32].copy_from_slice(&stamp.sequence.to_le_bytes());
     header[32..40].copy_from_slice(&new.published_at.to_le_bytes());
     let time_to_live = new.time_to_live_ms.unwrap_or(NO_TIME_TO_LIVE);
-    header[40..44].copy_from_slice(&time_to_live.to_le_bytes());
-    header[44..48].copy_from_slice(&u32_of(new.properties_len).to_le_bytes());
+    header[40..48].copy_from_slice(&time_to_live.to_le_bytes());
+    header[48..52].copy_from_slice(&u32_of(new.properties_len).to_le_bytes());
     let names_len = u16::try_from(new.names_len).expect("two short strings");
-    header[48..50].copy_from_slice(&names_len.to_le_bytes());
-    header[50] = new.priority;
-    header[51] = if stamp.is_delivered { DELIVERED } else { 0 };
-    header[52..].copy_from_slice(&u32_of(new.queues.len()).to_le_bytes());
+    header[52..54].copy_from_slice(&names_len.to_le_bytes());
+    header[54] = new.priority;
+    header[55] = if stamp.is_delivered { DELIVERED } else { 0 };
+    header[56..60].copy_from_slice(&u32_of(new.queues.len()).to_le_bytes());
     let checksum = crc32c_append(stamp.number, &header[4..]);
     header[..4].copy_from_slice(&checksum.to_le_bytes());
     into.extend_from_slice(&header);
@@ -182,13 +183,13 @@ pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) {
 pub(super) fn head(bytes: &[u8], number: u32) -> Option<Head> {
     let header = bytes.get(..HEADER_LEN)?;
     // A record has a length: cheaper to see than a checksum, where a file is searched.
-    if u32_at(header, 8) < HEADER_LEN as u32 {
+    if (u32_at(header, 8) as usize) < HEADER_LEN {
         return None;
     }
     if u32_at(header, 0) != crc32c_append(number, &header[4..]) {
         return None;
     }
-    let time_to_live = u32_at(header, 40);
+    let time_to_live = u64_at(header, 40);
     Some(Head {
         len: u32_at(header, 8),
         batch_start: u32_at(header, 12),
@@ -196,11 +197,11 @@ pub(super) fn head(bytes: &[u8], number: u32) -> Option<Head> {
         sequence: u64_at(header, 24),
         published_at: u64_at(header, 32),
         time_to_live_ms: (time_to_live != NO_TIME_TO_LIVE).then_some(time_to_live),
-        properties_len: u32_at(header, 44),
-        names_len: u16::from_le_bytes([header[48], header[49]]),
-        priority: header[50],
-        is_delivered: header[51] & DELIVERED != 0,
-        queues: u32_at(header, 52),
+        properties_len: u32_at(header, 48),
+        names_len: u16::from_le_bytes([header[52], header[53]]),
+        priority: header[54],
+        is_delivered: header[55] & DELIVERED != 0,
+        queues: u32_at(header, 56),
         payload_checksum: u32_at(header, 4),
     })
 }

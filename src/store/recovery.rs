@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::inbox::{Active, FileState, Inbox};
 use super::index::{Index, Slot};
 use super::keeper::{Job, index_name};
-use super::log::{Active, Durability, FileState, Inbox, Log, Options};
+use super::log::{Durability, Log, Options};
 use super::marks::{Marks, marks_name};
 use super::medium::Medium;
 use super::record::{DATA_START, FileKind, u32_of};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::StoreError;
+use super::inbox::{Active, FileState, Inbox};
 use super::index::Index;
-use super::log::{Active, Durability, FileState, Inbox, Log, Options, SPILL_BIT};
+use super::log::{Durability, Log, Options, SPILL_BIT};
 use super::medium::Medium;
 use super::record::DATA_START;
 use super::scan::cannot;

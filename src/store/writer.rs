@@ -9,15 +9,33 @@
 use std::error::Error as _;
 use std::io;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::inbox::{OpenMarks, Piece, Sleep};
 use super::index::Index;
-use super::log::{Durability, Log, OpenMarks, Piece, Sleep};
+use super::log::{Durability, Log};
 use super::marks::{self, MARK_LEN, Mark, marks_name};
 use super::{Batch, Health, Run, Runs, StoreError, scan};
 
-/// How long settlements wait for company; what a `kill -9` may make come again is no older than this.
+/// How long settlements wait for company; what a `kill -9` may make come again is hardly older than this.
 const MARKS_PAUSE: Duration = Duration::from_millis(5);
+
+/// Whether settlements that nobody waits for are written down with this batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MarksNow {
+    Yes,
+    /// There will be more of them soon.
+    Later,
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    ForBatch,
+    /// There was no batch for as long as marks may wait.
+    Out,
+}
+
 /// What is done in one go.
 struct Work {
     batch: Batch,
@@ -33,22 +51,35 @@ struct Work {
 
 impl Log {
     /// Writes until the log is closed.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long marks have waited is nobody else's time"
+    )]
     pub(super) fn write_until_closed(&self) {
-        while self.wait_for_work() {
-            self.write_once();
+        let mut marked_at = Instant::now();
+        while let Some(waited) = self.wait_for_work() {
+            let is_due = waited == Waited::Out || marked_at.elapsed() >= MARKS_PAUSE;
+            if is_due {
+                marked_at = Instant::now();
+            }
+            self.write_once(if is_due { MarksNow::Yes } else { MarksNow::Later });
         }
     }
 
-    /// Waits for something to do; `false` when the log is closed and nothing is left.
-    fn wait_for_work(&self) -> bool {
+    /// Waits for something to do; `None` when the log is closed and nothing is left.
+    fn wait_for_work(&self) -> Option<Waited> {
         let mut inbox = self.lock();
+        let mut waited = Waited::ForBatch;
         while !inbox.is_urgent() {
             if inbox.has_work() {
                 inbox.sleep = Sleep::Light;
-                let waited = self.bell.wait_timeout(inbox, MARKS_PAUSE);
-                let (guard, pause) = waited.unwrap_or_else(PoisonError::into_inner);
+                let (guard, pause) = self
+                    .bell
+                    .wait_timeout(inbox, MARKS_PAUSE)
+                    .unwrap_or_else(PoisonError::into_inner);
                 inbox = guard;
                 if pause.timed_out() {
+                    waited = Waited::Out;
                     break;
                 }
             } else {
@@ -57,12 +88,15 @@ impl Log {
             }
         }
         inbox.sleep = Sleep::Awake;
-        inbox.has_work()
+        if inbox.is_closing {
+            waited = Waited::Out;
+        }
+        inbox.has_work().then_some(waited)
     }
 
     /// Does all there is to do now; answers whether there was anything.
-    pub(super) fn write_once(&self) -> bool {
-        let Some(mut work) = self.take_work() else { return false };
+    pub(super) fn write_once(&self, marks: MarksNow) -> bool {
+        let Some(mut work) = self.take_work(marks) else { return false };
         let has_batch = !work.pieces.is_empty() || work.sync_marks;
         let mut written = self.write_pieces(&work.pieces);
         work.settled.join();
@@ -94,7 +128,7 @@ impl Log {
         true
     }
 
-    fn take_work(&self) -> Option<Work> {
+    fn take_work(&self, marks: MarksNow) -> Option<Work> {
         let mut inbox = self.lock();
         let inbox = &mut *inbox;
         let has_batch = !inbox.pieces.is_empty() || inbox.sync_marks;
@@ -115,15 +149,21 @@ impl Log {
             inbox.flight = Some(Arc::clone(&pieces));
         }
         self.end_congestion();
-        Some(Work {
+        let mut work = Work {
             batch,
             pieces,
             full,
-            settled: std::mem::take(&mut inbox.settled),
-            unmarked: std::mem::take(&mut inbox.unmarked),
-            delivered: std::mem::take(&mut inbox.delivered),
+            settled: Runs::default(),
+            unmarked: Runs::default(),
+            delivered: Runs::default(),
             sync_marks: std::mem::take(&mut inbox.sync_marks),
-        })
+        };
+        if marks == MarksNow::Yes || work.sync_marks {
+            work.settled = std::mem::take(&mut inbox.settled);
+            work.unmarked = std::mem::take(&mut inbox.unmarked);
+            work.delivered = std::mem::take(&mut inbox.delivered);
+        }
+        Some(work)
     }
 
     /// Writes all pieces, then syncs their files in order.

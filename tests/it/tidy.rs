@@ -46,7 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reqwest", &["client", "engine"]),
     ("redb", &["store"]),
     ("regex", &["management", "render"]),
-    ("rustc_hash", &["broker", "server"]),
+    ("rustc_hash", &["broker", "server", "store"]),
     ("rustix", &["store", "server", "management", "engine", "render", "commands"]),
     ("rustls", &["server", "client", "engine"]),
     ("rustls_native_certs", &["client"]),

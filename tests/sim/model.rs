@@ -71,7 +71,7 @@ pub(crate) struct Model {
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) published_at: u64,
-    pub(crate) time_to_live_ms: Option<u32>,
+    pub(crate) time_to_live_ms: Option<u64>,
     pub(crate) priority: u8,
     pub(crate) names_len: usize,
     pub(crate) properties_len: usize,
@@ -93,7 +93,7 @@ impl Content {
         let byte = |at: u64| (seed.rotate_left((at % 64) as u32) ^ (at / 64)) as u8;
         Self {
             published_at: FIRST_AT + number,
-            time_to_live_ms: random.one_in(2).then_some((number % 10_000) as u32),
+            time_to_live_ms: random.one_in(2).then_some(number % 10_000),
             priority: (number % 10) as u8,
             names_len,
             properties_len,

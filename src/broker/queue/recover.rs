@@ -17,7 +17,7 @@ impl Queue {
     /// One whose time has passed while the broker was down expires like any other.
     /// Cost: one lock, 32 bytes of memory.
     pub fn recover(&self, waiting: &Waiting, at: StartedAt) {
-        let own = waiting.time_to_live_ms.map(u64::from);
+        let own = waiting.time_to_live_ms;
         let time_to_live = self.settings.limits.message_ttl_ms.into_iter().chain(own).min();
         let deadline = time_to_live.map_or(Millis::MAX, |ttl| {
             let expires_at_unix_ms = waiting.published_at.saturating_add(ttl);
