@@ -185,9 +185,8 @@ impl State {
             let (now, durable) = (self.names.get(name), self.durable_names.get(name));
             let file = match kept {
                 Kept::All => now,
-                Kept::Nothing => durable,
                 Kept::AnySector | Kept::Later if random.one_in(2) => now,
-                Kept::AnySector | Kept::Later => durable,
+                Kept::Nothing | Kept::AnySector | Kept::Later => durable,
             };
             let Some(file) = file else { continue };
             let bytes = self.files[*file].after_power_cut(kept, random);
@@ -370,7 +369,9 @@ impl MediumFile for DiskFile {
         }
         let file = &mut state.files[self.file];
         let pending = std::mem::take(&mut file.pending);
-        pending.iter().for_each(|change| change.apply(&mut file.durable));
+        for change in &pending {
+            change.apply(&mut file.durable);
+        }
         let name = state.names.iter().find(|(_, file)| **file == self.file);
         if let Some((name, file)) = name.map(|(name, file)| (name.clone(), *file)) {
             state.durable_names.insert(name, file);

@@ -253,8 +253,13 @@ impl Message {
         self.settling = None;
         self.delivered = match (waiting.redelivered, left) {
             (false, _) => Mark::None,
-            (true, Left::Killed) => Mark::WrittenBefore,
-            (true, Left::Closed | Left::PowerCut) => Mark::Safe,
+            (true, Left::PowerCut) => Mark::Safe,
+            (true, Left::Killed) if self.delivered != Mark::Safe => Mark::WrittenBefore,
+            // Closing syncs what was written since the opening.
+            (true, Left::Killed | Left::Closed) => match self.delivered {
+                Mark::WrittenBefore => Mark::WrittenBefore,
+                Mark::None | Mark::Told | Mark::Written | Mark::Safe => Mark::Safe,
+            },
         };
         Ok(())
     }

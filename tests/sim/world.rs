@@ -10,6 +10,15 @@ use crate::disk::{Disk, End};
 use crate::model::{Content, FIRST_AT, Left, Mark, Model, Told, is_told_right};
 use crate::random::Random;
 
+/// What consumers leave waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Habit {
+    /// The end of a queue.
+    InOrder,
+    /// A message here and there, so that files become sparse and are given up.
+    Sparse,
+}
+
 /// A store and what it should hold.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -18,6 +27,7 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) random: Random,
     pub(crate) options: Options,
+    pub(crate) habit: Habit,
     /// Most messages' size, in bytes; few are up to eight times as large.
     pub(crate) bytes_max: usize,
     /// What was done, for whoever has to find out what went wrong.
@@ -28,7 +38,7 @@ pub(crate) struct World {
 
 impl World {
     /// A new directory with two queues, opened.
-    pub(crate) fn new(seed: u64, options: Options, bytes_max: usize) -> Self {
+    pub(crate) fn new(seed: u64, options: Options, habit: Habit, bytes_max: usize) -> Self {
         let mut model = Model::default();
         for _ in 0..2 {
             model.add_queue();
@@ -39,6 +49,7 @@ impl World {
             model,
             random: Random::new(seed),
             options,
+            habit,
             bytes_max,
             trace: Vec::new(),
             is_faulty: false,
@@ -140,7 +151,7 @@ impl World {
     pub(crate) fn act(&mut self) -> Result<(), String> {
         match self.random.below(100) {
             0..35 => self.append()?,
-            35..47 => self.settle(),
+            35..47 => self.settle_some(),
             47..52 => self.settle_synced(),
             52..60 => self.deliver(),
             60..68 => {
@@ -149,6 +160,7 @@ impl World {
             }
             68..92 => self.step(),
             92..97 => self.step_round(),
+            97 | 98 if self.habit == Habit::Sparse => self.step_round(),
             97 => self.remove_queue(),
             98 => {
                 let all = self.model.waiting();
@@ -208,12 +220,21 @@ impl World {
 
     fn slots(&self, keys: &[(QueueId, u64)]) -> Runs {
         let mut slots = Runs::default();
-        keys.iter().for_each(|key| slots.push(self.model.messages[key].place));
+        for key in keys {
+            slots.push(self.model.messages[key].place);
+        }
         slots
     }
 
-    fn settle(&mut self) {
-        let keys = self.some_waiting(8);
+    fn settle_some(&mut self) {
+        let keys = match self.habit {
+            Habit::InOrder => self.some_waiting(8),
+            Habit::Sparse => {
+                let mut waiting = self.model.waiting();
+                waiting.retain(|(_, number)| number % 12 != 0);
+                waiting
+            }
+        };
         self.settle_keys(&keys);
     }
 
@@ -226,7 +247,8 @@ impl World {
     }
 
     fn settle_synced(&mut self) {
-        let keys = self.some_waiting(4);
+        let mut keys = self.some_waiting(4);
+        keys.retain(|(_, number)| self.habit == Habit::InOrder || number % 12 != 0);
         let batch = self.store().settle_synced(&self.slots(&keys));
         self.note(|| format!("settle synced {keys:?}: {batch:?}"));
         for key in keys {
