@@ -89,7 +89,25 @@ impl Found {
             }
             self.files[next].drop_all();
         }
+        self.see_torn_header(last);
         Ok(())
+    }
+
+    /// Counts a record whose header is torn as cut. Old bytes are there as well where a file is used again, but none
+    /// with a number that comes next.
+    fn see_torn_header(&mut self, last: Batch) {
+        let sequence = self.files.iter().map(|file| highest_sequence(&file.index)).max();
+        let is_log = |file: &&mut Scanned| file.header.kind == FileKind::Log;
+        let Some(file) = self.files.iter_mut().rfind(is_log) else { return };
+        let Some(next) = file.rest.next.filter(|next| next.len > 0 && file.rest.is_clean()) else {
+            return;
+        };
+        if next.sequence == sequence.unwrap_or(0) + 1 || next.batch.0.wrapping_sub(last.0) <= 1 {
+            file.rest.is_torn = true;
+            let room = file.len.saturating_sub(file.index.end.into());
+            let len = u64::from(next.len).min(room).max(1);
+            file.rest.torn_bytes += u32::try_from(len).unwrap_or(u32::MAX);
+        }
     }
 
     /// The file that was begun when the one at `at` was full.

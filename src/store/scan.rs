@@ -51,6 +51,16 @@ pub(super) struct Rest {
     /// The latest batch among them, and whether one of them began behind the last whole record.
     pub(super) last_batch: Batch,
     pub(super) has_later_batch: bool,
+    /// What stands where the next record would begin, and is none.
+    pub(super) next: Option<NoRecord>,
+}
+
+/// Bytes that would be the header of a record, if their checksum were right.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoRecord {
+    pub(super) len: u32,
+    pub(super) batch: Batch,
+    pub(super) sequence: u64,
 }
 
 impl Rest {
@@ -75,6 +85,11 @@ pub(super) fn open(medium: &dyn Medium, name: &str, trust: Trust) -> Result<Open
     let count = file.read_at(&mut header, 0).map_err(|source| cannot("read", path(), source))?;
     let header = match FileHeader::decode(&header[..count]) {
         FileHeaderRead::Header(header) => header,
+        // An index is written of what is synced only, and of no file that is blank.
+        FileHeaderRead::Blank if has_index(medium, name) => {
+            let what = "this is empty, and its index says that it holds messages";
+            return Err(StoreError::Damaged { path: path(), offset: 0, what });
+        }
         // Made, and not used before the end came.
         FileHeaderRead::Blank => FileHeader { kind: FileKind::Free, number: 0 },
         FileHeaderRead::Newer(found) => {
@@ -100,6 +115,13 @@ pub(super) fn open(medium: &dyn Medium, name: &str, trust: Trust) -> Result<Open
         Scanned { name, file, header, len, index, first: None, rest: Rest::default() };
     scanned.read_rest().map_err(|source| cannot("read", path(), source))?;
     Ok(Opened::Records(Box::new(scanned)))
+}
+
+/// Whether there is a whole index of what the file of this name once held.
+fn has_index(medium: &dyn Medium, name: &str) -> bool {
+    let bytes = read_all(medium, &index_name(name)).unwrap_or_default();
+    let number = bytes.get(12..16).map_or(0, |number| record::u32_at(number, 0));
+    Index::decode(&bytes, number).is_some_and(|index| !index.slots.is_empty())
 }
 
 pub(super) fn cannot(action: &'static str, path: PathBuf, source: std::io::Error) -> StoreError {
@@ -138,6 +160,11 @@ impl Scanned {
             self.index.add(&head, queues, start + u32_of(at));
             at += head.padded_len();
         }
+        self.rest.next = bytes.get(at..at + HEADER_LEN).map(|bytes| NoRecord {
+            len: record::u32_at(bytes, 8),
+            batch: Batch(record::u64_at(bytes, 16)),
+            sequence: record::u64_at(bytes, 24),
+        });
         self.search(&bytes, at, start);
         Ok(())
     }
