@@ -127,7 +127,7 @@ impl Disk {
         Self(Arc::new(Mutex::new(next)))
     }
 
-    /// The names of the files that begin with or end in `part`, and their bytes.
+    /// The names of the files and their bytes.
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let state = self.state();
         let file = |(name, file): (&String, &usize)| (name.clone(), state.files[*file].now.clone());

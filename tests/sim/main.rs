@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops, in its helpers too")]
 
 mod crashes;
+mod damage;
 mod disk;
+mod failures;
 mod model;
 mod random;
 mod world;

@@ -90,7 +90,7 @@ impl Content {
         };
         let (names_len, properties_len) = (len.min(7), len.saturating_sub(7).min(30));
         let seed = random.next();
-        let byte = |at: u64| (seed.rotate_left((at % 64) as u32) ^ (at / 64)) as u8;
+        let byte = |at: u64| ((seed >> (at % 56)) ^ (at / 56)).to_le_bytes()[0];
         Self {
             published_at: FIRST_AT + number,
             time_to_live_ms: random.one_in(2).then_some(number % 10_000),
@@ -145,6 +145,11 @@ impl Model {
 
     pub(crate) fn next_number(&mut self) -> u64 {
         self.next_message += 1;
+        self.next_message
+    }
+
+    /// The number of the last message.
+    pub(crate) fn last_number(&self) -> u64 {
         self.next_message
     }
 

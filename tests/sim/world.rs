@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use mq::store::{NewRecord, Options, Outcome, QueueId, Report, Runs, Store, StoreError};
+use mq::store::{NewRecord, Options, Outcome, QueueId, Refused, Report, Runs, Store, StoreError};
 
 use crate::disk::{Disk, End};
 use crate::model::{Content, FIRST_AT, Left, Mark, Model, Told, is_told_right};
@@ -117,7 +117,7 @@ impl World {
         self.read(&self.model.waiting())
     }
 
-    fn content(&self, number: u64) -> Content {
+    pub(crate) fn content(&self, number: u64) -> Content {
         Content::new(number, self.bytes_max)
     }
 
@@ -150,6 +150,19 @@ impl World {
     /// Does something to the store and the model.
     pub(crate) fn act(&mut self) -> Result<(), String> {
         match self.random.below(100) {
+            99 => self.close(),
+            what => self.act_open_with(what),
+        }
+    }
+
+    /// The same, and the store stays open.
+    pub(crate) fn act_open(&mut self) -> Result<(), String> {
+        let what = self.random.below(99);
+        self.act_open_with(what)
+    }
+
+    fn act_open_with(&mut self, what: u64) -> Result<(), String> {
+        match what {
             0..35 => self.append()?,
             35..47 => self.settle_some(),
             47..52 => self.settle_synced(),
@@ -162,23 +175,32 @@ impl World {
             92..97 => self.step_round(),
             97 | 98 if self.habit == Habit::Sparse => self.step_round(),
             97 => self.remove_queue(),
-            98 => {
+            _ => {
                 let all = self.model.waiting();
                 self.settle_keys(&all);
             }
-            _ => return self.close(),
         }
         self.look();
         Ok(())
     }
 
     /// Sees what has become of batches.
-    fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         let store = self.store.as_ref().expect("the directory is open");
         self.model.on_synced(|batch| store.outcome(batch) == Outcome::Synced);
     }
 
     pub(crate) fn append(&mut self) -> Result<(), String> {
+        match self.try_append() {
+            Some(refused) if !self.disk.has_crashed() && !self.is_faulty => {
+                Err(format!("a message is refused: {refused:?}"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Appends a message; answers why it was refused if it was.
+    pub(crate) fn try_append(&mut self) -> Option<Refused> {
         let all: Vec<QueueId> = self.model.queues.iter().copied().collect();
         let queues =
             if self.random.one_in(4) { all } else { vec![all[self.random.index(all.len())]] };
@@ -198,13 +220,12 @@ impl World {
         self.note(|| format!("append {number} of {len} bytes to {queues:?}: {appended:?}"));
         let appended = match appended {
             Ok(appended) => appended,
-            Err(_) if self.disk.has_crashed() || self.is_faulty => return Ok(()),
-            Err(refused) => return Err(format!("{number} is refused: {refused:?}")),
+            Err(refused) => return Some(refused),
         };
         for (nth, queue) in (0..).zip(queues) {
             self.model.add(queue, number, appended.first.nth(nth), appended.batch);
         }
-        Ok(())
+        None
     }
 
     /// Some of what waits, in the order of a queue, now and then one after the other.
@@ -273,7 +294,7 @@ impl World {
     pub(crate) fn step(&mut self) {
         self.note(|| "step".to_owned());
         self.store().step();
-        if !self.disk.has_crashed() {
+        if !self.disk.has_crashed() && !self.is_faulty {
             self.model.advance(Mark::Told, Mark::Written);
         }
     }
@@ -281,7 +302,7 @@ impl World {
     pub(crate) fn step_round(&mut self) {
         self.note(|| "round".to_owned());
         self.store().step_round();
-        if !self.disk.has_crashed() {
+        if !self.disk.has_crashed() && !self.is_faulty {
             self.model.advance(Mark::Written, Mark::Safe);
         }
     }
