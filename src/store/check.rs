@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::keeper::index_name;
 use super::medium::{Access, Directory, Medium};
+use super::record::FileKind;
 use super::recovery;
 use super::scan::{Scanned, Trust, cannot};
 use super::{KEPT_FOLDER, QueueId, StoreError};
@@ -43,16 +44,20 @@ pub fn check(directory: &Path) -> Result<CheckReport, StoreError> {
         torn_bytes: found.torn_bytes(),
         ..CheckReport::default()
     };
+    let mut copies = recovery::Copies::find(&found.files, &medium)?;
     let mut marks = Vec::new();
     for file in &found.files {
         let of_file = file.marks(&medium)?;
         report.broken_marks += of_file.broken;
         report.broken_indexes += u64::from(!fits(&medium, file)?);
+        let is_log = file.header.kind == FileKind::Log;
+        let of_file =
+            if is_log { copies.settle_originals(&file.index.slots, of_file) } else { of_file };
         marks.push(of_file);
     }
-    recovery::settle_copied(&found.files, &mut marks);
     let mut waiting = std::collections::BTreeMap::<QueueId, u64>::new();
-    for (file, marks) in found.files.iter().zip(&marks) {
+    for (at, (file, marks)) in found.files.iter().zip(marks).enumerate() {
+        let marks = copies.take_marks(at).unwrap_or(marks);
         let mut last_offset = 0;
         for (slot, of) in (0..).zip(&file.index.slots) {
             report.records += u64::from(of.offset != last_offset);

@@ -15,7 +15,7 @@ use super::keeper::{Job, index_name};
 use super::log::{Durability, Log, Options};
 use super::marks::{Marks, marks_name};
 use super::medium::Medium;
-use super::record::{DATA_START, FileKind, u32_of};
+use super::record::{DATA_START, FileKind};
 use super::scan::{self, Opened, Scanned, Trust, cannot};
 use super::{Batch, Health, Place, QueueId, Recovered, Report, StoreError, Waiting};
 
@@ -37,7 +37,10 @@ pub(super) fn find(medium: &dyn Medium, trust: Trust) -> Result<Found, StoreErro
         let Some(Ok(number)) = name.strip_suffix(".log").map(str::parse::<u32>) else { continue };
         found.last_name = found.last_name.max(number);
         match scan::open(medium, &name, trust)? {
-            Opened::Records(file) => {
+            Opened::Records(mut file) => {
+                if trust == Trust::Indexes {
+                    file.forget_slots();
+                }
                 found.last_number = found.last_number.max(file.header.number);
                 found.files.push(*file);
             }
@@ -134,7 +137,7 @@ pub(super) fn open(
     let mut found = find(&*medium, Trust::Indexes)?;
     let mut report = Report { cut_bytes: found.torn_bytes(), ..Report::default() };
     for file in &mut found.files {
-        let made_safe = if file.index.slots.is_empty() {
+        let made_safe = if file.slot_count() == 0 {
             // Else those that are begun next would seem to follow messages that are missing.
             file.free()
         } else if !file.rest.is_clean() {
@@ -148,11 +151,9 @@ pub(super) fn open(
         };
         made_safe.map_err(|source| cannot("write", medium.path(&file.name), source))?;
     }
-    let empty = found.files.extract_if(.., |file| file.index.slots.is_empty());
+    let empty = found.files.extract_if(.., |file| file.slot_count() == 0);
     found.free.extend(empty.map(|file| file.name));
-    let marks = found.files.iter().map(|file| file.marks(&*medium));
-    let mut marks: Vec<Marks> = marks.collect::<Result<_, _>>()?;
-    settle_copied(&found.files, &mut marks);
+    let mut copies = Copies::find(&found.files, &*medium)?;
     let mut files = FxHashMap::default();
     let mut next_sequence = 1;
     let mut last_batch = Batch(0);
@@ -161,8 +162,14 @@ pub(super) fn open(
     let order = (0..found.files.len()).filter(|&at| !is_copy(&found.files[at]));
     let order = order.chain((0..found.files.len()).filter(|&at| is_copy(&found.files[at])));
     for at in order {
-        let (file, marks) = (&found.files[at], &marks[at]);
-        let live = tell(file, marks, recovered);
+        let file = &found.files[at];
+        // One file after the other: all slots of a long backlog would take more room than the backlog.
+        let slots = file.slots(&*medium)?;
+        let marks = match copies.take_marks(at) {
+            Some(marks) => marks,
+            None => copies.settle_originals(&slots, file.marks(&*medium)?),
+        };
+        let live = tell(file, &slots, &marks, recovered);
         report.messages += u64::from(live);
         next_sequence = next_sequence.max(highest_sequence(&file.index) + 1);
         if !is_copy(file) {
@@ -170,7 +177,7 @@ pub(super) fn open(
         }
         let state = FileState {
             name: file.name.clone(),
-            slots: u32_of(file.index.slots.len()),
+            slots: file.slot_count(),
             live,
             capacity: u32::try_from(file.len).unwrap_or(u32::MAX),
             is_full: true,
@@ -195,47 +202,67 @@ fn highest_sequence(index: &Index) -> u64 {
     index.slots.iter().map(|slot| slot.sequence).max().unwrap_or(0).max(index.last_sequence)
 }
 
-/// Of a slot that stands in two files, because the move of it was cut short, one is settled here: the original, and
-/// the copy as well when either was settled.
-pub(super) fn settle_copied(files: &[Scanned], marks: &mut [Marks]) {
-    let mut copies: FxHashMap<(QueueId, u64), (usize, u32)> = FxHashMap::default();
-    for (at, file) in files.iter().enumerate() {
-        if file.header.kind != FileKind::Survivors {
-            continue;
-        }
-        for (slot, of) in (0..).zip(&file.index.slots) {
-            // Of two copies the later one counts.
-            if let Some((earlier, earlier_slot)) =
-                copies.insert((of.queue, of.sequence), (at, slot))
-            {
-                if marks[earlier].settled.has(earlier_slot) {
-                    marks[at].settled.insert(slot);
+/// The slots of survivors. Of one that stands in two files, because the move of it was cut short, one is settled
+/// here: the original, and the copy as well when either was settled.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    by_message: FxHashMap<(QueueId, u64), (usize, u32)>,
+    /// The marks of the files with survivors.
+    marks: FxHashMap<usize, Marks>,
+}
+
+impl Copies {
+    pub(super) fn find(files: &[Scanned], medium: &dyn Medium) -> Result<Self, StoreError> {
+        let mut copies = Self::default();
+        for (at, file) in files.iter().enumerate() {
+            if file.header.kind != FileKind::Survivors {
+                continue;
+            }
+            copies.marks.insert(at, file.marks(medium)?);
+            for (slot, of) in (0..).zip(&file.index.slots) {
+                let earlier = copies.by_message.insert((of.queue, of.sequence), (at, slot));
+                // Of two copies the later one counts.
+                if let Some((earlier, earlier_slot)) = earlier
+                    && !copies.settle(earlier, earlier_slot)
+                {
+                    copies.settle(at, slot);
                 }
-                marks[earlier].settled.insert(earlier_slot);
             }
         }
+        Ok(copies)
     }
-    if copies.is_empty() {
-        return;
+
+    /// Settles a slot of survivors; answers whether it waited.
+    fn settle(&mut self, file: usize, slot: u32) -> bool {
+        self.marks.get_mut(&file).is_some_and(|marks| marks.settled.insert(slot))
     }
-    for (at, file) in files.iter().enumerate() {
-        if file.header.kind == FileKind::Survivors {
-            continue;
+
+    /// Settles those slots of a file that were copied.
+    pub(super) fn settle_originals(&mut self, slots: &[Slot], mut marks: Marks) -> Marks {
+        if self.by_message.is_empty() {
+            return marks;
         }
-        for (slot, of) in (0..).zip(&file.index.slots) {
-            let Some(&(copy, copy_slot)) = copies.get(&(of.queue, of.sequence)) else { continue };
-            if marks[at].settled.has(slot) {
-                marks[copy].settled.insert(copy_slot);
+        for (slot, of) in (0..).zip(slots) {
+            let Some(&(file, copy)) = self.by_message.get(&(of.queue, of.sequence)) else {
+                continue;
+            };
+            if !marks.settled.insert(slot) {
+                self.settle(file, copy);
             }
-            marks[at].settled.insert(slot);
         }
+        marks
+    }
+
+    /// The marks of a file with survivors, once all others have been looked at.
+    pub(super) fn take_marks(&mut self, file: usize) -> Option<Marks> {
+        self.marks.remove(&file)
     }
 }
 
 /// Tells of every slot that waits; answers how many.
-fn tell(file: &Scanned, marks: &Marks, recovered: &mut dyn Recovered) -> u32 {
+fn tell(file: &Scanned, slots: &[Slot], marks: &Marks, recovered: &mut dyn Recovered) -> u32 {
     let mut live = 0;
-    for (slot, of) in (0..).zip(&file.index.slots) {
+    for (slot, of) in (0..).zip(slots) {
         if marks.settled.has(slot) || !recovered.is_known(of.queue) {
             continue;
         }
@@ -276,7 +303,9 @@ fn begin(
     let active = if let Some(file) = last.filter(goes_on) {
         let number = file.header.number;
         let capacity = u32::try_from(file.len).unwrap_or(u32::MAX);
+        let slots = file.slots(medium)?.into_owned();
         let Scanned { name, file, index, .. } = file;
+        let index = Index { slots, ..index };
         Active { number, name, file, capacity, needs_header: false, index }
     } else {
         let number = next_number;

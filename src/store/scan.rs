@@ -4,11 +4,12 @@
 //! Which of the two is decided in `recovery`, from what is noted here: whatever stands behind it, and when the batch
 //! of that began. A batch is written when the one before is synced; so a later batch proves an earlier one whole.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::index::Index;
+use super::index::{Index, Slot};
 use super::keeper::index_name;
 use super::marks::{self, Marks, marks_name};
 use super::medium::{Medium, MediumFile};
@@ -38,6 +39,8 @@ pub(super) struct Scanned {
     pub(super) first: Option<Head>,
     /// What stands behind the last whole record.
     pub(super) rest: Rest,
+    /// Slots that are to be read again when they are wanted.
+    forgotten: u32,
 }
 
 /// What stands behind the last whole record of a file.
@@ -111,8 +114,16 @@ pub(super) fn open(medium: &dyn Medium, name: &str, trust: Trust) -> Result<Open
         Trust::Nothing => None,
     };
     let index = known.unwrap_or_else(|| Index::empty(DATA_START));
-    let mut scanned =
-        Scanned { name, file, header, len, index, first: None, rest: Rest::default() };
+    let mut scanned = Scanned {
+        name,
+        file,
+        header,
+        len,
+        index,
+        first: None,
+        rest: Rest::default(),
+        forgotten: 0,
+    };
     scanned.read_rest().map_err(|source| cannot("read", path(), source))?;
     Ok(Opened::Records(Box::new(scanned)))
 }
@@ -182,6 +193,36 @@ impl Scanned {
         }
     }
 
+    /// Gives up the slots that the index has as well: [`Self::slots`] reads them again.
+    ///
+    /// Those of survivors stay: their sequences are in no order, and all of them are looked at.
+    pub(super) fn forget_slots(&mut self) {
+        let is_log = self.header.kind == FileKind::Log;
+        if is_log && self.first.is_none() && self.rest.is_clean() {
+            self.forgotten = u32_of(self.index.slots.len());
+            self.index.slots = Vec::new();
+        }
+    }
+
+    /// How many slots the file has.
+    pub(super) fn slot_count(&self) -> u32 {
+        self.forgotten + u32_of(self.index.slots.len())
+    }
+
+    pub(super) fn slots(&self, medium: &dyn Medium) -> Result<Cow<'_, [Slot]>, StoreError> {
+        if self.forgotten == 0 {
+            return Ok(Cow::Borrowed(&self.index.slots));
+        }
+        let name = index_name(&self.name);
+        let bytes = read_all(medium, &name);
+        let bytes = bytes.map_err(|source| cannot("read", medium.path(&name), source))?;
+        let index = Index::decode(&bytes, self.header.number).ok_or_else(|| {
+            let what = "it was whole a moment ago";
+            StoreError::Damaged { path: medium.path(&name), offset: 0, what }
+        })?;
+        Ok(Cow::Owned(index.slots))
+    }
+
     /// The latest batch that left anything in this file.
     pub(super) fn last_batch(&self) -> Batch {
         self.index.last_batch.max(self.rest.last_batch)
@@ -222,6 +263,6 @@ impl Scanned {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             bytes => bytes.map_err(|source| cannot("read", medium.path(&name), source))?,
         };
-        Ok(marks::decode(&bytes, self.number(), u32_of(self.index.slots.len())))
+        Ok(marks::decode(&bytes, self.number(), self.slot_count()))
     }
 }
