@@ -51,13 +51,16 @@ pub fn check(directory: &Path) -> Result<CheckReport, StoreError> {
         report.broken_marks += of_file.broken;
         report.broken_indexes += u64::from(!fits(&medium, file)?);
         let is_log = file.header.kind == FileKind::Log;
-        let of_file =
-            if is_log { copies.settle_originals(&file.index.slots, of_file) } else { of_file };
+        let of_file = if is_log {
+            copies.settle_originals(file, &file.index.slots, of_file)
+        } else {
+            of_file
+        };
         marks.push(of_file);
     }
     let mut waiting = std::collections::BTreeMap::<QueueId, u64>::new();
-    for (at, (file, marks)) in found.files.iter().zip(marks).enumerate() {
-        let marks = copies.take_marks(at).unwrap_or(marks);
+    for (file, marks) in found.files.iter().zip(marks) {
+        let marks = copies.take_marks(file).unwrap_or(marks);
         let mut last_offset = 0;
         for (slot, of) in (0..).zip(&file.index.slots) {
             report.records += u64::from(of.offset != last_offset);

@@ -651,4 +651,48 @@ mod tests {
         let places: Vec<Place> = found.iter().map(|(_, waiting)| waiting.place).collect();
         assert_eq!(bodies(&store, &places), expected);
     }
+
+    /// The move of a file's last messages was cut short by a crash; later the copies are settled and given up.
+    #[test]
+    fn an_original_does_not_come_back_when_its_copy_is_gone() {
+        let [here, there] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let folder = |directory: &tempfile::TempDir| directory.path().join(KEPT_FOLDER);
+        let files = |directory| std::fs::read_dir(folder(directory)).unwrap().map(Result::unwrap);
+        let (store, _) = small(here.path());
+        let mut slow = Vec::new();
+        for nth in 0..4000_u32 {
+            if nth % 500 == 0 {
+                slow.push(append(&store, &[2], &nth.to_le_bytes()).first);
+            }
+            let busy = append(&store, &[1], &[7; 200]).first;
+            store.settle(&runs(&[busy]));
+            store.step();
+        }
+        std::fs::create_dir(folder(&there)).unwrap();
+        for file in files(&here) {
+            std::fs::copy(file.path(), folder(&there).join(file.file_name())).unwrap();
+        }
+        store.settle(&runs(&slow[..1]));
+        store.step();
+        store.step_round();
+        let is_survivors = |path: &Path| std::fs::read(path).unwrap()[12] == 2;
+        let logs = files(&here).map(|file| file.path());
+        let mut logs = logs.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+        let survivors = logs.find(|path| is_survivors(path)).expect("some were moved");
+        std::fs::copy(survivors, folder(&there).join("00009999.log")).unwrap();
+
+        let (store, found) = small(there.path());
+        assert_eq!(found.len(), slow.len());
+        let mut places: Vec<Place> = found.iter().map(|(_, waiting)| waiting.place).collect();
+        places.retain(|place| bodies(&store, &[*place]) != [0_u32.to_le_bytes()]);
+        assert_eq!(places.len(), slow.len() - 1);
+        let batch = store.settle_synced(&runs(&places));
+        store.step();
+        assert_eq!(store.outcome(batch), Outcome::Synced);
+        store.step_round();
+        drop(store);
+        let (store, found) = small(there.path());
+        let left: Vec<Place> = found.iter().map(|(_, waiting)| waiting.place).collect();
+        assert_eq!(bodies(&store, &left), [0_u32.to_le_bytes()]);
+    }
 }

@@ -5,6 +5,7 @@
 //!
 //! Start reading at [`open`].
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -17,7 +18,7 @@ use super::marks::{Marks, marks_name};
 use super::medium::Medium;
 use super::record::{DATA_START, FileKind};
 use super::scan::{self, Opened, Scanned, Trust, cannot};
-use super::{Batch, Health, Place, QueueId, Recovered, Report, StoreError, Waiting};
+use super::{Batch, Health, Place, QueueId, Recovered, Report, Runs, StoreError, Waiting};
 
 /// The files of a directory.
 pub(super) struct Found {
@@ -165,11 +166,11 @@ pub(super) fn open(
         let file = &found.files[at];
         // One file after the other: all slots of a long backlog would take more room than the backlog.
         let slots = file.slots(&*medium)?;
-        let marks = match copies.take_marks(at) {
+        let marks = match copies.take_marks(file) {
             Some(marks) => marks,
-            None => copies.settle_originals(&slots, file.marks(&*medium)?),
+            None => copies.settle_originals(file, &slots, file.marks(&*medium)?),
         };
-        let live = tell(file, &slots, &marks, recovered);
+        let live = tell(file, &slots, &marks, recovered, &mut copies.gone);
         report.messages += u64::from(live);
         next_sequence = next_sequence.max(highest_sequence(&file.index) + 1);
         if !is_copy(file) {
@@ -184,6 +185,11 @@ pub(super) fn open(
         };
         files.insert(file.header.number, state);
     }
+    for run in copies.gone.iter() {
+        if let Some(state) = files.get_mut(&run.file.get()) {
+            state.live += run.count;
+        }
+    }
     report.files = files.len() as u64;
     let mut inbox = begin(&*medium, options, found, files)?;
     inbox.next_sequence = next_sequence;
@@ -193,6 +199,8 @@ pub(super) fn open(
     for (number, name, capacity) in dead {
         log.order(Job::Recycle { number, name, capacity });
     }
+    // Written down, or they would come back when what they were left out for is no more.
+    log.settle(&copies.gone);
     log.order(Job::Prepare);
     debug_assert_eq!(log.health(), Health::Well);
     Ok((log, report))
@@ -206,26 +214,26 @@ fn highest_sequence(index: &Index) -> u64 {
 /// here: the original, and the copy as well when either was settled.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
-    by_message: FxHashMap<(QueueId, u64), (usize, u32)>,
-    /// The marks of the files with survivors.
-    marks: FxHashMap<usize, Marks>,
+    by_message: FxHashMap<(QueueId, u64), Place>,
+    /// The marks of the files with survivors, by their numbers.
+    marks: FxHashMap<NonZeroU32, Marks>,
+    /// Slots that are settled and not marked so on disk.
+    pub(super) gone: Runs,
 }
 
 impl Copies {
     pub(super) fn find(files: &[Scanned], medium: &dyn Medium) -> Result<Self, StoreError> {
         let mut copies = Self::default();
-        for (at, file) in files.iter().enumerate() {
-            if file.header.kind != FileKind::Survivors {
-                continue;
-            }
-            copies.marks.insert(at, file.marks(medium)?);
+        for file in files.iter().filter(|file| file.header.kind == FileKind::Survivors) {
+            copies.marks.insert(file.number(), file.marks(medium)?);
             for (slot, of) in (0..).zip(&file.index.slots) {
-                let earlier = copies.by_message.insert((of.queue, of.sequence), (at, slot));
+                let copy = Place { file: file.number(), slot, offset: of.offset };
+                let earlier = copies.by_message.insert((of.queue, of.sequence), copy);
                 // Of two copies the later one counts.
-                if let Some((earlier, earlier_slot)) = earlier
-                    && !copies.settle(earlier, earlier_slot)
+                if let Some(earlier) = earlier
+                    && !copies.settle(earlier)
                 {
-                    copies.settle(at, slot);
+                    copies.settle(copy);
                 }
             }
         }
@@ -233,37 +241,57 @@ impl Copies {
     }
 
     /// Settles a slot of survivors; answers whether it waited.
-    fn settle(&mut self, file: usize, slot: u32) -> bool {
-        self.marks.get_mut(&file).is_some_and(|marks| marks.settled.insert(slot))
+    fn settle(&mut self, copy: Place) -> bool {
+        let marks = self.marks.get_mut(&copy.file);
+        let waited = marks.is_some_and(|marks| marks.settled.insert(copy.slot));
+        if waited {
+            self.gone.push(copy);
+        }
+        waited
     }
 
     /// Settles those slots of a file that were copied.
-    pub(super) fn settle_originals(&mut self, slots: &[Slot], mut marks: Marks) -> Marks {
+    pub(super) fn settle_originals(
+        &mut self,
+        file: &Scanned,
+        slots: &[Slot],
+        mut marks: Marks,
+    ) -> Marks {
         if self.by_message.is_empty() {
             return marks;
         }
         for (slot, of) in (0..).zip(slots) {
-            let Some(&(file, copy)) = self.by_message.get(&(of.queue, of.sequence)) else {
-                continue;
-            };
-            if !marks.settled.insert(slot) {
-                self.settle(file, copy);
+            let Some(&copy) = self.by_message.get(&(of.queue, of.sequence)) else { continue };
+            if marks.settled.insert(slot) {
+                self.gone.push(Place { file: file.number(), slot, offset: of.offset });
+            } else {
+                self.settle(copy);
             }
         }
         marks
     }
 
     /// The marks of a file with survivors, once all others have been looked at.
-    pub(super) fn take_marks(&mut self, file: usize) -> Option<Marks> {
-        self.marks.remove(&file)
+    pub(super) fn take_marks(&mut self, file: &Scanned) -> Option<Marks> {
+        self.marks.remove(&file.number())
     }
 }
 
-/// Tells of every slot that waits; answers how many.
-fn tell(file: &Scanned, slots: &[Slot], marks: &Marks, recovered: &mut dyn Recovered) -> u32 {
+/// Tells of every slot that waits; answers how many. Those of queues that are no more are `gone`.
+fn tell(
+    file: &Scanned,
+    slots: &[Slot],
+    marks: &Marks,
+    recovered: &mut dyn Recovered,
+    gone: &mut Runs,
+) -> u32 {
     let mut live = 0;
     for (slot, of) in (0..).zip(slots) {
-        if marks.settled.has(slot) || !recovered.is_known(of.queue) {
+        if marks.settled.has(slot) {
+            continue;
+        }
+        if !recovered.is_known(of.queue) {
+            gone.push(Place { file: file.number(), slot, offset: of.offset });
             continue;
         }
         live += 1;
