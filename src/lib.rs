@@ -53,6 +53,25 @@
 //! (`broker::durable`, rows in `store::definitions`), and persistent messages of durable queues into one log that is
 //! synced for everybody ([`store`]). A start takes the directory's lock, checks its format, reads the definitions, then
 //! hands every message to its queue, and only then listens (`engine::host`).
+//!
+//! ```text
+//! DIR/format                     the version of all of it
+//! DIR/mq.lock                    held by the process that runs the broker
+//! DIR/definitions.redb           vhosts, users, exchanges, queues, bindings
+//! DIR/messages/NNNNNNNN.log      records, each written once and read back in place
+//!              NNNNNNNN.marks    which of its slots are settled or were delivered
+//!              NNNNNNNN.index    its slots, so that a start reads no messages
+//! DIR/spill/                     transient messages and lists of places that memory had no room for
+//! ```
+//!
+//! Every file stands alone: what was said of its messages is beside it and goes with it. Were acknowledgements records
+//! of the log, a file could not go before all files whose messages it settles had gone, and a slow queue would hold
+//! the room of a busy one, or its acknowledgements would have to be written again and again. The price is one more small
+//! write for many acknowledgements, which nobody waits for. Messages are copied only when their file is all
+//! but empty, into files of such survivors, which then stay well filled.
+//!
+//! A queue keeps the bodies at its front in memory and 32 bytes for each message behind them, or less where these
+//! lists are long enough to be put away themselves (`broker::queue`).
 
 pub mod broker;
 pub mod cli;
