@@ -31,7 +31,7 @@ pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, S
 pub use error::{Category, Error};
 pub use host::{Found, Host, HostOptions};
 pub use inspect::{Inspect, Listing};
-pub use kept::{Kept, check};
+pub use kept::{Kept, WaitingIn, check};
 pub use publish::{Confirmation, Message, Outcome, Publisher, PublisherOptions, Report};
 pub use rpc::{Replier, ReplyTo, RpcCaller, RpcOptions, RpcServer};
 pub use target::{Target, TargetOptions, TlsFiles};

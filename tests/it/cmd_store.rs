@@ -7,6 +7,7 @@ use mq::engine::{Engine, Target, TargetOptions};
 use tempfile::TempDir;
 
 use crate::support::cli::{Case, program};
+use crate::support::directory::{alter, bytes_of, message_files, records};
 
 /// Runs commands on the broker of a directory, one after the other; it stops after each.
 fn prepare(directory: &Path, commands: &[&[&str]]) {
@@ -14,13 +15,6 @@ fn prepare(directory: &Path, commands: &[&[&str]]) {
         let run = program().env("MQ_LOCAL", directory).args(*arguments).output().unwrap();
         assert!(run.status.success(), "{arguments:?}: {run:?}");
     }
-}
-
-fn names(directory: &Path) -> Vec<std::ffi::OsString> {
-    let mut names: Vec<_> =
-        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    names.sort();
-    names
 }
 
 #[test]
@@ -31,17 +25,101 @@ fn a_whole_directory_is_counted_and_left_alone() {
         &[
             &["declare-exchange", "x", "--type", "topic"],
             &["declare-queue", "q"],
+            &["declare-queue", "deleted"],
             &["declare-queue", "gone", "--transient"],
             &["bind", "--exchange", "x", "--queue", "q", "--key", "a"],
+            &["publish", "--routing-key", "q", "1", "2", "3"],
+            &["publish", "--routing-key", "deleted", "4"],
+            &["publish", "--routing-key", "q", "--transient", "5"],
+            &["get", "--queue", "q"],
         ],
     );
-    let before = names(directory.path());
+    let before = bytes_of(directory.path());
     let path = directory.path().to_str().unwrap();
-    let stdout = "vhosts: 1\nusers: 1\nexchanges: 1\nqueues: 1\nbindings: 1\n";
-    Case { arguments: &["store", "check", path], stdout, ..Case::default() }.alone();
-    let stdout = "{\"vhosts\":1,\"users\":1,\"exchanges\":1,\"queues\":1,\"bindings\":1}\n";
-    Case { arguments: &["store", "check", path, "-o", "json"], stdout, ..Case::default() }.alone();
-    assert_eq!(names(directory.path()), before);
+    // Whether a further file was made ready before the broker stopped is a matter of time.
+    let free = message_files(directory.path()).1;
+    let stdout = "\
+vhosts: 1
+users: 1
+exchanges: 1
+queues: 2
+bindings: 1
+files: 1
+free files: {free}
+records: 4
+waiting messages: 3
+  in queue 'deleted': 1
+  in queue 'q': 2
+messages of deleted queues: 0
+torn bytes: 0
+broken marks: 0
+broken indexes: 0
+"
+    .replace("{free}", &free.to_string());
+    Case { arguments: &["store", "check", path], stdout: &stdout, ..Case::default() }.alone();
+    let stdout = format!(
+        "{{\"vhosts\":1,\"users\":1,\"exchanges\":1,\"queues\":2,\"bindings\":1,\
+                  \"files\":1,\"free_files\":{free},\"records\":4,\"waiting_messages\":3,\"waiting\":[\
+                  {{\"vhost\":\"/\",\"queue\":\"deleted\",\"messages\":1}},\
+                  {{\"vhost\":\"/\",\"queue\":\"q\",\"messages\":2}}],\
+                  \"messages_of_deleted_queues\":0,\
+                  \"torn_bytes\":0,\"broken_marks\":0,\"broken_indexes\":0}}\n"
+    );
+    Case { arguments: &["store", "check", path, "-o", "json"], stdout: &stdout, ..Case::default() }
+        .alone();
+    assert_eq!(bytes_of(directory.path()), before);
+}
+
+/// What a crash may leave is told, and no error.
+#[test]
+fn what_is_torn_or_lost_is_counted() {
+    let directory = TempDir::new().unwrap();
+    let publish = ["publish", "--routing-key", "q", "1", "2"];
+    prepare(directory.path(), &[&["declare-queue", "q"], &publish, &["get", "--queue", "q"]]);
+    let (files, free) = message_files(directory.path());
+    let file = &files[0];
+    let last = records(file).pop().unwrap();
+    alter(file, |bytes| bytes[last.end - 1] ^= 1);
+    alter(&file.with_extension("marks"), |bytes| bytes.extend([1; 20]));
+    // One that names another file is left from an earlier use of this one, and is not broken.
+    let number = &fs::read(file).unwrap()[16..20];
+    fs::write(file.with_extension("index"), [b"not an index", number].concat()).unwrap();
+    fs::remove_file(directory.path().join("definitions.redb")).unwrap();
+    let before = bytes_of(directory.path());
+    let stdout = format!(
+        "vhosts: 0\nusers: 0\nexchanges: 0\nqueues: 0\nbindings: 0\nfiles: 1\nfree files: {free}\nrecords: 1\n\
+         waiting messages: 0\nmessages of deleted queues: 0\ntorn bytes: {}\nbroken marks: 2\n\
+         broken indexes: 1\n",
+        last.len()
+    );
+    let path = directory.path().to_str().unwrap();
+    Case { arguments: &["store", "check", path], stdout: &stdout, ..Case::default() }.alone();
+    assert_eq!(bytes_of(directory.path()), before);
+}
+
+#[test]
+fn a_damaged_message_is_named_with_its_offset() {
+    let directory = TempDir::new().unwrap();
+    let publish: [&[&str]; 3] = [
+        &["declare-queue", "q"],
+        &["publish", "--routing-key", "q", "1"],
+        &["publish", "--routing-key", "q", "2"],
+    ];
+    prepare(directory.path(), &publish);
+    let file = &message_files(directory.path()).0[0];
+    let first = records(file).remove(0);
+    alter(file, |bytes| bytes[first.end - 1] ^= 1);
+    let before = bytes_of(directory.path());
+    let path = directory.path().to_str().unwrap();
+    let stderr = format!(
+        "error: cannot use what is kept in {path}\n\
+         cause: '{}' is damaged at offset {}: a message that was safe is not whole, and others follow it\n",
+        file.display(),
+        first.start
+    );
+    let arguments = &["store", "check", path];
+    Case { arguments, stderr: &stderr, code: 1, ..Case::default() }.alone();
+    assert_eq!(bytes_of(directory.path()), before);
 }
 
 #[test]

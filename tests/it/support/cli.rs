@@ -103,6 +103,7 @@ pub(crate) struct Running {
     /// `None` when nobody reads it any more.
     stdout: Option<BufReader<ChildStdout>>,
     stderr: BufReader<ChildStderr>,
+    said: String,
 }
 
 impl Running {
@@ -116,13 +117,22 @@ impl Running {
         let mut process = piped.spawn().unwrap();
         let stdout = process.stdout.take().map(BufReader::new);
         let stderr = BufReader::new(process.stderr.take().unwrap());
-        let mut running = Self { process, stdout, stderr };
-        let mut said = String::new();
-        while !said.contains(ready) {
-            let read = running.stderr.read_line(&mut said).unwrap();
-            assert!(read > 0, "it never said '{ready}', but:\n{said}");
-        }
+        let mut running = Self { process, stdout, stderr, said: String::new() };
+        running.wait_for(ready);
         running
+    }
+
+    /// Waits until it has said something on stderr.
+    pub(crate) fn wait_for(&mut self, words: &str) {
+        while !self.said.contains(words) {
+            let read = self.stderr.read_line(&mut self.said).unwrap();
+            assert!(read > 0, "it never said '{words}', but:\n{}", self.said);
+        }
+    }
+
+    /// What it has said on stderr so far, as far as it was waited for.
+    pub(crate) fn said(&self) -> &str {
+        &self.said
     }
 
     /// Waits for a line of stdout.
