@@ -23,13 +23,16 @@ mod cmd_store;
 mod cmd_tls;
 mod cmd_topology;
 mod cmd_tutorial;
+mod damage;
 mod durable;
 mod generated;
+mod kills;
 mod local;
 mod management;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../support/rabbitmq.rs"]
 mod rabbitmq;
+mod restart;
 mod session;
 mod session_disk;
 mod session_store;
