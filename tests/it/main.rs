@@ -24,6 +24,7 @@ mod cmd_tls;
 mod cmd_topology;
 mod cmd_tutorial;
 mod damage;
+mod disk_full;
 mod durable;
 mod generated;
 mod kills;

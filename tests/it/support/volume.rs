@@ -67,6 +67,12 @@ impl Volume {
         assert!(self.order(&format!("mount -o remount,{option} '{path}'")));
     }
 
+    /// Takes all the room that is left.
+    pub(crate) fn fill(&mut self) {
+        let path = self.path().display().to_string();
+        assert!(!self.order(&format!("dd if=/dev/zero of='{path}/filler' bs=4096")));
+    }
+
     /// Has the holder do something; answers whether it could.
     fn order(&mut self, order: &str) -> bool {
         let asked = writeln!(self.orders, "{order} && echo done || echo failed");
