@@ -2,7 +2,7 @@
 //! clock (`now` is an argument, in milliseconds since the broker started).
 //!
 //! Lock order, here and nowhere else: vhost (changing, topology), then queue, then mailbox or timers or the store's. No lock
-//! is held when another queue is called or a record is read, and none across an `.await` (there is none here).
+//! is held when another queue is called or a message is read, and none across an `.await` (there is none here).
 //!
 //! The publish line through this layer: [`vhost::Vhost::route`] (or the route a channel remembers),
 //! [`queue::Queue::push`], [`mailbox::Mailbox`].
@@ -137,7 +137,7 @@ impl Broker {
     /// Takes the queues that are to be given their messages back; before anybody uses the broker.
     pub fn recovery(&self) -> Recovery {
         let queues = self.vhosts().into_iter().flat_map(|vhost| vhost.queues());
-        Recovery::new(queues, self.started_unix_ms)
+        Recovery::new(queues, Arc::clone(&self.shared.spill), self.started_unix_ms)
     }
 
     /// Ends the keeping: what has happened so far is on disk when this returns, and what happens now is not kept.

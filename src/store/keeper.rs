@@ -143,12 +143,39 @@ impl Log {
         }
         let gone = {
             let mut inbox = self.lock();
-            let keep = inbox.spares.len().min(SPARES_IDLE);
+            let keep = match self.durability {
+                Durability::Kept => inbox.spares.len().min(SPARES_IDLE),
+                Durability::Spilled => 0,
+            };
             inbox.spares.split_off(keep)
         };
         for spare in gone {
             self.remove(&spare.name);
         }
+        if self.durability == Durability::Spilled {
+            self.give_up_empty();
+        }
+    }
+
+    /// Gives the room of the active file back when nothing that was spilled is needed any more; the next record
+    /// begins another file.
+    fn give_up_empty(&self) {
+        let mut inbox = self.lock();
+        let number = inbox.active.number;
+        let is_empty =
+            inbox.files.get(&number).is_some_and(|state| state.slots > 0 && state.live == 0);
+        if !is_empty || inbox.has_work() || inbox.unwritten().next().is_some() {
+            return;
+        }
+        inbox.files.remove(&number);
+        inbox.active.capacity = 0;
+        // It stays open until there is another.
+        if let Err(error) = inbox.active.file.set_len(0) {
+            tracing::debug!(%error, "a spill file keeps its room");
+        }
+        let name = inbox.active.name.clone();
+        drop(inbox);
+        self.remove(&name);
     }
 
     /// Sees to it that there is a free file.

@@ -39,16 +39,18 @@ mod writer;
 
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 pub use check::{CheckReport, check};
 pub use error::StoreError;
 pub use log::Options;
+pub use spill::Spill;
 
 use self::log::{Log, SPILL_BIT, Watcher};
 use self::medium::{Access, Directory, Medium};
+use self::scan::Trust;
 use self::writer::MarksNow;
 
 /// A queue as the store knows it: given once, never again to another queue.
@@ -196,6 +198,8 @@ pub struct Waiting {
 
 /// Who is told what a directory holds.
 pub trait Recovered {
+    /// What can be put there while memory is short, from now on: comes first. Whoever keeps little needs it not.
+    fn on_spill(&mut self, _spill: &Arc<Spill>) {}
     /// Whether the queue is still there; what waits for others is dropped.
     fn is_known(&self, queue: QueueId) -> bool;
     /// A slot, mostly in the order of sequences; those that were moved by reclaiming come late.
@@ -215,9 +219,7 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Store {
     kept: Arc<Log>,
-    spilled: OnceLock<Arc<Log>>,
-    spill_medium: Arc<dyn Medium>,
-    options: Options,
+    spill: Arc<Spill>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -248,7 +250,7 @@ impl Store {
             Options::default(),
             recovered,
         )?;
-        store.start(&store.kept);
+        store.start_threads();
         Ok((store, report))
     }
 
@@ -259,32 +261,18 @@ impl Store {
         options: Options,
         recovered: &mut dyn Recovered,
     ) -> Result<(Self, Report), StoreError> {
-        let (log, report) = recovery::open(kept, options, recovered)?;
-        spill::clear(&*spill)?;
-        let store = Self {
-            kept: Arc::new(log),
-            spilled: OnceLock::new(),
-            spill_medium: spill,
-            options,
-            threads: Mutex::default(),
-        };
-        Ok((store, report))
+        let found = recovery::find(&*kept, Trust::Indexes)?;
+        let spill = Arc::new(Spill::new(spill, options));
+        spill.clear()?;
+        recovered.on_spill(&spill);
+        let (log, report) = recovery::open(kept, found, options, recovered)?;
+        Ok((Self { kept: Arc::new(log), spill, threads: Mutex::default() }, report))
     }
 
     /// Starts the threads of a store that was opened without.
     pub fn start_threads(&self) {
-        self.start(&self.kept);
-    }
-
-    fn start(&self, log: &Arc<Log>) {
-        let (writer, keeper) = (Arc::clone(log), Arc::clone(log));
-        let named = |name: &str| thread::Builder::new().name(name.to_owned());
-        let writer = named("mq-writer").spawn(move || writer.write_until_closed());
-        let keeper = named("mq-keeper").spawn(move || keeper.keep_until_closed());
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in [writer, keeper] {
-            threads.push(thread.expect("the operating system has room for two threads"));
-        }
+        threads.extend(spill::start(&self.kept));
     }
 
     /// Does what the threads would do now: for tests, which cut it at every point.
@@ -300,7 +288,7 @@ impl Store {
     }
 
     fn log_of(&self, file: NonZeroU32) -> &Arc<Log> {
-        match self.spilled.get() {
+        match self.spill.log() {
             Some(spilled) if file.get() & SPILL_BIT != 0 => spilled,
             _ => &self.kept,
         }
@@ -316,30 +304,7 @@ impl Store {
 
     /// Puts a record (of one queue) where it need not survive, to save memory.
     pub fn spill(&self, new: &NewRecord<'_>) -> Result<Place, Refused> {
-        if self.spilled.get().is_none() {
-            self.begin_spilling()?;
-        }
-        let spilled = self.spilled.get().ok_or(Refused(Health::Failed))?;
-        Ok(spilled.append(new)?.first)
-    }
-
-    fn begin_spilling(&self) -> Result<(), Refused> {
-        // Held, so that only one begins.
-        let opening = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.spilled.get().is_some() {
-            return Ok(());
-        }
-        let log = spill::open(Arc::clone(&self.spill_medium), self.options).map_err(|error| {
-            tracing::warn!(%error, "transient messages stay in memory");
-            Refused(Health::Full)
-        })?;
-        let log = Arc::new(log);
-        let is_first = self.spilled.set(Arc::clone(&log)).is_ok();
-        drop(opening);
-        if is_first {
-            self.start(&log);
-        }
-        Ok(())
+        self.spill.append(new)
     }
 
     /// Settles slots: they do not come back. Spilled ones as well as kept ones.
@@ -351,7 +316,7 @@ impl Store {
     /// The same, and on disk when the batch is synced, as is everything appended before.
     pub fn settle_synced(&self, slots: &Runs) -> Batch {
         let (kept, spilled) = slots.by_log();
-        if let Some(log) = self.spilled.get() {
+        if let Some(log) = self.spill.log() {
             log.settle(&spilled);
         }
         self.kept.settle_synced(&kept)
@@ -367,7 +332,7 @@ impl Store {
         if slots.is_empty() {
             return;
         }
-        let Some(spill) = self.spilled.get() else { return act(&self.kept, slots) };
+        let Some(spill) = self.spill.log() else { return act(&self.kept, slots) };
         let (kept, spilled) = slots.by_log();
         for (log, slots) in [(&self.kept, kept), (spill, spilled)] {
             if !slots.is_empty() {
@@ -434,9 +399,10 @@ impl Store {
     /// Writes everything down, marks included, and stops the store's threads. A second call does nothing.
     pub fn close(&self) {
         let logs: Vec<&Arc<Log>> =
-            [Some(&self.kept), self.spilled.get()].into_iter().flatten().collect();
-        let threads =
+            [Some(&self.kept), self.spill.log()].into_iter().flatten().collect();
+        let mut threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        threads.extend(self.spill.take_threads());
         for log in &logs {
             log.begin_close();
             log.close_jobs();
@@ -458,6 +424,8 @@ fn is_spilled(file: NonZeroU32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     /// Everything that waits, by queue.

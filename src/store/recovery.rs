@@ -132,10 +132,10 @@ impl Found {
 /// Opens a kept log, tells `recovered` what waits, and makes it ready for more.
 pub(super) fn open(
     medium: Arc<dyn Medium>,
+    mut found: Found,
     options: Options,
     recovered: &mut dyn Recovered,
 ) -> Result<(Log, Report), StoreError> {
-    let mut found = find(&*medium, Trust::Indexes)?;
     let mut report = Report { cut_bytes: found.torn_bytes(), ..Report::default() };
     for file in &mut found.files {
         let made_safe = if file.slot_count() == 0 {

@@ -1,26 +1,29 @@
 //! How the messages of a directory find their queues again.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
 use crate::broker::queue::{Queue, StartedAt};
-use crate::store::{QueueId, Recovered, Waiting};
+use crate::store::{QueueId, Recovered, Spill, Waiting};
 
 /// The queues that messages are given back to, by what the store calls them.
 #[derive(Debug)]
 pub struct Recovery {
     queues: FxHashMap<QueueId, Arc<Queue>>,
+    /// The queues'.
+    spill: Arc<OnceLock<Arc<Spill>>>,
     at: StartedAt,
 }
 
 impl Recovery {
     pub(in crate::broker) fn new(
         queues: impl Iterator<Item = Arc<Queue>>,
+        spill: Arc<OnceLock<Arc<Spill>>>,
         started_unix_ms: u64,
     ) -> Self {
         let queues = queues.filter_map(|queue| Some((queue.settings().id?, queue))).collect();
-        Self { queues, at: StartedAt { now: 0, unix_ms: started_unix_ms } }
+        Self { queues, spill, at: StartedAt { now: 0, unix_ms: started_unix_ms } }
     }
 
     /// How many queues there are.
@@ -37,6 +40,11 @@ impl Recovery {
 }
 
 impl Recovered for Recovery {
+    fn on_spill(&mut self, spill: &Arc<Spill>) {
+        // There is one, and this is called once.
+        let _ = self.spill.set(Arc::clone(spill));
+    }
+
     fn is_known(&self, queue: QueueId) -> bool {
         self.queues.contains_key(&queue)
     }

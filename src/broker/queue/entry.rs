@@ -63,7 +63,7 @@ impl Entry {
 pub(super) struct Stored {
     pub(super) position: u64,
     /// The deadline, moved up by one bit for the redelivered flag.
-    deadline_and_flag: u64,
+    pub(super) deadline_and_flag: u64,
     pub(super) place: Place,
     pub(super) body_len: u32,
 }

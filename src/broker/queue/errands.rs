@@ -8,6 +8,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, MutexGuard};
 
+use super::pages::Page;
 use super::{Millis, Queue, State};
 use crate::broker::memory::REPORT_BYTES;
 use crate::store::{Place, Runs, Store};
@@ -20,6 +21,8 @@ pub(super) struct Errands(Option<Errand>);
 struct Errand {
     delivered: Runs,
     dropped: Runs,
+    /// What stood on them was dropped.
+    dropped_pages: Vec<Page>,
     /// Messages are to be read; when that was asked for.
     fetch: Option<Millis>,
 }
@@ -43,6 +46,13 @@ impl Errands {
         }
     }
 
+    /// The same of all that stands on pages.
+    pub(super) fn dropped_pages(&mut self, pages: Vec<Page>) {
+        if !pages.is_empty() {
+            self.0.get_or_insert_default().dropped_pages.extend(pages);
+        }
+    }
+
     /// Remembers that messages are to be read.
     pub(super) fn fetch(&mut self, now: Millis) {
         self.0.get_or_insert_default().fetch = Some(now);
@@ -57,6 +67,9 @@ impl Errand {
         }
         if !self.dropped.is_empty() {
             store.settle(&self.dropped);
+        }
+        if !self.dropped_pages.is_empty() {
+            queue.drop_pages(store, &self.dropped_pages);
         }
         if let Some(now) = self.fetch {
             queue.fetch_later(store, now);

@@ -1,21 +1,51 @@
 //! The far end of a long queue: places only, in the order of their positions.
 //!
-//! In chunks, so that a list of millions neither doubles its memory when it grows nor keeps any when it shrinks.
+//! In chunks, so that a list of millions neither doubles its memory when it grows nor keeps any when it shrinks. Of a
+//! long list only the ends are in memory: the chunks between them are written away as pages, and read when the front
+//! has come to them, usually ahead of the consumers ([`Far::missing`]).
+//!
+//! The last chunk is never a page.
 
 use std::collections::VecDeque;
 
-use super::entry::Stored;
+use super::entry::{Millis, Stored};
+use super::pages::{Page, Pages};
+use crate::store::Place;
 
-/// Entries of a chunk: 32 KiB, which is all that a list of any length takes too much.
-const CHUNK_LEN: usize = 1024;
+/// Entries of a chunk: 32 KiB, which is all that a list of any length takes too much, and a read that is worth its
+/// call.
+const CHUNK_LEN: usize = if cfg!(test) { 8 } else { 1024 };
+
+/// Chunks from which on a list has pages: 256 KiB, as much as a queue may have in bodies at any time.
+const CHUNKS_MAX: usize = 8;
+
+/// Chunks at the front that are never written away: they are read next, as many as one window of reading takes.
+const FRONT_CHUNKS: usize = 4;
 
 /// Stored messages in order.
 #[derive(Debug, Default)]
 pub(super) struct Far {
-    chunks: VecDeque<Vec<Stored>>,
-    /// How many of the first chunk have been taken; less than it has.
+    chunks: VecDeque<Chunk>,
+    /// How many of the first chunk have been taken; less than it has, and none of a page.
     taken: usize,
     len: usize,
+    /// Chunks that are no pages.
+    in_memory: usize,
+    /// Where to look for the next chunk to write away.
+    paged_to: usize,
+}
+
+#[derive(Debug)]
+enum Chunk {
+    Here(Vec<Stored>),
+    Paged(Page),
+}
+
+/// What is asked of the first message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Front {
+    pub(super) position: u64,
+    pub(super) deadline: Millis,
 }
 
 impl Far {
@@ -28,59 +58,218 @@ impl Far {
         self.len == 0
     }
 
-    pub(super) fn front(&self) -> Option<&Stored> {
-        self.chunks.front()?.get(self.taken)
+    pub(super) fn front(&self) -> Option<Front> {
+        match self.chunks.front()? {
+            Chunk::Here(entries) => {
+                let first = entries.get(self.taken)?;
+                Some(Front { position: first.position, deadline: first.deadline() })
+            }
+            Chunk::Paged(page) => Some(Front { position: page.position, deadline: page.deadline }),
+        }
     }
 
     pub(super) fn back(&self) -> Option<&Stored> {
-        self.chunks.back()?.last()
+        match self.chunks.back()? {
+            Chunk::Here(entries) => entries.last(),
+            Chunk::Paged(_) => None,
+        }
     }
 
-    pub(super) fn push_back(&mut self, stored: Stored) {
+    /// Cost: for every chunk but the first few, one page written.
+    pub(super) fn push_back(&mut self, stored: Stored, pages: &Pages) {
         debug_assert!(self.back().is_none_or(|last| last.position < stored.position));
         match self.chunks.back_mut() {
-            Some(chunk) if chunk.len() < CHUNK_LEN => chunk.push(stored),
+            Some(Chunk::Here(chunk)) if chunk.len() < CHUNK_LEN => chunk.push(stored),
             Some(_) | None => {
                 let mut chunk = Vec::with_capacity(CHUNK_LEN);
                 chunk.push(stored);
-                self.chunks.push_back(chunk);
+                self.chunks.push_back(Chunk::Here(chunk));
+                self.in_memory += 1;
+                self.page_out(pages);
             }
         }
         self.len += 1;
     }
 
+    /// Writes away what is too much; what is refused stays in memory until the next time.
+    pub(super) fn page_out(&mut self, pages: &Pages) {
+        self.paged_to = self.paged_to.max(FRONT_CHUNKS);
+        while self.in_memory > CHUNKS_MAX && self.paged_to + 1 < self.chunks.len() {
+            if let Some(Chunk::Here(entries)) = self.chunks.get(self.paged_to) {
+                let Some(page) = pages.write(entries) else { return };
+                self.chunks[self.paged_to] = Chunk::Paged(page);
+                self.in_memory -= 1;
+            }
+            self.paged_to += 1;
+        }
+    }
+
+    /// Takes the first message, which must not be on a page: [`Self::load_front`] comes before.
     pub(super) fn pop_front(&mut self) -> Option<Stored> {
-        let chunk = self.chunks.front()?;
+        let Chunk::Here(chunk) = self.chunks.front()? else { return None };
         let stored = *chunk.get(self.taken)?;
         self.taken += 1;
         self.len -= 1;
         if self.taken == chunk.len() {
-            self.chunks.pop_front();
-            self.taken = 0;
-        }
-        if self.is_empty() {
-            self.chunks = VecDeque::new();
+            self.in_memory -= 1;
+            self.remove(0);
         }
         Some(stored)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Stored> {
-        self.chunks.iter().flatten().skip(self.taken)
+    /// Takes out a chunk that has been counted out.
+    fn remove(&mut self, at: usize) {
+        self.chunks.remove(at);
+        self.paged_to -= usize::from(at < self.paged_to);
+        if at == 0 {
+            self.taken = 0;
+        }
+        if self.is_empty() {
+            *self = Self::default();
+        }
     }
 
-    /// Puts `late`, in the order of positions, in between.
+    /// Sees to it that the first message is in memory; answers pages that could not be read, which are taken out.
     ///
-    /// Cost: everything is moved once, chunk by chunk, so that it takes little more memory meanwhile.
-    pub(super) fn merge(&mut self, late: Vec<Stored>) {
-        let mut all = Self::default();
-        let mut late = late.into_iter().peekable();
-        while let Some(next) = self.pop_front() {
-            while let Some(earlier) = late.next_if(|one| one.position < next.position) {
-                all.push_back(earlier);
+    /// Cost: one comparison, unless the first is on a page, which is read.
+    pub(super) fn load_front(&mut self, pages: &Pages) -> Vec<Page> {
+        let mut lost = Vec::new();
+        while let Some(&Chunk::Paged(page)) = self.chunks.front() {
+            let entries = pages.read(&page);
+            if self.load(&page, entries, pages) == Loaded::Lost {
+                lost.push(page);
             }
-            all.push_back(next);
         }
-        late.for_each(|one| all.push_back(one));
+        lost
+    }
+
+    /// Takes in what was read of a page, or takes the page out, and gives it up.
+    pub(super) fn load(
+        &mut self,
+        page: &Page,
+        entries: Option<Vec<Stored>>,
+        pages: &Pages,
+    ) -> Loaded {
+        let is_it =
+            |chunk: &Chunk| matches!(chunk, Chunk::Paged(known) if known.place == page.place);
+        let Some(at) = self.chunks.iter().position(is_it) else { return Loaded::Late };
+        pages.settle(page);
+        if let Some(entries) = entries {
+            self.chunks[at] = Chunk::Here(entries);
+            self.in_memory += 1;
+            return Loaded::Whole;
+        }
+        self.len -= page.count as usize;
+        self.remove(at);
+        Loaded::Lost
+    }
+
+    /// The messages at the front that are in memory.
+    pub(super) fn loaded(&self) -> impl Iterator<Item = &Stored> {
+        let chunks = self.chunks.iter().map_while(|chunk| match chunk {
+            Chunk::Here(entries) => Some(entries),
+            Chunk::Paged(_) => None,
+        });
+        chunks.flatten().skip(self.taken)
+    }
+
+    /// The pages to be read for `len` messages at the front to be in memory.
+    pub(super) fn missing(&self, len: usize) -> Vec<Page> {
+        let mut loaded = 0;
+        let mut missing = Vec::new();
+        for chunk in &self.chunks {
+            if loaded >= len + self.taken {
+                break;
+            }
+            match chunk {
+                Chunk::Here(entries) => loaded += entries.len(),
+                Chunk::Paged(page) => {
+                    loaded += page.count as usize;
+                    missing.push(*page);
+                }
+            }
+        }
+        missing
+    }
+
+    /// Takes all apart: the places of the messages in memory, and the pages with the others.
+    pub(super) fn take_apart(self, place_of: &mut dyn FnMut(Place)) -> Vec<Page> {
+        let mut paged = Vec::new();
+        let mut taken = self.taken;
+        for chunk in self.chunks {
+            match chunk {
+                Chunk::Here(entries) => {
+                    entries.iter().skip(taken).for_each(|stored| place_of(stored.place));
+                }
+                Chunk::Paged(page) => paged.push(page),
+            }
+            taken = 0;
+        }
+        paged
+    }
+
+    /// Puts `late`, in the order of positions, in between; answers pages that could not be read.
+    ///
+    /// Cost: everything in front of the last of them is moved once, page by page.
+    pub(super) fn merge(&mut self, late: Vec<Stored>, pages: &Pages) -> Vec<Page> {
+        let mut all = Self::default();
+        let mut lost = Vec::new();
+        for one in late {
+            while self.front().is_some_and(|first| first.position < one.position) {
+                lost.extend(self.load_front(pages));
+                if self.front().is_some_and(|first| first.position < one.position)
+                    && let Some(earlier) = self.pop_front()
+                {
+                    all.push_back(earlier, pages);
+                }
+            }
+            all.push_back(one, pages);
+        }
+        all.append(std::mem::take(self), pages);
         *self = all;
+        lost
+    }
+
+    fn append(&mut self, mut rest: Self, pages: &Pages) {
+        if let Some(Chunk::Here(entries)) = rest.chunks.front_mut() {
+            entries.drain(..rest.taken);
+        }
+        self.chunks.append(&mut rest.chunks);
+        self.len += rest.len;
+        self.in_memory += rest.in_memory;
+        self.page_out(pages);
+    }
+}
+
+/// What became of a page that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loaded {
+    /// Its messages are in memory.
+    Whole,
+    /// It could not be read and is taken out.
+    Lost,
+    /// Somebody else has read or dropped it meanwhile.
+    Late,
+}
+
+#[cfg(test)]
+impl Far {
+    /// Everything, read from pages where it is on one.
+    pub(super) fn all(&self, pages: &Pages) -> Vec<Stored> {
+        let chunks = self.chunks.iter().map(|chunk| match chunk {
+            Chunk::Here(entries) => entries.clone(),
+            Chunk::Paged(page) => pages.read(page).unwrap(),
+        });
+        chunks.flatten().skip(self.taken).collect()
+    }
+
+    pub(super) fn paged(&self) -> Vec<Page> {
+        self.missing(usize::MAX - self.taken)
+    }
+
+    pub(super) fn len_in_memory(&self) -> usize {
+        let here = self.chunks.iter().filter(|chunk| matches!(chunk, Chunk::Here(_)));
+        assert_eq!(here.count(), self.in_memory);
+        self.in_memory * CHUNK_LEN
     }
 }

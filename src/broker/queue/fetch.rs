@@ -7,10 +7,11 @@
 
 use std::sync::Arc;
 
+use super::pages::{NOT_KEPT, Page};
 use super::ready::{Found, Lost, Wanted};
 use super::{Entry, Millis, Queue, Returned, State};
 use crate::broker::message::Message;
-use crate::store::{Place, QueueId, Store, StoreError};
+use crate::store::{Place, Runs, Store, StoreError};
 
 /// Bytes a queue may have in memory however short that is: a thousand busy queues still fit.
 pub(super) const RESIDENT_BYTES_KEPT: u64 = 256 << 10;
@@ -28,10 +29,6 @@ const GENEROUS: ReadAhead = ReadAhead { low: 512 << 10, window: 1 << 20 };
 
 /// While memory is short, that is with many busy queues.
 const FRUGAL: ReadAhead = ReadAhead { low: 64 << 10, window: 128 << 10 };
-
-/// Stands in the records of queues that are not in the store: nobody asks for it, as a spilled record is never found
-/// again by its queue.
-const NOT_KEPT: QueueId = QueueId(0);
 
 impl Queue {
     /// Whether a new message is to be kept as a place only: memory is short and the queue has its share of it, or
@@ -79,6 +76,7 @@ impl Queue {
     /// is read goes when the timer of the queue says so, and one that is delivered in the same millisecond could
     /// as well have been delivered before.
     fn fetch(&self, store: &Store, now: Millis) {
+        self.load_pages();
         let is_frugal = self.shared.memory.is_short();
         let wanted = {
             let mut state = self.lock();
@@ -92,6 +90,44 @@ impl Queue {
             found.push(Found { position, read: read.map(|record| Message::from_record(&record)) });
         });
         self.take_in(found, now);
+    }
+
+    /// Reads the pages that the next window is on.
+    fn load_pages(&self) {
+        let (missing, pages) = {
+            let state = self.lock();
+            let missing = state.ready.missing_pages();
+            if missing.is_empty() {
+                return;
+            }
+            (missing, state.ready.pages().clone())
+        };
+        for page in missing {
+            let entries = pages.read(&page);
+            self.lock().ready.load(&page, entries);
+        }
+    }
+
+    /// Settles what stood on pages that were dropped, one page after the other so that little is in memory at once.
+    pub(super) fn drop_pages(&self, store: &Store, dropped: &[Page]) {
+        let pages = self.lock().ready.pages().clone();
+        let mut lost = 0;
+        for page in dropped {
+            match pages.read(page) {
+                Some(entries) => {
+                    let mut slots = Runs::default();
+                    for stored in &entries {
+                        slots.push(stored.place);
+                    }
+                    store.settle(&slots);
+                }
+                None => lost += u64::from(page.count),
+            }
+            pages.settle(page);
+        }
+        if lost > 0 {
+            self.lock().unreadable += lost;
+        }
     }
 
     /// Takes in what was read, and deals.
@@ -165,7 +201,7 @@ mod tests {
     use crate::broker::mailbox::{ConsumerSlot, Mailbox, Post, Waiting as Mail};
     use crate::broker::message::Layout;
     use crate::broker::queue::{Settings, Shared, StartedAt, Subscription};
-    use crate::store::{Recovered, Waiting};
+    use crate::store::{QueueId, Recovered, Spill, Waiting};
     use crate::wire::FieldTable;
     use crate::wire::shortstr::literal;
 
@@ -174,9 +210,13 @@ mod tests {
 
     /// What a directory holds.
     #[derive(Default)]
-    struct Kept(Vec<Waiting>);
+    struct Kept(Vec<Waiting>, Option<Arc<Spill>>);
 
     impl Recovered for Kept {
+        fn on_spill(&mut self, spill: &Arc<Spill>) {
+            self.1 = Some(Arc::clone(spill));
+        }
+
         fn is_known(&self, _: QueueId) -> bool {
             true
         }
@@ -209,10 +249,12 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
-            let (store, _) = Store::open(directory.path(), &mut Kept::default()).unwrap();
+            let mut found = Kept::default();
+            let (store, _) = Store::open(directory.path(), &mut found).unwrap();
             let store = Arc::new(store);
             let shared = Shared::default();
             shared.store.set(Arc::clone(&store)).unwrap();
+            shared.spill.set(found.1.unwrap()).unwrap();
             let settings = Settings {
                 id: Some(ID),
                 name: literal("q"),
@@ -380,6 +422,75 @@ mod tests {
         let redelivered = taken.iter().map(|entry| entry.redelivered).collect::<Vec<_>>();
         assert_eq!(numbers(&taken)[..6], [2, 4, 6, 8, 10, 11]);
         assert_eq!(redelivered[..6], [true, true, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_long_backlog_is_on_pages_and_dropped_from_them() {
+        let bench = Bench::new();
+        let places: Vec<Place> = (0..3_000).map(|number| bench.append(number)).collect();
+        bench.recover(places);
+        assert!(bench.queue.lock().ready.missing_pages().len() < 10);
+        assert_eq!(bench.queue.get(true, 0).map(|(_, left)| left), Some(2_999));
+        for number in 1..200 {
+            let (entry, _) = bench.queue.get(false, 0).unwrap();
+            assert_eq!(Bench::number(&entry), number);
+        }
+        assert_eq!(bench.queue.purge(), 2_800);
+        (3_000..3_003).for_each(|number| bench.push_kept(number));
+        let info = bench.queue.info();
+        assert_eq!((info.ready, info.ready_bytes, info.unreadable), (3, 3 * 1024, 0));
+        bench.store.close();
+
+        // The first was given away and not settled here.
+        let mut found = Kept::default();
+        let (store, _) = Store::open(bench.directory.path(), &mut found).unwrap();
+        store.close();
+        assert_eq!(found.0.len(), 203);
+        assert!(found.0.iter().skip(1).take(199).all(|waiting| waiting.redelivered));
+    }
+
+    #[test]
+    fn messages_expire_on_pages_too() {
+        let bench = Bench::new();
+        for sequence in 0..1_000 {
+            let waiting = Waiting {
+                place: bench.append(u32::try_from(sequence).unwrap()),
+                sequence,
+                published_at: STARTED.unix_ms,
+                time_to_live_ms: Some(sequence),
+                priority: 0,
+                redelivered: false,
+                body_len: 1024,
+            };
+            bench.queue.recover(&waiting, STARTED);
+        }
+        bench.queue.recovered(STARTED);
+        assert!(!bench.queue.on_time(600));
+        assert_eq!(bench.queue.counts().ready, 399);
+        assert_eq!(bench.queue.get(true, 600).map(|(entry, _)| Bench::number(&entry)), Some(601));
+        assert!(!bench.queue.on_time(1_000));
+        assert_eq!(bench.queue.info().ready_bytes, 0);
+    }
+
+    #[test]
+    fn messages_on_a_page_that_cannot_be_read_are_counted_and_hold_up_no_other() {
+        let bench = Bench::new();
+        let places: Vec<Place> = (0..200).map(|number| bench.append(number)).collect();
+        bench.recover(places);
+        let page = bench.queue.lock().ready.missing_pages().first().copied();
+        assert_eq!(page, None, "the front is in memory");
+        (0..10).for_each(|_| assert!(bench.queue.get(true, 0).is_some()));
+        let page = bench.queue.lock().ready.missing_pages()[0];
+        bench.queue.lock().ready.load(&page, None);
+        let info = bench.queue.info();
+        assert_eq!((info.unreadable, info.ready), (page.count.into(), 190 - u64::from(page.count)));
+        bench.subscribe(0);
+        let taken = numbers(&bench.take(190 - page.count as usize));
+        assert!(taken.is_sorted());
+        let nowhere = NonZeroU32::new(77_777).unwrap();
+        let gone = Page { place: Place { file: nowhere, ..page.place }, ..page };
+        bench.queue.drop_pages(&bench.store, &[gone]);
+        assert_eq!(bench.queue.info().unreadable, 2 * u64::from(page.count));
     }
 
     #[test]

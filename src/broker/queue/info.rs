@@ -42,7 +42,7 @@ impl Queue {
             consumers: state.consumers.len() as u64,
             exclusive_consumer: exclusive.map(|consumer| consumer.subscription.tag.clone()),
             counters: state.counters,
-            unreadable: state.unreadable,
+            unreadable: state.unreadable + state.ready.lost(),
             consumer_capacity: state.consumers.capacity(),
         }
     }

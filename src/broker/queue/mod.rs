@@ -4,8 +4,8 @@
 //! to, which settles it or gives it back) or gone. Order is 4.7's: what a publisher sends on one channel leaves
 //! in the order it came, and what comes back takes its old place.
 //!
-//! Runs under the one lock in [`Queue`]. Never waits: nothing here is `async`, does I/O or reads the clock
-//! (`now` is passed in).
+//! Runs under the one lock in [`Queue`]. Never waits: nothing here is `async` or reads the clock (`now` is
+//! passed in), and the only I/O is that of `pages`, once in a thousand messages of a long backlog.
 //!
 //! A long queue keeps its front in memory and of the rest only where the store has it (`ready`); what is missing is
 //! read ahead of the consumers on the store's thread (`fetch`).
@@ -19,6 +19,7 @@ mod errands;
 mod far;
 mod fetch;
 mod info;
+mod pages;
 mod ready;
 mod recover;
 
@@ -31,6 +32,7 @@ pub use recover::StartedAt;
 
 use self::consumers::Consumers;
 use self::errands::{Errands, Held};
+use self::pages::Pages;
 use self::ready::Ready;
 use super::arguments::QueueArguments;
 use super::mailbox::Post;
@@ -39,7 +41,7 @@ use super::message::Message;
 use super::registry::ConnectionId;
 use super::stats::QueueCounters;
 use super::timers::Timers;
-use crate::store::{Place, QueueId, Store};
+use crate::store::{Place, QueueId, Spill, Store};
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
 /// What a queue was declared with.
@@ -63,6 +65,8 @@ pub struct Shared {
     pub timers: Arc<Timers>,
     /// Set once, when its directory has been read; never for a broker that keeps everything in memory.
     pub store: Arc<OnceLock<Arc<Store>>>,
+    /// Set once, before its directory is read: queues may be given more than memory has room for.
+    pub spill: Arc<OnceLock<Arc<Spill>>>,
     pub memory: Arc<Memory>,
 }
 
@@ -124,11 +128,14 @@ pub struct Counts {
 
 impl Queue {
     pub fn new(settings: Settings, shared: Shared, now: Millis) -> Arc<Self> {
+        let Settings { name, vhost, .. } = &settings;
+        let pages = Pages::new(Arc::clone(&shared.spill), name.clone(), vhost.clone());
+        let state = State { ready: Ready::new(pages), used_at: now, ..State::default() };
         let queue = Arc::new_cyclic(|this| Self {
             settings,
             this: this.clone(),
             shared,
-            state: Mutex::new(State { used_at: now, ..State::default() }),
+            state: Mutex::new(state),
         });
         queue.arm(&mut queue.lock());
         queue
@@ -460,7 +467,9 @@ impl State {
     /// Drops every waiting message; answers how many there were.
     fn drop_all(&mut self) -> u32 {
         let Self { ready, errands, .. } = self;
-        count_u32(ready.drop_all(&mut |place| errands.dropped(Some(place))))
+        let (count, pages) = ready.drop_all(&mut |place| errands.dropped(Some(place)));
+        errands.dropped_pages(pages);
+        count_u32(count)
     }
 }
 

@@ -6,17 +6,19 @@
 //! - `near`: entries, most with their messages. One that came back after its message was let go has none: a hole.
 //! - `far`: what only the store has. It moves to `near` as it is read; what is in `far` was never out of it, so
 //!   whatever comes back belongs into `near`.
+//!   Of a long one only its ends are in memory (`pages`).
 //! - `late`: what could not be written away while there was a `far`; becomes `near` when that is used up.
 
 use std::collections::VecDeque;
 
 use super::entry::{Entry, Millis, Stored};
-use super::far::Far;
+use super::far::{Far, Loaded};
+use super::pages::{Page, Pages};
 use crate::broker::message::Message;
 use crate::store::{Place, StoreError, Waiting};
 
 /// Messages that are read at once, so that small ones take little memory too.
-const WINDOW_LEN: usize = 4096;
+const WINDOW_LEN: usize = if cfg!(test) { 32 } else { 4096 };
 
 /// Entries an emptied queue keeps room for; a drained backlog gives its memory back.
 const KEEP_CAPACITY: usize = 1024;
@@ -26,6 +28,7 @@ const KEEP_CAPACITY: usize = 1024;
 pub(super) struct Ready {
     near: VecDeque<Entry>,
     far: Far,
+    pages: Pages,
     late: VecDeque<Entry>,
     /// While the queue is recovered: what came after others that belong behind it.
     moved: Vec<Stored>,
@@ -36,6 +39,8 @@ pub(super) struct Ready {
     holes: usize,
     /// How many entries carry a deadline, so that queues without any never look.
     mortal: usize,
+    /// How many stood on pages that could not be read.
+    lost: u64,
 }
 
 /// A message that is to be read.
@@ -60,6 +65,19 @@ pub(super) struct Lost {
 }
 
 impl Ready {
+    pub(super) fn new(pages: Pages) -> Self {
+        Self { pages, ..Self::default() }
+    }
+
+    pub(super) fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
+    /// How many waited that cannot be found again before the next start.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
     pub(super) fn len(&self) -> usize {
         self.near.len() + self.far.len() + self.late.len()
     }
@@ -141,14 +159,38 @@ impl Ready {
     fn append_far(&mut self, stored: Stored) {
         self.bytes += u64::from(stored.body_len);
         self.mortal += usize::from(stored.is_mortal());
-        self.far.push_back(stored);
+        self.far.push_back(stored, &self.pages);
     }
 
     fn pop_far(&mut self) -> Option<Stored> {
+        let lost = self.far.load_front(&self.pages);
+        self.count_lost(&lost);
         let stored = self.far.pop_front()?;
         self.bytes -= u64::from(stored.body_len);
         self.mortal -= usize::from(stored.is_mortal());
         Some(stored)
+    }
+
+    #[inline]
+    fn count_lost(&mut self, pages: &[Page]) {
+        for page in pages {
+            self.bytes -= page.bytes;
+            self.mortal -= page.mortal as usize;
+            self.lost += u64::from(page.count);
+        }
+    }
+
+    /// The pages to be read before the next window is made.
+    pub(super) fn missing_pages(&self) -> Vec<Page> {
+        self.far.missing(WINDOW_LEN)
+    }
+
+    /// Takes in a page, or takes it out when it could not be read.
+    pub(super) fn load(&mut self, page: &Page, entries: Option<Vec<Stored>>) {
+        if self.far.load(page, entries, &self.pages) == Loaded::Lost {
+            self.count_lost(&[*page]);
+        }
+        self.close_up();
     }
 
     /// Lets what is late follow `near`, once nothing stands in between.
@@ -181,9 +223,12 @@ impl Ready {
         if let Some(entry) = self.pop_near() {
             return Some(entry);
         }
-        let stored = self.pop_far()?;
+        let stored = self.pop_far();
         self.close_up();
-        Some(stored.into_entry(None))
+        match stored {
+            Some(stored) => Some(stored.into_entry(None)),
+            None => self.pop_near(),
+        }
     }
 
     /// Whether the first message must be read before it can be delivered.
@@ -204,7 +249,7 @@ impl Ready {
     /// When the first message expires; `Millis::MAX` for never.
     pub(super) fn front_deadline(&self) -> Option<Millis> {
         let near = self.near.front().map(|entry| entry.deadline);
-        near.or_else(|| self.far.front().map(Stored::deadline))
+        near.or_else(|| self.far.front().map(|first| first.deadline))
     }
 
     /// Whether any waiting message can expire.
@@ -231,14 +276,14 @@ impl Ready {
     }
 
     /// What to read next: the messages that are missing at the front, of about `bytes_max` bytes, at least one when
-    /// any is missing.
+    /// any is missing and not on a page ([`Self::missing_pages`]).
     pub(super) fn window(&self, bytes_max: u64) -> Vec<Wanted> {
         let holes = self.near.iter().filter(|entry| entry.message.is_none());
         let holes = holes.filter_map(|entry| {
             let wanted = Wanted { position: entry.position, place: entry.place? };
             Some((wanted, entry.body_len))
         });
-        let far = self.far.iter().map(|stored| {
+        let far = self.far.loaded().map(|stored| {
             let wanted = Wanted { position: stored.position, place: stored.place };
             (wanted, stored.body_len)
         });
@@ -295,17 +340,18 @@ impl Ready {
         }
     }
 
-    /// Takes everything out; answers how many there were, and gives the places of those the store has to `place_of`.
-    pub(super) fn drop_all(&mut self, place_of: &mut dyn FnMut(Place)) -> usize {
+    /// Takes everything out; answers how many there were. The places of those the store has go to `place_of`, but
+    /// for those on pages, which are answered as well.
+    pub(super) fn drop_all(&mut self, place_of: &mut dyn FnMut(Place)) -> (usize, Vec<Page>) {
         let count = self.len();
         let near = std::mem::take(&mut self.near);
         near.iter().filter_map(|entry| entry.place).for_each(&mut *place_of);
-        let far = std::mem::take(&mut self.far);
-        far.iter().map(|stored| stored.place).for_each(&mut *place_of);
+        let pages = std::mem::take(&mut self.far).take_apart(place_of);
         let late = std::mem::take(&mut self.late);
         late.iter().filter_map(|entry| entry.place).for_each(&mut *place_of);
-        *self = Self { next_position: self.next_position, ..Self::default() };
-        count
+        let Self { next_position, lost, .. } = *self;
+        *self = Self { next_position, lost, ..Self::new(self.pages.clone()) };
+        (count, pages)
     }
 
     /// Appends a message found in the store; one that belongs further to the front is put there in the end.
@@ -332,8 +378,10 @@ impl Ready {
             moved.sort_unstable_by_key(|stored| stored.position);
             self.bytes += moved.iter().map(|stored| u64::from(stored.body_len)).sum::<u64>();
             self.mortal += moved.iter().filter(|stored| stored.is_mortal()).count();
-            self.far.merge(moved);
+            let lost = self.far.merge(moved, &self.pages);
+            self.count_lost(&lost);
         }
+        self.far.page_out(&self.pages);
         if let Some(last) = self.far.back() {
             self.next_position = last.position + 1;
         }
@@ -358,6 +406,7 @@ fn merge(left: Vec<Entry>, right: Vec<Entry>) -> Vec<Entry> {
 mod tests {
     use std::num::NonZeroU32;
 
+    use super::super::pages::tests::Directory;
     use super::*;
     use crate::broker::message::Layout;
 
@@ -381,7 +430,7 @@ mod tests {
 
     fn positions(ready: &Ready) -> Vec<u64> {
         let near = ready.near.iter().map(|entry| entry.position);
-        let far = ready.far.iter().map(|stored| stored.position);
+        let far = ready.far.all(&ready.pages).into_iter().map(|stored| stored.position);
         near.chain(far).chain(ready.late.iter().map(|entry| entry.position)).collect()
     }
 
@@ -406,9 +455,13 @@ mod tests {
         ready: Ready,
         model: VecDeque<(u64, u32)>,
         out: Vec<Entry>,
+        /// Pages that were read and have not come yet.
+        pages: Vec<(Page, Vec<Stored>)>,
         /// Windows whose messages have not come yet.
         reads: VecDeque<Vec<Wanted>>,
         random: u64,
+        /// Whatever can be is far, which becomes long.
+        is_long: bool,
     }
 
     impl Pair {
@@ -427,7 +480,7 @@ mod tests {
             self.model.push_back((entry.position, entry.body_len));
             let place = place_at(entry.position);
             match self.below(4) {
-                0 => self.ready.push_back(entry),
+                0 if !self.is_long || !self.ready.has_far() => self.ready.push_back(entry),
                 1 if !self.ready.has_far() => {
                     entry.place = Some(place);
                     self.ready.push_back(entry);
@@ -468,7 +521,27 @@ mod tests {
             self.ready.put_back(returned);
         }
 
+        fn begin_pages(&mut self) {
+            let Ready { far, pages, .. } = &self.ready;
+            let missing = far.missing(WINDOW_LEN).into_iter();
+            self.pages = missing.map(|page| (page, pages.read(&page).unwrap())).collect();
+        }
+
+        /// Every twentieth page cannot be read.
+        fn end_pages(&mut self) {
+            for (page, entries) in std::mem::take(&mut self.pages) {
+                let is_whole = self.below(20) > 0;
+                if !is_whole && self.ready.far.paged().contains(&page) {
+                    let is_on_it = |at: u64| entries.iter().any(|stored| stored.position == at);
+                    self.model.retain(|&(position, _)| !is_on_it(position));
+                }
+                self.ready.load(&page, is_whole.then_some(entries));
+            }
+        }
+
         fn begin_read(&mut self) {
+            self.begin_pages();
+            self.end_pages();
             let window = self.ready.window(1 << 14);
             assert_eq!(window.is_empty(), self.ready.holes == 0 && !self.ready.has_far());
             if self.ready.is_front_missing() {
@@ -496,9 +569,9 @@ mod tests {
 
         fn drop_all(&mut self) {
             let mut places = 0;
-            let count = self.ready.drop_all(&mut |_| places += 1);
+            let (count, pages) = self.ready.drop_all(&mut |_| places += 1);
             assert_eq!(count, self.model.len());
-            assert!(places <= count);
+            assert!(places + pages.iter().map(|page| page.count as usize).sum::<usize>() <= count);
             self.model.clear();
         }
 
@@ -517,29 +590,41 @@ mod tests {
             let holes = entries().filter(|entry| entry.message.is_none()).count();
             assert_eq!(self.ready.holes, holes);
             let mortal = entries().filter(|entry| entry.is_mortal()).count();
-            let mortal = mortal + far.iter().filter(|stored| stored.is_mortal()).count();
+            let stored = far.all(&self.ready.pages);
+            let mortal = mortal + stored.iter().filter(|stored| stored.is_mortal()).count();
             assert_eq!(self.ready.mortal, mortal);
+            let first = near.front().map(|entry| entry.deadline);
+            let first = first.or_else(|| stored.first().map(Stored::deadline));
+            assert_eq!(self.ready.front_deadline(), first);
+            assert!(far.len_in_memory() <= 2 * WINDOW_LEN + 64, "{}", far.len_in_memory());
         }
     }
 
     #[test]
     fn near_far_and_late_together_are_one_list_in_order() {
+        let Directory { pages, .. } = &Directory::new();
+        let mut most_paged = 0;
         for seed in 1..=60_u64 {
-            let mut pair =
-                Pair { random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15), ..Pair::default() };
+            let random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let ready = Ready::new(pages.clone());
+            let mut pair = Pair { random, ready, is_long: seed % 2 == 0, ..Pair::default() };
             for _ in 0..2_000 {
                 match pair.below(64) {
                     0..30 => pair.push(),
-                    30..48 => pair.pop(),
-                    48..52 => pair.put_back(),
-                    52..57 => pair.begin_read(),
-                    57..62 => pair.end_read(),
+                    30..46 => pair.pop(),
+                    46..50 => pair.put_back(),
+                    50..55 => pair.begin_read(),
+                    55..60 => pair.end_read(),
+                    60 => pair.begin_pages(),
+                    61 => pair.end_pages(),
                     62 if pair.below(20) == 0 => pair.drop_all(),
                     _ => pair.check(),
                 }
+                most_paged = most_paged.max(pair.ready.far.paged().len());
             }
             pair.check();
         }
+        assert!(most_paged > 20, "{most_paged} pages at most");
     }
 
     #[test]
@@ -577,13 +662,21 @@ mod tests {
 
     #[test]
     fn recovered_messages_are_in_order_however_they_came() {
-        let mut ready = Ready::default();
+        let directory = Directory::new();
+        for pages in [Pages::default(), directory.pages.clone()] {
+            recover_out_of_order(Ready::new(pages));
+        }
+    }
+
+    fn recover_out_of_order(mut ready: Ready) {
         let (moved, stayed): (Vec<u64>, Vec<u64>) = (10..9_000).partition(|at| at % 7 == 3);
         for sequence in stayed.into_iter().chain(moved) {
             ready.recover(&waiting(sequence), Millis::MAX);
         }
+        let has_pages = !ready.far.paged().is_empty();
         ready.recovered();
         assert_eq!(positions(&ready), (10..9_000).collect::<Vec<_>>());
+        assert!(!has_pages || ready.far.len_in_memory() < 200, "{}", ready.far.len_in_memory());
         assert_eq!(ready.bytes(), 8_990 * 10);
         let (first, next) = (ready.pop_front().unwrap(), ready.pop_front().unwrap());
         assert_eq!((first.redelivered, next.redelivered), (false, true));

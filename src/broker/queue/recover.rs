@@ -15,7 +15,7 @@ impl Queue {
     /// Gives the queue back a message; [`Self::recovered`] must follow the last, before anybody uses the queue.
     ///
     /// One whose time has passed while the broker was down expires like any other.
-    /// Cost: one lock, 32 bytes of memory.
+    /// Cost: one lock, 32 bytes on a page.
     pub fn recover(&self, waiting: &Waiting, at: StartedAt) {
         let own = waiting.time_to_live_ms;
         let time_to_live = self.settings.limits.message_ttl_ms.into_iter().chain(own).min();

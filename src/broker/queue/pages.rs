@@ -1,0 +1,211 @@
+//! Pages: runs of a queue's far end that are themselves written away, so that a backlog of any length takes little
+//! memory.
+//!
+//! They are spilled, and so need not survive: when the broker starts, the store tells of every message anyway.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock};
+
+use super::entry::{Millis, Stored};
+use crate::store::{NewRecord, Place, QueueId, Record, Runs, Spill, StoreError};
+use crate::wire::ShortStr;
+use crate::wire::shortstr::literal;
+
+/// Stands in records that no queue is ever asked for: a spilled one is not found again after a restart.
+pub(super) const NOT_KEPT: QueueId = QueueId(0);
+
+/// Bytes of a stored entry on a page.
+const STORED_LEN: usize = 32;
+
+/// A run of stored messages that has been written away, and all that is asked of it unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    pub(super) place: Place,
+    pub(super) count: u32,
+    /// How many of them can expire.
+    pub(super) mortal: u32,
+    /// Bytes of their bodies.
+    pub(super) bytes: u64,
+    /// Of the first one.
+    pub(super) position: u64,
+    pub(super) deadline: Millis,
+}
+
+/// Writes the pages of a queue and reads them.
+#[derive(Clone, Debug)]
+pub(super) struct Pages {
+    /// Set once, when the store's directory is opened; without it everything stays in memory.
+    spill: Arc<OnceLock<Arc<Spill>>>,
+    queue: ShortStr,
+    vhost: ShortStr,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self::new(Arc::default(), literal(""), literal(""))
+    }
+}
+
+impl Pages {
+    pub(super) fn new(spill: Arc<OnceLock<Arc<Spill>>>, queue: ShortStr, vhost: ShortStr) -> Self {
+        Self { spill, queue, vhost }
+    }
+
+    /// Writes a page; `None` when it must stay in memory.
+    pub(super) fn write(&self, entries: &[Stored]) -> Option<Page> {
+        let first = entries.first()?;
+        // What waits to be written is in memory as well.
+        let spill = self.spill.get().filter(|spill| !spill.is_congested())?;
+        let mut bytes = Vec::with_capacity(entries.len() * STORED_LEN);
+        for stored in entries {
+            encode(stored, &mut bytes);
+        }
+        let record = NewRecord {
+            queues: &[NOT_KEPT],
+            published_at: 0,
+            time_to_live_ms: None,
+            priority: 0,
+            names_len: 0,
+            properties_len: 0,
+            bytes: &bytes,
+        };
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Some(Page {
+            place: spill.append(&record).ok()?,
+            count: count(entries.len()),
+            mortal: count(entries.iter().filter(|stored| stored.is_mortal()).count()),
+            bytes: entries.iter().map(|stored| u64::from(stored.body_len)).sum(),
+            position: first.position,
+            deadline: first.deadline(),
+        })
+    }
+
+    /// Reads a page; `None`, which has been logged, when its messages cannot be found before the next start.
+    ///
+    /// Cost: one read, mostly from the page cache.
+    pub(super) fn read(&self, page: &Page) -> Option<Vec<Stored>> {
+        let mut read = Err(StoreError::Settled);
+        if let Some(spill) = self.spill.get() {
+            spill.read(&[page.place], &mut |_, record| read = record.map(|record| decode(&record)));
+        }
+        let entries = read.inspect_err(|error| self.log_unreadable(page, Some(error))).ok()?;
+        if entries.len() != page.count as usize {
+            self.log_unreadable(page, None);
+            return None;
+        }
+        Some(entries)
+    }
+
+    /// Gives up a page.
+    pub(super) fn settle(&self, page: &Page) {
+        let mut slots = Runs::default();
+        slots.push(page.place);
+        if let Some(spill) = self.spill.get() {
+            spill.settle(&slots);
+        }
+    }
+
+    /// The messages stay where they are, unsettled, and wait again after a restart.
+    #[cold]
+    fn log_unreadable(&self, page: &Page, error: Option<&StoreError>) {
+        let Self { queue, vhost, .. } = self;
+        let Page { place, count, .. } = page;
+        let error = error.map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%queue, %vhost, ?place, count, error, "messages cannot be found");
+    }
+}
+
+fn encode(stored: &Stored, bytes: &mut Vec<u8>) {
+    let &Stored { position, deadline_and_flag, place, body_len } = stored;
+    bytes.extend_from_slice(&position.to_le_bytes());
+    bytes.extend_from_slice(&deadline_and_flag.to_le_bytes());
+    for part in [place.file.get(), place.slot, place.offset, body_len] {
+        bytes.extend_from_slice(&part.to_le_bytes());
+    }
+}
+
+/// The entries of a page, whose checksum was right.
+fn decode(record: &Record<'_>) -> Vec<Stored> {
+    let (entries, _) = record.bytes.as_chunks::<STORED_LEN>();
+    let entry = |bytes: &[u8; STORED_LEN]| {
+        let (longs, shorts) = bytes.split_at(16);
+        let long = |at: usize| Some(u64::from_le_bytes(*longs.as_chunks().0.get(at)?));
+        let short = |at: usize| Some(u32::from_le_bytes(*shorts.as_chunks().0.get(at)?));
+        let place = Place { file: NonZeroU32::new(short(0)?)?, slot: short(1)?, offset: short(2)? };
+        Some(Stored { position: long(0)?, deadline_and_flag: long(1)?, place, body_len: short(3)? })
+    };
+    entries.iter().filter_map(entry).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::store::{Recovered, Store, Waiting};
+
+    #[derive(Default)]
+    struct Given(Option<Arc<Spill>>);
+
+    impl Recovered for Given {
+        fn on_spill(&mut self, spill: &Arc<Spill>) {
+            self.0 = Some(Arc::clone(spill));
+        }
+
+        fn is_known(&self, _: QueueId) -> bool {
+            false
+        }
+
+        fn on_waiting(&mut self, _: QueueId, _: Waiting) {}
+    }
+
+    /// Pages of a queue, in a directory of their own.
+    pub(in super::super) struct Directory {
+        pub(in super::super) pages: Pages,
+        store: Store,
+        _path: tempfile::TempDir,
+    }
+
+    impl Directory {
+        pub(in super::super) fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let mut given = Given::default();
+            let (store, _) = Store::open(directory.path(), &mut given).unwrap();
+            let spill = Arc::new(OnceLock::from(given.0.unwrap()));
+            let pages = Pages::new(spill, literal("q"), literal("/"));
+            Self { pages, store, _path: directory }
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            self.store.close();
+        }
+    }
+
+    fn stored(position: u64) -> Stored {
+        let part = u32::try_from(position).unwrap();
+        let place = Place { file: NonZeroU32::MAX, slot: part + 1, offset: part + 2 };
+        let deadline_and_flag = if position.is_multiple_of(3) { u64::MAX } else { position << 1 };
+        Stored { position, deadline_and_flag, place, body_len: part + 3 }
+    }
+
+    #[test]
+    fn a_page_has_what_was_written_on_it_until_it_is_given_up() {
+        let Directory { pages, .. } = &Directory::new();
+        let entries: Vec<Stored> = (7..1007).map(stored).collect();
+        let page = pages.write(&entries).unwrap();
+        assert_eq!((page.count, page.position, page.deadline), (1000, 7, 7));
+        assert_eq!(page.mortal, 667);
+        assert_eq!(page.bytes, (10..1010).sum::<u64>());
+        assert_eq!(pages.read(&page), Some(entries));
+        let other = Page { count: 999, ..page };
+        assert_eq!(pages.read(&other), None);
+        let gone = Page { place: Place { file: NonZeroU32::MIN, ..page.place }, ..page };
+        assert_eq!(pages.read(&gone), None);
+    }
+
+    #[test]
+    fn without_a_store_there_are_no_pages() {
+        let pages = Pages::default();
+        assert_eq!(pages.write(&[stored(1)]), None);
+    }
+}
