@@ -37,6 +37,7 @@ mod restart;
 mod session;
 mod session_disk;
 mod session_store;
+mod stored;
 mod support;
 mod tidy;
 mod wire_roundtrip;
