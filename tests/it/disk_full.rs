@@ -76,9 +76,23 @@ fn unblocked(peer: &mut Peer) {
     while !is_unblocked || !is_answered {
         match peer.next_method() {
             (0, Method::ConnectionUnblocked(_)) => is_unblocked = true,
+            (0, Method::ConnectionBlocked(_)) => is_unblocked = false,
             (1, Method::BasicAck(_) | Method::BasicNack(_)) => is_answered = true,
             (_, answer) => panic!("{answer:?}"),
         }
+    }
+}
+
+/// Publishes a message that is confirmed after a while. On a disk of two files there is room, and then none again, as
+/// long as one of them is emptied for the other; somebody consumes meanwhile.
+fn publish_in_the_end(peer: &mut Peer, consumer: &mut Peer, number: u32) {
+    match publish(peer, number) {
+        Told::Confirmed => {}
+        Told::Blocked => {
+            drain(consumer);
+            unblocked(peer);
+        }
+        Told::Refused => panic!("there is room"),
     }
 }
 
@@ -98,8 +112,7 @@ fn a_full_disk_pauses_publishers_until_there_is_room() {
     let left = drain(&mut consumer);
     assert!(confirmed.iter().all(|number| left.contains(number)), "{confirmed:?} {left:?}");
     unblocked(&mut peer);
-    assert_eq!(publish(&mut peer, last + 1), Told::Confirmed);
-    assert_eq!(drain(&mut consumer).last(), Some(&(last + 1)));
+    publish_in_the_end(&mut peer, &mut consumer, last + 1);
     served.stop();
 }
 
@@ -136,7 +149,8 @@ fn what_was_confirmed_is_there_after_a_kill_on_a_full_disk() {
     );
     let mut peer = publisher(&served);
     let told = publish(&mut peer, last + 1);
-    let left = drain(&mut Peer::on_channel_one(served.address()));
+    let mut consumer = Peer::on_channel_one(served.address());
+    let left = drain(&mut consumer);
     assert!(confirmed.iter().all(|number| left.contains(number)), "{confirmed:?} {left:?}");
     match told {
         Told::Blocked => unblocked(&mut peer),
@@ -147,6 +161,6 @@ fn what_was_confirmed_is_there_after_a_kill_on_a_full_disk() {
         }
         Told::Refused => panic!("there was room in the last file"),
     }
-    assert_eq!(publish(&mut peer, last + 2), Told::Confirmed);
+    publish_in_the_end(&mut peer, &mut consumer, last + 2);
     served.stop();
 }
