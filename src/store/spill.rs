@@ -3,7 +3,8 @@
 //! It begins when the first record comes, so that a broker with enough memory has neither its files nor its threads.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::task::{Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
 
 use rustc_hash::FxHashMap;
 
@@ -13,7 +14,7 @@ use super::log::{Durability, Log, Options, SPILL_BIT};
 use super::medium::Medium;
 use super::record::DATA_START;
 use super::scan::cannot;
-use super::{Health, NewRecord, Place, Record, Refused, Runs, StoreError};
+use super::{Health, NewRecord, Outcome, Place, Record, Refused, Runs, StoreError};
 
 /// Where records are put that need not survive.
 #[derive(Debug)]
@@ -58,9 +59,16 @@ impl Spill {
         Ok(log.append(new)?.first)
     }
 
-    /// Whether more is under way to the disk than should be: what is appended now saves no memory yet.
-    pub fn is_congested(&self) -> bool {
-        self.log.get().is_some_and(|log| log.is_congested())
+    /// Waits while more is under way to the disk than should be, as that is in memory still: for those who append
+    /// much at once and hold up nobody.
+    pub fn wait_for_room(&self) {
+        let Some(log) = self.log.get().filter(|log| log.is_congested()) else { return };
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let batch = log.latest();
+        log.wake_after(batch, &waker);
+        while log.outcome(batch) == Outcome::Waiting {
+            thread::park();
+        }
     }
 
     /// Reads records, as [`super::Store::read`] does.
@@ -104,6 +112,15 @@ impl Spill {
     }
 }
 
+/// Wakes a thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 /// Starts the two threads of a log.
 pub(super) fn start(log: &Arc<Log>) -> [JoinHandle<()>; 2] {
     let (writer, keeper) = (Arc::clone(log), Arc::clone(log));
@@ -133,6 +150,33 @@ mod tests {
     use super::super::medium::{Access, Directory};
     use super::super::writer::MarksNow;
     use super::*;
+
+    #[test]
+    fn who_waits_for_room_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let medium = Arc::new(Directory::open(directory.path(), Access::Write).unwrap());
+        let spill = Spill::new(medium, Options::default());
+        spill.wait_for_room();
+        let body = vec![7; 1 << 20];
+        let new = NewRecord {
+            queues: &[QueueId(1)],
+            published_at: 0,
+            time_to_live_ms: None,
+            priority: 0,
+            names_len: 0,
+            properties_len: 0,
+            bytes: &body,
+        };
+        for _ in 0..40 {
+            spill.append(&new).unwrap();
+            spill.wait_for_room();
+            assert!(!spill.log().unwrap().is_congested());
+        }
+        let log = spill.log().unwrap();
+        log.begin_close();
+        log.close_jobs();
+        assert!(spill.take_threads().into_iter().all(|thread| thread.join().is_ok()));
+    }
 
     #[test]
     fn what_is_settled_takes_no_room_and_more_can_come() {

@@ -53,5 +53,8 @@ impl Recovered for Recovery {
         if let Some(queue) = self.queues.get(&queue) {
             queue.recover(&waiting, self.at);
         }
+        if let Some(spill) = self.spill.get() {
+            spill.wait_for_room();
+        }
     }
 }

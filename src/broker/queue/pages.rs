@@ -54,8 +54,7 @@ impl Pages {
     /// Writes a page; `None` when it must stay in memory.
     pub(super) fn write(&self, entries: &[Stored]) -> Option<Page> {
         let first = entries.first()?;
-        // What waits to be written is in memory as well.
-        let spill = self.spill.get().filter(|spill| !spill.is_congested())?;
+        let spill = self.spill.get()?;
         let mut bytes = Vec::with_capacity(entries.len() * STORED_LEN);
         for stored in entries {
             encode(stored, &mut bytes);
