@@ -65,7 +65,7 @@ pub fn check(directory: &Path) -> Result<CheckReport, StoreError> {
         for (slot, of) in (0..).zip(&file.index.slots) {
             report.records += u64::from(of.offset != last_offset);
             last_offset = of.offset;
-            if !marks.settled.has(slot) {
+            if marks.is_waiting(slot) {
                 *waiting.entry(of.queue).or_default() += 1;
             }
         }

@@ -102,6 +102,7 @@ impl Log {
             };
             self.do_jobs();
             if is_round_over {
+                self.reclaim_while_worth_it();
                 self.on_round();
             }
         }
@@ -138,9 +139,6 @@ impl Log {
             self.prepare();
         }
         self.end_empty_survivors();
-        while self.reclaim() {
-            self.do_jobs();
-        }
         let gone = {
             let mut inbox = self.lock();
             let keep = match self.durability {
@@ -176,6 +174,16 @@ impl Log {
         let name = inbox.active.name.clone();
         drop(inbox);
         self.remove(&name);
+    }
+
+    /// Gives up sparse files, with other jobs in between; a log that is being closed keeps them for the next time.
+    pub(super) fn reclaim_while_worth_it(&self) {
+        while self.reclaim() {
+            self.do_jobs();
+            if self.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_closing {
+                return;
+            }
+        }
     }
 
     /// Sees to it that there is a free file.

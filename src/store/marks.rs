@@ -1,7 +1,7 @@
 //! Beside each file its marks: which of its slots are settled, which were delivered.
 //!
 //! ```text
-//! mark, 16 bytes:   0  first slot u32    4  count u32, top bit: delivered, not settled
+//! mark, 16 bytes:   0  first slot u32    4  count u32; its top bit: delivered, the next: moved
 //!                   8  file number u32  12  checksum u32 of bytes 0..12
 //! ```
 //!
@@ -22,12 +22,15 @@ pub(super) fn marks_name(log: &str) -> String {
 
 pub(super) const MARK_LEN: usize = 16;
 const DELIVERED: u32 = 1 << 31;
+const MOVED: u32 = 1 << 30;
 
 /// What a mark says of its slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     Settled,
     Delivered,
+    /// A copy in another file counts, and whether that is settled is said there.
+    Moved,
 }
 
 /// Appends the marks of runs, all of one file.
@@ -35,6 +38,7 @@ pub(super) fn encode(runs: &[Run], mark: Mark, into: &mut Vec<u8>) {
     let kind = match mark {
         Mark::Settled => 0,
         Mark::Delivered => DELIVERED,
+        Mark::Moved => MOVED,
     };
     for run in runs {
         let start = into.len();
@@ -73,8 +77,16 @@ impl Slots {
 pub(super) struct Marks {
     pub(super) settled: Slots,
     pub(super) delivered: Slots,
+    pub(super) moved: Slots,
     /// Marks that are not whole.
     pub(super) broken: u64,
+}
+
+impl Marks {
+    /// Whether a slot waits for its queue in this file.
+    pub(super) fn is_waiting(&self, slot: u32) -> bool {
+        !self.settled.has(slot) && !self.moved.has(slot)
+    }
 }
 
 /// Reads marks; those of other files, and those that are not whole, are skipped. Slots from `slots` on do not exist.
@@ -86,11 +98,15 @@ pub(super) fn decode(bytes: &[u8], file: NonZeroU32, slots: u32) -> Marks {
             continue;
         }
         let (first, count) = (u32_at(mark, 0), u32_at(mark, 4));
-        let end = first.saturating_add(count & !DELIVERED);
+        let end = first.saturating_add(count & !(DELIVERED | MOVED));
         if u32_at(mark, 8) != file.get() || end > slots {
             continue;
         }
-        let set = if count & DELIVERED == 0 { &mut marks.settled } else { &mut marks.delivered };
+        let set = match (count & DELIVERED, count & MOVED) {
+            (0, 0) => &mut marks.settled,
+            (0, _) => &mut marks.moved,
+            _ => &mut marks.delivered,
+        };
         for slot in first..end {
             set.insert(slot);
         }
@@ -148,12 +164,15 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&[run(0, 3), run(10, 1)], Mark::Settled, &mut bytes);
         encode(&[run(3, 2)], Mark::Delivered, &mut bytes);
+        encode(&[run(5, 1)], Mark::Moved, &mut bytes);
         bytes[MARK_LEN] ^= 1;
         bytes.extend([1, 2, 3]);
         let marks = decode(&bytes, FILE, 100);
         let settled: Vec<u32> = (0..100).filter(|&slot| marks.settled.has(slot)).collect();
         let delivered: Vec<u32> = (0..100).filter(|&slot| marks.delivered.has(slot)).collect();
         assert_eq!((settled, delivered, marks.broken), (vec![0, 1, 2], vec![3, 4], 2));
+        let waiting: Vec<u32> = (0..7).filter(|&slot| marks.is_waiting(slot)).collect();
+        assert_eq!(waiting, [3, 4, 6]);
     }
 
     #[test]

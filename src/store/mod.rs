@@ -283,6 +283,7 @@ impl Store {
 
     /// What the keeper does from time to time, for tests.
     pub fn step_round(&self) {
+        self.kept.reclaim_while_worth_it();
         self.kept.on_round();
         self.kept.do_jobs();
     }

@@ -260,7 +260,7 @@ impl Log {
 fn survivors_of(from: &Scanned, marks: &Marks) -> Vec<Survivor> {
     let mut survivors: Vec<Survivor> = Vec::new();
     for (slot, of) in (0..).zip(&from.index.slots) {
-        if marks.settled.has(slot) {
+        if !marks.is_waiting(slot) {
             continue;
         }
         let is_delivered = of.is_delivered || marks.delivered.has(slot);

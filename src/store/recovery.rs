@@ -14,7 +14,7 @@ use super::inbox::{Active, FileState, Inbox};
 use super::index::{Index, Slot};
 use super::keeper::{Job, index_name};
 use super::log::{Durability, Log, Options};
-use super::marks::{Marks, marks_name};
+use super::marks::{self, MARK_LEN, Mark, Marks, marks_name};
 use super::medium::Medium;
 use super::record::{DATA_START, FileKind};
 use super::scan::{self, Opened, Scanned, Trust, cannot};
@@ -155,6 +155,7 @@ pub(super) fn open(
     let empty = found.files.extract_if(.., |file| file.slot_count() == 0);
     found.free.extend(empty.map(|file| file.name));
     let mut copies = Copies::find(&found.files, &*medium)?;
+    let mut unknown = Runs::default();
     let mut files = FxHashMap::default();
     let mut next_sequence = 1;
     let mut last_batch = Batch(0);
@@ -170,7 +171,7 @@ pub(super) fn open(
             Some(marks) => marks,
             None => copies.settle_originals(file, &slots, file.marks(&*medium)?),
         };
-        let live = tell(file, &slots, &marks, recovered, &mut copies.gone);
+        let live = tell(file, &slots, &marks, recovered, &mut unknown);
         report.messages += u64::from(live);
         next_sequence = next_sequence.max(highest_sequence(&file.index) + 1);
         if !is_copy(file) {
@@ -185,7 +186,8 @@ pub(super) fn open(
         };
         files.insert(file.header.number, state);
     }
-    for run in copies.gone.iter() {
+    copies.write(&found.files, &*medium)?;
+    for run in unknown.iter() {
         if let Some(state) = files.get_mut(&run.file.get()) {
             state.live += run.count;
         }
@@ -199,8 +201,7 @@ pub(super) fn open(
     for (number, name, capacity) in dead {
         log.order(Job::Recycle { number, name, capacity });
     }
-    // Written down, or they would come back when what they were left out for is no more.
-    log.settle(&copies.gone);
+    log.settle(&unknown);
     log.order(Job::Prepare);
     debug_assert_eq!(log.health(), Health::Well);
     Ok((log, report))
@@ -217,8 +218,9 @@ pub(super) struct Copies {
     by_message: FxHashMap<(QueueId, u64), Place>,
     /// The marks of the files with survivors, by their numbers.
     marks: FxHashMap<NonZeroU32, Marks>,
-    /// Slots that are settled and not marked so on disk.
-    pub(super) gone: Runs,
+    /// What is to be marked: slots whose copies count, and copies of slots that were settled.
+    moved: Runs,
+    settled: Runs,
 }
 
 impl Copies {
@@ -228,29 +230,32 @@ impl Copies {
             copies.marks.insert(file.number(), file.marks(medium)?);
             for (slot, of) in (0..).zip(&file.index.slots) {
                 let copy = Place { file: file.number(), slot, offset: of.offset };
-                let earlier = copies.by_message.insert((of.queue, of.sequence), copy);
+                let Some(earlier) = copies.by_message.insert((of.queue, of.sequence), copy) else {
+                    continue;
+                };
                 // Of two copies the later one counts.
-                if let Some(earlier) = earlier
-                    && !copies.settle(earlier)
-                {
-                    copies.settle(copy);
+                if let Some(mut marks) = copies.marks.remove(&earlier.file) {
+                    copies.give_way(earlier, copy, &mut marks);
+                    copies.marks.insert(earlier.file, marks);
                 }
             }
         }
         Ok(copies)
     }
 
-    /// Settles a slot of survivors; answers whether it waited.
-    fn settle(&mut self, copy: Place) -> bool {
-        let marks = self.marks.get_mut(&copy.file);
-        let waited = marks.is_some_and(|marks| marks.settled.insert(copy.slot));
-        if waited {
-            self.gone.push(copy);
+    /// Lets the copy of a slot count, and be settled if the slot was.
+    fn give_way(&mut self, slot: Place, copy: Place, marks: &mut Marks) {
+        if marks.settled.has(slot.slot) {
+            let of_copy = self.marks.get_mut(&copy.file);
+            if of_copy.is_some_and(|marks| marks.settled.insert(copy.slot)) {
+                self.settled.push(copy);
+            }
+        } else if marks.moved.insert(slot.slot) {
+            self.moved.push(slot);
         }
-        waited
     }
 
-    /// Settles those slots of a file that were copied.
+    /// Has the copies of a file's slots count.
     pub(super) fn settle_originals(
         &mut self,
         file: &Scanned,
@@ -261,14 +266,35 @@ impl Copies {
             return marks;
         }
         for (slot, of) in (0..).zip(slots) {
-            let Some(&copy) = self.by_message.get(&(of.queue, of.sequence)) else { continue };
-            if marks.settled.insert(slot) {
-                self.gone.push(Place { file: file.number(), slot, offset: of.offset });
-            } else {
-                self.settle(copy);
+            if let Some(&copy) = self.by_message.get(&(of.queue, of.sequence)) {
+                let original = Place { file: file.number(), slot, offset: of.offset };
+                self.give_way(original, copy, &mut marks);
             }
         }
         marks
+    }
+
+    /// Marks on disk what was decided here. It must not be decided again: by then a copy may have been settled and
+    /// given up, and its original would come back.
+    fn write(&mut self, files: &[Scanned], medium: &dyn Medium) -> Result<(), StoreError> {
+        for (runs, mark) in [(&mut self.moved, Mark::Moved), (&mut self.settled, Mark::Settled)] {
+            runs.join();
+            for runs in runs.by_file() {
+                let Some(file) = files.iter().find(|file| file.number() == runs[0].file) else {
+                    continue;
+                };
+                let name = marks_name(&file.name);
+                let write = || {
+                    let mut bytes = Vec::new();
+                    marks::encode(runs, mark, &mut bytes);
+                    let file = medium.open_or_make(&name)?;
+                    file.write_at(&bytes, file.len()?.next_multiple_of(MARK_LEN as u64))?;
+                    file.sync()
+                };
+                write().map_err(|source| cannot("write", medium.path(&name), source))?;
+            }
+        }
+        Ok(())
     }
 
     /// The marks of a file with survivors, once all others have been looked at.
@@ -277,21 +303,21 @@ impl Copies {
     }
 }
 
-/// Tells of every slot that waits; answers how many. Those of queues that are no more are `gone`.
+/// Tells of every slot that waits; answers how many. Those of queues that are no more are `unknown`.
 fn tell(
     file: &Scanned,
     slots: &[Slot],
     marks: &Marks,
     recovered: &mut dyn Recovered,
-    gone: &mut Runs,
+    unknown: &mut Runs,
 ) -> u32 {
     let mut live = 0;
     for (slot, of) in (0..).zip(slots) {
-        if marks.settled.has(slot) {
+        if !marks.is_waiting(slot) {
             continue;
         }
         if !recovered.is_known(of.queue) {
-            gone.push(Place { file: file.number(), slot, offset: of.offset });
+            unknown.push(Place { file: file.number(), slot, offset: of.offset });
             continue;
         }
         live += 1;
@@ -348,6 +374,9 @@ fn begin(
     // A power cut may have left records in them whose header, and so their number, was lost: a file that is given
     // the number again would have them as its own. There is another file by now, so that names go on from it.
     for name in &free {
+        // That it is free must be on disk before its marks go: else both its records and they might not be gone.
+        let synced = medium.open(name).and_then(|file| file.sync());
+        synced.map_err(|source| cannot("sync", medium.path(name), source))?;
         for name in [name, &marks_name(name), &index_name(name)] {
             medium.remove(name).map_err(|source| cannot("remove", medium.path(name), source))?;
         }
