@@ -250,6 +250,12 @@ impl Store {
             Options::default(),
             recovered,
         )?;
+        // The folders and the definitions have names, which must be there after a power cut.
+        for path in [Some(directory), directory.parent()].into_iter().flatten() {
+            let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+            let synced = std::fs::File::open(path).and_then(|folder| folder.sync_all());
+            synced.map_err(|source| scan::cannot("sync", path.to_path_buf(), source))?;
+        }
         store.start_threads();
         Ok((store, report))
     }

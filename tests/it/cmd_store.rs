@@ -84,10 +84,9 @@ fn what_is_torn_or_lost_is_counted() {
     // One that names another file is left from an earlier use of this one, and is not broken.
     let number = &fs::read(file).unwrap()[16..20];
     fs::write(file.with_extension("index"), [b"not an index", number].concat()).unwrap();
-    fs::remove_file(directory.path().join("definitions.redb")).unwrap();
     let before = bytes_of(directory.path());
     let stdout = format!(
-        "vhosts: 0\nusers: 0\nexchanges: 0\nqueues: 0\nbindings: 0\nfiles: 1\nfree files: {free}\nrecords: 1\n\
+        "vhosts: 1\nusers: 1\nexchanges: 0\nqueues: 1\nbindings: 0\nfiles: 1\nfree files: {free}\nrecords: 1\n\
          waiting messages: 0\nmessages of deleted queues: 0\ntorn bytes: {}\nbroken marks: 2\n\
          broken indexes: 1\n",
         last.len()
@@ -95,6 +94,27 @@ fn what_is_torn_or_lost_is_counted() {
     let path = directory.path().to_str().unwrap();
     Case { arguments: &["store", "check", path], stdout: &stdout, ..Case::default() }.alone();
     assert_eq!(bytes_of(directory.path()), before);
+}
+
+/// Nobody would know whose the messages are, and a start would drop them.
+#[test]
+fn messages_without_definitions_are_refused() {
+    let directory = TempDir::new().unwrap();
+    let publish = ["publish", "--routing-key", "q", "1"];
+    prepare(directory.path(), &[&["declare-queue", "q"], &publish]);
+    fs::remove_file(directory.path().join("definitions.redb")).unwrap();
+    let before = bytes_of(directory.path());
+    let path = directory.path().to_str().unwrap();
+    let refused = format!(
+        "error: cannot use what is kept in {path}\n\
+         cause: cannot find '{path}/definitions.redb'\ncause: there are messages of its queues\n"
+    );
+    let local = format!("--local={path}");
+    for (arguments, code) in [(&["store", "check", path][..], 1), (&["list-queues", &local], 69)] {
+        let case = Case { arguments, stderr: &refused, code, ..Case::default() };
+        case.alone();
+        assert_eq!(bytes_of(directory.path()), before);
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use redb::{
 };
 
 use self::disk::{Disk, Trouble};
-use super::{QueueId, StoreError};
+use super::{KEPT_FOLDER, QueueId, StoreError};
 
 /// The database's name in a data directory.
 pub const FILE: &str = "definitions.redb";
@@ -93,6 +93,18 @@ enum State {
     Closed,
 }
 
+/// Fails when the directory has messages: without definitions nobody knows whose they are, and they would be dropped.
+fn refuse_orphans(directory: &Path, path: &Path) -> Result<(), StoreError> {
+    let Ok(entries) = fs::read_dir(directory.join(KEPT_FOLDER)) else { return Ok(()) };
+    let is_log =
+        |name: &std::ffi::OsStr| Path::new(name).extension().is_some_and(|end| end == "log");
+    if !entries.flatten().any(|entry| is_log(&entry.file_name())) {
+        return Ok(());
+    }
+    let source = io::Error::new(io::ErrorKind::NotFound, "there are messages of its queues");
+    Err(StoreError::Io { action: "find", path: path.to_path_buf(), source })
+}
+
 impl Definitions {
     /// Opens the definitions of a directory, which the caller holds the lock of; makes them when there are none.
     ///
@@ -101,6 +113,9 @@ impl Definitions {
     /// When the file cannot be read, made or written, or is not as it was written; names it.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(FILE);
+        if !path.exists() {
+            refuse_orphans(directory, &path)?;
+        }
         let trouble = Arc::default();
         let database = open_on_disk(&path, &trouble)?;
         Ok(Self { path, state: Mutex::new(State::Open(database)), trouble })
@@ -116,7 +131,9 @@ impl Definitions {
         let path = directory.join(FILE);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return refuse_orphans(directory, &path).map(|()| None);
+            }
             Err(source) => return Err(StoreError::Io { action: "read", path, source }),
         };
         let memory = InMemoryBackend::new();
