@@ -29,8 +29,15 @@ pub(super) struct Inbox {
     pub(super) delivered: Runs,
     /// Settled slots whose marks could not be written when it was their time.
     pub(super) unmarked: Runs,
+    /// Slots whose copies count, or void copies, that are to be marked so.
+    pub(super) moved_late: Runs,
+    /// What the writer has taken and not yet counted as settled.
+    pub(super) in_hand: Runs,
     /// Somebody waits for the marks of this batch.
     pub(super) sync_marks: bool,
+    pub(super) late_marks: LateMarks,
+    /// Files that are full once what is being written has been.
+    pub(super) full_after_flight: Vec<(u32, Index)>,
     pub(super) active: Active,
     /// What is being written now.
     pub(super) flight: Option<Arc<Vec<Piece>>>,
@@ -50,6 +57,15 @@ pub(super) struct Inbox {
     pub(super) is_closing: bool,
     /// Buffers of batches that have been written.
     pub(super) buffers: Vec<Vec<u8>>,
+}
+
+/// Marks that could not be written when it was their time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LateMarks {
+    None,
+    Some,
+    /// A batch waits for them.
+    Awaited,
 }
 
 /// Whether the writer must be rung for.
@@ -104,6 +120,8 @@ pub(super) struct FileState {
     pub(super) capacity: u32,
     /// Nothing is appended any more, and all has been written.
     pub(super) is_full: bool,
+    /// It cannot be given up while something waits in it: a message cannot be copied.
+    pub(super) is_stuck: bool,
 }
 
 /// The marks of a file, open for adding to.
@@ -131,7 +149,11 @@ impl Inbox {
             settled: Runs::default(),
             delivered: Runs::default(),
             unmarked: Runs::default(),
+            moved_late: Runs::default(),
+            in_hand: Runs::default(),
             sync_marks: false,
+            late_marks: LateMarks::None,
+            full_after_flight: Vec::new(),
             active,
             flight: None,
             lost: Vec::new(),
@@ -160,7 +182,14 @@ impl Inbox {
         let number = self.next_number;
         self.next_number += 1;
         let Spare { name, file, capacity } = spare;
-        let state = FileState { name: name.clone(), slots: 0, live: 0, capacity, is_full: false };
+        let state = FileState {
+            name: name.clone(),
+            slots: 0,
+            live: 0,
+            capacity,
+            is_full: false,
+            is_stuck: false,
+        };
         self.files.insert(number, state);
         let needs_header = durability == Durability::Kept;
         let index = Index::empty(DATA_START);
@@ -226,7 +255,7 @@ impl Inbox {
     }
 
     /// Slots where they are now; `None` when none of them was moved.
-    fn resolve(&self, slots: &Runs) -> Option<Runs> {
+    pub(super) fn resolve(&self, slots: &Runs) -> Option<Runs> {
         if self.moved.is_empty() || slots.iter().all(|run| self.files.contains_key(&run.file.get()))
         {
             return None;
@@ -238,6 +267,19 @@ impl Inbox {
             }
         }
         Some(resolved)
+    }
+
+    /// Remembers what the writer is about to mark: who gives up a file must know.
+    pub(super) fn take_in_hand(&mut self, settled: &Runs, unmarked: &Runs) {
+        self.in_hand = settled.clone();
+        self.in_hand.append(unmarked);
+        if let Some((moving, known)) = &mut self.moving {
+            for run in self.in_hand.iter().filter(|run| run.file.get() == *moving) {
+                for slot in run.first..run.first + run.count {
+                    known.insert(slot);
+                }
+            }
+        }
     }
 
     /// Where a slot is now.
@@ -274,6 +316,11 @@ impl Inbox {
     pub(super) fn unwritten(&self) -> impl Iterator<Item = &Piece> {
         let flying = self.flight.iter().chain(&self.lost).flat_map(|flight| flight.iter());
         flying.chain(&self.pieces)
+    }
+
+    /// Whether records of the file are being written.
+    pub(super) fn is_flying(&self, number: u32) -> bool {
+        self.flight.iter().flat_map(|flight| flight.iter()).any(|piece| piece.number == number)
     }
 
     /// Takes those who wait for a batch up to `batch`.

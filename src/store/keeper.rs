@@ -5,11 +5,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use super::Health;
-use super::inbox::{Inbox, Spare};
+use super::inbox::{Inbox, LateMarks, Spare};
 use super::index::Index;
 use super::log::{Durability, Log};
 use super::marks::marks_name;
@@ -74,6 +74,10 @@ impl Jobs {
         }
     }
 
+    fn has_job(&self) -> bool {
+        !self.reads.is_empty() || !self.others.is_empty()
+    }
+
     fn next(&mut self) -> Option<Job> {
         if let Some(read) = self.reads.pop_front() {
             return Some(Job::Read(read));
@@ -84,33 +88,41 @@ impl Jobs {
 
 impl Log {
     /// Does jobs until the log is closed.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long ago the last round was is nobody else's time"
+    )]
     pub(super) fn keep_until_closed(&self) {
+        let mut round_at = Instant::now();
         loop {
-            let is_round_over = {
+            {
                 let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                let wanting =
+                    |jobs: &mut Jobs| !jobs.has_job() && !jobs.wants_room && !jobs.is_closing;
+                let left = ROUND.saturating_sub(round_at.elapsed());
+                let waited = self.jobs_bell.wait_timeout_while(jobs, left, wanting);
+                let (jobs, _) = waited.unwrap_or_else(PoisonError::into_inner);
                 if jobs.is_closing {
                     return;
                 }
-                let has_job = |jobs: &Jobs| {
-                    !jobs.reads.is_empty() || !jobs.others.is_empty() || jobs.is_closing
-                };
-                let wanting = |jobs: &mut Jobs| !has_job(jobs) && !jobs.wants_room;
-                let waited = self.jobs_bell.wait_timeout_while(jobs, ROUND, wanting);
-                let (jobs, pause) = waited.unwrap_or_else(PoisonError::into_inner);
-                drop(jobs);
-                pause.timed_out()
-            };
-            self.do_jobs();
-            if is_round_over {
+            }
+            self.do_jobs_until(|| round_at.elapsed() >= ROUND);
+            if round_at.elapsed() >= ROUND {
                 self.reclaim_while_worth_it();
                 self.on_round();
+                round_at = Instant::now();
             }
         }
     }
 
     /// Does every job that waits.
     pub(super) fn do_jobs(&self) {
-        loop {
+        self.do_jobs_until(|| false);
+    }
+
+    /// Does jobs until there are none, or `is_over` says that something else is due.
+    fn do_jobs_until(&self, is_over: impl Fn() -> bool) {
+        while !is_over() {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(job) = jobs.next() else {
                 let wants_room = std::mem::take(&mut jobs.wants_room);
@@ -133,8 +145,14 @@ impl Log {
     /// What is done from time to time.
     pub(super) fn on_round(&self) {
         if let Err(error) = self.sync_marks() {
-            tracing::warn!(%error, "acknowledgements cannot be synced yet");
+            tracing::error!(
+                ?error,
+                "acknowledgements cannot be synced: nothing is confirmed any more"
+            );
+            let batch = self.lock().gathering;
+            self.set_failed(batch);
         }
+        self.retry_marks();
         if self.health() == Health::Full {
             self.prepare();
         }
@@ -152,6 +170,16 @@ impl Log {
         }
         if self.durability == Durability::Spilled {
             self.give_up_empty();
+        }
+    }
+
+    /// Has the writer try again to write marks that it could not.
+    fn retry_marks(&self) {
+        let mut inbox = self.lock();
+        let is_awaited = inbox.late_marks == LateMarks::Awaited;
+        if is_awaited || !inbox.unmarked.is_empty() || !inbox.moved_late.is_empty() {
+            inbox.sync_marks = true;
+            self.bell.notify_one();
         }
     }
 
@@ -228,7 +256,8 @@ impl Log {
 
     /// Writes the index of a file; without one the file is read whole at the next start.
     pub(super) fn write_index(&self, number: u32, name: &str, index: &Index) {
-        if !self.lock().files.contains_key(&number) {
+        // What was not written must not be believed to be there.
+        if self.health() == Health::Failed || !self.lock().files.contains_key(&number) {
             return;
         }
         let bytes = index.encode(number);
@@ -249,19 +278,24 @@ impl Log {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.put_off.retain(|(of, ..)| *of != number);
         }
-        match freed {
-            Ok(spare) if self.lock().spares.len() < SPARES_BUSY => self.add_spare(spare),
-            // Said to be free all the same: a power cut may bring back a removed file, and not its marks.
-            Ok(_) => self.remove(name),
+        let spare = match freed {
+            Ok(spare) => spare,
             Err(error) => {
                 tracing::warn!(%error, name, "a file cannot be used again");
                 return;
             }
-        }
+        };
+        // Before the file is used again or gone: marks and index of another use must not be found beside it.
         for beside in [marks_name(name), index_name(name)] {
             if let Err(error) = self.medium.remove(&beside) {
                 tracing::debug!(%error, beside, "a file stays");
             }
+        }
+        let is_wanted = self.lock().spares.len() < SPARES_BUSY;
+        if is_wanted {
+            self.add_spare(spare);
+        } else {
+            self.remove(name);
         }
     }
 
@@ -287,25 +321,6 @@ impl Log {
         }
     }
 
-    /// Syncs the marks written since the last time, and closes those that were not.
-    pub(super) fn sync_marks(&self) -> io::Result<()> {
-        let mut dirty = Vec::new();
-        {
-            let mut open = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-            open.retain(|_, marks| marks.is_dirty);
-            for marks in open.values_mut() {
-                marks.is_dirty = false;
-                dirty.push(Arc::clone(&marks.file));
-            }
-        }
-        if self.durability == Durability::Kept {
-            for file in dirty {
-                file.sync()?;
-            }
-        }
-        Ok(())
-    }
-
     /// Writes down what makes the next start quick, and gives back what an empty directory does not have.
     ///
     /// The threads have ended.
@@ -325,7 +340,7 @@ impl Log {
         let Inbox { active, .. } = &*inbox;
         let (number, name, index) = (active.number, active.name.clone(), active.index.clone());
         drop(inbox);
-        if self.durability == Durability::Kept && self.health() != Health::Failed {
+        if self.durability == Durability::Kept {
             self.write_index(number, &name, &index);
         }
     }

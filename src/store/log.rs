@@ -71,6 +71,8 @@ pub(super) struct Log {
     pub(super) marks: Mutex<FxHashMap<u32, OpenMarks>>,
     pub(super) watcher: OnceLock<Watcher>,
     pub(super) survivors: Mutex<Option<Survivors>>,
+    /// Held by whoever syncs marks.
+    pub(super) syncing: Mutex<()>,
 }
 
 /// Who is told when the health changes.
@@ -106,6 +108,7 @@ impl Log {
             marks: Mutex::default(),
             watcher: OnceLock::new(),
             survivors: Mutex::default(),
+            syncing: Mutex::default(),
         }
     }
 
@@ -170,6 +173,8 @@ impl Log {
         };
         let spare = if spare.capacity < capacity {
             if let Err(error) = spare.file.set_len(capacity.into()) {
+                // It may have got part of it.
+                let _ = spare.file.set_len(spare.capacity.into());
                 inbox.spares.push(spare);
                 return Err(self.refuse(&error));
             }
@@ -179,8 +184,10 @@ impl Log {
         };
         let full = inbox.begin(spare, self.durability);
         // What was written already is full now; else its last piece says so when it is written.
+        let is_flying = inbox.is_flying(full.0);
         match inbox.pieces.last_mut() {
             Some(piece) if piece.number == full.0 => piece.full = Some(full.1),
+            _ if is_flying => inbox.full_after_flight.push(full),
             _ => self.on_full(inbox, full.0, full.1),
         }
         if inbox.spares.is_empty() {
@@ -285,7 +292,8 @@ impl Log {
 
     pub(super) fn settle_synced(&self, slots: &Runs) -> Batch {
         let mut inbox = self.lock();
-        let batch = inbox.gathering;
+        // The writer of a log that is being closed may have looked for the last time.
+        let batch = Batch(inbox.gathering.0 + u64::from(inbox.is_closing));
         inbox.add_settled(slots);
         inbox.sync_marks = true;
         self.latest.store(batch.0, Ordering::Release);

@@ -78,6 +78,8 @@ pub(super) struct Marks {
     pub(super) settled: Slots,
     pub(super) delivered: Slots,
     pub(super) moved: Slots,
+    /// There are marks of slots that the file does not have: they were written, and records were not.
+    pub(super) is_ahead: bool,
     /// Marks that are not whole.
     pub(super) broken: u64,
 }
@@ -99,9 +101,11 @@ pub(super) fn decode(bytes: &[u8], file: NonZeroU32, slots: u32) -> Marks {
         }
         let (first, count) = (u32_at(mark, 0), u32_at(mark, 4));
         let end = first.saturating_add(count & !(DELIVERED | MOVED));
-        if u32_at(mark, 8) != file.get() || end > slots {
+        if u32_at(mark, 8) != file.get() {
             continue;
         }
+        marks.is_ahead |= end > slots;
+        let end = end.min(slots);
         let set = match (count & DELIVERED, count & MOVED) {
             (0, 0) => &mut marks.settled,
             (0, _) => &mut marks.moved,
@@ -138,6 +142,10 @@ impl Runs {
 
     pub(super) fn append(&mut self, other: &Self) {
         self.0.extend_from_slice(&other.0);
+    }
+
+    pub(super) fn extend(&mut self, runs: &[Run]) {
+        self.0.extend_from_slice(runs);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {

@@ -27,6 +27,7 @@ mod inbox;
 mod index;
 mod keeper;
 mod log;
+mod marking;
 mod marks;
 pub mod medium;
 mod reading;
@@ -148,7 +149,7 @@ pub enum Health {
 pub struct Refused(pub Health);
 
 /// Slots of several files, neighbours joined into runs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Runs(Vec<Run>);
 
 /// Neighbouring slots of a file.

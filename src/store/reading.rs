@@ -93,6 +93,13 @@ impl Log {
             |source| StoreError::Io { action: "read", path: self.medium.path(name), source };
         let file = match self.medium.open(name) {
             Ok(file) => file,
+            // It was given up since its name was looked for.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                for nth in 0..run.len() {
+                    take(nth, Err(StoreError::Settled));
+                }
+                return;
+            }
             Err(error) => {
                 for nth in 0..run.len() {
                     let source = std::io::Error::new(error.kind(), error.to_string());

@@ -16,7 +16,8 @@ use super::inbox::{FileState, Inbox, Spare};
 use super::index::{Index, Slot};
 use super::keeper::Job;
 use super::log::{Durability, Log};
-use super::marks::{Marks, Slots};
+use super::marking::MarkError;
+use super::marks::{Mark, Marks, Slots};
 use super::medium::MediumFile;
 use super::record::{self, DATA_START, FileHeader, FileKind, Stamp, u32_of};
 use super::scan::{self, Opened, Scanned, Trust};
@@ -50,33 +51,53 @@ impl Log {
         if self.durability == Durability::Spilled || self.health() == Health::Failed {
             return false;
         }
-        let Some((number, name)) = self.begin_move() else { return false };
-        let moved = self.copy_survivors(number, &name);
+        let Some((number, name, slots)) = self.begin_move() else { return false };
+        let moved = self.copy_survivors(number, &name, slots);
+        let mut inbox = self.lock();
+        inbox.moving = None;
         if let Err(error) = &moved {
             tracing::warn!(%error, name, "a file with few messages stays as it is");
+            let is_full = matches!(error, StoreError::Io { source, .. }
+                if source.kind() == io::ErrorKind::StorageFull);
+            if let Some(state) = inbox.files.get_mut(&number).filter(|_| !is_full) {
+                state.is_stuck = true;
+            }
         }
-        self.lock().moving = None;
         moved.is_ok()
     }
 
     /// Chooses the file with the smallest share of waiting slots, when that is worth it.
-    fn begin_move(&self) -> Option<(u32, String)> {
+    fn begin_move(&self) -> Option<(u32, String, u32)> {
         let mut inbox = self.lock();
         if !inbox.unmarked.is_empty() {
             // Which slots are settled is not written down.
             return None;
         }
         let wasted_min = WASTED_FILES_MIN * u64::from(self.options.file_bytes);
-        let (number, name) = inbox.sparsest(wasted_min)?;
-        inbox.moving = Some((number, Slots::default()));
-        Some((number, name))
+        let (number, name, slots) = inbox.sparsest(wasted_min)?;
+        // What the writer is about to mark may be on no disk yet.
+        let mut settled = Slots::default();
+        for run in inbox.in_hand.iter().filter(|run| run.file.get() == number) {
+            for slot in run.first..run.first + run.count {
+                settled.insert(slot);
+            }
+        }
+        inbox.moving = Some((number, settled));
+        Some((number, name, slots))
     }
 
-    fn copy_survivors(&self, number: u32, name: &str) -> Result<(), StoreError> {
-        let Opened::Records(from) = scan::open(&*self.medium, name, Trust::Indexes)? else {
-            let what = "it should hold messages and is marked as free";
-            return Err(StoreError::Damaged { path: self.medium.path(name), offset: 0, what });
+    fn copy_survivors(&self, number: u32, name: &str, slots: u32) -> Result<(), StoreError> {
+        let damaged = |offset: u32, what| StoreError::Damaged {
+            path: self.medium.path(name),
+            offset: offset.into(),
+            what,
         };
+        let Opened::Records(from) = scan::open(&*self.medium, name, Trust::Indexes)? else {
+            return Err(damaged(0, "it should hold messages and is marked as free"));
+        };
+        if !from.rest.is_clean() || from.slot_count() != slots {
+            return Err(damaged(from.index.end, "a message is not what was written"));
+        }
         let marks = from.marks(&*self.medium)?;
         let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
         let cannot = |source| scan::cannot("copy messages from", self.medium.path(name), source);
@@ -93,16 +114,32 @@ impl Log {
         };
         let done = copy_all();
         if done.is_err() {
-            // Nobody was told of the copies.
-            let mut gone = Runs::default();
-            for (_, new) in &copied {
-                gone.push(*new);
-            }
-            self.settle(&gone);
-        } else {
-            self.publish_moved(number, &copied);
+            self.void(&copied, survivors.take());
+            return done;
         }
-        done
+        self.publish_moved(number, &copied).map_err(cannot)
+    }
+
+    /// Takes back copies that nobody was told of, and ends their file: what is behind them must not be appended to.
+    fn void(&self, copied: &[(Place, Place)], survivors: Option<Survivors>) {
+        let mut void = Runs::default();
+        for (_, new) in copied {
+            void.push(*new);
+        }
+        let mut inbox = self.lock();
+        inbox.moved_late.append(&void);
+        inbox.sync_marks = true;
+        self.bell.notify_one();
+        let Some(open) = survivors else { return };
+        match open.file.sync() {
+            Ok(()) => self.on_full(&mut inbox, open.number.get(), open.index),
+            Err(error) => {
+                tracing::error!(%error, "messages cannot be synced; nothing is confirmed any more");
+                let batch = inbox.gathering;
+                drop(inbox);
+                self.set_failed(batch);
+            }
+        }
     }
 
     /// Appends one record to the survivors; it is read back from its file and so checked.
@@ -161,7 +198,11 @@ impl Log {
         let has_room = |open: &Survivors| open.index.end as usize + len <= open.capacity as usize;
         if !survivors.as_ref().is_some_and(has_room) {
             if let Some(full) = survivors.take() {
-                full.file.sync()?;
+                if let Err(error) = full.file.sync() {
+                    let batch = self.lock().gathering;
+                    self.set_failed(batch);
+                    return Err(error);
+                }
                 self.on_full(&mut self.lock(), full.number.get(), full.index);
             }
             *survivors = Some(self.begin_survivors(u32_of(len))?);
@@ -200,12 +241,23 @@ impl Log {
             None => self.make_spare(name)?,
         };
         let wanted = self.options.file_bytes.max(DATA_START + len);
-        if capacity < wanted {
-            file.set_len(wanted.into())?;
+        let header = FileHeader { kind: FileKind::Survivors, number }.encode();
+        let grown = if capacity < wanted { file.set_len(wanted.into()) } else { Ok(()) };
+        if let Err(error) = grown.and_then(|()| file.write_at(&header, 0)) {
+            // It may have got part of it.
+            let _ = file.set_len(capacity.into());
+            self.lock().spares.push(Spare { name, file, capacity });
+            return Err(error);
         }
         let capacity = capacity.max(wanted);
-        file.write_at(&FileHeader { kind: FileKind::Survivors, number }.encode(), 0)?;
-        let state = FileState { name: name.clone(), slots: 0, live: 0, capacity, is_full: false };
+        let state = FileState {
+            name: name.clone(),
+            slots: 0,
+            live: 0,
+            capacity,
+            is_full: false,
+            is_stuck: false,
+        };
         self.lock().files.insert(number, state);
         self.order(Job::Prepare);
         let number = NonZeroU32::new(number).ok_or_else(|| io::Error::other("no number left"))?;
@@ -215,9 +267,9 @@ impl Log {
     }
 
     /// Sends everybody to the copies and gives the file up.
-    fn publish_moved(&self, number: u32, copied: &[(Place, Place)]) {
-        let mut inbox = self.lock();
-        let inbox = &mut *inbox;
+    fn publish_moved(&self, number: u32, copied: &[(Place, Place)]) -> io::Result<()> {
+        let mut guard = self.lock();
+        let inbox = &mut *guard;
         let settled = inbox.moving.take().map(|(_, settled)| settled).unwrap_or_default();
         let mut gone = Runs::default();
         for (old, new) in copied {
@@ -227,11 +279,27 @@ impl Log {
                 inbox.moved.insert((number, old.slot), *new);
             }
         }
-        inbox.settled.append(&gone);
-        let Some(state) = inbox.files.remove(&number) else { return };
+        let Some(state) = inbox.files.remove(&number) else { return Ok(()) };
         inbox.follow_moved();
-        let FileState { name, capacity, .. } = state;
-        self.order(Job::Recycle { number, name, capacity });
+        drop(guard);
+        // What was settled in the file must be so in its copy before the file goes.
+        gone.join();
+        let marked = self.write_marks(&gone, Mark::Settled).and_then(|()| self.sync_marks());
+        self.count_settled(&mut self.lock(), &gone);
+        match marked {
+            Ok(()) => {
+                let FileState { name, capacity, .. } = state;
+                self.order(Job::Recycle { number, name, capacity });
+                Ok(())
+            }
+            // The file stays until the next start, which finds both.
+            Err(MarkError::NotWritten(error)) => Err(error),
+            Err(MarkError::NotSynced(error)) => {
+                let batch = self.lock().gathering;
+                self.set_failed(batch);
+                Err(error)
+            }
+        }
     }
 
     /// Ends the file of survivors when nothing in it waits, so that it is not kept for nothing.
@@ -279,7 +347,7 @@ fn survivors_of(from: &Scanned, marks: &Marks) -> Vec<Survivor> {
 impl Inbox {
     /// The full file with the smallest share of waiting slots, when all in all more than `wasted_min` bytes and more
     /// than half of the room are wasted.
-    fn sparsest(&self, wasted_min: u64) -> Option<(u32, String)> {
+    fn sparsest(&self, wasted_min: u64) -> Option<(u32, String, u32)> {
         let (mut wasted, mut used) = (0, 0);
         let mut best: Option<(u64, u32, &FileState)> = None;
         for (number, state) in self.files.iter().filter(|(_, state)| state.is_full) {
@@ -288,14 +356,14 @@ impl Inbox {
             used += live_bytes;
             wasted += u64::from(state.capacity) - live_bytes;
             let share = live * 1000 / slots;
-            if share <= 500 && best.is_none_or(|(least, ..)| share < least) {
+            if share <= 500 && !state.is_stuck && best.is_none_or(|(least, ..)| share < least) {
                 best = Some((share, *number, state));
             }
         }
         if wasted < wasted_min.max(used) {
             return None;
         }
-        best.map(|(_, number, state)| (number, state.name.clone()))
+        best.map(|(_, number, state)| (number, state.name.clone(), state.slots))
     }
 
     /// Sends what was said of moved slots, and not yet looked at, to where they are now.

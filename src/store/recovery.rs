@@ -17,7 +17,7 @@ use super::log::{Durability, Log, Options};
 use super::marks::{self, MARK_LEN, Mark, Marks, marks_name};
 use super::medium::Medium;
 use super::record::{DATA_START, FileKind};
-use super::scan::{self, Opened, Scanned, Trust, cannot};
+use super::scan::{self, NoRecord, Opened, Scanned, Trust, cannot};
 use super::{Batch, Health, Place, QueueId, Recovered, Report, Runs, StoreError, Waiting};
 
 /// The files of a directory.
@@ -35,8 +35,13 @@ pub(super) fn find(medium: &dyn Medium, trust: Trust) -> Result<Found, StoreErro
     let names = medium.list().map_err(|source| cannot("list", medium.path(""), source))?;
     let mut found = Found { files: Vec::new(), free: Vec::new(), last_number: 0, last_name: 0 };
     for name in names {
-        let Some(Ok(number)) = name.strip_suffix(".log").map(str::parse::<u32>) else { continue };
+        let Some((stem, kind)) = name.split_once('.') else { continue };
+        let Ok(number) = stem.parse::<u32>() else { continue };
+        // A name is not given again while anything of it may be left.
         found.last_name = found.last_name.max(number);
+        if kind != "log" {
+            continue;
+        }
         match scan::open(medium, &name, trust)? {
             Opened::Records(mut file) => {
                 if trust == Trust::Indexes {
@@ -74,6 +79,10 @@ impl Found {
                 // They count the copyings of their own file.
                 FileKind::Survivors => !rest.has_later_batch,
             };
+            let is_older = |next: NoRecord| rest.is_torn && next.batch < last;
+            if file.header.kind == FileKind::Log && rest.next.is_some_and(is_older) {
+                return Err(damaged("a message that was safe is not whole"));
+            }
             if !rest.found.is_empty() && !is_of_last_batch {
                 return Err(damaged("a message that was safe is not whole, and others follow it"));
             }
@@ -146,7 +155,7 @@ pub(super) fn open(
         } else if file.first.is_some() {
             // After a kill it may be with the operating system only. What is told here as waiting must not be gone
             // after a power cut, nor missing before records that are synced by then.
-            file.file.sync()
+            file.make_safe()
         } else {
             Ok(())
         };
@@ -156,6 +165,8 @@ pub(super) fn open(
     found.free.extend(empty.map(|file| file.name));
     let mut copies = Copies::find(&found.files, &*medium)?;
     let mut unknown = Runs::default();
+    // Files that must not be appended to: their next slots are marked already.
+    let mut ahead = Vec::new();
     let mut files = FxHashMap::default();
     let mut next_sequence = 1;
     let mut last_batch = Batch(0);
@@ -171,6 +182,9 @@ pub(super) fn open(
             Some(marks) => marks,
             None => copies.settle_originals(file, &slots, file.marks(&*medium)?),
         };
+        if marks.is_ahead {
+            ahead.push(file.header.number);
+        }
         let live = tell(file, &slots, &marks, recovered, &mut unknown);
         report.messages += u64::from(live);
         next_sequence = next_sequence.max(highest_sequence(&file.index) + 1);
@@ -183,6 +197,7 @@ pub(super) fn open(
             live,
             capacity: u32::try_from(file.len).unwrap_or(u32::MAX),
             is_full: true,
+            is_stuck: false,
         };
         files.insert(file.header.number, state);
     }
@@ -193,7 +208,7 @@ pub(super) fn open(
         }
     }
     report.files = files.len() as u64;
-    let mut inbox = begin(&*medium, options, found, files)?;
+    let mut inbox = begin(&*medium, options, found, files, &ahead)?;
     inbox.next_sequence = next_sequence;
     inbox.gathering = Batch(last_batch.0 + 1);
     let dead = inbox.take_dead();
@@ -230,6 +245,10 @@ impl Copies {
             copies.marks.insert(file.number(), file.marks(medium)?);
             for (slot, of) in (0..).zip(&file.index.slots) {
                 let copy = Place { file: file.number(), slot, offset: of.offset };
+                // A copy that was taken back, or has a later one.
+                if copies.marks.get(&copy.file).is_some_and(|marks| marks.moved.has(slot)) {
+                    continue;
+                }
                 let Some(earlier) = copies.by_message.insert((of.queue, of.sequence), copy) else {
                     continue;
                 };
@@ -345,14 +364,18 @@ fn begin(
     options: Options,
     found: Found,
     mut files: FxHashMap<u32, FileState>,
+    ahead: &[u32],
 ) -> Result<Inbox, StoreError> {
     let Found { files: scanned, free, last_number, last_name } = found;
     let file_bytes = options.file_bytes;
-    let mut next_number = last_number + 1;
+    // One is left out, so that the new file does not seem to follow one that it does not.
+    let mut next_number = last_number + 2;
     let mut next_name = last_name + 1;
     let last = scanned.into_iter().rfind(|file| file.header.kind == FileKind::Log);
     let goes_on = |file: &Scanned| {
-        file.rest.is_clean() && u64::from(file.index.end) < file.len.min(file_bytes.into())
+        file.rest.is_clean()
+            && !ahead.contains(&file.header.number)
+            && u64::from(file.index.end) < file.len.min(file_bytes.into())
     };
     let active = if let Some(file) = last.filter(goes_on) {
         let number = file.header.number;
@@ -384,7 +407,14 @@ fn begin(
     let number = active.number;
     let capacity = active.capacity;
     let state = files.remove(&number).map_or_else(
-        || FileState { name: active.name.clone(), slots: 0, live: 0, capacity, is_full: false },
+        || FileState {
+            name: active.name.clone(),
+            slots: 0,
+            live: 0,
+            capacity,
+            is_full: false,
+            is_stuck: false,
+        },
         |state| FileState { is_full: false, ..state },
     );
     files.insert(number, state);

@@ -39,6 +39,8 @@ pub(super) struct Scanned {
     pub(super) first: Option<Head>,
     /// What stands behind the last whole record.
     pub(super) rest: Rest,
+    /// Where the index ended.
+    read_from: u32,
     /// Slots that are to be read again when they are wanted.
     forgotten: u32,
 }
@@ -114,6 +116,11 @@ pub(super) fn open(medium: &dyn Medium, name: &str, trust: Trust) -> Result<Open
         Trust::Nothing => None,
     };
     let index = known.unwrap_or_else(|| Index::empty(DATA_START));
+    if u64::from(index.end) > len.max(DATA_START.into()) {
+        let what = "it ends before its last messages";
+        return Err(StoreError::Damaged { path: path(), offset: len, what });
+    }
+    let read_from = index.end;
     let mut scanned = Scanned {
         name,
         file,
@@ -122,6 +129,7 @@ pub(super) fn open(medium: &dyn Medium, name: &str, trust: Trust) -> Result<Open
         index,
         first: None,
         rest: Rest::default(),
+        read_from,
         forgotten: 0,
     };
     scanned.read_rest().map_err(|source| cannot("read", path(), source))?;
@@ -183,11 +191,14 @@ impl Scanned {
     /// Looks for records behind the first that is not whole, at `at`.
     fn search(&mut self, bytes: &[u8], at: usize, start: u32) {
         let end = start + u32_of(at);
-        let begin = if self.rest.is_torn { at + 8 } else { at };
+        // Not through its body, which a client wrote.
+        let torn =
+            if self.rest.is_torn { record::padded(self.rest.torn_bytes as usize) } else { 0 };
+        let begin = at.saturating_add(torn).min(bytes.len());
         for at in (begin..bytes.len().saturating_sub(HEADER_LEN)).step_by(8) {
             let Some(head) = record::head(&bytes[at..], self.header.number) else { continue };
             self.rest.found.push(start + u32_of(at));
-            self.rest.torn_bytes += head.len;
+            self.rest.torn_bytes = self.rest.torn_bytes.saturating_add(head.len);
             self.rest.last_batch = self.rest.last_batch.max(head.batch);
             self.rest.has_later_batch |= head.batch_start > end;
         }
@@ -235,6 +246,17 @@ impl Scanned {
         for offset in torn.into_iter().chain(self.rest.found.iter().copied()) {
             self.file.write_at(&zeros, offset.into())?;
         }
+        self.file.sync()
+    }
+
+    /// Sees to it that what was read behind the index is on the disk, and not with the operating system only.
+    ///
+    /// It is written again: after a sync that failed, before the broker ended, the system would not do it by itself.
+    pub(super) fn make_safe(&self) -> std::io::Result<()> {
+        let len = self.index.end - self.read_from;
+        let mut bytes = vec![0; len as usize];
+        let count = self.file.read_at(&mut bytes, self.read_from.into())?;
+        self.file.write_at(&bytes[..count], self.read_from.into())?;
         self.file.sync()
     }
 

@@ -136,7 +136,14 @@ fn open(medium: Arc<dyn Medium>, options: Options) -> Result<Log, StoreError> {
     let made = medium.create(&name, capacity.into());
     let file = made.map_err(|source| cannot("create", medium.path(&name), source))?;
     let number = SPILL_BIT | 1;
-    let state = FileState { name: name.clone(), slots: 0, live: 0, capacity, is_full: false };
+    let state = FileState {
+        name: name.clone(),
+        slots: 0,
+        live: 0,
+        capacity,
+        is_full: false,
+        is_stuck: false,
+    };
     let index = Index::empty(DATA_START);
     let active = Active { number, name, file, capacity, needs_header: false, index };
     let mut inbox = Inbox::new(active, FxHashMap::from_iter([(number, state)]));

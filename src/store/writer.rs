@@ -6,16 +6,18 @@
 //!
 //! Start reading at [`Log::write_once`].
 
+use std::collections::VecDeque;
 use std::error::Error as _;
 use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::inbox::{OpenMarks, Piece, Sleep};
+use super::inbox::{LateMarks, Piece, Sleep};
 use super::index::Index;
 use super::log::{Durability, Log};
-use super::marks::{self, MARK_LEN, Mark, marks_name};
-use super::{Batch, Health, Run, Runs, StoreError, scan};
+use super::marking::MarkError;
+use super::marks::Mark;
+use super::{Batch, Health, Outcome, Runs, StoreError, scan};
 
 /// How long settlements wait for company; what a `kill -9` may make come again is hardly older than this.
 const MARKS_PAUSE: Duration = Duration::from_millis(5);
@@ -46,6 +48,8 @@ struct Work {
     /// The settled slots, with those whose marks could not be written earlier.
     unmarked: Runs,
     delivered: Runs,
+    /// Slots whose copies count, or that are void copies themselves.
+    moved: Runs,
     sync_marks: bool,
 }
 
@@ -98,42 +102,81 @@ impl Log {
     pub(super) fn write_once(&self, marks: MarksNow) -> bool {
         let Some(mut work) = self.take_work(marks) else { return false };
         let has_batch = !work.pieces.is_empty() || work.sync_marks;
-        let mut written = self.write_pieces(&work.pieces);
         work.settled.join();
         work.unmarked.append(&work.settled);
         work.unmarked.join();
         work.delivered.join();
+        let written = self.write_pieces(&work.pieces);
+        let mut marked = Ok(());
         if work.sync_marks && written.is_ok() {
-            let marked = self.write_marks(&work).and_then(|()| self.sync_marks());
-            written = marked.map_err(|source| scan::cannot("write", self.medium.path(""), source));
+            marked = self.write_all_marks(&work).and_then(|()| self.sync_marks());
         }
-        match &written {
-            Ok(()) if has_batch => self.set_synced(work.batch),
-            Ok(()) => {}
-            Err(_) if self.health() == Health::Failed => self.set_failed(work.batch),
-            Err(error) => {
-                let cause = error.source().map(ToString::to_string).unwrap_or_default();
-                tracing::error!(%error, cause, "nothing is confirmed any more");
-                self.set_failed(work.batch);
-            }
+        let outcome = match (&written, &marked) {
+            (Ok(()), Ok(())) => Outcome::Synced,
+            // Its records are safe and its marks will be: the batch waits for them.
+            (Ok(()), Err(MarkError::NotWritten(_))) => Outcome::Waiting,
+            _ => Outcome::Failed,
+        };
+        match outcome {
+            Outcome::Synced if has_batch => self.set_synced(work.batch),
+            Outcome::Synced | Outcome::Waiting => {}
+            Outcome::Failed => self.fail(work.batch, written.as_ref().err(), marked.as_ref().err()),
         }
-        self.land(&mut work, written.is_ok());
-        let marked = if work.sync_marks { Ok(()) } else { self.write_marks(&work) };
+        self.land(&mut work, written.is_ok(), outcome);
+        if !work.sync_marks && written.is_ok() {
+            marked = self.write_all_marks(&work);
+        }
+        self.end_work(&work, written.is_ok(), marked);
+        true
+    }
+
+    /// Says once why nothing is confirmed any more.
+    fn fail(&self, batch: Batch, written: Option<&StoreError>, marked: Option<&MarkError>) {
+        if self.health() != Health::Failed {
+            let cause = written.and_then(|error| error.source()).map(ToString::to_string);
+            let error = written.map(ToString::to_string);
+            tracing::error!(error, cause, ?marked, "nothing is confirmed any more");
+        }
+        self.set_failed(batch);
+    }
+
+    fn write_all_marks(&self, work: &Work) -> Result<(), MarkError> {
+        self.write_marks(&work.moved, Mark::Moved)?;
+        self.write_marks(&work.unmarked, Mark::Settled)?;
+        self.write_marks(&work.delivered, Mark::Delivered)
+    }
+
+    /// Counts what was settled, and keeps for later what could not be marked.
+    fn end_work(&self, work: &Work, is_written: bool, marked: Result<(), MarkError>) {
         let mut inbox = self.lock();
+        inbox.in_hand = Runs::default();
         if let Err(error) = marked {
-            tracing::warn!(%error, "acknowledgements cannot be written yet");
+            if inbox.late_marks == LateMarks::None {
+                tracing::warn!(?error, "acknowledgements cannot be written yet");
+            }
+            let is_awaited = work.sync_marks || inbox.late_marks == LateMarks::Awaited;
+            inbox.late_marks = if is_awaited { LateMarks::Awaited } else { LateMarks::Some };
             inbox.unmarked.append(&work.unmarked);
+            inbox.delivered.append(&work.delivered);
+            inbox.moved_late.append(&work.moved);
+        } else {
+            if is_written && (work.sync_marks || inbox.late_marks == LateMarks::Some) {
+                inbox.late_marks = LateMarks::None;
+            }
+            self.count_settled(&mut inbox, &work.moved);
         }
         self.count_settled(&mut inbox, &work.settled);
-        true
     }
 
     fn take_work(&self, marks: MarksNow) -> Option<Work> {
         let mut inbox = self.lock();
         let inbox = &mut *inbox;
-        let has_batch = !inbox.pieces.is_empty() || inbox.sync_marks;
+        // A batch whose marks are late is not passed by another one.
+        let sync_marks = std::mem::take(&mut inbox.sync_marks)
+            || (inbox.late_marks == LateMarks::Awaited && !inbox.pieces.is_empty());
+        let has_batch = !inbox.pieces.is_empty() || sync_marks;
         let is_last_try = inbox.is_closing && !inbox.unmarked.is_empty();
-        if !inbox.has_work() && !is_last_try {
+        if !has_batch && !inbox.has_work() && !is_last_try {
             return None;
         }
         let mut pieces = std::mem::take(&mut inbox.pieces);
@@ -156,12 +199,15 @@ impl Log {
             settled: Runs::default(),
             unmarked: Runs::default(),
             delivered: Runs::default(),
-            sync_marks: std::mem::take(&mut inbox.sync_marks),
+            moved: Runs::default(),
+            sync_marks,
         };
         if marks == MarksNow::Yes || work.sync_marks {
             work.settled = std::mem::take(&mut inbox.settled);
             work.unmarked = std::mem::take(&mut inbox.unmarked);
             work.delivered = std::mem::take(&mut inbox.delivered);
+            work.moved = std::mem::take(&mut inbox.moved_late);
+            inbox.take_in_hand(&work.settled, &work.unmarked);
         }
         Some(work)
     }
@@ -193,12 +239,13 @@ impl Log {
     }
 
     /// Tells who waits for the batch, and gives its memory back.
-    fn land(&self, work: &mut Work, is_written: bool) {
+    fn land(&self, work: &mut Work, is_written: bool, outcome: Outcome) {
         let mut inbox = self.lock();
         let flight = inbox.flight.take();
+        let late = std::mem::take(&mut inbox.full_after_flight);
         if is_written {
             drop(flight);
-            for (number, index) in work.full.drain(..) {
+            for (number, index) in work.full.drain(..).chain(late) {
                 self.on_full(&mut inbox, number, index);
             }
             // Who reads from it just now keeps its buffers.
@@ -208,48 +255,13 @@ impl Log {
             // Queues may have nothing but the place of these messages.
             inbox.lost.extend(flight);
         }
-        let woken = inbox.take_waiters(work.batch);
+        let woken = match outcome {
+            Outcome::Waiting => VecDeque::new(),
+            Outcome::Synced | Outcome::Failed => inbox.take_waiters(work.batch),
+        };
         drop(inbox);
         for waker in woken {
             waker.wake();
         }
-    }
-
-    /// Adds the marks of this work to the marks of its files.
-    fn write_marks(&self, work: &Work) -> io::Result<()> {
-        if self.durability == Durability::Spilled {
-            return Ok(());
-        }
-        let mut bytes = Vec::new();
-        for (runs, mark) in [(&work.unmarked, Mark::Settled), (&work.delivered, Mark::Delivered)] {
-            for runs in runs.by_file() {
-                bytes.clear();
-                marks::encode(runs, mark, &mut bytes);
-                self.add_marks(runs[0], &bytes)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn add_marks(&self, of: Run, bytes: &[u8]) -> io::Result<()> {
-        let number = of.file.get();
-        let name = match self.lock().files.get(&number) {
-            Some(state) => marks_name(&state.name),
-            // It is of no use any more, and so are its marks.
-            None => return Ok(()),
-        };
-        let mut open = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = match open.entry(number) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                let file = self.medium.open_or_make(&name)?;
-                let len = file.len()?.next_multiple_of(MARK_LEN as u64);
-                entry.insert(OpenMarks { file, len, is_dirty: false })
-            }
-        };
-        entry.file.write_at(bytes, entry.len)?;
-        entry.len += bytes.len() as u64;
-        entry.is_dirty = true;
-        Ok(())
     }
 }
