@@ -34,7 +34,7 @@ pub use topology::Route;
 use self::alarm::Alarm;
 use self::auth::{User, Users};
 use self::durable::{Ledger, Recovery};
-use self::queue::Millis;
+use self::queue::{EndIf, Millis};
 use self::registry::{Peer, Registry};
 use self::replies::Replies;
 use self::stats::ChurnCounters;
@@ -188,13 +188,21 @@ impl Broker {
         self.registry.remove(connection.id);
     }
 
+    /// Says that clients can use the broker from now on: the time it took to start is nobody's neglect of a queue.
+    pub fn open_for_use(&self, now: Millis) {
+        for queue in self.vhosts().iter().flat_map(|vhost| vhost.queues()) {
+            queue.touch(now);
+        }
+    }
+
     /// Does what is due: messages and queues that expire.
     pub fn on_time(&self, now: Millis) {
         for queue in self.timers.due(now) {
             if queue.on_time(now)
                 && let Ok(vhost) = self.vhost(&queue.settings().vhost)
             {
-                vhost.remove_queue(&queue, now);
+                let only = EndIf { expired_at: Some(now), ..EndIf::default() };
+                vhost.remove_queue(&queue, only, now);
             }
         }
     }

@@ -18,13 +18,29 @@ pub(super) struct Removal {
     pub(super) exchanges: Vec<ShortStr>,
     /// Each with its source, those of exchanges that go included.
     pub(super) bindings: Vec<(ShortStr, BindingKey)>,
+    /// Exchanges that should go as well and are spared.
+    pub(super) left_over: Vec<ShortStr>,
 }
 
 impl Removal {
     pub(super) fn of_queue(topology: &Topology, name: &ShortStr) -> Self {
+        Search::new(topology).take_queue(name)
+    }
+
+    /// A queue that is not written down, and of what goes with it only what is not either.
+    pub(super) fn of_unwritten_queue(topology: &Topology, name: &ShortStr) -> Self {
+        Search { spares_durable: true, ..Search::new(topology) }.take_queue(name)
+    }
+
+    /// Those of the exchanges that are still there and have no binding.
+    pub(super) fn of_left_over(topology: &Topology, names: &[ShortStr]) -> Self {
         let mut search = Search::new(topology);
-        search.removal.queue = Some(name.clone());
-        search.ends.push(DestinationName { kind: DestinationKind::Queue, name: name.clone() });
+        for name in names {
+            let exchange = topology.exchanges.get(name);
+            if exchange.is_some_and(|one| one.settings.is_auto_delete && !one.has_bindings()) {
+                search.take_exchange(name);
+            }
+        }
         search.finish()
     }
 
@@ -85,6 +101,8 @@ struct Search<'a> {
     gone: HashSet<ShortStr>,
     /// What goes and may have bindings that lead to it.
     ends: Vec<DestinationName>,
+    /// Durable exchanges stay, and what would go with them.
+    spares_durable: bool,
 }
 
 impl<'a> Search<'a> {
@@ -95,7 +113,14 @@ impl<'a> Search<'a> {
             left: HashMap::new(),
             gone: HashSet::new(),
             ends: Vec::new(),
+            spares_durable: false,
         }
+    }
+
+    fn take_queue(mut self, name: &ShortStr) -> Removal {
+        self.removal.queue = Some(name.clone());
+        self.ends.push(DestinationName { kind: DestinationKind::Queue, name: name.clone() });
+        self.finish()
     }
 
     fn take_exchange(&mut self, name: &ShortStr) {
@@ -109,7 +134,12 @@ impl<'a> Search<'a> {
         self.removal.bindings.push((source.clone(), key.clone()));
         let left = self.left.entry(source.clone()).or_insert_with(|| exchange.bindings_len());
         *left -= 1;
-        if *left == 0 && exchange.settings.is_auto_delete {
+        if *left > 0 || !exchange.settings.is_auto_delete {
+            return;
+        }
+        if self.spares_durable && exchange.settings.is_durable {
+            self.removal.left_over.push(source.clone());
+        } else {
             self.take_exchange(source);
         }
     }

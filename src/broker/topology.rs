@@ -91,7 +91,7 @@ impl Topology {
 
     /// Takes out what was found to go together.
     pub(super) fn remove(&mut self, removal: Removal) {
-        let Removal { queue, exchanges, bindings } = removal;
+        let Removal { queue, exchanges, bindings, left_over: _ } = removal;
         for name in exchanges.iter().cloned() {
             let exchange = DestinationName { kind: DestinationKind::Exchange, name };
             self.bound_to.remove(&exchange);

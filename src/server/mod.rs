@@ -108,6 +108,7 @@ impl Server {
         };
         let (running, left) = mpsc::channel(1);
         broker.watch_store();
+        broker.open_for_use(clock.now());
         let stop = watch::Sender::new(false);
         let shared = Arc::new(Shared { broker, clock, stop, running });
         let mut server = Self {

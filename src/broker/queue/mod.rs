@@ -14,6 +14,7 @@
 //! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires), `ready`, `fetch`.
 
 mod consumers;
+mod end;
 mod entry;
 mod errands;
 mod far;
@@ -26,11 +27,13 @@ mod recover;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 pub use consumers::{ChannelLimit, ConsumerId, Subscription};
+pub use end::{EndIf, InUse};
 pub use entry::{Entry, Millis};
 pub use info::{ConsumerInfo, QueueInfo};
 pub use recover::StartedAt;
 
 use self::consumers::Consumers;
+use self::end::Life;
 use self::errands::{Errands, Held};
 use self::pages::Pages;
 use self::ready::Ready;
@@ -94,7 +97,7 @@ struct State {
     unacked: u64,
     unacked_bytes: u64,
     counters: QueueCounters,
-    is_deleted: bool,
+    life: Life,
     /// The earliest time registered with the timers.
     timer_at: Option<Millis>,
     /// When the queue was last used, for its own expiry.
@@ -164,7 +167,7 @@ impl Queue {
     #[inline]
     pub fn push(&self, message: Message, place: Option<Place>, now: Millis) {
         let mut state = self.lock();
-        if state.is_deleted {
+        if state.life == Life::Over {
             state.errands.dropped(place);
             return;
         }
@@ -205,7 +208,7 @@ impl Queue {
             let text = format!("{} in exclusive use", self.noun());
             return Err(Fault::new(ReplyCode::AccessRefused, text));
         }
-        if state.is_deleted {
+        if state.life != Life::Living {
             return Err(Fault::new(ReplyCode::NotFound, format!("no {}", self.noun())));
         }
         let id = state.consumers.add(subscription);
@@ -290,7 +293,7 @@ impl Queue {
             state.uncount(&one);
             entries.push(one.entry);
         }
-        if state.is_deleted {
+        if state.life == Life::Over {
             state.errands.dropped(entries.iter().filter_map(|entry| entry.place));
             return;
         }
@@ -312,24 +315,17 @@ impl Queue {
         self.lock().drop_all()
     }
 
-    /// Marks the queue as used now, which puts off its own expiry (`x-expires`).
-    pub fn touch(&self, now: Millis) {
-        self.lock().used_at = now;
+    /// Marks the queue as used now, which puts off its own expiry (`x-expires`); answers whether it stays, for all
+    /// that is known.
+    pub fn touch(&self, now: Millis) -> bool {
+        let mut state = self.lock();
+        state.used_at = state.used_at.max(now);
+        state.life == Life::Living
     }
 
     pub fn counts(&self) -> Counts {
         let state = self.lock();
         Counts { ready: count_u32(state.ready.len()), consumers: count_u32(state.consumers.len()) }
-    }
-
-    /// Ends the queue: tells its consumers and drops its messages. The vhost has taken it out already.
-    pub(super) fn end(&self) -> u32 {
-        let mut state = self.lock();
-        state.is_deleted = true;
-        for gone in state.consumers.remove_all() {
-            gone.mailbox.post(Post::Cancelled { slot: gone.slot });
-        }
-        state.drop_all()
     }
 
     /// Does what is due at `now`; answers whether the queue itself has expired and must be deleted.
@@ -344,7 +340,7 @@ impl Queue {
         if !expired {
             self.arm(&mut state);
         }
-        expired && !state.is_deleted
+        expired && state.life != Life::Over
     }
 
     /// When an unused queue is deleted: without consumers, `x-expires` after its last use.

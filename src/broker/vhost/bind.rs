@@ -83,7 +83,7 @@ impl Vhost {
         let key = request.into_binding().key();
         let changing = self.changing();
         let removal = Removal::of_binding(&self.read(), &source, &key);
-        self.remove(removal, changing)
+        self.remove(removal, &changing)
     }
 }
 

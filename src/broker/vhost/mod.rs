@@ -8,6 +8,7 @@
 //! [`Vhost::bind`].
 
 mod bind;
+mod delete;
 mod restore;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,6 @@ use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName
 use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
 use crate::broker::queue::{self, Millis, Queue, Settings};
 use crate::broker::registry::ConnectionId;
-use crate::broker::removal::Removal;
 use crate::broker::stats::{ChurnCounters, ExchangeCounters, MessageCounters};
 use crate::broker::topology::{Route, Topology};
 use crate::wire::shortstr::literal;
@@ -35,6 +35,8 @@ pub struct Vhost {
     /// the change is written down; publishes go on.
     changing: Mutex<()>,
     ledger: Ledger,
+    /// Durable auto-delete exchanges that have lost their last binding and could not be struck out yet.
+    left_over: Mutex<Vec<ShortStr>>,
     /// What its queues share with those of the other vhosts.
     shared: queue::Shared,
     /// What channels did that have ended; the others count for themselves.
@@ -129,8 +131,8 @@ impl Vhost {
         }
         let topology = RwLock::new(topology);
         let (epoch, counters) = (AtomicU64::new(0), MessageCounters::default());
-        let changing = Mutex::new(());
-        Self { name, topology, epoch, changing, ledger, shared, counters, churn }
+        let (changing, left_over) = (Mutex::new(()), Mutex::default());
+        Self { name, topology, epoch, changing, ledger, left_over, shared, counters, churn }
     }
 
     pub fn name(&self) -> &ShortStr {
@@ -144,6 +146,10 @@ impl Vhost {
     /// Begins a change, alone: what is read from now on holds until the guard is dropped.
     fn changing(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn left_over(&self) -> MutexGuard<'_, Vec<ShortStr>> {
+        self.left_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the topology for a change; routes remembered so far no longer hold.
@@ -187,6 +193,8 @@ impl Vhost {
     pub fn declare_exchange(&self, settings: ExchangeSettings) -> Result<(), Fault> {
         not_default(&settings.name)?;
         let noun = exchange_noun(&settings.name, &self.name);
+        // Whoever declares it wants it to stay, with bindings or without.
+        self.left_over().retain(|name| *name != settings.name);
         if let Some(current) = self.read().exchanges.get(&settings.name) {
             return assert_same_exchange(&current.settings, &settings, &noun);
         }
@@ -216,43 +224,21 @@ impl Vhost {
         self.read().exchange(name, &self.name).map(drop)
     }
 
-    /// Deletes an exchange; one that is not there is no error.
-    pub fn delete_exchange(&self, name: &ShortStr, only: DeleteIf) -> Result<(), Fault> {
-        not_default(name)?;
-        let noun = exchange_noun(name, &self.name);
-        if name.starts_with("amq.") {
-            return Err(refused(format!("deletion of system {noun} not allowed")));
-        }
-        let changing = self.changing();
-        let in_use = self.read().exchanges.get(name).is_some_and(Exchange::has_bindings);
-        if only.unused && in_use {
-            return Err(Fault::new(ReplyCode::PreconditionFailed, format!("{noun} in use")));
-        }
-        let removal = Removal::of_exchange(&self.read(), name);
-        self.remove(removal, changing)
-    }
-
-    /// Strikes out what goes together, then takes it out.
-    fn remove(&self, removal: Removal, _changing: MutexGuard<'_, ()>) -> Result<(), Fault> {
-        if removal.is_empty() {
-            return Ok(());
-        }
-        let topology = self.read();
-        let struck = removal.struck(&topology);
-        drop(topology);
-        self.ledger.strike_out(&struck)?;
-        self.write().remove(removal);
-        Ok(())
-    }
-
-    /// Finds a queue that `connection` may use.
+    /// Finds a queue that `connection` may use; one that is ending is waited for.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND` when there is none, `RESOURCE_LOCKED` when it is exclusive to another connection.
     pub fn queue(&self, name: &str, connection: ConnectionId) -> Result<Arc<Queue>, Fault> {
-        let queue = self.read().queues.get(name).cloned();
-        let queue = queue.ok_or_else(|| no_queue(name, &self.name))?;
+        let find = || {
+            let queue = self.read().queues.get(name).cloned();
+            queue.ok_or_else(|| no_queue(name, &self.name))
+        };
+        let mut queue = find()?;
+        if queue.is_ending() {
+            drop(self.changing());
+            queue = find()?;
+        }
         match queue.settings().exclusive_owner {
             Some(owner) if owner != connection => Err(locked(&queue_noun(name, &self.name))),
             Some(_) | None => Ok(queue),
@@ -262,7 +248,7 @@ impl Vhost {
     /// Declares a queue, or checks that the one of that name is the same.
     pub fn declare_queue(
         &self,
-        asked: QueueDeclaration,
+        mut asked: QueueDeclaration,
         server_named: bool,
         connection: ConnectionId,
         now: Millis,
@@ -272,13 +258,18 @@ impl Vhost {
             not_reserved("queue", &asked.name)?;
         }
         self.churn.queue_declared.add(1);
-        if let Some(queue) = self.read().queues.get(&asked.name) {
-            queue.touch(now);
+        // RabbitMQ: an exclusive queue goes with its connection and is never durable.
+        asked.is_durable &= !asked.is_exclusive;
+        if let Some(queue) = self.read().queues.get(&asked.name)
+            && queue.touch(now)
+        {
             return same_queue(queue, &asked, connection, &noun);
         }
         let limits = QueueArguments::check(&asked.arguments, &noun)?;
         let _changing = self.changing();
+        // Somebody else may have declared it just before, or it was ending and has stayed.
         if let Some(queue) = self.read().queues.get(&asked.name) {
+            queue.touch(now);
             return same_queue(queue, &asked, connection, &noun);
         }
         let mut settings = Settings {
@@ -291,58 +282,13 @@ impl Vhost {
             arguments: asked.arguments,
             limits,
         };
-        if settings.is_durable && !asked.is_exclusive {
+        if settings.is_durable {
             settings.id = self.ledger.add_queue(&settings)?;
         }
         let queue = Queue::new(settings, self.shared.clone(), now);
         self.write().queues.insert(queue.name().clone(), Arc::clone(&queue));
         self.churn.queue_created.add(1);
         Ok(queue)
-    }
-
-    /// Deletes a queue; answers how many messages went with it. One that is not there is no error.
-    pub fn delete_queue(
-        &self,
-        name: &ShortStr,
-        only: DeleteIf,
-        connection: ConnectionId,
-    ) -> Result<u32, Fault> {
-        let noun = queue_noun(name, &self.name);
-        let queue = match self.queue(name, connection) {
-            Ok(queue) => queue,
-            Err(fault) if fault.code == ReplyCode::NotFound => return Ok(0),
-            Err(fault) => return Err(fault),
-        };
-        let counts = queue.counts();
-        let refuse = |why: &str| Fault::new(ReplyCode::PreconditionFailed, format!("{noun} {why}"));
-        if only.unused && counts.consumers > 0 {
-            return Err(refuse("in use"));
-        }
-        if only.empty && counts.ready > 0 {
-            return Err(refuse("not empty"));
-        }
-        self.take_out(&queue)
-    }
-
-    /// Takes a queue out and ends it, whoever uses it: its time has come, or its last user has gone. One that cannot
-    /// be struck out stays, and is used again from now on.
-    pub fn remove_queue(&self, queue: &Arc<Queue>, now: Millis) {
-        if self.take_out(queue).is_err() {
-            queue.touch(now);
-            queue.on_time(now);
-        }
-    }
-
-    /// Takes a queue out and ends it; answers how many messages went with it.
-    fn take_out(&self, queue: &Arc<Queue>) -> Result<u32, Fault> {
-        let changing = self.changing();
-        if !self.read().is_current(queue) {
-            return Ok(0);
-        }
-        let removal = Removal::of_queue(&self.read(), queue.name());
-        self.remove(removal, changing)?;
-        self.churn.queue_deleted.add(1);
-        Ok(queue.end())
     }
 
     /// Puts an exchange in that is written down, or need not be.

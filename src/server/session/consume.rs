@@ -10,7 +10,7 @@ use super::{Context, Running};
 use crate::broker::arguments::{not_yet, queue_noun};
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::message::Message;
-use crate::broker::queue::{Entry, Left, Millis, Subscription};
+use crate::broker::queue::{EndIf, Entry, Left, Millis, Subscription};
 use crate::broker::replies::REPLY_TO;
 use crate::wire::frame;
 use crate::wire::method::basic;
@@ -149,7 +149,8 @@ impl Running {
         let Some(source) = self.sources.get(slot) else { return };
         let Origin { queue, consumer: Some(id), .. } = &*source.origin else { return };
         if queue.unsubscribe(*id, now) == Left::DeleteQueue {
-            self.vhost.remove_queue(queue, now);
+            let only = EndIf { unused: true, ..EndIf::default() };
+            self.vhost.remove_queue(queue, only, now);
         }
     }
 

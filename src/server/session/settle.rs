@@ -10,7 +10,7 @@ use super::deliver::{Origin, Unacked};
 use super::routes::Routes;
 use super::{Context, Running};
 use crate::broker::mailbox::Post;
-use crate::broker::queue::{Entry, Millis, Returned, Settled};
+use crate::broker::queue::{EndIf, Entry, Millis, Returned, Settled};
 use crate::wire::method::basic;
 use crate::wire::{Fault, ReplyCode};
 
@@ -224,7 +224,7 @@ impl Running {
         put_back(returned, now);
         self.disk.tell_settled(cx.broker.store.as_deref());
         for queue in self.exclusive.drain().filter_map(|(_, queue)| queue.upgrade()) {
-            self.vhost.remove_queue(&queue, now);
+            self.vhost.remove_queue(&queue, EndIf::default(), now);
         }
     }
 }

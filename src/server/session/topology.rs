@@ -145,8 +145,7 @@ impl Running {
             };
             let asked = QueueDeclaration {
                 name,
-                // RabbitMQ: an exclusive queue goes with its connection and is never durable.
-                is_durable: declare.durable && !declare.exclusive,
+                is_durable: declare.durable,
                 is_exclusive: declare.exclusive,
                 is_auto_delete: declare.auto_delete,
                 arguments: declare.arguments,
