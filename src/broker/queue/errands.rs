@@ -23,6 +23,8 @@ struct Errand {
     dropped: Runs,
     /// What stood on them was dropped.
     dropped_pages: Vec<Page>,
+    /// When the last of them were.
+    dropped_at: Millis,
     /// Messages are to be read; when that was asked for.
     fetch: Option<Millis>,
 }
@@ -47,9 +49,11 @@ impl Errands {
     }
 
     /// The same of all that stands on pages.
-    pub(super) fn dropped_pages(&mut self, pages: Vec<Page>) {
+    pub(super) fn dropped_pages(&mut self, pages: Vec<Page>, now: Millis) {
         if !pages.is_empty() {
-            self.0.get_or_insert_default().dropped_pages.extend(pages);
+            let errand = self.0.get_or_insert_default();
+            errand.dropped_pages.extend(pages);
+            errand.dropped_at = now;
         }
     }
 
@@ -69,7 +73,7 @@ impl Errand {
             store.settle(&self.dropped);
         }
         if !self.dropped_pages.is_empty() {
-            queue.drop_pages(store, &self.dropped_pages);
+            queue.drop_pages(store, &self.dropped_pages, self.dropped_at);
         }
         if let Some(now) = self.fetch {
             queue.fetch_later(store, now);

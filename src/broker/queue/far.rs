@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use super::entry::{Millis, Stored};
 use super::pages::{Page, Pages};
-use crate::store::Place;
+use crate::store::{Place, StoreError};
 
 /// Entries of a chunk: 32 KiB, which is all that a list of any length takes too much, and a read that is worth its
 /// call.
@@ -129,18 +129,27 @@ impl Far {
         }
     }
 
-    /// Sees to it that the first message is in memory; answers pages that could not be read, which are taken out.
+    /// Whether the first message is on a page, so that of the front only what was first when it was written is known.
+    #[inline]
+    pub(super) fn is_front_paged(&self) -> bool {
+        matches!(self.chunks.front(), Some(Chunk::Paged(_)))
+    }
+
+    /// Sees to it that the first message is in memory; pages that are damaged are taken out and go to `lost`.
     ///
     /// Cost: one comparison, unless the first is on a page, which is read.
-    pub(super) fn load_front(&mut self, pages: &Pages) -> Vec<Page> {
-        let mut lost = Vec::new();
+    pub(super) fn load_front(
+        &mut self,
+        pages: &Pages,
+        lost: &mut Vec<Page>,
+    ) -> Result<(), StoreError> {
         while let Some(&Chunk::Paged(page)) = self.chunks.front() {
-            let entries = pages.read(&page);
+            let entries = pages.read(&page)?;
             if self.load(&page, entries, pages) == Loaded::Lost {
                 lost.push(page);
             }
         }
-        lost
+        Ok(())
     }
 
     /// Takes in what was read of a page, or takes the page out, and gives it up.
@@ -208,7 +217,8 @@ impl Far {
         paged
     }
 
-    /// Puts `late`, in the order of positions, in between; answers pages that could not be read.
+    /// Puts `late`, in the order of positions, in between; answers pages that could not be read. They are taken out
+    /// whatever the reason: this is for the start of a broker, and they wait again at the next.
     ///
     /// Cost: everything in front of the last of them is moved once, page by page.
     pub(super) fn merge(&mut self, late: Vec<Stored>, pages: &Pages) -> Vec<Page> {
@@ -216,7 +226,9 @@ impl Far {
         let mut lost = Vec::new();
         for one in late {
             while self.front().is_some_and(|first| first.position < one.position) {
-                lost.extend(self.load_front(pages));
+                if let Err(error) = self.load_front(pages, &mut lost) {
+                    lost.extend(self.give_up_front(pages, &error));
+                }
                 if self.front().is_some_and(|first| first.position < one.position)
                     && let Some(earlier) = self.pop_front()
                 {
@@ -228,6 +240,13 @@ impl Far {
         all.append(std::mem::take(self), pages);
         *self = all;
         lost
+    }
+
+    /// Takes out the page at the front, unread.
+    fn give_up_front(&mut self, pages: &Pages, error: &StoreError) -> Option<Page> {
+        let &Chunk::Paged(page) = self.chunks.front()? else { return None };
+        pages.log_unreadable(&page, Some(error));
+        (self.load(&page, None, pages) == Loaded::Lost).then_some(page)
     }
 
     fn append(&mut self, mut rest: Self, pages: &Pages) {
@@ -258,9 +277,15 @@ impl Far {
     pub(super) fn all(&self, pages: &Pages) -> Vec<Stored> {
         let chunks = self.chunks.iter().map(|chunk| match chunk {
             Chunk::Here(entries) => entries.clone(),
-            Chunk::Paged(page) => pages.read(page).unwrap(),
+            Chunk::Paged(page) => pages.read(page).unwrap().unwrap(),
         });
         chunks.flatten().skip(self.taken).collect()
+    }
+
+    /// Has the page at the front looked for where it is not.
+    pub(super) fn ruin_front(&mut self) {
+        let Some(Chunk::Paged(page)) = self.chunks.front_mut() else { panic!("no page") };
+        page.place.offset += 1;
     }
 
     pub(super) fn paged(&self) -> Vec<Page> {

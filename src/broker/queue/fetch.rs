@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use super::pages::{NOT_KEPT, Page};
-use super::ready::{Found, Lost, Wanted};
-use super::{Entry, Millis, Queue, Returned, State};
+use super::ready::{Filled, Found, Lost, Wanted};
+use super::{Entry, Millis, Queue, State};
 use crate::broker::message::Message;
 use crate::store::{Place, Runs, Store, StoreError};
 
@@ -76,7 +76,7 @@ impl Queue {
     /// is read goes when the timer of the queue says so, and one that is delivered in the same millisecond could
     /// as well have been delivered before.
     fn fetch(&self, store: &Store, now: Millis) {
-        self.load_pages();
+        let put_off = self.load_pages().err();
         let is_frugal = self.shared.memory.is_short();
         let wanted = {
             let mut state = self.lock();
@@ -89,52 +89,66 @@ impl Queue {
             let Some(&Wanted { position, .. }) = wanted.get(at) else { return };
             found.push(Found { position, read: read.map(|record| Message::from_record(&record)) });
         });
-        self.take_in(found, now);
+        self.take_in(found, put_off, now);
     }
 
-    /// Reads the pages that the next window is on.
-    fn load_pages(&self) {
+    /// Reads the pages that the next window is on, up to one that cannot be read now.
+    fn load_pages(&self) -> Result<(), StoreError> {
         let (missing, pages) = {
             let state = self.lock();
             let missing = state.ready.missing_pages();
             if missing.is_empty() {
-                return;
+                return Ok(());
             }
             (missing, state.ready.pages().clone())
         };
         for page in missing {
-            let entries = pages.read(&page);
+            let entries = pages.read(&page)?;
             self.lock().ready.load(&page, entries);
         }
+        Ok(())
     }
 
     /// Settles what stood on pages that were dropped, one page after the other so that little is in memory at once.
-    pub(super) fn drop_pages(&self, store: &Store, dropped: &[Page]) {
+    pub(super) fn drop_pages(&self, store: &Store, dropped: &[Page], now: Millis) {
         let pages = self.lock().ready.pages().clone();
         let mut lost = 0;
+        let (mut left, mut put_off) = (Vec::new(), None);
         for page in dropped {
             match pages.read(page) {
-                Some(entries) => {
+                Ok(Some(entries)) => {
                     let mut slots = Runs::default();
                     for stored in &entries {
                         slots.push(stored.place);
                     }
                     store.settle(&slots);
                 }
-                None => lost += u64::from(page.count),
+                Ok(None) => lost += u64::from(page.count),
+                Err(error) => {
+                    left.push(*page);
+                    put_off = Some(error);
+                    continue;
+                }
             }
             pages.settle(page);
+        }
+        if let Some(error) = put_off {
+            self.drop_later(left, &error, now);
         }
         if lost > 0 {
             self.lock().unreadable += lost;
         }
     }
 
-    /// Takes in what was read, and deals.
-    fn take_in(&self, found: Vec<Found>, now: Millis) {
+    /// Takes in what was read, and deals. What could not be read now, for `put_off` or another reason, waits on.
+    fn take_in(&self, found: Vec<Found>, put_off: Option<StoreError>, now: Millis) {
         let mut state = self.lock();
         state.is_fetching = false;
-        let lost = state.ready.fill(found);
+        let Filled { lost, put_off: also } = state.ready.fill(found);
+        match put_off.or(also) {
+            Some(error) => state.put_off(&error, now),
+            None => state.retry.is_failing = false,
+        }
         state.unreadable += lost.len() as u64;
         state.deal(now);
         self.arm(&mut state);
@@ -144,19 +158,9 @@ impl Queue {
         }
     }
 
-    /// Reads the message of an entry that was taken out; whether that could be done.
-    pub(super) fn read(&self, entry: &mut Entry) -> bool {
-        let (Some(store), Some(place)) = (self.shared.store(), entry.place) else { return false };
-        store.read(&[place], &mut |_, read| match read {
-            Ok(record) => entry.message = Some(Message::from_record(&record)),
-            Err(error) => self.log_unreadable(place, &error),
-        });
-        entry.message.is_some()
-    }
-
     /// The record stays where it is, unsettled: it is not the broker that throws it away.
     #[cold]
-    fn log_unreadable(&self, place: Place, error: &StoreError) {
+    pub(super) fn log_unreadable(&self, place: Place, error: &StoreError) {
         let (queue, vhost) = (&self.settings.name, &self.settings.vhost);
         tracing::error!(%queue, %vhost, ?place, %error, "a message cannot be read");
     }
@@ -167,9 +171,9 @@ fn read_ahead(is_frugal: bool) -> &'static ReadAhead {
 }
 
 impl State {
-    /// Asks for what is missing, unless that is under way.
+    /// Asks for what is missing, unless that is under way or has just failed.
     pub(super) fn fetch(&mut self, now: Millis) {
-        if !self.is_fetching {
+        if !self.is_fetching && !self.retry.is_put_off(now) {
             self.is_fetching = true;
             self.errands.fetch(now);
         }
@@ -181,16 +185,10 @@ impl State {
             self.fetch(now);
         }
     }
-
-    /// Takes back that a message was given to somebody.
-    pub(super) fn forget_unreadable(&mut self, returned: &Returned) {
-        self.unreadable += 1;
-        self.uncount(returned);
-    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::VecDeque;
     use std::num::NonZeroU32;
     use std::task::{Wake, Waker};
@@ -200,7 +198,7 @@ mod tests {
     use crate::broker::arguments::QueueArguments;
     use crate::broker::mailbox::{ConsumerSlot, Mailbox, Post, Waiting as Mail};
     use crate::broker::message::Layout;
-    use crate::broker::queue::{Settings, Shared, StartedAt, Subscription};
+    use crate::broker::queue::{Returned, Settings, Shared, StartedAt, Subscription};
     use crate::store::{QueueId, Recovered, Spill, Waiting};
     use crate::wire::FieldTable;
     use crate::wire::shortstr::literal;
@@ -210,7 +208,7 @@ mod tests {
 
     /// What a directory holds.
     #[derive(Default)]
-    struct Kept(Vec<Waiting>, Option<Arc<Spill>>);
+    pub(in super::super) struct Kept(pub(in super::super) Vec<Waiting>, Option<Arc<Spill>>);
 
     impl Recovered for Kept {
         fn on_spill(&mut self, spill: &Arc<Spill>) {
@@ -239,15 +237,15 @@ mod tests {
     }
 
     /// A queue of a broker with a store, and one connection that consumes from it.
-    struct Bench {
-        store: Arc<Store>,
-        queue: Arc<Queue>,
+    pub(in super::super) struct Bench {
+        pub(in super::super) store: Arc<Store>,
+        pub(in super::super) queue: Arc<Queue>,
         mailbox: Arc<Mailbox>,
-        directory: tempfile::TempDir,
+        pub(in super::super) directory: tempfile::TempDir,
     }
 
     impl Bench {
-        fn new() -> Self {
+        pub(in super::super) fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let mut found = Kept::default();
             let (store, _) = Store::open(directory.path(), &mut found).unwrap();
@@ -270,26 +268,26 @@ mod tests {
         }
 
         /// All messages have bodies of 1 KiB that begin with their number.
-        fn message(number: u32) -> Message {
+        pub(in super::super) fn message(number: u32) -> Message {
             let mut bytes = number.to_be_bytes().to_vec();
             bytes.resize(1024, 0);
             Message::new(Layout::default(), &mut bytes)
         }
 
-        fn number(entry: &Entry) -> u32 {
+        pub(in super::super) fn number(entry: &Entry) -> u32 {
             u32::from_be_bytes(entry.message().body()[..4].try_into().unwrap())
         }
 
-        fn append(&self, number: u32) -> Place {
+        pub(in super::super) fn append(&self, number: u32) -> Place {
             let message = Self::message(number);
             self.store.append(&message.to_record(&[ID], 0)).unwrap().first
         }
 
-        fn push_kept(&self, number: u32) {
+        pub(in super::super) fn push_kept(&self, number: u32) {
             self.queue.push(Self::message(number), Some(self.append(number)), 0);
         }
 
-        fn recover(&self, places: impl IntoIterator<Item = Place>) {
+        pub(in super::super) fn recover(&self, places: impl IntoIterator<Item = Place>) {
             for (sequence, place) in (100..).zip(places) {
                 let waiting = Waiting {
                     place,
@@ -305,7 +303,10 @@ mod tests {
             self.queue.recovered(STARTED);
         }
 
-        fn subscribe(&self, prefetch: u32) -> crate::broker::queue::ConsumerId {
+        pub(in super::super) fn subscribe(
+            &self,
+            prefetch: u32,
+        ) -> crate::broker::queue::ConsumerId {
             let subscription = Subscription {
                 tag: literal("c"),
                 connection: "c".into(),
@@ -322,7 +323,7 @@ mod tests {
         }
 
         /// Waits for that many deliveries.
-        fn take(&self, count: usize) -> Vec<Entry> {
+        pub(in super::super) fn take(&self, count: usize) -> Vec<Entry> {
             let (mut taken, mut posts) = (Vec::new(), VecDeque::new());
             while taken.len() < count {
                 if self.mailbox.register(&bell()) == Mail::Nothing {
@@ -340,6 +341,10 @@ mod tests {
             taken
         }
 
+        pub(in super::super) fn get(&self, no_ack: bool, now: Millis) -> Option<(Entry, u32)> {
+            self.queue.get(no_ack, now).unwrap()
+        }
+
         fn resident_bytes(&self) -> u64 {
             self.queue.lock().ready.resident_bytes()
         }
@@ -351,7 +356,7 @@ mod tests {
         }
     }
 
-    fn numbers(entries: &[Entry]) -> Vec<u32> {
+    pub(in super::super) fn numbers(entries: &[Entry]) -> Vec<u32> {
         entries.iter().map(Bench::number).collect()
     }
 
@@ -415,7 +420,7 @@ mod tests {
             Returned { entry, consumer: Some(consumer), no_ack: false }
         });
         bench.queue.put_back(returned.collect(), 0);
-        let (first, left) = bench.queue.get(false, 0).unwrap();
+        let (first, left) = bench.get(false, 0).unwrap();
         assert_eq!((Bench::number(&first), first.redelivered, left), (0, true, 94));
         bench.subscribe(0);
         let taken = bench.take(94);
@@ -430,9 +435,9 @@ mod tests {
         let places: Vec<Place> = (0..3_000).map(|number| bench.append(number)).collect();
         bench.recover(places);
         assert!(bench.queue.lock().ready.missing_pages().len() < 10);
-        assert_eq!(bench.queue.get(true, 0).map(|(_, left)| left), Some(2_999));
+        assert_eq!(bench.get(true, 0).map(|(_, left)| left), Some(2_999));
         for number in 1..200 {
-            let (entry, _) = bench.queue.get(false, 0).unwrap();
+            let (entry, _) = bench.get(false, 0).unwrap();
             assert_eq!(Bench::number(&entry), number);
         }
         assert_eq!(bench.queue.purge(), 2_800);
@@ -467,7 +472,7 @@ mod tests {
         bench.queue.recovered(STARTED);
         assert!(!bench.queue.on_time(600));
         assert_eq!(bench.queue.counts().ready, 399);
-        assert_eq!(bench.queue.get(true, 600).map(|(entry, _)| Bench::number(&entry)), Some(601));
+        assert_eq!(bench.get(true, 600).map(|(entry, _)| Bench::number(&entry)), Some(601));
         assert!(!bench.queue.on_time(1_000));
         assert_eq!(bench.queue.info().ready_bytes, 0);
     }
@@ -479,7 +484,7 @@ mod tests {
         bench.recover(places);
         let page = bench.queue.lock().ready.missing_pages().first().copied();
         assert_eq!(page, None, "the front is in memory");
-        (0..10).for_each(|_| assert!(bench.queue.get(true, 0).is_some()));
+        (0..10).for_each(|_| assert!(bench.get(true, 0).is_some()));
         let page = bench.queue.lock().ready.missing_pages()[0];
         bench.queue.lock().ready.load(&page, None);
         let info = bench.queue.info();
@@ -489,24 +494,39 @@ mod tests {
         assert!(taken.is_sorted());
         let nowhere = NonZeroU32::new(77_777).unwrap();
         let gone = Page { place: Place { file: nowhere, ..page.place }, ..page };
-        bench.queue.drop_pages(&bench.store, &[gone]);
+        bench.queue.drop_pages(&bench.store, &[gone], 0);
         assert_eq!(bench.queue.info().unreadable, 2 * u64::from(page.count));
     }
 
     #[test]
     fn a_message_that_cannot_be_read_is_counted_and_holds_up_no_other() {
         let bench = Bench::new();
-        let nowhere = Place { file: NonZeroU32::new(77_777).unwrap(), slot: 0, offset: 64 };
-        let places = [nowhere, bench.append(1), nowhere, bench.append(3), nowhere];
+        let nowhere = |number| {
+            let place = bench.append(number);
+            Place { offset: place.offset + 1, ..place }
+        };
+        let places = [nowhere(0), bench.append(1), nowhere(2), bench.append(3), nowhere(4)];
         bench.recover(places);
-        let (first, left) = bench.queue.get(true, 0).unwrap();
+        let (first, left) = bench.get(true, 0).unwrap();
         assert_eq!((Bench::number(&first), left), (1, 3));
         assert_eq!(bench.queue.info().unreadable, 1);
         bench.subscribe(0);
         assert_eq!(numbers(&bench.take(1)), [3]);
-        assert_eq!(bench.queue.get(true, 0).map(|(entry, _)| Bench::number(&entry)), None);
+        assert_eq!(bench.get(true, 0).map(|(entry, _)| Bench::number(&entry)), None);
         let info = bench.queue.info();
         assert_eq!((info.ready, info.unacked, info.unreadable), (0, 1, 3));
+    }
+
+    #[test]
+    fn a_message_that_was_settled_already_is_passed_over() {
+        let bench = Bench::new();
+        let gone = Place { file: NonZeroU32::new(77_777).unwrap(), slot: 0, offset: 64 };
+        bench.recover([gone, bench.append(1), gone, bench.append(3)]);
+        assert_eq!(bench.get(true, 0).map(|(entry, _)| Bench::number(&entry)), Some(1));
+        bench.subscribe(0);
+        assert_eq!(numbers(&bench.take(1)), [3]);
+        let info = bench.queue.info();
+        assert_eq!((info.ready, info.unacked, info.unreadable), (0, 1, 0));
     }
 
     #[test]
@@ -527,9 +547,9 @@ mod tests {
         }
         bench.queue.recovered(STARTED);
         assert_eq!(bench.queue.counts().ready, 2);
-        assert_eq!(bench.queue.get(true, 999).map(|(entry, _)| Bench::number(&entry)), Some(1));
+        assert_eq!(bench.get(true, 999).map(|(entry, _)| Bench::number(&entry)), Some(1));
         assert!(!bench.queue.on_time(1_000));
-        assert_eq!(bench.queue.get(true, 1_000).map(|(entry, _)| Bench::number(&entry)), Some(2));
+        assert_eq!(bench.get(true, 1_000).map(|(entry, _)| Bench::number(&entry)), Some(2));
     }
 
     #[test]
@@ -545,7 +565,7 @@ mod tests {
         bench.queue.push(short_lived, Some(bench.append(4)), 0);
         assert!(!bench.queue.on_time(10));
         (5..8).for_each(|number| bench.push_kept(number));
-        let (delivered, _) = bench.queue.get(false, 10).unwrap();
+        let (delivered, _) = bench.get(false, 10).unwrap();
         assert_eq!(Bench::number(&delivered), 5);
         bench.store.close();
 

@@ -11,7 +11,7 @@
 //! read ahead of the consumers on the store's thread (`fetch`).
 //!
 //! Reading order: [`Queue::push`] (a publish arrives), `State::deal` (a consumer gets it), [`Queue::settle`]
-//! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires), `ready`, `fetch`.
+//! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires), `ready`, `fetch`, `retry`.
 
 mod consumers;
 mod end;
@@ -19,10 +19,12 @@ mod entry;
 mod errands;
 mod far;
 mod fetch;
+mod get;
 mod info;
 mod pages;
 mod ready;
 mod recover;
+mod retry;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -37,6 +39,7 @@ use self::end::Life;
 use self::errands::{Errands, Held};
 use self::pages::Pages;
 use self::ready::Ready;
+use self::retry::Retry;
 use super::arguments::QueueArguments;
 use super::mailbox::Post;
 use super::memory::Memory;
@@ -107,7 +110,9 @@ struct State {
     is_fetching: bool,
     /// Memory was short when messages were read last.
     is_frugal: bool,
-    /// Messages that the store could not read.
+    /// What could not be read and is tried again.
+    retry: Retry,
+    /// Messages that are damaged.
     unreadable: u64,
     /// Bytes in memory that the broker's [`Memory`] knows of.
     reported_bytes: u64,
@@ -180,7 +185,8 @@ impl Queue {
             state.ready.push_back(entry);
         }
         state.deal(now);
-        if deadline != Millis::MAX {
+        // The message itself, or one behind those that were dealt.
+        if state.ready.has_mortal() {
             state.expire(now);
             self.arm(&mut state);
         }
@@ -213,6 +219,7 @@ impl Queue {
         }
         let id = state.consumers.add(subscription);
         state.deal(now);
+        self.arm(&mut state);
         Ok(id)
     }
 
@@ -226,48 +233,13 @@ impl Queue {
         let mut state = self.lock();
         let removed = state.consumers.remove(id).is_some();
         state.used_at = state.used_at.max(now);
-        self.arm(&mut state);
         // An exclusive consumer may have kept others from being served.
         state.deal(now);
+        self.arm(&mut state);
         if removed && self.settings.is_auto_delete && state.consumers.len() == 0 {
             return Left::DeleteQueue;
         }
         Left::Stays
-    }
-
-    /// Takes the first message for `basic.get`; with it, how many still wait.
-    ///
-    /// Whoever is given a message settles its place with the store, here as with a consumer, and also with `no_ack`.
-    /// Cost: one lock; a read when the message is not in memory.
-    pub fn get(&self, no_ack: bool, now: Millis) -> Option<(Entry, u32)> {
-        loop {
-            let (mut entry, left) = self.take_first(no_ack, now)?;
-            if entry.message.is_some() || self.read(&mut entry) {
-                return Some((entry, left));
-            }
-            let returned = Returned { entry, consumer: None, no_ack };
-            self.lock().forget_unreadable(&returned);
-        }
-    }
-
-    fn take_first(&self, no_ack: bool, now: Millis) -> Option<(Entry, u32)> {
-        let mut state = self.lock();
-        state.used_at = now;
-        state.expire(now);
-        let Some(entry) = state.ready.pop_front() else {
-            state.counters.get_empty += 1;
-            return None;
-        };
-        state.counters.redeliver += u64::from(entry.redelivered);
-        if no_ack {
-            state.counters.get_no_ack += 1;
-        } else {
-            state.counters.get += 1;
-            state.unacked += 1;
-            state.unacked_bytes += u64::from(entry.body_len);
-            state.errands.delivered(entry.place);
-        }
-        Some((entry, count_u32(state.ready.len())))
     }
 
     /// Forgets `count` deliveries of a consumer (`None`: of `basic.get`) that were acknowledged or dropped.
@@ -281,6 +253,7 @@ impl Queue {
         if let Some(id) = consumer {
             state.consumers.settle(id, u32::try_from(settled.count).unwrap_or(u32::MAX));
             state.deal(now);
+            self.arm(&mut state);
         }
     }
 
@@ -308,6 +281,7 @@ impl Queue {
         let mut state = self.lock();
         state.consumers.unblock_all();
         state.deal(now);
+        self.arm(&mut state);
     }
 
     /// Drops every ready message; answers how many.
@@ -335,6 +309,9 @@ impl Queue {
         if state.timer_at.is_some_and(|at| at <= now) {
             state.timer_at = None;
         }
+        if state.retry.take_due(now) {
+            state.try_again(now);
+        }
         state.expire(now);
         let expired = self.expires_at(&state).is_some_and(|at| at <= now);
         if !expired {
@@ -346,12 +323,16 @@ impl Queue {
     /// When an unused queue is deleted: without consumers, `x-expires` after its last use.
     fn expires_at(&self, state: &State) -> Option<Millis> {
         let after = self.settings.limits.expires_ms?;
-        (state.consumers.len() == 0).then(|| state.used_at.saturating_add(after))
+        let is_unused = state.consumers.len() == 0 && state.life != Life::Over;
+        is_unused.then(|| state.used_at.saturating_add(after))
     }
 
+    /// Registers with the timers when something is next to be done. Whoever takes the front calls it: the next message
+    /// may have a deadline.
     fn arm(&self, state: &mut State) {
-        let message = state.ready.front_deadline().filter(|&at| at != Millis::MAX);
-        let Some(at) = [message, self.expires_at(state)].into_iter().flatten().min() else {
+        let message = state.next_expiry();
+        let due = [message, self.expires_at(state), state.retry.at];
+        let Some(at) = due.into_iter().flatten().min() else {
             return;
         };
         if state.timer_at.is_none_or(|registered| at < registered) {
@@ -442,9 +423,12 @@ impl State {
         if !self.ready.has_mortal() {
             return;
         }
-        while self.ready.front_deadline().is_some_and(|deadline| deadline <= now) {
-            let expired = self.ready.pop_front();
-            self.errands.dropped(expired.and_then(|entry| entry.place));
+        while !self.is_front_put_off(now) {
+            match self.ready.pop_expired(now) {
+                Ok(Some(entry)) => self.errands.dropped(entry.place),
+                Ok(None) => return,
+                Err(error) => self.put_off(&error, now),
+            }
         }
     }
 
@@ -464,7 +448,7 @@ impl State {
     fn drop_all(&mut self) -> u32 {
         let Self { ready, errands, .. } = self;
         let (count, pages) = ready.drop_all(&mut |place| errands.dropped(Some(place)));
-        errands.dropped_pages(pages);
+        errands.dropped_pages(pages, self.used_at);
         count_u32(count)
     }
 }

@@ -82,17 +82,24 @@ impl Pages {
     /// Reads a page; `None`, which has been logged, when its messages cannot be found before the next start.
     ///
     /// Cost: one read, mostly from the page cache.
-    pub(super) fn read(&self, page: &Page) -> Option<Vec<Stored>> {
+    ///
+    /// # Errors
+    ///
+    /// It could not be read now, and is to be read again.
+    pub(super) fn read(&self, page: &Page) -> Result<Option<Vec<Stored>>, StoreError> {
         let mut read = Err(StoreError::Settled);
         if let Some(spill) = self.spill.get() {
             spill.read(&[page.place], &mut |_, record| read = record.map(|record| decode(&record)));
         }
-        let entries = read.inspect_err(|error| self.log_unreadable(page, Some(error))).ok()?;
-        if entries.len() != page.count as usize {
-            self.log_unreadable(page, None);
-            return None;
+        match read {
+            Ok(entries) if entries.len() == page.count as usize => return Ok(Some(entries)),
+            Ok(_) => self.log_unreadable(page, None),
+            // Somebody else has read it meanwhile, or dropped it.
+            Err(StoreError::Settled) => {}
+            Err(error) if may_pass(&error) => return Err(error),
+            Err(error) => self.log_unreadable(page, Some(&error)),
         }
-        Some(entries)
+        Ok(None)
     }
 
     /// Gives up a page.
@@ -104,14 +111,28 @@ impl Pages {
         }
     }
 
+    /// Says that nothing can be read just now.
+    #[cold]
+    pub(super) fn log_put_off(&self, error: &StoreError) {
+        let Self { queue, vhost, .. } = self;
+        let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%queue, %vhost, %error, source, "messages cannot be read now, and are tried again");
+    }
+
     /// The messages stay where they are, unsettled, and wait again after a restart.
     #[cold]
-    fn log_unreadable(&self, page: &Page, error: Option<&StoreError>) {
+    pub(super) fn log_unreadable(&self, page: &Page, error: Option<&StoreError>) {
         let Self { queue, vhost, .. } = self;
         let Page { place, count, .. } = page;
         let error = error.map(ToString::to_string).unwrap_or_default();
         tracing::error!(%queue, %vhost, ?place, count, error, "messages cannot be found");
     }
+}
+
+/// Whether what could not be read may be read another time: a disk or a process that had no answer then, not bytes
+/// that are other than they were written.
+pub(super) fn may_pass(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Damaged { .. } | StoreError::Settled)
 }
 
 fn encode(stored: &Stored, bytes: &mut Vec<u8>) {
@@ -160,7 +181,7 @@ pub(super) mod tests {
     pub(in super::super) struct Directory {
         pub(in super::super) pages: Pages,
         store: Store,
-        _path: tempfile::TempDir,
+        path: tempfile::TempDir,
     }
 
     impl Directory {
@@ -170,7 +191,18 @@ pub(super) mod tests {
             let (store, _) = Store::open(directory.path(), &mut given).unwrap();
             let spill = Arc::new(OnceLock::from(given.0.unwrap()));
             let pages = Pages::new(spill, literal("q"), literal("/"));
-            Self { pages, store, _path: directory }
+            Self { pages, store, path: directory }
+        }
+
+        /// Calls `then` while the directory's files cannot be opened; `page` is no longer only in memory by then.
+        pub(in super::super) fn while_failing(&self, page: &Page, then: impl FnOnce()) {
+            let (folder, away) = (self.path.path().join("spill"), self.path.path().join("away"));
+            std::fs::rename(&folder, &away).unwrap();
+            while self.pages.read(page).is_ok() {
+                std::thread::yield_now();
+            }
+            then();
+            std::fs::rename(&away, &folder).unwrap();
         }
     }
 
@@ -195,11 +227,11 @@ pub(super) mod tests {
         assert_eq!((page.count, page.position, page.deadline), (1000, 7, 7));
         assert_eq!(page.mortal, 667);
         assert_eq!(page.bytes, (10..1010).sum::<u64>());
-        assert_eq!(pages.read(&page), Some(entries));
+        assert_eq!(pages.read(&page).unwrap(), Some(entries));
         let other = Page { count: 999, ..page };
-        assert_eq!(pages.read(&other), None);
+        assert_eq!(pages.read(&other).unwrap(), None);
         let gone = Page { place: Place { file: NonZeroU32::MIN, ..page.place }, ..page };
-        assert_eq!(pages.read(&gone), None);
+        assert_eq!(pages.read(&gone).unwrap(), None);
     }
 
     #[test]

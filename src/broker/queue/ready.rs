@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use super::entry::{Entry, Millis, Stored};
 use super::far::{Far, Loaded};
-use super::pages::{Page, Pages};
+use super::pages::{Page, Pages, may_pass};
 use crate::broker::message::Message;
 use crate::store::{Place, StoreError, Waiting};
 
@@ -62,6 +62,14 @@ pub(super) struct Found {
 pub(super) struct Lost {
     pub(super) place: Place,
     pub(super) error: StoreError,
+}
+
+/// What was amiss with the messages of a window.
+#[derive(Debug, Default)]
+pub(super) struct Filled {
+    pub(super) lost: Vec<Lost>,
+    /// Why some of them could not be read now, and wait on.
+    pub(super) put_off: Option<StoreError>,
 }
 
 impl Ready {
@@ -162,13 +170,34 @@ impl Ready {
         self.far.push_back(stored, &self.pages);
     }
 
+    /// Takes the first of `far`, unless it is on a page.
     fn pop_far(&mut self) -> Option<Stored> {
-        let lost = self.far.load_front(&self.pages);
-        self.count_lost(&lost);
         let stored = self.far.pop_front()?;
         self.bytes -= u64::from(stored.body_len);
         self.mortal -= usize::from(stored.is_mortal());
         Some(stored)
+    }
+
+    /// Whether the first message is on a page: what the others ask of the front is asked of it as it was written.
+    #[inline]
+    pub(super) fn is_front_paged(&self) -> bool {
+        self.near.is_empty() && self.far.is_front_paged()
+    }
+
+    /// Sees to it that the first message is on no page; one that is damaged is taken out.
+    ///
+    /// # Errors
+    ///
+    /// The page could not be read now; it stays.
+    pub(super) fn load_front(&mut self) -> Result<(), StoreError> {
+        if !self.is_front_paged() {
+            return Ok(());
+        }
+        let mut lost = Vec::new();
+        let loaded = self.far.load_front(&self.pages, &mut lost);
+        self.count_lost(&lost);
+        self.close_up();
+        loaded
     }
 
     #[inline]
@@ -218,17 +247,30 @@ impl Ready {
         self.pop_near()
     }
 
-    /// Takes the first entry, with its message or without.
+    /// Takes the first entry, with its message or without; none while it is on a page ([`Self::load_front`]).
     pub(super) fn pop_front(&mut self) -> Option<Entry> {
         if let Some(entry) = self.pop_near() {
             return Some(entry);
         }
         let stored = self.pop_far();
         self.close_up();
-        match stored {
-            Some(stored) => Some(stored.into_entry(None)),
-            None => self.pop_near(),
+        stored.map(|stored| stored.into_entry(None))
+    }
+
+    /// Takes the first entry if it has expired by `now`.
+    ///
+    /// # Errors
+    ///
+    /// It is on a page that could not be read now.
+    pub(super) fn pop_expired(&mut self, now: Millis) -> Result<Option<Entry>, StoreError> {
+        let has_expired =
+            |ready: &Self| ready.front_deadline().is_some_and(|deadline| deadline <= now);
+        if !has_expired(self) {
+            return Ok(None);
         }
+        self.load_front()?;
+        // Another may be the first now, when the page was damaged.
+        Ok(if has_expired(self) { self.pop_front() } else { None })
     }
 
     /// Whether the first message must be read before it can be delivered.
@@ -298,12 +340,20 @@ impl Ready {
         fits.map(|(wanted, _)| wanted).collect()
     }
 
-    /// Takes in what was read for a window, in its order; answers those that could not be read, which are taken out.
+    /// Takes in what was read for a window, in its order. What is damaged is taken out, what only could not be read
+    /// now stays where it is.
     ///
     /// What was taken or dropped since the window was made is passed over: no position is given twice.
-    pub(super) fn fill(&mut self, found: Vec<Found>) -> Vec<Lost> {
-        let mut lost = Vec::new();
+    pub(super) fn fill(&mut self, found: Vec<Found>) -> Filled {
+        let Filled { mut lost, mut put_off } = Filled::default();
         for Found { position, read } in found {
+            let read = match read {
+                Err(error) if may_pass(&error) => {
+                    put_off.get_or_insert(error);
+                    continue;
+                }
+                read => read,
+            };
             if self.far.front().is_some_and(|first| first.position == position) {
                 let Some(stored) = self.pop_far() else { continue };
                 match read {
@@ -319,7 +369,9 @@ impl Ready {
             }
         }
         self.close_up();
-        lost
+        // A settled one is gone as it should be.
+        lost.retain(|lost| !matches!(lost.error, StoreError::Settled));
+        Filled { lost, put_off }
     }
 
     /// Gives the entry at `at` its message back, or takes it out when there is none.
@@ -403,6 +455,13 @@ fn merge(left: Vec<Entry>, right: Vec<Entry>) -> Vec<Entry> {
 }
 
 #[cfg(test)]
+impl Ready {
+    pub(super) fn last_page(&self) -> Page {
+        *self.far.paged().last().unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
@@ -412,6 +471,11 @@ mod tests {
 
     fn message(body_len: usize) -> Message {
         Message::new(Layout::default(), &mut vec![0; body_len])
+    }
+
+    fn passing() -> StoreError {
+        let source = std::io::Error::other("too many open files");
+        StoreError::Io { action: "open", path: "a".into(), source }
     }
 
     fn place_at(position: u64) -> Place {
@@ -437,7 +501,7 @@ mod tests {
     #[test]
     fn requeued_messages_keep_their_place() {
         let mut ready = ready(6);
-        let mut taken: Vec<_> = (0..4).filter_map(|_| ready.pop_front()).collect();
+        let mut taken: Vec<_> = (0..4).map_while(|_| ready.pop_front()).collect();
         let late = taken.split_off(3);
         let middle = taken.remove(1);
         ready.put_back(late);
@@ -491,7 +555,12 @@ mod tests {
 
         fn pop(&mut self) {
             let resident = self.below(2) == 0;
-            let entry = if resident { self.ready.pop_resident() } else { self.ready.pop_front() };
+            let entry = if resident {
+                self.ready.pop_resident()
+            } else {
+                self.ready.load_front().unwrap();
+                self.ready.pop_front()
+            };
             if let Some(entry) = entry {
                 let known = self.model.pop_front();
                 assert_eq!(known, Some((entry.position, entry.body_len)));
@@ -524,7 +593,7 @@ mod tests {
         fn begin_pages(&mut self) {
             let Ready { far, pages, .. } = &self.ready;
             let missing = far.missing(WINDOW_LEN).into_iter();
-            self.pages = missing.map(|page| (page, pages.read(&page).unwrap())).collect();
+            self.pages = missing.map(|page| (page, pages.read(&page).unwrap().unwrap())).collect();
         }
 
         /// Every twentieth page cannot be read.
@@ -550,19 +619,24 @@ mod tests {
             self.reads.push_back(window);
         }
 
-        /// Every fiftieth message cannot be read.
+        /// Every fiftieth message is damaged, and as many cannot be read this time.
         fn end_read(&mut self) {
-            let mut found = Vec::new();
+            let (mut found, mut passed) = (Vec::new(), 0);
             for Wanted { position, place } in self.reads.pop_front().unwrap_or_default() {
                 assert_eq!(place, place_at(position));
                 let body_len = self.model.iter().find(|known| known.0 == position);
                 let body_len = body_len.map_or(0, |known| known.1 as usize);
-                let damaged = StoreError::Damaged { path: "a".into(), offset: 0, what: "gone" };
-                let is_whole = self.below(50) > 0;
-                let read = if is_whole { Ok(message(body_len)) } else { Err(damaged) };
+                let read = match self.below(50) {
+                    0 => Err(StoreError::Damaged { path: "a".into(), offset: 0, what: "gone" }),
+                    1 => Err(passing()),
+                    _ => Ok(message(body_len)),
+                };
+                passed += usize::from(matches!(read, Err(StoreError::Io { .. })));
                 found.push(Found { position, read });
             }
-            for lost in self.ready.fill(found) {
+            let Filled { lost, put_off } = self.ready.fill(found);
+            assert_eq!(put_off.is_some(), passed > 0);
+            for lost in lost {
                 self.model.retain(|&(position, _)| place_at(position) != lost.place);
             }
         }
@@ -646,6 +720,51 @@ mod tests {
             }
             assert_eq!(ready.window(1 << 20).len(), in_window, "{count} of {body_len} bytes");
         }
+    }
+
+    /// Messages on pages up to the very front; each expires at its position.
+    fn paged(pages: &Pages) -> Ready {
+        let mut ready = Ready::new(pages.clone());
+        for position in 0..200 {
+            let entry = ready.place(message(0), None, position);
+            ready.push_far(entry, place_at(position));
+        }
+        while !ready.is_front_paged() {
+            ready.pop_front().unwrap();
+        }
+        ready
+    }
+
+    #[test]
+    fn what_follows_a_damaged_page_neither_expires_for_it_nor_gets_its_bodies() {
+        let Directory { pages, .. } = &Directory::new();
+        let mut ready = paged(pages);
+        let on_page = ready.far.paged()[0];
+        let last = on_page.position + u64::from(on_page.count) - 1;
+        ready.far.ruin_front();
+        let found = Found { position: on_page.position, read: Ok(message(0)) };
+        assert!(ready.fill(vec![found]).lost.is_empty());
+        assert!(ready.near.is_empty());
+        assert_eq!(ready.front_deadline(), Some(on_page.deadline));
+        assert!(ready.pop_expired(last).unwrap().is_none());
+        assert_eq!(ready.lost(), u64::from(on_page.count));
+        assert_eq!(ready.pop_front().map(|entry| entry.position), Some(last + 1));
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_read_now_stays_and_is_read_another_time() {
+        let directory = Directory::new();
+        let mut ready = paged(&directory.pages);
+        let (page, len) = (ready.far.paged()[0], ready.len());
+        directory.while_failing(&page, || {
+            assert!(ready.load_front().is_err());
+            assert!(ready.pop_expired(Millis::MAX - 1).is_err());
+            assert!(ready.pop_front().is_none());
+            assert_eq!((ready.len(), ready.lost()), (len, 0));
+        });
+        let expired = ready.pop_expired(page.deadline).unwrap();
+        assert_eq!(expired.map(|entry| entry.position), Some(page.position));
+        assert_eq!(ready.len(), len - 1);
     }
 
     fn waiting(sequence: u64) -> Waiting {

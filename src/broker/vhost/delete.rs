@@ -358,7 +358,7 @@ mod tests {
 
         queue.begin_end(EndIf::default()).unwrap();
         publish(&queue);
-        let (entry, _) = queue.get(false, 0).unwrap();
+        let (entry, _) = queue.get(false, 0).unwrap().unwrap();
         let returned = Returned { entry, consumer: None, no_ack: false };
         queue.put_back(vec![returned], 0);
         queue.cancel_end();

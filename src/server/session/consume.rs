@@ -177,7 +177,7 @@ impl Running {
     ) -> Result<(), Fault> {
         let name = self.channel(number)?.queue_name(&get.queue)?;
         let queue = self.vhost.queue(&name, cx.connection.id)?;
-        let got = queue.get(get.no_ack, now);
+        let got = queue.get(get.no_ack, now)?;
         let frame_max = self.frame_max;
         let channel = self.channel(number)?;
         let Some((mut entry, left)) = got else {
