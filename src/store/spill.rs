@@ -153,10 +153,10 @@ fn open(medium: Arc<dyn Medium>, options: Options) -> Result<Log, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::QueueId;
-    use super::super::medium::{Access, Directory};
-    use super::super::writer::MarksNow;
     use super::*;
+    use crate::store::QueueId;
+    use crate::store::medium::{Access, Directory};
+    use crate::store::writer::MarksNow;
 
     #[test]
     fn who_waits_for_room_has_it() {

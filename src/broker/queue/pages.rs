@@ -178,14 +178,14 @@ pub(super) mod tests {
     }
 
     /// Pages of a queue, in a directory of their own.
-    pub(in super::super) struct Directory {
-        pub(in super::super) pages: Pages,
+    pub(in crate::broker::queue) struct Directory {
+        pub(in crate::broker::queue) pages: Pages,
         store: Store,
         path: tempfile::TempDir,
     }
 
     impl Directory {
-        pub(in super::super) fn new() -> Self {
+        pub(in crate::broker::queue) fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let mut given = Given::default();
             let (store, _) = Store::open(directory.path(), &mut given).unwrap();

@@ -465,9 +465,9 @@ impl Ready {
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::super::pages::tests::Directory;
     use super::*;
     use crate::broker::message::Layout;
+    use crate::broker::queue::pages::tests::Directory;
 
     fn message(body_len: usize) -> Message {
         Message::new(Layout::default(), &mut vec![0; body_len])
