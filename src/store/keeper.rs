@@ -153,6 +153,8 @@ impl Log {
             self.set_failed(batch);
         }
         self.retry_marks();
+        // Whoever appended quietly may have ended before it rang.
+        self.ring();
         if self.health() == Health::Full {
             self.prepare();
         }

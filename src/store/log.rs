@@ -152,12 +152,20 @@ impl Log {
             self.is_congested.store(true, Ordering::Release);
         }
         self.latest.store(batch.0, Ordering::Release);
-        if inbox.sleep != Sleep::Awake {
-            inbox.sleep = Sleep::Awake;
-            self.bell.notify_one();
-        }
         let file = NonZeroU32::new(number).expect("files are numbered from 1");
         Ok(Appended { first: Place { file, slot, offset }, batch })
+    }
+
+    /// Has the writer begin, if it waits and there is something to write.
+    pub(super) fn ring(&self) {
+        Self::ring_for(&mut self.lock(), &self.bell);
+    }
+
+    fn ring_for(inbox: &mut Inbox, bell: &Condvar) {
+        if inbox.sleep != Sleep::Awake && inbox.is_urgent() {
+            inbox.sleep = Sleep::Awake;
+            bell.notify_one();
+        }
     }
 
     /// Begins the next file, one with room for a record of `len` bytes.
@@ -278,6 +286,7 @@ impl Log {
         let mut inbox = self.lock();
         if self.outcome(batch) == Outcome::Waiting {
             inbox.waiters.push((batch, waker.clone()));
+            Self::ring_for(&mut inbox, &self.bell);
             return;
         }
         drop(inbox);

@@ -307,7 +307,22 @@ impl Store {
     /// Cost: one lock and one copy.
     #[inline]
     pub fn append(&self, new: &NewRecord<'_>) -> Result<Appended, Refused> {
+        let appended = self.kept.append(new);
+        self.kept.ring();
+        appended
+    }
+
+    /// The same for who has more to do first: nothing is written before [`Self::ring`].
+    ///
+    /// A writer that is woken at once takes the processor from whoever hands the message to its consumers.
+    #[inline]
+    pub fn append_quietly(&self, new: &NewRecord<'_>) -> Result<Appended, Refused> {
         self.kept.append(new)
+    }
+
+    /// Has what was appended quietly be written.
+    pub fn ring(&self) {
+        self.kept.ring();
     }
 
     /// Puts a record (of one queue) where it need not survive, to save memory.

@@ -94,7 +94,7 @@ impl Log {
         let file = match self.medium.open(name) {
             Ok(file) => file,
             // It was given up since its name was looked for.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(_) if !self.lock().files.contains_key(&run[0].file.get()) => {
                 for nth in 0..run.len() {
                     take(nth, Err(StoreError::Settled));
                 }

@@ -56,7 +56,9 @@ impl Spill {
             self.begin()?;
         }
         let log = self.log.get().ok_or(Refused(Health::Failed))?;
-        Ok(log.append(new)?.first)
+        let first = log.append(new)?.first;
+        log.ring();
+        Ok(first)
     }
 
     /// Waits while more is under way to the disk than should be, as that is in memory still: for those who append

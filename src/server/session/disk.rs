@@ -179,6 +179,12 @@ impl Running {
         }
         if published == Published::ToKeep
             && let Some(store) = store
+        {
+            // Only now: the messages of this round are with their consumers.
+            store.ring();
+        }
+        if published == Published::ToKeep
+            && let Some(store) = store
             && store.is_congested()
         {
             let latest = store.latest();

@@ -210,7 +210,7 @@ pub(super) fn keep(
     }
     let published_at = broker.started_unix_ms.saturating_add(now);
     let new = message.to_record(&route.kept_by, published_at);
-    store.append(&new).map(Some)
+    store.append_quietly(&new).map(Some)
 }
 
 /// Hands a message to the queues of a route, those that keep it with its place.
