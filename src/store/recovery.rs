@@ -81,7 +81,7 @@ impl Found {
             };
             let is_older = |next: NoRecord| rest.is_torn && next.batch < last;
             if file.header.kind == FileKind::Log && rest.next.is_some_and(is_older) {
-                return Err(damaged("a message that was safe is not whole"));
+                return Err(damaged("a message that was safe is not whole, and others follow it"));
             }
             if !rest.found.is_empty() && !is_of_last_batch {
                 return Err(damaged("a message that was safe is not whole, and others follow it"));
