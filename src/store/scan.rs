@@ -116,7 +116,8 @@ pub(super) fn open(medium: &dyn Medium, name: &str, trust: Trust) -> Result<Open
         Trust::Nothing => None,
     };
     let index = known.unwrap_or_else(|| Index::empty(DATA_START));
-    if u64::from(index.end) > len.max(DATA_START.into()) {
+    // What fills the last record up may be cut.
+    if u64::from(index.end) > len.next_multiple_of(8).max(DATA_START.into()) {
         let what = "it ends before its last messages";
         return Err(StoreError::Damaged { path: path(), offset: len, what });
     }

@@ -150,7 +150,10 @@ impl<'a> Source<'a> {
 
     /// The part of a file in `src/` in front of its tests.
     fn without_tests(self) -> &'a str {
-        self.text.split_once("#[cfg(test)]\nmod tests {").map_or(self.text, |(code, _)| code)
+        // Those of a neighbour may use the helpers of these.
+        let begins = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(super) mod tests {"];
+        let parts = begins.iter().find_map(|begin| self.text.split_once(begin));
+        parts.map_or(self.text, |(code, _)| code)
     }
 }
 

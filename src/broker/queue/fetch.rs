@@ -208,7 +208,10 @@ pub(super) mod tests {
 
     /// What a directory holds.
     #[derive(Default)]
-    pub(in super::super) struct Kept(pub(in super::super) Vec<Waiting>, Option<Arc<Spill>>);
+    pub(in crate::broker::queue) struct Kept(
+        pub(in crate::broker::queue) Vec<Waiting>,
+        Option<Arc<Spill>>,
+    );
 
     impl Recovered for Kept {
         fn on_spill(&mut self, spill: &Arc<Spill>) {
@@ -237,15 +240,15 @@ pub(super) mod tests {
     }
 
     /// A queue of a broker with a store, and one connection that consumes from it.
-    pub(in super::super) struct Bench {
-        pub(in super::super) store: Arc<Store>,
-        pub(in super::super) queue: Arc<Queue>,
+    pub(in crate::broker::queue) struct Bench {
+        pub(in crate::broker::queue) store: Arc<Store>,
+        pub(in crate::broker::queue) queue: Arc<Queue>,
         mailbox: Arc<Mailbox>,
-        pub(in super::super) directory: tempfile::TempDir,
+        pub(in crate::broker::queue) directory: tempfile::TempDir,
     }
 
     impl Bench {
-        pub(in super::super) fn new() -> Self {
+        pub(in crate::broker::queue) fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let mut found = Kept::default();
             let (store, _) = Store::open(directory.path(), &mut found).unwrap();
@@ -268,26 +271,26 @@ pub(super) mod tests {
         }
 
         /// All messages have bodies of 1 KiB that begin with their number.
-        pub(in super::super) fn message(number: u32) -> Message {
+        pub(in crate::broker::queue) fn message(number: u32) -> Message {
             let mut bytes = number.to_be_bytes().to_vec();
             bytes.resize(1024, 0);
             Message::new(Layout::default(), &mut bytes)
         }
 
-        pub(in super::super) fn number(entry: &Entry) -> u32 {
+        pub(in crate::broker::queue) fn number(entry: &Entry) -> u32 {
             u32::from_be_bytes(entry.message().body()[..4].try_into().unwrap())
         }
 
-        pub(in super::super) fn append(&self, number: u32) -> Place {
+        pub(in crate::broker::queue) fn append(&self, number: u32) -> Place {
             let message = Self::message(number);
             self.store.append(&message.to_record(&[ID], 0)).unwrap().first
         }
 
-        pub(in super::super) fn push_kept(&self, number: u32) {
+        pub(in crate::broker::queue) fn push_kept(&self, number: u32) {
             self.queue.push(Self::message(number), Some(self.append(number)), 0);
         }
 
-        pub(in super::super) fn recover(&self, places: impl IntoIterator<Item = Place>) {
+        pub(in crate::broker::queue) fn recover(&self, places: impl IntoIterator<Item = Place>) {
             for (sequence, place) in (100..).zip(places) {
                 let waiting = Waiting {
                     place,
@@ -303,7 +306,7 @@ pub(super) mod tests {
             self.queue.recovered(STARTED);
         }
 
-        pub(in super::super) fn subscribe(
+        pub(in crate::broker::queue) fn subscribe(
             &self,
             prefetch: u32,
         ) -> crate::broker::queue::ConsumerId {
@@ -323,7 +326,7 @@ pub(super) mod tests {
         }
 
         /// Waits for that many deliveries.
-        pub(in super::super) fn take(&self, count: usize) -> Vec<Entry> {
+        pub(in crate::broker::queue) fn take(&self, count: usize) -> Vec<Entry> {
             let (mut taken, mut posts) = (Vec::new(), VecDeque::new());
             while taken.len() < count {
                 if self.mailbox.register(&bell()) == Mail::Nothing {
@@ -341,7 +344,11 @@ pub(super) mod tests {
             taken
         }
 
-        pub(in super::super) fn get(&self, no_ack: bool, now: Millis) -> Option<(Entry, u32)> {
+        pub(in crate::broker::queue) fn get(
+            &self,
+            no_ack: bool,
+            now: Millis,
+        ) -> Option<(Entry, u32)> {
             self.queue.get(no_ack, now).unwrap()
         }
 
@@ -356,7 +363,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in super::super) fn numbers(entries: &[Entry]) -> Vec<u32> {
+    pub(in crate::broker::queue) fn numbers(entries: &[Entry]) -> Vec<u32> {
         entries.iter().map(Bench::number).collect()
     }
 

@@ -195,7 +195,7 @@ pub(super) mod tests {
         }
 
         /// Calls `then` while the directory's files cannot be opened; `page` is no longer only in memory by then.
-        pub(in super::super) fn while_failing(&self, page: &Page, then: impl FnOnce()) {
+        pub(in crate::broker::queue) fn while_failing(&self, page: &Page, then: impl FnOnce()) {
             let (folder, away) = (self.path.path().join("spill"), self.path.path().join("away"));
             std::fs::rename(&folder, &away).unwrap();
             while self.pages.read(page).is_ok() {

@@ -89,10 +89,10 @@ mod tests {
     use std::task::Waker;
     use std::thread;
 
-    use super::super::fetch::tests::{Bench, Kept, numbers};
-    use super::super::{Message, Settled};
     use super::*;
     use crate::broker::message::Layout;
+    use crate::broker::queue::fetch::tests::{Bench, Kept, numbers};
+    use crate::broker::queue::{Message, Settled};
     use crate::store::{Place, Store};
     use crate::wire::ReplyCode;
 
