@@ -257,7 +257,9 @@ def check_settling_by_cancel_and_close():
     # A cancelled consumer's messages stay its channel's until the channel is closed.
     same(wire.ready(queue), 1)
     same(type(wire.call(1, Channel.Close(200, "bye", 0, 0))).NAME, "Channel.CloseOk")
-    same(wire.ready(queue, 2), 3)
+    # RabbitMQ answers before the queue has its messages back.
+    ready = next((n for n in (wire.ready(queue, 2) for _ in range(10_000)) if n == 3), None)
+    same(ready, 3)
     wire.send(2, Basic.Consume(queue=queue, consumer_tag="u"))
     wire.read(Basic.ConsumeOk)
     got = [wire.content(Basic.Deliver) for _ in range(3)]
