@@ -138,9 +138,7 @@ impl Log {
         let piece = inbox.pieces.last_mut().expect("it has just been opened");
         let stamp =
             Stamp { number, batch, batch_start, sequence, payload_checksum, is_delivered: false };
-        record::encode(new, &stamp, &mut piece.bytes);
-        let head = record::head(&piece.bytes[piece.bytes.len() - len..], number)
-            .expect("it has just been written");
+        let head = record::encode(new, &stamp, &mut piece.bytes);
         let inbox = &mut *inbox;
         let slot = u32_of(inbox.active.index.slots.len());
         inbox.active.index.add(&head, new.queues.iter().copied(), offset);

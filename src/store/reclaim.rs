@@ -219,9 +219,8 @@ impl Log {
             is_delivered,
         };
         let mut bytes = Vec::with_capacity(len);
-        record::encode(new, &stamp, &mut bytes);
+        let head = record::encode(new, &stamp, &mut bytes);
         open.file.write_at(&bytes, offset.into())?;
-        let head = record::head(&bytes, open.number.get()).expect("it has just been made");
         open.index.add(&head, new.queues.iter().copied(), offset);
         if let Some(state) = self.lock().files.get_mut(&open.number.get()) {
             state.slots += head.queues;

@@ -148,9 +148,9 @@ pub(super) fn payload_checksum(new: &NewRecord<'_>) -> u32 {
     crc32c_append(ids, new.bytes)
 }
 
-/// Appends a record with its padding.
+/// Appends a record with its padding; answers what its header says.
 #[inline]
-pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) {
+pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) -> Head {
     let len = len_of(new);
     let start = into.len();
     let mut header = [0; HEADER_LEN];
@@ -176,6 +176,20 @@ pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) {
     }
     into.extend_from_slice(new.bytes);
     into.resize(start + padded(len), 0);
+    Head {
+        len: u32_of(len),
+        batch_start: stamp.batch_start,
+        batch: stamp.batch,
+        sequence: stamp.sequence,
+        published_at: new.published_at,
+        time_to_live_ms: new.time_to_live_ms,
+        properties_len: u32_of(new.properties_len),
+        names_len,
+        queues: u32_of(new.queues.len()),
+        priority: new.priority,
+        is_delivered: stamp.is_delivered,
+        payload_checksum: stamp.payload_checksum,
+    }
 }
 
 /// Reads the header of a record; `None` when no record of this file begins there.
@@ -281,7 +295,8 @@ mod tests {
             is_delivered: true,
         };
         let mut bytes = Vec::new();
-        encode(&new, &stamp, &mut bytes);
+        let said = encode(&new, &stamp, &mut bytes);
+        assert_eq!(head(&bytes, number), Some(said));
         bytes
     }
 
