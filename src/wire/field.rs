@@ -309,6 +309,30 @@ impl<'a> IntoIterator for &'a FieldTable {
 mod tests {
     use super::*;
 
+    impl FieldTable {
+        /// A value under each type letter, for everybody who has to keep them all.
+        pub(crate) fn of_every_type() -> Self {
+            Self::new()
+                .with("t", true)
+                .with("b", FieldValue::I8(-1))
+                .with("B", FieldValue::U8(255))
+                .with("s", FieldValue::I16(-300))
+                .with("u", FieldValue::U16(65535))
+                .with("I", FieldValue::I32(-70_000))
+                .with("i", FieldValue::U32(u32::MAX))
+                .with("l", FieldValue::I64(i64::MIN))
+                .with("f", FieldValue::F32(1.5))
+                .with("d", FieldValue::F64(-2.25))
+                .with("D", FieldValue::Decimal { scale: 2, value: 12345 })
+                .with("S", "text")
+                .with("x", FieldValue::Bytes(vec![0, 255].into()))
+                .with("A", FieldValue::Array(vec![FieldValue::Void, true.into(), "x".into()]))
+                .with("T", FieldValue::Timestamp(1_700_000_000))
+                .with("F", FieldTable::new().with("in", "side"))
+                .with("V", FieldValue::Void)
+        }
+    }
+
     fn nested(levels: usize) -> Vec<u8> {
         let mut table = FieldTable::new();
         for _ in 1..levels {
@@ -334,24 +358,7 @@ mod tests {
 
     #[test]
     fn every_type_letter_survives_a_round_trip() {
-        let table = FieldTable::new()
-            .with("t", true)
-            .with("b", FieldValue::I8(-1))
-            .with("B", FieldValue::U8(255))
-            .with("s", FieldValue::I16(-300))
-            .with("u", FieldValue::U16(65535))
-            .with("I", FieldValue::I32(-70_000))
-            .with("i", FieldValue::U32(u32::MAX))
-            .with("l", FieldValue::I64(i64::MIN))
-            .with("f", FieldValue::F32(1.5))
-            .with("d", FieldValue::F64(-2.25))
-            .with("D", FieldValue::Decimal { scale: 2, value: 12345 })
-            .with("S", "text")
-            .with("x", FieldValue::Bytes(vec![0, 255].into()))
-            .with("A", FieldValue::Array(vec![FieldValue::Void, true.into(), "x".into()]))
-            .with("T", FieldValue::Timestamp(1_700_000_000))
-            .with("F", FieldTable::new().with("in", "side"))
-            .with("V", FieldValue::Void);
+        let table = FieldTable::of_every_type();
         let mut bytes = Vec::new();
         table.encode(&mut Writer::new(&mut bytes));
         assert_eq!(FieldTable::decode(&mut Reader::new(&bytes)), Ok(table));

@@ -104,6 +104,15 @@ fn publish(peer: &mut Peer) {
     peer.publish(&literal("q"), &Properties::default().to_bytes(), b"body");
 }
 
+/// A peer that is blocked, and has sent a publish that nobody reads.
+fn blocked_publisher(server: &Server) -> Peer {
+    let mut peer = alarmed(server);
+    publish(&mut peer);
+    assert!(matches!(peer.next_method(), (0, Method::ConnectionBlocked(_))));
+    publish(&mut peer);
+    peer
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_publisher_is_not_read_from_until_the_alarm_is_over() {
     let server = serve().await;
@@ -125,11 +134,7 @@ async fn a_blocked_publisher_is_not_read_from_until_the_alarm_is_over() {
 async fn a_blocked_publisher_that_leaves_is_noticed() {
     let server = serve().await;
     let broker = Arc::clone(server.broker());
-    let mut peer = alarmed(&server);
-    publish(&mut peer);
-    assert!(matches!(peer.next_method(), (0, Method::ConnectionBlocked(_))));
-    publish(&mut peer);
-    drop(peer);
+    drop(blocked_publisher(&server));
     // The unread publish is in front of the end of its stream.
     while !broker.registry.list().is_empty() {
         tokio::task::yield_now().await;
@@ -142,10 +147,7 @@ async fn a_blocked_publisher_that_leaves_is_noticed() {
 async fn a_server_that_stops_ends_a_blocked_publisher() {
     let server = serve().await;
     let broker = Arc::clone(server.broker());
-    let mut peer = alarmed(&server);
-    publish(&mut peer);
-    assert!(matches!(peer.next_method(), (0, Method::ConnectionBlocked(_))));
-    publish(&mut peer);
+    let mut peer = blocked_publisher(&server);
     let stopping = tokio::spawn(server.stop());
     let (_, close) = peer.next_method();
     assert!(matches!(close, Method::ConnectionClose(_)), "{close:?}");

@@ -97,27 +97,6 @@ fn durable_things(vhost: &Vhost) -> BTreeSet<String> {
     queues.clone().map(|queue| format!("{queue:?}")).chain(exchanges).chain(bindings).collect()
 }
 
-fn table_of_every_type() -> FieldTable {
-    FieldTable::new()
-        .with("t", true)
-        .with("b", FieldValue::I8(-1))
-        .with("B", FieldValue::U8(255))
-        .with("s", FieldValue::I16(-300))
-        .with("u", FieldValue::U16(65535))
-        .with("I", FieldValue::I32(-70_000))
-        .with("i", FieldValue::U32(u32::MAX))
-        .with("l", FieldValue::I64(i64::MIN))
-        .with("f", FieldValue::F32(1.5))
-        .with("d", FieldValue::F64(-2.25))
-        .with("D", FieldValue::Decimal { scale: 2, value: 12345 })
-        .with("S", "text")
-        .with("x", FieldValue::Bytes(vec![0, 255].into()))
-        .with("A", FieldValue::Array(vec![FieldValue::Void, true.into(), "x".into()]))
-        .with("T", FieldValue::Timestamp(1_700_000_000))
-        .with("F", FieldTable::new().with("in", "side"))
-        .with("V", FieldValue::Void)
-}
-
 #[test]
 fn a_new_broker_has_the_root_vhost_and_guest_also_when_opened_again() {
     let directory = TempDir::new().unwrap();
@@ -137,13 +116,13 @@ fn what_is_durable_comes_back_as_it_was_and_nothing_else_does() {
     let broker = open(directory.path());
     let vhost = root(&broker);
     let (queue, exchange) = (DestinationKind::Queue, DestinationKind::Exchange);
-    declare_queue(&vhost, "q", Life::Durable, table_of_every_type()).unwrap();
+    declare_queue(&vhost, "q", Life::Durable, FieldTable::of_every_type()).unwrap();
     declare_queue(&vhost, "gone", Life::Transient, FieldTable::new()).unwrap();
     declare_exchange(&vhost, "x", Life::Durable, false).unwrap();
     declare_exchange(&vhost, "internal", Life::Durable, true).unwrap();
     declare_exchange(&vhost, "gone", Life::Transient, false).unwrap();
     let mut of_every_type = request("x", queue, "q", "k");
-    of_every_type.arguments = table_of_every_type();
+    of_every_type.arguments = FieldTable::of_every_type();
     vhost.bind(of_every_type, ME).unwrap();
     let others = [
         ("x", queue, "q"),
@@ -167,7 +146,7 @@ fn what_is_durable_comes_back_as_it_was_and_nothing_else_does() {
     let made = vhost.bindings().into_iter().filter(|binding| !binding.source.is_empty());
     assert_eq!(made.count(), 5);
     // What is there already is not written again: a full disk does not matter.
-    declare_queue(&vhost, "q", Life::Durable, table_of_every_type()).unwrap();
+    declare_queue(&vhost, "q", Life::Durable, FieldTable::of_every_type()).unwrap();
     vhost.bind(request("x", queue, "q", "k"), ME).unwrap();
     assert_eq!(durable_things(&vhost), things);
 }
