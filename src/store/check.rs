@@ -6,7 +6,7 @@ use super::keeper::index_name;
 use super::medium::{Access, Directory, Medium};
 use super::record::FileKind;
 use super::recovery;
-use super::scan::{Scanned, Trust, cannot};
+use super::scan::{self, Scanned, Trust, cannot};
 use super::{KEPT_FOLDER, QueueId, StoreError};
 use crate::store::index::Index;
 
@@ -77,16 +77,10 @@ pub fn check(directory: &Path) -> Result<CheckReport, StoreError> {
 /// Whether the index of a file, if it has one, says what the file says.
 fn fits(medium: &dyn Medium, file: &Scanned) -> Result<bool, StoreError> {
     let name = index_name(&file.name);
-    let index = match medium.open(&name) {
+    let bytes = match scan::read_all(medium, &name) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        opened => opened.map_err(|source| cannot("open", medium.path(&name), source))?,
+        read => read.map_err(|source| cannot("read", medium.path(&name), source))?,
     };
-    let read = || {
-        let mut bytes = vec![0; usize::try_from(index.len()?).unwrap_or(0)];
-        index.read_at(&mut bytes, 0)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|source| cannot("read", medium.path(&name), source))?;
     let Some(index) = Index::decode(&bytes, file.header.number) else {
         // One of an earlier use of the file is of no use, and does no harm.
         return Ok(bytes.get(12..16) != Some(&file.header.number.to_le_bytes()[..]));

@@ -124,12 +124,16 @@ pub(super) struct FileState {
     pub(super) is_stuck: bool,
 }
 
-/// The marks of a file, open for adding to.
-#[derive(Debug)]
-pub(super) struct OpenMarks {
-    pub(super) file: Arc<dyn MediumFile>,
-    pub(super) len: u64,
-    pub(super) is_dirty: bool,
+impl FileState {
+    /// A file that has just been begun.
+    pub(super) fn begun(name: String, capacity: u32) -> Self {
+        Self { name, slots: 0, live: 0, capacity, is_full: false, is_stuck: false }
+    }
+
+    /// Whether it is of no more use.
+    pub(super) fn is_dead(&self) -> bool {
+        self.is_full && self.live == 0
+    }
 }
 
 impl std::fmt::Debug for Inbox {
@@ -182,15 +186,7 @@ impl Inbox {
         let number = self.next_number;
         self.next_number += 1;
         let Spare { name, file, capacity } = spare;
-        let state = FileState {
-            name: name.clone(),
-            slots: 0,
-            live: 0,
-            capacity,
-            is_full: false,
-            is_stuck: false,
-        };
-        self.files.insert(number, state);
+        self.files.insert(number, FileState::begun(name.clone(), capacity));
         let needs_header = durability == Durability::Kept;
         let index = Index::empty(DATA_START);
         let next = Active { number, name, file, capacity, needs_header, index };
@@ -224,7 +220,7 @@ impl Inbox {
         if resolved.is_some() {
             // Whoever settles a slot asks for it no more.
             for run in slots.iter() {
-                for slot in run.first..run.first + run.count {
+                for slot in run.slots() {
                     let mut at = (run.file.get(), slot);
                     while let Some(next) = self.moved.remove(&at) {
                         at = (next.file.get(), next.slot);
@@ -239,13 +235,8 @@ impl Inbox {
         if self.moved.is_empty() {
             return;
         }
-        let mut slots = Runs::default();
-        for slot in run.first..run.first + run.count {
-            let place = Place { file: run.file, slot, offset: 0 };
-            if self.moved.contains_key(&(run.file.get(), slot)) {
-                slots.push(place);
-            }
-        }
+        let has_moved = |place: &Place| self.moved.contains_key(&(place.file.get(), place.slot));
+        let slots = run.places().filter(has_moved).collect();
         self.add_settled(&slots);
     }
 
@@ -260,13 +251,8 @@ impl Inbox {
         {
             return None;
         }
-        let mut resolved = Runs::default();
-        for run in slots.iter() {
-            for slot in run.first..run.first + run.count {
-                resolved.push(self.resolve_place(Place { file: run.file, slot, offset: 0 }));
-            }
-        }
-        Some(resolved)
+        let places = slots.iter().flat_map(|run| run.places());
+        Some(places.map(|place| self.resolve_place(place)).collect())
     }
 
     /// Remembers what the writer is about to mark: who gives up a file must know.
@@ -274,11 +260,7 @@ impl Inbox {
         self.in_hand = settled.clone();
         self.in_hand.append(unmarked);
         if let Some((moving, known)) = &mut self.moving {
-            for run in self.in_hand.iter().filter(|run| run.file.get() == *moving) {
-                for slot in run.first..run.first + run.count {
-                    known.insert(slot);
-                }
-            }
+            known.insert_of(*moving, &self.in_hand);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The thread for everything that no confirm waits for: reading back, indexes, using files again, syncing marks.
 //!
-//! Reading comes first, then the jobs in their order. Once a second it looks after what was left for later.
+//! Reading comes first, then the jobs in their order. Twice a second it looks after what was left for later.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -149,8 +149,7 @@ impl Log {
                 ?error,
                 "acknowledgements cannot be synced: nothing is confirmed any more"
             );
-            let batch = self.lock().gathering;
-            self.set_failed(batch);
+            self.fail_from_now();
         }
         self.retry_marks();
         // Whoever appended quietly may have ended before it rang.

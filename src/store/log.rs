@@ -3,19 +3,21 @@
 //! Publishers append under one lock, into memory; `writer` takes what was gathered, writes it and syncs it, while
 //! the next batch gathers. Everything but `Log::append` is rare or is done for many messages at once.
 //!
-//! A file's life: made or used again (`rotate`), appended to, full (`Written::full`), of no more use when its last
+//! A file's life: made or used again (`rotate`), appended to, full (`Piece::full`), of no more use when its last
 //! slot is settled (`count_settled`), then free for use again (`keeper`).
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Waker;
+use std::task::{Wake, Waker};
+use std::thread::{self, Thread};
 
 use rustc_hash::FxHashMap;
 
-use super::inbox::{FileState, Inbox, OpenMarks, Sleep, Spare};
+use super::inbox::{FileState, Inbox, Sleep, Spare};
 use super::index::Index;
 use super::keeper::{Job, Jobs};
+use super::marking::OpenMarks;
 use super::medium::Medium;
 use super::reclaim::Survivors;
 use super::record::{self, DATA_START, Stamp, u32_of};
@@ -227,8 +229,7 @@ impl Log {
 
     /// Gives up a file without live slots.
     fn drop_if_dead(&self, inbox: &mut Inbox, number: u32) {
-        let is_dead = |state: &FileState| state.is_full && state.live == 0;
-        if !inbox.files.get(&number).is_some_and(is_dead) {
+        if !inbox.files.get(&number).is_some_and(FileState::is_dead) {
             return;
         }
         if let Some(state) = inbox.files.remove(&number) {
@@ -250,9 +251,7 @@ impl Log {
             if let Some((moving, settled)) = &mut inbox.moving
                 && *moving == number
             {
-                for slot in run.first..run.first + run.count {
-                    settled.insert(slot);
-                }
+                settled.insert_run(*run);
             }
             self.drop_if_dead(inbox, number);
         }
@@ -280,6 +279,12 @@ impl Log {
         self.set_health(Health::Failed);
     }
 
+    /// Nothing that is not on its way to the disk yet will ever be there.
+    pub(super) fn fail_from_now(&self) {
+        let batch = self.lock().gathering;
+        self.set_failed(batch);
+    }
+
     pub(super) fn wake_after(&self, batch: Batch, waker: &Waker) {
         let mut inbox = self.lock();
         if self.outcome(batch) == Outcome::Waiting {
@@ -289,6 +294,15 @@ impl Log {
         }
         drop(inbox);
         waker.wake_by_ref();
+    }
+
+    /// Holds this thread up while the batch is [`Outcome::Waiting`].
+    pub(super) fn wait_for(&self, batch: Batch) {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        self.wake_after(batch, &waker);
+        while self.outcome(batch) == Outcome::Waiting {
+            thread::park();
+        }
     }
 
     pub(super) fn settle(&self, slots: &Runs) {
@@ -365,5 +379,14 @@ impl Log {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.add(job);
         self.jobs_bell.notify_one();
+    }
+}
+
+/// Wakes a thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

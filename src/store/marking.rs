@@ -7,9 +7,9 @@ use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use super::inbox::OpenMarks;
 use super::log::{Durability, Log};
 use super::marks::{self, MARK_LEN, Mark, marks_name};
+use super::medium::{Medium, MediumFile};
 use super::{Run, Runs};
 
 /// Why marks are not on disk.
@@ -19,6 +19,40 @@ pub(super) enum MarkError {
     NotWritten(io::Error),
     /// They could not be synced, and no later sync would tell whether they are safe.
     NotSynced(io::Error),
+}
+
+/// The marks of a file, open for adding to.
+#[derive(Debug)]
+pub(super) struct OpenMarks {
+    file: Arc<dyn MediumFile>,
+    len: u64,
+    is_dirty: bool,
+}
+
+impl OpenMarks {
+    pub(super) fn open(medium: &dyn Medium, name: &str) -> io::Result<Self> {
+        let file = medium.open_or_make(name)?;
+        // The last mark may be torn.
+        let len = file.len()?.next_multiple_of(MARK_LEN as u64);
+        Ok(Self { file, len, is_dirty: false })
+    }
+
+    pub(super) fn add(&mut self, marks: &[u8]) -> io::Result<()> {
+        self.file.write_at(marks, self.len)?;
+        self.len += marks.len() as u64;
+        self.is_dirty = true;
+        Ok(())
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.is_dirty
+    }
+
+    /// The file, for who syncs what was added so far.
+    pub(super) fn take_dirty(&mut self) -> Arc<dyn MediumFile> {
+        self.is_dirty = false;
+        Arc::clone(&self.file)
+    }
 }
 
 impl Log {
@@ -57,15 +91,9 @@ impl Log {
         let mut open = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = match open.entry(number) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let file = self.medium.open_or_make(&name)?;
-                let len = file.len()?.next_multiple_of(MARK_LEN as u64);
-                entry.insert(OpenMarks { file, len, is_dirty: false })
-            }
+            Entry::Vacant(entry) => entry.insert(OpenMarks::open(&*self.medium, &name)?),
         };
-        entry.file.write_at(bytes, entry.len)?;
-        entry.len += bytes.len() as u64;
-        entry.is_dirty = true;
+        entry.add(bytes)?;
         Ok(true)
     }
 
@@ -77,11 +105,8 @@ impl Log {
         let mut dirty = Vec::new();
         {
             let mut open = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-            open.retain(|_, marks| marks.is_dirty);
-            for marks in open.values_mut() {
-                marks.is_dirty = false;
-                dirty.push(Arc::clone(&marks.file));
-            }
+            open.retain(|_, marks| marks.is_dirty());
+            dirty.extend(open.values_mut().map(OpenMarks::take_dirty));
         }
         if self.durability == Durability::Kept {
             for file in dirty {

@@ -70,6 +70,19 @@ impl Slots {
         self.0[at] |= 1 << (slot % 64);
         is_new
     }
+
+    pub(super) fn insert_run(&mut self, run: Run) {
+        for slot in run.slots() {
+            self.insert(slot);
+        }
+    }
+
+    /// Puts in what the runs have of one file.
+    pub(super) fn insert_of(&mut self, file: u32, runs: &Runs) {
+        for run in runs.iter().filter(|run| run.file.get() == file) {
+            self.insert_run(*run);
+        }
+    }
 }
 
 /// The marks of a file as they are found.
@@ -128,7 +141,7 @@ impl Runs {
         self.0.dedup_by(|next, run| {
             let joins = touches(*run, *next);
             if joins {
-                let end = (run.first + run.count).max(next.first + next.count);
+                let end = run.end().max(next.end());
                 run.count = end - run.first;
             }
             joins
@@ -154,7 +167,7 @@ impl Runs {
 }
 
 fn touches(one: Run, next: Run) -> bool {
-    one.file == next.file && next.first <= one.first + one.count
+    one.file == next.file && next.first <= one.end()
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ mod spill;
 mod writer;
 
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
@@ -160,12 +161,27 @@ pub struct Run {
     pub count: u32,
 }
 
+impl Run {
+    fn end(self) -> u32 {
+        self.first + self.count
+    }
+
+    fn slots(self) -> Range<u32> {
+        self.first..self.end()
+    }
+
+    /// Its slots as places whose records are not looked for.
+    fn places(self) -> impl Iterator<Item = Place> {
+        self.slots().map(move |slot| Place { file: self.file, slot, offset: 0 })
+    }
+}
+
 impl Runs {
     /// Adds a slot.
     #[inline]
     pub fn push(&mut self, place: Place) {
         match self.0.last_mut() {
-            Some(run) if run.file == place.file && run.first + run.count == place.slot => {
+            Some(run) if run.file == place.file && run.end() == place.slot => {
                 run.count += 1;
             }
             _ => self.0.push(Run { file: place.file, first: place.slot, count: 1 }),
@@ -180,6 +196,14 @@ impl Runs {
     fn by_log(&self) -> (Self, Self) {
         let (spilled, kept) = self.0.iter().partition(|run| is_spilled(run.file));
         (Self(kept), Self(spilled))
+    }
+}
+
+impl FromIterator<Place> for Runs {
+    fn from_iter<I: IntoIterator<Item = Place>>(places: I) -> Self {
+        let mut runs = Self::default();
+        places.into_iter().for_each(|place| runs.push(place));
+        runs
     }
 }
 
@@ -447,8 +471,6 @@ fn is_spilled(file: NonZeroU32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     /// Everything that waits, by queue.
@@ -486,26 +508,12 @@ mod tests {
     }
 
     fn wait(store: &Store, batch: Batch) -> Outcome {
-        struct Bell(thread::Thread);
-        impl std::task::Wake for Bell {
-            fn wake(self: Arc<Self>) {
-                self.0.unpark();
-            }
-        }
-        let waker = Waker::from(Arc::new(Bell(thread::current())));
-        store.wake_after(batch, &waker);
-        while store.outcome(batch) == Outcome::Waiting {
-            thread::park();
-        }
+        store.kept.wait_for(batch);
         store.outcome(batch)
     }
 
     fn runs(places: &[Place]) -> Runs {
-        let mut runs = Runs::default();
-        for place in places {
-            runs.push(*place);
-        }
-        runs
+        places.iter().copied().collect()
     }
 
     fn bodies(store: &Store, places: &[Place]) -> Vec<Vec<u8>> {

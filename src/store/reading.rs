@@ -1,6 +1,8 @@
 //! Reading messages back: from memory while they are on their way to the disk, else from their file, neighbours
 //! with one read.
 
+use std::io;
+
 use super::inbox::Inbox;
 use super::log::Log;
 use super::record::{self, HEADER_LEN};
@@ -10,6 +12,9 @@ use super::{Place, Record, StoreError};
 const WINDOW_BYTES: u32 = 1 << 20;
 /// Read behind the last record's beginning, in the hope that the record ends there.
 const LAST_BYTES: u32 = 16 << 10;
+
+/// Who is given the records, each with its index.
+type Take<'a> = dyn FnMut(usize, Result<Record<'_>, StoreError>) + 'a;
 
 /// Where a record is to be found.
 enum Source {
@@ -23,11 +28,7 @@ enum Source {
 
 impl Log {
     /// Reads records; see `Store::read`.
-    pub(super) fn read(
-        &self,
-        places: &[Place],
-        take: &mut dyn FnMut(usize, Result<Record<'_>, StoreError>),
-    ) {
+    pub(super) fn read(&self, places: &[Place], take: &mut Take<'_>) {
         let mut at = 0;
         let mut window = Vec::new();
         while at < places.len() {
@@ -82,42 +83,29 @@ impl Log {
         run
     }
 
-    fn read_run(
-        &self,
-        name: &str,
-        run: &[Place],
-        window: &mut Vec<u8>,
-        take: &mut dyn FnMut(usize, Result<Record<'_>, StoreError>),
-    ) {
+    fn read_run(&self, name: &str, run: &[Place], window: &mut Vec<u8>, take: &mut Take<'_>) {
         let io_error =
             |source| StoreError::Io { action: "read", path: self.medium.path(name), source };
+        let fail_all = |error: &io::Error, take: &mut Take<'_>| {
+            for nth in 0..run.len() {
+                take(nth, Err(io_error(io::Error::new(error.kind(), error.to_string()))));
+            }
+        };
         let file = match self.medium.open(name) {
             Ok(file) => file,
             // It was given up since its name was looked for.
             Err(_) if !self.lock().files.contains_key(&run[0].file.get()) => {
-                for nth in 0..run.len() {
-                    take(nth, Err(StoreError::Settled));
-                }
+                (0..run.len()).for_each(|nth| take(nth, Err(StoreError::Settled)));
                 return;
             }
-            Err(error) => {
-                for nth in 0..run.len() {
-                    let source = std::io::Error::new(error.kind(), error.to_string());
-                    take(nth, Err(io_error(source)));
-                }
-                return;
-            }
+            Err(error) => return fail_all(&error, take),
         };
         let start = run[0].offset;
         let len = run[run.len() - 1].offset - start + LAST_BYTES;
         window.resize(len as usize, 0);
         let read = file.read_at(window, start.into()).map(|count| window.truncate(count));
         if let Err(error) = read {
-            for nth in 0..run.len() {
-                let source = std::io::Error::new(error.kind(), error.to_string());
-                take(nth, Err(io_error(source)));
-            }
-            return;
+            return fail_all(&error, take);
         }
         for (nth, place) in run.iter().enumerate() {
             let from = ((place.offset - start) as usize).min(window.len());

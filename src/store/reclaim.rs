@@ -77,11 +77,7 @@ impl Log {
         let (number, name, slots) = inbox.sparsest(wasted_min)?;
         // What the writer is about to mark may be on no disk yet.
         let mut settled = Slots::default();
-        for run in inbox.in_hand.iter().filter(|run| run.file.get() == number) {
-            for slot in run.first..run.first + run.count {
-                settled.insert(slot);
-            }
-        }
+        settled.insert_of(number, &inbox.in_hand);
         inbox.moving = Some((number, settled));
         Some((number, name, slots))
     }
@@ -122,10 +118,7 @@ impl Log {
 
     /// Takes back copies that nobody was told of, and ends their file: what is behind them must not be appended to.
     fn void(&self, copied: &[(Place, Place)], survivors: Option<Survivors>) {
-        let mut void = Runs::default();
-        for (_, new) in copied {
-            void.push(*new);
-        }
+        let void = copied.iter().map(|(_, new)| *new).collect();
         let mut inbox = self.lock();
         inbox.moved_late.append(&void);
         inbox.sync_marks = true;
@@ -199,8 +192,7 @@ impl Log {
         if !survivors.as_ref().is_some_and(has_room) {
             if let Some(full) = survivors.take() {
                 if let Err(error) = full.file.sync() {
-                    let batch = self.lock().gathering;
-                    self.set_failed(batch);
+                    self.fail_from_now();
                     return Err(error);
                 }
                 self.on_full(&mut self.lock(), full.number.get(), full.index);
@@ -249,15 +241,7 @@ impl Log {
             return Err(error);
         }
         let capacity = capacity.max(wanted);
-        let state = FileState {
-            name: name.clone(),
-            slots: 0,
-            live: 0,
-            capacity,
-            is_full: false,
-            is_stuck: false,
-        };
-        self.lock().files.insert(number, state);
+        self.lock().files.insert(number, FileState::begun(name.clone(), capacity));
         self.order(Job::Prepare);
         let number = NonZeroU32::new(number).ok_or_else(|| io::Error::other("no number left"))?;
         let index = Index::empty(DATA_START);
@@ -294,8 +278,7 @@ impl Log {
             // The file stays until the next start, which finds both.
             Err(MarkError::NotWritten(error)) => Err(error),
             Err(MarkError::NotSynced(error)) => {
-                let batch = self.lock().gathering;
-                self.set_failed(batch);
+                self.fail_from_now();
                 Err(error)
             }
         }

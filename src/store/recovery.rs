@@ -14,7 +14,8 @@ use super::inbox::{Active, FileState, Inbox};
 use super::index::{Index, Slot};
 use super::keeper::{Job, index_name};
 use super::log::{Durability, Log, Options};
-use super::marks::{self, MARK_LEN, Mark, Marks, marks_name};
+use super::marking::OpenMarks;
+use super::marks::{self, Mark, Marks, marks_name};
 use super::medium::Medium;
 use super::record::{DATA_START, FileKind};
 use super::scan::{self, NoRecord, Opened, Scanned, Trust, cannot};
@@ -306,9 +307,9 @@ impl Copies {
                 let write = || {
                     let mut bytes = Vec::new();
                     marks::encode(runs, mark, &mut bytes);
-                    let file = medium.open_or_make(&name)?;
-                    file.write_at(&bytes, file.len()?.next_multiple_of(MARK_LEN as u64))?;
-                    file.sync()
+                    let mut open = OpenMarks::open(medium, &name)?;
+                    open.add(&bytes)?;
+                    open.take_dirty().sync()
                 };
                 write().map_err(|source| cannot("write", medium.path(&name), source))?;
             }
@@ -407,14 +408,7 @@ fn begin(
     let number = active.number;
     let capacity = active.capacity;
     let state = files.remove(&number).map_or_else(
-        || FileState {
-            name: active.name.clone(),
-            slots: 0,
-            live: 0,
-            capacity,
-            is_full: false,
-            is_stuck: false,
-        },
+        || FileState::begun(active.name.clone(), capacity),
         |state| FileState { is_full: false, ..state },
     );
     files.insert(number, state);
@@ -427,8 +421,7 @@ fn begin(
 impl Inbox {
     /// Takes the files out that nothing waits in.
     fn take_dead(&mut self) -> Vec<(u32, String, u32)> {
-        let is_dead = |state: &FileState| state.is_full && state.live == 0;
-        let dead = self.files.extract_if(|_, state| is_dead(state));
+        let dead = self.files.extract_if(|_, state| state.is_dead());
         dead.map(|(number, state)| (number, state.name, state.capacity)).collect()
     }
 }

@@ -148,7 +148,7 @@ pub(super) fn cannot(action: &'static str, path: PathBuf, source: std::io::Error
     StoreError::Io { action, path, source }
 }
 
-fn read_all(medium: &dyn Medium, name: &str) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_all(medium: &dyn Medium, name: &str) -> std::io::Result<Vec<u8>> {
     let file = medium.open(name)?;
     let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(0)];
     let count = file.read_at(&mut bytes, 0)?;

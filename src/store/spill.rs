@@ -3,8 +3,7 @@
 //! It begins when the first record comes, so that a broker with enough memory has neither its files nor its threads.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Wake, Waker};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
 
 use rustc_hash::FxHashMap;
 
@@ -14,7 +13,7 @@ use super::log::{Durability, Log, Options, SPILL_BIT};
 use super::medium::Medium;
 use super::record::DATA_START;
 use super::scan::cannot;
-use super::{Health, NewRecord, Outcome, Place, Record, Refused, Runs, StoreError};
+use super::{Health, NewRecord, Place, Record, Refused, Runs, StoreError};
 
 /// Where records are put that need not survive.
 #[derive(Debug)]
@@ -65,12 +64,7 @@ impl Spill {
     /// much at once and hold up nobody.
     pub fn wait_for_room(&self) {
         let Some(log) = self.log.get().filter(|log| log.is_congested()) else { return };
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let batch = log.latest();
-        log.wake_after(batch, &waker);
-        while log.outcome(batch) == Outcome::Waiting {
-            thread::park();
-        }
+        log.wait_for(log.latest());
     }
 
     /// Reads records, as [`super::Store::read`] does.
@@ -114,15 +108,6 @@ impl Spill {
     }
 }
 
-/// Wakes a thread.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 /// Starts the two threads of a log.
 pub(super) fn start(log: &Arc<Log>) -> [JoinHandle<()>; 2] {
     let (writer, keeper) = (Arc::clone(log), Arc::clone(log));
@@ -138,14 +123,7 @@ fn open(medium: Arc<dyn Medium>, options: Options) -> Result<Log, StoreError> {
     let made = medium.create(&name, capacity.into());
     let file = made.map_err(|source| cannot("create", medium.path(&name), source))?;
     let number = SPILL_BIT | 1;
-    let state = FileState {
-        name: name.clone(),
-        slots: 0,
-        live: 0,
-        capacity,
-        is_full: false,
-        is_stuck: false,
-    };
+    let state = FileState::begun(name.clone(), capacity);
     let index = Index::empty(DATA_START);
     let active = Active { number, name, file, capacity, needs_header: false, index };
     let mut inbox = Inbox::new(active, FxHashMap::from_iter([(number, state)]));
@@ -160,6 +138,18 @@ mod tests {
     use crate::store::medium::{Access, Directory};
     use crate::store::writer::MarksNow;
 
+    fn new_record(bytes: &[u8]) -> NewRecord<'_> {
+        NewRecord {
+            queues: &[QueueId(1)],
+            published_at: 0,
+            time_to_live_ms: None,
+            priority: 0,
+            names_len: 0,
+            properties_len: 0,
+            bytes,
+        }
+    }
+
     #[test]
     fn who_waits_for_room_has_it() {
         let directory = tempfile::tempdir().unwrap();
@@ -167,15 +157,7 @@ mod tests {
         let spill = Spill::new(medium, Options::default());
         spill.wait_for_room();
         let body = vec![7; 1 << 20];
-        let new = NewRecord {
-            queues: &[QueueId(1)],
-            published_at: 0,
-            time_to_live_ms: None,
-            priority: 0,
-            names_len: 0,
-            properties_len: 0,
-            bytes: &body,
-        };
+        let new = new_record(&body);
         for _ in 0..40 {
             spill.append(&new).unwrap();
             spill.wait_for_room();
@@ -194,15 +176,7 @@ mod tests {
         let log = open(medium, Options { file_bytes: 64 << 10 }).unwrap();
         for round in 0..3 {
             let body = [round; 1000];
-            let new = NewRecord {
-                queues: &[QueueId(1)],
-                published_at: 0,
-                time_to_live_ms: None,
-                priority: 0,
-                names_len: 0,
-                properties_len: 0,
-                bytes: &body,
-            };
+            let new = new_record(&body);
             let places: Vec<Place> = (0..200).map(|_| log.append(&new).unwrap().first).collect();
             log.write_once(MarksNow::Yes);
             log.on_round();
@@ -211,11 +185,7 @@ mod tests {
                 found += usize::from(read.is_ok_and(|record| record.bytes == body));
             });
             assert_eq!(found, 200);
-            let mut slots = Runs::default();
-            for place in &places {
-                slots.push(*place);
-            }
-            log.settle(&slots);
+            log.settle(&places.iter().copied().collect());
             log.write_once(MarksNow::Yes);
             log.do_jobs();
             log.on_round();

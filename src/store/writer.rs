@@ -98,9 +98,9 @@ impl Log {
         inbox.has_work().then_some(waited)
     }
 
-    /// Does all there is to do now; answers whether there was anything.
-    pub(super) fn write_once(&self, marks: MarksNow) -> bool {
-        let Some(mut work) = self.take_work(marks) else { return false };
+    /// Does all there is to do now.
+    pub(super) fn write_once(&self, marks: MarksNow) {
+        let Some(mut work) = self.take_work(marks) else { return };
         let has_batch = !work.pieces.is_empty() || work.sync_marks;
         work.settled.join();
         work.unmarked.append(&work.settled);
@@ -127,7 +127,6 @@ impl Log {
             marked = self.write_all_marks(&work);
         }
         self.end_work(&work, written.is_ok(), marked);
-        true
     }
 
     /// Says once why nothing is confirmed any more.

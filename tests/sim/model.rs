@@ -133,14 +133,9 @@ impl Model {
     /// Forgets a queue; answers the slots that waited for it.
     pub(crate) fn remove_queue(&mut self, queue: QueueId) -> Runs {
         self.queues.remove(&queue);
-        let mut slots = Runs::default();
-        self.messages.retain(|(of, _), message| {
-            if *of == queue && message.settled == Mark::None {
-                slots.push(message.place);
-            }
-            *of != queue
-        });
-        slots
+        let gone = self.messages.extract_if(.., |(of, _), _| *of == queue);
+        let waiting = gone.filter(|(_, message)| message.settled == Mark::None);
+        waiting.map(|(_, message)| message.place).collect()
     }
 
     pub(crate) fn next_number(&mut self) -> u64 {

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use mq::store::medium::{Access, Directory, Medium};
-use mq::store::{NewRecord, Options, Place, QueueId, Recovered, Runs, Store, Waiting};
+use mq::store::{NewRecord, Options, Place, QueueId, Recovered, Store, Waiting};
 
 use crate::random::Random;
 
@@ -79,15 +79,10 @@ fn consume(
         let places: Vec<Place> = taken.iter().map(|(_, place)| *place).collect();
         let expected: Vec<_> = taken.iter().map(|(nth, _)| body(queue, *nth)).collect();
         assert_eq!(read(store, &places), expected);
-        let mut settled = Runs::default();
-        for (nth, place) in taken {
-            if nth % 40 == 0 {
-                left.insert(nth, place);
-            } else {
-                settled.push(place);
-            }
-        }
-        store.settle(&settled);
+        let (kept, settled): (Vec<_>, Vec<_>) =
+            taken.into_iter().partition(|(nth, _)| nth % 40 == 0);
+        left.extend(kept);
+        store.settle(&settled.into_iter().map(|(_, place)| place).collect());
     }
     left
 }

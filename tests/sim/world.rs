@@ -240,11 +240,7 @@ impl World {
     }
 
     fn slots(&self, keys: &[(QueueId, u64)]) -> Runs {
-        let mut slots = Runs::default();
-        for key in keys {
-            slots.push(self.model.messages[key].place);
-        }
-        slots
+        keys.iter().map(|key| self.model.messages[key].place).collect()
     }
 
     fn settle_some(&mut self) {

@@ -11,7 +11,7 @@ use super::pages::{NOT_KEPT, Page};
 use super::ready::{Filled, Found, Lost, Wanted};
 use super::{Entry, Millis, Queue, State};
 use crate::broker::message::Message;
-use crate::store::{Place, Runs, Store, StoreError};
+use crate::store::{Place, Store, StoreError};
 
 /// Bytes a queue may have in memory however short that is: a thousand busy queues still fit.
 pub(super) const RESIDENT_BYTES_KEPT: u64 = 256 << 10;
@@ -117,11 +117,7 @@ impl Queue {
         for page in dropped {
             match pages.read(page) {
                 Ok(Some(entries)) => {
-                    let mut slots = Runs::default();
-                    for stored in &entries {
-                        slots.push(stored.place);
-                    }
-                    store.settle(&slots);
+                    store.settle(&entries.iter().map(|stored| stored.place).collect());
                 }
                 Ok(None) => lost += u64::from(page.count),
                 Err(error) => {

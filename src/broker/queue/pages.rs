@@ -104,10 +104,8 @@ impl Pages {
 
     /// Gives up a page.
     pub(super) fn settle(&self, page: &Page) {
-        let mut slots = Runs::default();
-        slots.push(page.place);
         if let Some(spill) = self.spill.get() {
-            spill.settle(&slots);
+            spill.settle(&Runs::from_iter([page.place]));
         }
     }
 

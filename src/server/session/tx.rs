@@ -15,7 +15,7 @@ use crate::broker::message::Message;
 use crate::broker::queue::Millis;
 use crate::broker::vhost::Vhost;
 use crate::broker::{Broker, Route};
-use crate::store::{Appended, Refused, Runs};
+use crate::store::{Appended, Refused};
 use crate::wire::frame;
 use crate::wire::method::tx;
 use crate::wire::{Fault, ReplyCode};
@@ -225,13 +225,9 @@ impl Channel {
 
 /// Settles what the store has taken of a commit that does not happen.
 fn take_back(broker: &Broker, taken: &[Kept]) {
-    let mut places = Runs::default();
-    for (route, kept) in taken.iter().filter_map(|one| one.at.as_ref()) {
-        for place in route.places(kept.first) {
-            places.push(place);
-        }
-    }
+    let at = taken.iter().filter_map(|one| one.at.as_ref());
+    let places = at.flat_map(|(route, kept)| route.places(kept.first));
     if let Some(store) = &broker.store {
-        store.settle(&places);
+        store.settle(&places.collect());
     }
 }
