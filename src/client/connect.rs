@@ -13,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::connection::{Connection, Options};
 use super::error::Error;
+use super::handshake::{Opened, shake};
 use super::tls::{self, TlsOptions};
 
 /// Where a broker listens.
@@ -37,7 +38,7 @@ impl fmt::Display for Place {
 pub struct Dialed(Stream);
 
 #[derive(Debug)]
-enum Stream {
+pub(super) enum Stream {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
@@ -77,6 +78,20 @@ impl Dialed {
             Stream::Tls(stream) => Connection::open(stream, options).await,
             Stream::Unix(stream) => Connection::open(stream, options).await,
         }
+    }
+
+    /// Opens a connection and gives the stream back to whom serves it without a task of its own.
+    pub(super) async fn open_bare(mut self, options: &Options) -> Result<(Stream, Opened), Error> {
+        let shaking = async {
+            match &mut self.0 {
+                Stream::Tcp(stream) => shake(stream, options).await,
+                Stream::Tls(stream) => shake(stream, options).await,
+                Stream::Unix(stream) => shake(stream, options).await,
+            }
+        };
+        let shaken = timeout(options.timeout, shaking).await;
+        let opened = shaken.map_err(|_| Error::TimedOut { waited: options.timeout })??;
+        Ok((self.0, opened))
     }
 }
 

@@ -9,7 +9,7 @@
 //! time, and what it should not have sent is an [`Error`]. Nothing here knows who answers.
 //!
 //! Reading order: [`connect`] (from a place to a stream), [`handshake`], [`connection`], [`channel`],
-//! [`state`], [`drive`].
+//! [`state`], [`drive`]. Who measures a broker uses a [`line`] instead.
 
 #![expect(clippy::disallowed_types, reason = "the client owns its sockets")]
 
@@ -17,6 +17,7 @@ pub mod channel;
 pub mod connect;
 pub mod connection;
 pub mod error;
+pub mod line;
 pub mod tls;
 
 mod assembly;
