@@ -61,6 +61,9 @@ pub enum Error {
     /// An address this process cannot listen on.
     #[error("cannot listen on {address}")]
     Listen { address: String, source: Cause },
+    /// The threads of a bench could not be had, or one of them broke down.
+    #[error("cannot run the threads of the bench")]
+    Threads { source: Cause },
 }
 
 /// What was tried to reach.
@@ -154,7 +157,7 @@ impl Error {
             Self::Refused { code: 530, text, .. } if text.contains("refused") => Category::Denied,
             Self::Refused { .. } => Category::Refused,
             Self::TimedOut { .. } => Category::TimedOut,
-            Self::Protocol { .. } => Category::Bug,
+            Self::Protocol { .. } | Self::Threads { .. } => Category::Bug,
         }
     }
 
@@ -197,6 +200,9 @@ impl Error {
                 Some(format!("the broker takes no messages now: {reason}"))
             }
             Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
+            Self::Threads { .. } => {
+                Some("ask for fewer publishers and consumers: each is a thread".into())
+            }
             Self::WentAway { .. }
             | Self::Protocol { .. }
             | Self::Directory { .. }

@@ -5,8 +5,9 @@
 //! [`Error`] that knows what was being done, its exit category and a hint. Nothing here prints.
 //!
 //! Reading order: [`target`] (which broker), [`local`] (the broker of a data directory), [`topology`],
-//! [`publish`], [`consume`], [`rpc`], [`inspect`], [`payload`] (messages as JSON lines), [`error`].
+//! [`publish`], [`consume`], [`rpc`], [`inspect`], [`payload`] (messages as JSON lines), [`bench`], [`error`].
 
+pub mod bench;
 pub mod consume;
 pub mod ensure;
 pub mod error;

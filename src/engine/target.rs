@@ -159,6 +159,12 @@ impl Target {
         Ok(Self { broker: Broker::At(place), options: client, api, shown, is_named })
     }
 
+    /// Another broker, at `url`, with the same patience. TLS files are named in its URL.
+    pub fn another(&self, url: &str) -> Result<Self, Error> {
+        let (url, timeout) = (Some(url.to_owned()), Some(self.timeout()));
+        Self::resolve(TargetOptions { url, timeout, ..TargetOptions::default() }, |_| None)
+    }
+
     /// Whether a broker was named at all, or the default is meant.
     pub fn is_named(&self) -> bool {
         self.is_named
@@ -167,6 +173,14 @@ impl Target {
     /// The virtual host commands work in.
     pub fn vhost(&self) -> &str {
         &self.options.vhost
+    }
+
+    /// Where the broker listens; that of a directory while somebody runs it.
+    pub(super) fn place(&self) -> Place {
+        match &self.broker {
+            Broker::At(place) => place.clone(),
+            Broker::Of(directory) => directory.amqp_place(),
+        }
     }
 
     /// How long connecting or one answer may take.

@@ -210,6 +210,18 @@ impl Engine {
         self.checked(&doing, passive_exchange(name).into(), delete.into()).await.map(|_| ())
     }
 
+    /// Deletes a queue whether or not it is there, used and full.
+    pub(super) async fn remove_queue(&self, name: &ShortStr) -> Result<(), Error> {
+        let delete = queue::Delete { queue: name.clone(), ..Default::default() };
+        self.call(&format!("delete queue '{name}'"), delete).await.map(drop)
+    }
+
+    /// Deletes an exchange whether or not it is there.
+    pub(super) async fn remove_exchange(&self, name: &ShortStr) -> Result<(), Error> {
+        let delete = exchange::Delete { exchange: name.clone(), ..Default::default() };
+        self.call(&format!("delete exchange '{name}'"), delete).await.map(drop)
+    }
+
     /// Drops every ready message of a queue; returns how many.
     pub async fn purge(&self, name: &ShortStr) -> Result<u32, Error> {
         let doing = format!("purge queue '{name}'");

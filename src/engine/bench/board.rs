@@ -1,0 +1,175 @@
+//! What the threads of a run share: its phase, its clock, and a board for each of them to write its figures on.
+//!
+//! A thread writes its own board only, after each write or read; who looks reads all of them. A board has cache lines
+//! of its own, so that threads do not slow each other down.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::latency::Latency;
+
+/// How far a run has come; it only goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Messages are published and consumed
+    Load,
+    /// Nothing new is published; what is under way is consumed
+    Drain,
+    /// Everybody stops
+    Over,
+}
+
+/// A number that one thread writes.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(super) fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// The board of a publisher.
+#[derive(Debug, Default)]
+pub(super) struct PublisherBoard {
+    /// Messages that are about to be written, or were: never less than what a consumer can see
+    pub(super) claimed: Counter,
+    pub(super) sent: Counter,
+    pub(super) confirmed: Counter,
+    /// Messages that the broker did not take (`basic.nack`)
+    pub(super) refused: Counter,
+    /// Nanoseconds in which the broker did not want any
+    pub(super) blocked_ns: Counter,
+    times: Mutex<PublisherTimes>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct PublisherTimes {
+    /// From when a message was due to its confirm
+    pub(super) confirm: Latency,
+    /// From when a message was due to when it was sent
+    pub(super) lag: Latency,
+}
+
+/// The board of a consumer.
+#[derive(Debug, Default)]
+pub(super) struct ConsumerBoard {
+    pub(super) delivered: Counter,
+    /// From when a message was due to its delivery
+    times: Mutex<Latency>,
+}
+
+impl PublisherBoard {
+    #[inline]
+    pub(super) fn times(&self) -> MutexGuard<'_, PublisherTimes> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConsumerBoard {
+    #[inline]
+    pub(super) fn times(&self) -> MutexGuard<'_, Latency> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All boards of a run.
+#[derive(Debug)]
+pub(super) struct Boards {
+    phase: AtomicU8,
+    start: Instant,
+    pub(super) publishers: Vec<PublisherBoard>,
+    pub(super) consumers: Vec<ConsumerBoard>,
+    /// Queues each message reaches
+    copies: u64,
+}
+
+/// What all boards say together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) sent: u64,
+    pub(super) confirmed: u64,
+    pub(super) refused: u64,
+    pub(super) delivered: u64,
+    pub(super) blocked_ns: u64,
+}
+
+impl Boards {
+    pub(super) fn new(publishers: u32, consumers: u32, copies: u64) -> Self {
+        Self {
+            phase: AtomicU8::new(Phase::Load as u8),
+            start: now(),
+            publishers: (0..publishers).map(|_| PublisherBoard::default()).collect(),
+            consumers: (0..consumers).map(|_| ConsumerBoard::default()).collect(),
+            copies,
+        }
+    }
+
+    /// Nanoseconds since the run began: the clock of all stamps.
+    #[inline]
+    pub(super) fn now_ns(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn go_on_to(&self, phase: Phase) {
+        self.phase.fetch_max(phase as u8, Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn has_come_to(&self, phase: Phase) -> bool {
+        self.phase.load(Relaxed) >= phase as u8
+    }
+
+    /// Messages sent and not delivered yet.
+    pub(super) fn backlog(&self) -> u64 {
+        // Delivered first: a backlog is never taken for smaller than it is.
+        let delivered: u64 = self.consumers.iter().map(|board| board.delivered.get()).sum();
+        let sent: u64 = self.publishers.iter().map(|board| board.sent.get()).sum();
+        (sent * self.copies).saturating_sub(delivered)
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for board in &self.consumers {
+            totals.delivered += board.delivered.get();
+        }
+        for board in &self.publishers {
+            totals.sent += board.sent.get();
+            totals.confirmed += board.confirmed.get();
+            totals.refused += board.refused.get();
+            totals.blocked_ns += board.blocked_ns.get();
+        }
+        totals
+    }
+
+    /// Takes the times off all boards: those of deliveries, of confirms, and of the publishers' own delay.
+    pub(super) fn take_times(&self) -> [Latency; 3] {
+        let [mut delivery, mut confirm, mut lag] = std::array::from_fn(|_| Latency::new());
+        for board in &self.consumers {
+            let mut times = board.times();
+            delivery.absorb(&times);
+            times.clear();
+        }
+        for board in &self.publishers {
+            let mut times = board.times();
+            confirm.absorb(&times.confirm);
+            lag.absorb(&times.lag);
+            times.confirm.clear();
+            times.lag.clear();
+        }
+        [delivery, confirm, lag]
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long messages take is what is asked")]
+fn now() -> Instant {
+    Instant::now()
+}

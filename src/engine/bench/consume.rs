@@ -1,0 +1,147 @@
+//! A consumer: one thread that takes what comes, and looks at it as long as it must.
+
+use std::thread::sleep;
+
+use crate::client::Error;
+use crate::client::line::{Delivered, Event, Line, Wait};
+use crate::wire::constants::FRAME_METHOD;
+use crate::wire::frame;
+use crate::wire::method::basic;
+
+use super::board::{Boards, ConsumerBoard, Phase};
+use super::crew::Job;
+use super::latency::{Latency, Run};
+use super::plan::{Acknowledge, share};
+use super::publish::{GATHER, GOODBYE_MAX};
+use super::stamp::{Pattern, read_stamp};
+use super::verify::Witness;
+
+/// Runs a consumer; answers what it has seen.
+pub(super) fn consume(mut line: Line, job: &Job) -> Result<Witness, Error> {
+    let plan = &job.plan;
+    if plan.prefetch > 0 {
+        line.prefetch(plan.prefetch)?;
+    }
+    let no_ack = plan.acknowledge == Acknowledge::Automatically;
+    for queue in share(job.layout.queues.len(), plan.consumers, job.number) {
+        let number = u32::try_from(queue).unwrap_or(u32::MAX);
+        line.consume(&job.layout.queues[queue].name, number, no_ack)?;
+    }
+    job.ready();
+    let mut consumer = Consumer::new(job);
+    consumer.run(&mut line)?;
+    // The broker may have much under way to us still, and nobody needs the answer.
+    let _ = line.close(GOODBYE_MAX);
+    Ok(consumer.witness)
+}
+
+struct Consumer<'a> {
+    job: &'a Job,
+    board: &'a ConsumerBoard,
+    /// What bodies should look like, when they are verified
+    pattern: Option<Pattern>,
+    witness: Witness,
+    delivered: u64,
+    /// Deliveries since the last acknowledgement
+    unacknowledged: u32,
+    last_tag: u64,
+    /// Acknowledgements that are not written yet
+    outbound: Vec<u8>,
+}
+
+impl<'a> Consumer<'a> {
+    fn new(job: &'a Job) -> Self {
+        Self {
+            job,
+            board: &job.boards.consumers[job.number as usize],
+            pattern: job.plan.verify.then(|| Pattern::new(job.plan.body_bytes)),
+            witness: Witness::default(),
+            delivered: 0,
+            unacknowledged: 0,
+            last_tag: 0,
+            outbound: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, line: &mut Line) -> Result<(), Error> {
+        let gathers = self.job.plan.gathers();
+        while !self.job.boards.has_come_to(Phase::Over) {
+            self.take_in(line)?;
+            let is_written = self.write(line)?;
+            if gathers {
+                sleep(GATHER);
+            }
+            line.read(if is_written { Wait::Short } else { Wait::Writable })?;
+        }
+        Ok(())
+    }
+
+    /// Takes everything that was read.
+    ///
+    /// Cost: for each message three frame headers and what [`Self::on_delivery`] costs; one lock for all.
+    fn take_in(&mut self, line: &mut Line) -> Result<(), Error> {
+        let now_ns = self.job.boards.now_ns();
+        let board = self.board;
+        let mut times = board.times();
+        let mut run = Run::default();
+        while let Some(event) = line.next_event()? {
+            if let Event::Delivered(delivered) = event {
+                self.on_delivery(&delivered, now_ns, &mut run, &mut times);
+            }
+        }
+        run.end(now_ns, &mut times);
+        drop(times);
+        board.delivered.set(self.delivered);
+        Ok(())
+    }
+
+    #[inline]
+    fn on_delivery(
+        &mut self,
+        delivered: &Delivered<'_>,
+        now_ns: u64,
+        run: &mut Run,
+        times: &mut Latency,
+    ) {
+        self.delivered += 1;
+        if let Some(stamp_ns) = read_stamp(delivered.body) {
+            run.add(stamp_ns, now_ns, times);
+        }
+        if let Some(pattern) = &self.pattern {
+            let boards = &self.job.boards;
+            self.witness.note(delivered, pattern, |publisher| claimed(boards, publisher));
+        }
+        if let Acknowledge::Every(count) = self.job.plan.acknowledge {
+            self.last_tag = delivered.tag;
+            self.unacknowledged += 1;
+            if self.unacknowledged >= count {
+                self.acknowledge(count > 1);
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, multiple: bool) {
+        self.unacknowledged = 0;
+        let ack = basic::Ack { delivery_tag: self.last_tag, multiple };
+        frame::write_with(&mut self.outbound, FRAME_METHOD, Line::CHANNEL, |to| ack.write(to));
+    }
+
+    /// Writes acknowledgements as far as the socket takes them; says whether all are written.
+    fn write(&mut self, line: &mut Line) -> Result<bool, Error> {
+        // When nothing more comes, the last ones are not waited for.
+        if self.unacknowledged > 0 && self.job.boards.has_come_to(Phase::Drain) {
+            self.acknowledge(true);
+        }
+        while !self.outbound.is_empty() {
+            match line.write_some(&self.outbound)? {
+                Some(written) => drop(self.outbound.drain(..written)),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn claimed(boards: &Boards, publisher: u32) -> Option<u64> {
+    boards.publishers.get(publisher as usize).map(|board| board.claimed.get())
+}
