@@ -65,6 +65,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "status" -d 'Say what the brok
 complete -c mq -n "__fish_mq_needs_command" -f -a "store" -d 'Look after the data directory of a broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "ping" -d 'Ask the broker for an answer and say how long it took'
 complete -c mq -n "__fish_mq_needs_command" -f -a "wait" -d 'Wait until the broker answers, at most --timeout [default: 30s]'
+complete -c mq -n "__fish_mq_needs_command" -f -a "bench" -d 'Measure a broker: rates, latencies, and whether every message comes through'
 complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Learn by the classic lessons, run live on a real broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c mq -n "__fish_mq_needs_command" -f -a "man" -d 'Print the manual page of mq or of a command'
@@ -634,6 +635,46 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand wait" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand bench" -s x -l publishers -d 'Publish from so many connections [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s y -l consumers -d 'Consume on so many connections; 0 only publishes [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l queues -d 'Use so many queues, shared out among publishers and consumers [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s s -l size -d 'Publish bodies of this size, for example 1KiB [default: 1KiB]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s z -l duration -d 'Measure for so long, for example 10s or 5m [default: 10s, or until --count is reached]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l warmup -d 'Load the broker for so long before measuring [default: 1s, or 0s with --count]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s n -l count -d 'Publish so many messages in all, and end when they have come' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s c -l confirm -d 'Publish with confirms, at most so many unconfirmed a publisher [default: without]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s a -l ack -d 'Acknowledge after every so many deliveries [default: the broker waits for no acknowledgement]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l prefetch -d 'Let a consumer have at most so many unacknowledged [default: no limit]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s r -l rate -d 'Publish at this rate, all publishers together, for example 3000/s [default: as fast as can be]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l max-backlog -d 'Let publishers pause while so many messages are in the broker; 0 is no limit [default: 50000, or 0 with --rate]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s t -l exchange-type -d 'Publish to an exchange of this type [default: to the queues]' -r -f -a "direct\t''
+fanout\t''
+topic\t''
+headers\t''"
+complete -c mq -n "__fish_mq_using_subcommand bench" -l bindings -d 'Bind so many keys, of which each message has one [default: one a queue]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l argument -d 'Declare queues with this argument, for example x-queue-type=quorum; may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l fail-if -d 'End with exit code 1 if this holds, for example \'p99>20ms\' or \'publish-rate<100k\'; may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l against -d 'Measure the broker at this address as well, in turns, and compare' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l rounds -d 'Measure each broker in so many turns [default: 3]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bench" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bench" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand bench" -l durable -d 'Make queues and exchange durable'
+complete -c mq -n "__fish_mq_using_subcommand bench" -s p -l persistent -d 'Make messages persistent, and queues and exchange durable'
+complete -c mq -n "__fish_mq_using_subcommand bench" -l verify -d 'Look whether every message comes, once, in its publisher\'s order and as it was sent; if not, end with exit code 1'
+complete -c mq -n "__fish_mq_using_subcommand bench" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F

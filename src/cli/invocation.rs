@@ -182,7 +182,7 @@ async fn run_async(
 
 /// Ctrl-C ends a command where it waits; commands that hold messages see to it themselves.
 async fn until_interrupted(command: Command, cx: &mut Context) -> Result<Answer, CommandError> {
-    if let Command::Consume(_) | Command::RpcServe(_) = &command {
+    if let Command::Bench(_) | Command::Consume(_) | Command::RpcServe(_) = &command {
         return Box::pin(talk(command, cx)).await;
     }
     let mut interrupt = Interrupt::listen()?;
@@ -216,6 +216,7 @@ async fn talk(command: Command, cx: &mut Context) -> Result<Answer, CommandError
         Command::ListVhosts(args) => commands::list_vhosts::run(args, cx).await,
         Command::Status(args) => commands::status::run(args, cx).await,
         Command::Ping(args) => commands::ping::run(args, cx).await,
+        Command::Bench(args) => commands::bench::run(args, cx).await,
         Command::Serve(_)
         | Command::Tutorial(_)
         | Command::Wait(_)

@@ -62,6 +62,7 @@ pub enum Command {
     Store(commands::store::Args),
     Ping(commands::ping::Args),
     Wait(commands::wait::Args),
+    Bench(commands::bench::Args),
     Tutorial(commands::tutorial::Args),
     Completions(commands::completions::Args),
     Man(commands::man::Args),

@@ -23,6 +23,9 @@ pub enum CommandError {
     /// The broker answered a publish with `basic.nack`.
     #[error("the broker did not take {} of {}", words::grouped(*.refused), words::counted(*.sent, "message"))]
     NotTaken { refused: u64, sent: u64 },
+    /// What was checked is not as it should be.
+    #[error("{}", .problems.join("; "))]
+    CheckFailed { problems: Vec<String> },
     /// The broker ended our consumer.
     #[error("the queue '{queue}' is gone")]
     Gone { queue: String },
@@ -55,7 +58,11 @@ impl CommandError {
             Self::Usage { .. } | Self::File { .. } => Code::Usage,
             Self::NotTaken { .. } | Self::Gone { .. } => Code::Refused,
             Self::TimedOut { .. } => Code::TimedOut,
-            Self::Handler { .. } | Self::Output(_) | Self::Declined | Self::Unsound(_) => Code::No,
+            Self::Handler { .. }
+            | Self::Output(_)
+            | Self::Declined
+            | Self::Unsound(_)
+            | Self::CheckFailed { .. } => Code::No,
             Self::Runtime(_) => Code::Bug,
             Self::Interrupted => Code::Interrupted,
         }
@@ -72,6 +79,7 @@ impl CommandError {
             Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
             Self::File { .. }
             | Self::Unsound(_)
+            | Self::CheckFailed { .. }
             | Self::Gone { .. }
             | Self::Handler { .. }
             | Self::Output(_)

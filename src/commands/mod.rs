@@ -18,6 +18,7 @@ mod rate;
 mod size;
 mod template;
 
+pub mod bench;
 pub mod bind;
 pub mod completions;
 pub mod consume;

@@ -185,6 +185,15 @@ impl Output {
         }
     }
 
+    /// A progress bar of work that takes so many seconds; shown where [`Self::progress`] is.
+    pub fn progress_of_seconds(&self, total: u64) -> Progress {
+        if self.is_stderr_terminal && !self.settings.is_quiet {
+            Progress::of_seconds(total)
+        } else {
+            Progress::hidden()
+        }
+    }
+
     /// Asks a yes-or-no question; `None` when there is nobody to ask.
     pub fn ask(&mut self, question: &str) -> io::Result<Option<bool>> {
         if !(self.is_stderr_terminal && io::stdin().is_terminal()) {

@@ -26,6 +26,30 @@ impl Progress {
         Self(Some(bar.with_message(noun.to_owned())))
     }
 
+    /// A bar for work of so many seconds, with a text beside it.
+    pub(super) fn of_seconds(total: u64) -> Self {
+        let bar = ProgressBar::new(total).with_style(
+            ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} s {msg}")
+                .expect("the template is ours"),
+        );
+        Self(Some(bar))
+    }
+
+    /// Says how far the work is, and what it does now.
+    pub fn show(&self, position: u64, words: &str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(words.to_owned());
+            bar.set_position(position);
+        }
+    }
+
+    /// Writes a line that stays, above the bar.
+    pub fn line(&self, words: &str) {
+        if let Some(bar) = &self.0 {
+            bar.println(words);
+        }
+    }
+
     /// Counts one more step done.
     pub fn step(&self) {
         if let Some(bar) = &self.0 {

@@ -1,4 +1,6 @@
-//! Numbers and names for people: grouped digits, sizes in powers of 1024, plurals.
+//! Numbers and names for people: grouped digits, sizes in powers of 1024, short times, plurals.
+
+use std::time::Duration;
 
 /// Units of 1024 each; a size in bytes stays exact below the first.
 const BYTE_UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -32,6 +34,21 @@ pub fn size(bytes: u64) -> String {
         unit = larger;
     }
     if amount < 10.0 { format!("{amount:.1} {unit}") } else { format!("{amount:.0} {unit}") }
+}
+
+/// A time of three digits: `87 us`, `1.25 ms`, `12 s`.
+pub fn time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let (amount, unit) = match seconds {
+        1.0.. => (seconds, "s"),
+        1e-3.. => (seconds * 1e3, "ms"),
+        _ => (seconds * 1e6, "us"),
+    };
+    match amount {
+        100.0.. => format!("{amount:.0} {unit}"),
+        10.0.. => format!("{amount:.1} {unit}"),
+        _ => format!("{amount:.2} {unit}"),
+    }
 }
 
 /// A count and its noun: `1 message`, `2 messages`.
@@ -69,6 +86,19 @@ mod tests {
         ];
         for (bytes, text) in cases {
             assert_eq!(size(bytes), text, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn times_have_three_digits() {
+        let cases = [
+            (0, "0.00 us"),
+            (87_400, "87.4 us"),
+            (1_250_000, "1.25 ms"),
+            (12_000_000_000, "12.0 s"),
+        ];
+        for (nanoseconds, text) in cases {
+            assert_eq!(time(Duration::from_nanos(nanoseconds)), text);
         }
     }
 

@@ -13,6 +13,7 @@ mod bounded_memory;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../interop/broker.rs"]
 mod broker;
+mod cmd_bench;
 mod cmd_consume;
 mod cmd_get;
 mod cmd_list;
