@@ -3,6 +3,13 @@
 //! RabbitMQ's rules (`rabbit_exchange_type_headers`): `x-match` is `all` (the default), `any`, `all-with-x` or
 //! `any-with-x`; arguments whose name starts with `x-` take part only in the last two; an argument without a
 //! value asks for presence only; numbers are compared by value, whatever their width.
+//!
+//! A binding is filed under what it asks for (`any`: under each, `all`: under what the fewest others ask for), so
+//! that only bindings are looked at of which a header holds. Start at [`Headers::matches`].
+
+use std::collections::HashMap;
+
+use indexmap::IndexSet;
 
 use super::binding::{Binding, BindingKey, Destination};
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, erlang};
@@ -16,16 +23,39 @@ enum Rule {
 
 #[derive(Debug)]
 struct Pattern {
-    key: BindingKey,
     rule: Rule,
     /// The arguments that take part.
     wanted: Vec<(String, FieldValue)>,
+    /// Under which of them it is filed with [`Rule::All`].
+    filed_under: usize,
     destination: Destination,
 }
 
-/// Bindings in the order they came.
+/// The number of a pattern.
+type PatternId = usize;
+
+/// Bindings, and where to find those that a header may match.
 #[derive(Debug, Default)]
-pub(super) struct Headers(Vec<Pattern>);
+pub(super) struct Headers {
+    patterns: Vec<Option<Pattern>>,
+    free: Vec<PatternId>,
+    ids: HashMap<BindingKey, PatternId>,
+    /// Those that ask for nothing, and so match everything.
+    always: IndexSet<PatternId>,
+    by_name: HashMap<Box<str>, Asked>,
+}
+
+/// The patterns that are filed under one header.
+#[derive(Debug, Default)]
+struct Asked {
+    /// They ask for its presence.
+    present: IndexSet<PatternId>,
+    texts: HashMap<Box<[u8]>, IndexSet<PatternId>>,
+    /// By the bits of the number as `f64`, which large numbers may share.
+    numbers: HashMap<u64, IndexSet<PatternId>>,
+    /// They ask for something rare: a boolean, a table.
+    others: IndexSet<PatternId>,
+}
 
 /// Reads `x-match`: the rule, and whether `x-` arguments take part.
 ///
@@ -87,6 +117,26 @@ fn is_same(wanted: &FieldValue, found: &FieldValue) -> bool {
 }
 
 impl Pattern {
+    fn new(arguments: &FieldTable, destination: &Destination) -> Self {
+        let (rule, with_x) = rule(arguments).unwrap_or((Rule::All, false));
+        let takes_part = |name: &str| name != "x-match" && (with_x || !name.starts_with("x-"));
+        let wanted = arguments.iter().filter(|(name, _)| takes_part(name));
+        let wanted = wanted.map(|(name, value)| (name.to_string(), value.clone())).collect();
+        Self { rule, wanted, filed_under: 0, destination: destination.clone() }
+    }
+
+    /// What of the wanted leads to the pattern.
+    fn filed(&self) -> &[(String, FieldValue)] {
+        match self.rule {
+            Rule::Any => &self.wanted,
+            Rule::All => self.wanted.get(self.filed_under..=self.filed_under).unwrap_or_default(),
+        }
+    }
+
+    fn matches_always(&self) -> bool {
+        self.rule == Rule::All && self.wanted.is_empty()
+    }
+
     fn matches(&self, headers: &FieldTable) -> bool {
         let mut found = self
             .wanted
@@ -99,23 +149,124 @@ impl Pattern {
     }
 }
 
+/// The bits by which equal numbers are found: those of its value, of one sort of zero.
+fn number_bits(value: &FieldValue) -> Option<u64> {
+    number(value).map(|number| (number + 0.0).to_bits())
+}
+
+impl Asked {
+    /// The patterns that ask for this value, and maybe some that do not.
+    fn find(&self, value: &FieldValue) -> Option<&IndexSet<PatternId>> {
+        match value {
+            FieldValue::Void => Some(&self.present),
+            FieldValue::LongStr(text) | FieldValue::Bytes(text) => self.texts.get(text.as_bytes()),
+            other => match number_bits(other) {
+                Some(bits) => self.numbers.get(&bits),
+                None => Some(&self.others),
+            },
+        }
+    }
+
+    fn add(&mut self, value: &FieldValue, id: PatternId) {
+        let asked = match value {
+            FieldValue::Void => &mut self.present,
+            FieldValue::LongStr(text) | FieldValue::Bytes(text) => {
+                self.texts.entry(text.as_bytes().into()).or_default()
+            }
+            other => match number_bits(other) {
+                Some(bits) => self.numbers.entry(bits).or_default(),
+                None => &mut self.others,
+            },
+        };
+        asked.insert(id);
+    }
+
+    /// Takes a pattern out; what nobody asks for any more is forgotten.
+    fn remove(&mut self, value: &FieldValue, id: PatternId) {
+        let strike = |asked: &mut IndexSet<PatternId>| {
+            asked.swap_remove(&id);
+            asked.is_empty()
+        };
+        match value {
+            FieldValue::Void => drop(strike(&mut self.present)),
+            FieldValue::LongStr(text) | FieldValue::Bytes(text) => {
+                if self.texts.get_mut(text.as_bytes()).is_some_and(strike) {
+                    self.texts.remove(text.as_bytes());
+                }
+            }
+            other => match number_bits(other) {
+                Some(bits) => {
+                    if self.numbers.get_mut(&bits).is_some_and(strike) {
+                        self.numbers.remove(&bits);
+                    }
+                }
+                None => drop(strike(&mut self.others)),
+            },
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.present.is_empty()
+            && self.texts.is_empty()
+            && self.numbers.is_empty()
+            && self.others.is_empty()
+    }
+}
+
 impl Headers {
     pub(super) fn bind(&mut self, binding: &Binding, destination: &Destination) {
-        let (rule, with_x) = rule(&binding.arguments).unwrap_or((Rule::All, false));
-        let takes_part = |name: &str| name != "x-match" && (with_x || !name.starts_with("x-"));
-        let wanted = binding.arguments.iter().filter(|(name, _)| takes_part(name));
-        let wanted = wanted.map(|(name, value)| (name.to_string(), value.clone())).collect();
-        let (key, destination) = (binding.key(), destination.clone());
-        self.0.push(Pattern { key, rule, wanted, destination });
+        let mut pattern = Pattern::new(&binding.arguments, destination);
+        let asked_by = |(_, (name, value)): &(usize, &(String, FieldValue))| {
+            let asked = self.by_name.get(name.as_str());
+            asked.and_then(|asked| asked.find(value)).map_or(0, IndexSet::len)
+        };
+        let rarest = pattern.wanted.iter().enumerate().min_by_key(asked_by);
+        pattern.filed_under = rarest.map_or(0, |(at, _)| at);
+        let id = self.free.pop().unwrap_or(self.patterns.len());
+        for (name, value) in pattern.filed() {
+            self.by_name.entry(name.as_str().into()).or_default().add(value, id);
+        }
+        if pattern.matches_always() {
+            self.always.insert(id);
+        }
+        if id == self.patterns.len() {
+            self.patterns.push(None);
+        }
+        self.patterns[id] = Some(pattern);
+        self.ids.insert(binding.key(), id);
     }
 
     pub(super) fn unbind(&mut self, key: &BindingKey) {
-        self.0.retain(|pattern| pattern.key != *key);
+        let Some(id) = self.ids.remove(key) else { return };
+        let Some(pattern) = self.patterns[id].take() else { return };
+        self.free.push(id);
+        self.always.swap_remove(&id);
+        for (name, value) in pattern.filed() {
+            let Some(asked) = self.by_name.get_mut(name.as_str()) else { continue };
+            asked.remove(value, id);
+            if asked.is_empty() {
+                self.by_name.remove(name.as_str());
+            }
+        }
     }
 
+    /// Collects where a message with these headers goes.
+    ///
+    /// Cost: two look-ups for each header, and a comparison with each binding that is filed under one that holds;
+    /// the number of bindings takes no part.
     pub(super) fn matches<'a>(&'a self, headers: &FieldTable, into: &mut Vec<&'a Destination>) {
-        let matching = self.0.iter().filter(|pattern| pattern.matches(headers));
-        into.extend(matching.map(|pattern| &pattern.destination));
+        let pattern = |id: &PatternId| self.patterns[*id].as_ref();
+        let always = self.always.iter().filter_map(pattern);
+        into.extend(always.map(|pattern| &pattern.destination));
+        for (name, value) in headers {
+            let Some(asked) = self.by_name.get(&**name) else { continue };
+            let present = asked.find(&FieldValue::Void);
+            // A header without a value is only present.
+            let equal = asked.find(value).filter(|_| *value != FieldValue::Void);
+            let candidates = present.into_iter().chain(equal).flatten().filter_map(pattern);
+            let found = candidates.filter(|pattern| pattern.matches(headers));
+            into.extend(found.map(|pattern| &pattern.destination));
+        }
     }
 }
 
@@ -123,18 +274,97 @@ impl Headers {
 mod tests {
     use super::*;
     use crate::broker::exchange::binding::{DestinationKind, DestinationName};
+    use crate::wire::ShortStr;
     use crate::wire::shortstr::literal;
 
+    fn binding(destination: &str, arguments: FieldTable) -> Binding {
+        let name = ShortStr::try_from(destination).unwrap();
+        let destination = DestinationName { kind: DestinationKind::Exchange, name };
+        Binding { source: literal("h"), destination, routing_key: literal(""), arguments }
+    }
+
+    fn to(binding: &Binding) -> Destination {
+        Destination::Exchange(binding.destination.name.clone())
+    }
+
     fn matches(arguments: FieldTable, headers: &FieldTable) -> bool {
-        let destination = Destination::Exchange(literal("x"));
-        let name = DestinationName { kind: DestinationKind::Exchange, name: literal("x") };
-        let (source, routing_key) = (literal("h"), literal(""));
-        let binding = Binding { source, destination: name, routing_key, arguments };
+        let binding = binding("x", arguments);
         let mut exchange = Headers::default();
-        exchange.bind(&binding, &destination);
+        exchange.bind(&binding, &to(&binding));
         let mut found = Vec::new();
         exchange.matches(headers, &mut found);
         !found.is_empty()
+    }
+
+    /// Every pattern and every message of a small world, the bindings coming and going: those found are those that a
+    /// look at each of them finds.
+    #[test]
+    fn bindings_are_found_by_what_they_ask_for() {
+        let values = [
+            None,
+            Some(FieldValue::Void),
+            Some(FieldValue::from("1")),
+            Some(FieldValue::I32(1)),
+            Some(FieldValue::F64(1.0)),
+            Some(FieldValue::F64(-0.0)),
+            Some(FieldValue::U8(0)),
+            Some(FieldValue::Bool(true)),
+        ];
+        let table = |a: &Option<FieldValue>, b: &Option<FieldValue>| {
+            let pairs = [("a", a), ("b", b)].into_iter();
+            let pairs = pairs.filter_map(|(name, value)| Some((literal(name), value.clone()?)));
+            pairs.collect::<FieldTable>()
+        };
+        let pairs: Vec<_> =
+            values.iter().flat_map(|a| values.iter().map(move |b| (a, b))).collect();
+        let rules = ["all", "any"];
+        let bindings: Vec<Binding> = rules
+            .iter()
+            .flat_map(|rule| pairs.iter().map(|(a, b)| table(a, b).with("x-match", *rule)))
+            .enumerate()
+            .map(|(number, arguments)| binding(&format!("q{number}"), arguments))
+            .collect();
+        let mut exchange = Headers::default();
+        let rounds: [fn(usize) -> bool; 4] = [|_| true, |at| at % 3 == 0, |_| true, |_| false];
+        for (round, stays) in rounds.iter().enumerate() {
+            for (at, binding) in bindings.iter().enumerate() {
+                exchange.unbind(&binding.key());
+                if stays(at) {
+                    exchange.bind(binding, &to(binding));
+                }
+            }
+            for (a, b) in &pairs {
+                let headers = table(a, b);
+                let mut found = Vec::new();
+                exchange.matches(&headers, &mut found);
+                let mut found: Vec<_> = found.into_iter().map(Destination::name).collect();
+                found.sort();
+                found.dedup();
+                let kept = bindings.iter().enumerate().filter(|(at, _)| stays(*at));
+                let expected = kept.filter(|(_, binding)| {
+                    Pattern::new(&binding.arguments, &to(binding)).matches(&headers)
+                });
+                let mut expected: Vec<_> =
+                    expected.map(|(_, one)| one.destination.clone()).collect();
+                expected.sort();
+                assert_eq!(found, expected, "round {round}, {headers:?}");
+            }
+        }
+        assert!(exchange.by_name.is_empty() && exchange.ids.is_empty());
+    }
+
+    /// What all ask for is no help: `all` is filed under what tells them apart.
+    #[test]
+    fn a_binding_is_filed_under_the_rarest_of_what_it_asks_for() {
+        let mut exchange = Headers::default();
+        for number in 0..100 {
+            let arguments =
+                FieldTable::new().with("kind", "order").with("n", FieldValue::I32(number));
+            let one = binding("q", arguments);
+            exchange.bind(&one, &to(&one));
+        }
+        let kind = exchange.by_name["kind"].find(&FieldValue::from("order")).unwrap();
+        assert_eq!(kind.len(), 1, "only the first, when nothing was known");
     }
 
     #[test]
