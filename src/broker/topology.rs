@@ -3,8 +3,10 @@
 //! Plain maps under the vhost's lock. Each destination knows which bindings lead to it, so that deleting a queue
 //! costs its own bindings and not everybody's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
 
 use super::arguments::exchange_noun;
 use super::exchange::binding::{
@@ -23,7 +25,15 @@ pub(super) struct Topology {
     pub(super) exchanges: HashMap<ShortStr, Exchange>,
     pub(super) queues: HashMap<ShortStr, Arc<Queue>>,
     /// Bindings by what they lead to.
-    pub(super) bound_to: HashMap<DestinationName, Vec<(ShortStr, BindingKey)>>,
+    pub(super) bound_to: HashMap<DestinationName, HashSet<(ShortStr, BindingKey)>>,
+}
+
+/// What was taken out and takes its time to drop.
+#[derive(Debug, Default)]
+pub(super) struct Remains {
+    exchanges: Vec<Exchange>,
+    bound_to: Vec<HashSet<(ShortStr, BindingKey)>>,
+    bindings: Vec<(ShortStr, BindingKey)>,
 }
 
 /// Where messages with one exchange and routing key go.
@@ -72,7 +82,7 @@ impl Topology {
         let name = binding.destination.clone();
         let Some(exchange) = self.exchanges.get_mut(&source) else { return };
         if exchange.bind(binding, destination) {
-            self.bound_to.entry(name).or_default().push((source, key));
+            self.bound_to.entry(name).or_default().insert((source, key));
         }
     }
 
@@ -89,31 +99,37 @@ impl Topology {
         }
     }
 
-    /// Takes out what was found to go together.
-    pub(super) fn remove(&mut self, removal: Removal) {
+    /// Takes out what was found to go together. What that leaves of large things is for the caller to drop, who holds
+    /// no lock then.
+    pub(super) fn remove(&mut self, removal: Removal) -> Remains {
         let Removal { queue, exchanges, bindings, left_over: _ } = removal;
-        for name in exchanges.iter().cloned() {
+        let mut remains = Remains::default();
+        for name in exchanges {
+            remains.exchanges.extend(self.exchanges.remove(&name));
             let exchange = DestinationName { kind: DestinationKind::Exchange, name };
-            self.bound_to.remove(&exchange);
+            remains.bound_to.extend(self.bound_to.remove(&exchange));
         }
         if let Some(name) = queue {
             self.queues.remove(&name);
-            self.bound_to.remove(&DestinationName { kind: DestinationKind::Queue, name });
+            let queue = DestinationName { kind: DestinationKind::Queue, name };
+            remains.bound_to.extend(self.bound_to.remove(&queue));
         }
-        for (source, key) in &bindings {
+        for bound in &bindings {
+            let (source, key) = bound;
+            // Gone as a whole, or it loses one of its bindings.
             if let Some(exchange) = self.exchanges.get_mut(source) {
                 exchange.unbind(key);
             }
-            self.forget_bound(source, key);
+            self.forget_bound(bound);
         }
-        for name in &exchanges {
-            self.exchanges.remove(name);
-        }
+        remains.bindings = bindings;
+        remains
     }
 
-    fn forget_bound(&mut self, source: &ShortStr, key: &BindingKey) {
+    fn forget_bound(&mut self, binding: &(ShortStr, BindingKey)) {
+        let (_, key) = binding;
         let Some(bound) = self.bound_to.get_mut(key.destination()) else { return };
-        bound.retain(|(other, other_key)| !(other == source && other_key == key));
+        bound.remove(binding);
         if bound.is_empty() {
             self.bound_to.remove(key.destination());
         }
@@ -132,9 +148,9 @@ impl Topology {
             route.sort();
             return route;
         }
-        let mut asked = vec![exchange];
+        let mut asked = Asked { exchanges: vec![exchange], ..Asked::default() };
         let mut at = 0;
-        while let Some(&exchange) = asked.get(at) {
+        while let Some(&exchange) = asked.exchanges.get(at) {
             at += 1;
             route.by_key_alone &= exchange.routes_by_key_alone();
             let mut found = Vec::new();
@@ -155,7 +171,7 @@ impl Topology {
         found: &[&Destination],
         key: &str,
         queues: &mut Vec<Arc<Queue>>,
-        asked: &mut Vec<&'a Exchange>,
+        asked: &mut Asked<'a>,
     ) {
         for destination in found {
             match destination {
@@ -175,12 +191,39 @@ impl Topology {
         exchange: &'a Exchange,
         key: &str,
         queues: &mut Vec<Arc<Queue>>,
-        asked: &mut Vec<&'a Exchange>,
+        asked: &mut Asked<'a>,
     ) {
         if exchange.settings.name.is_empty() {
             queues.extend(self.queues.get(key).cloned());
-        } else if !asked.iter().any(|known| std::ptr::eq(*known, exchange)) {
-            asked.push(exchange);
+        } else {
+            asked.add(exchange);
+        }
+    }
+}
+
+/// Exchanges up to which a list is searched faster than a set.
+const ASKED_LISTED_MAX: usize = 16;
+
+/// The exchanges to ask where a message goes, each once, in the order they were found.
+#[derive(Default)]
+struct Asked<'a> {
+    exchanges: Vec<&'a Exchange>,
+    /// All of them by identity, when there are many.
+    known: FxHashSet<*const Exchange>,
+}
+
+impl<'a> Asked<'a> {
+    fn add(&mut self, exchange: &'a Exchange) {
+        let is_new = if self.exchanges.len() <= ASKED_LISTED_MAX {
+            !self.exchanges.iter().any(|known| std::ptr::eq(*known, exchange))
+        } else {
+            if self.known.is_empty() {
+                self.known.extend(self.exchanges.iter().map(|known| std::ptr::from_ref(*known)));
+            }
+            self.known.insert(std::ptr::from_ref(exchange))
+        };
+        if is_new {
+            self.exchanges.push(exchange);
         }
     }
 }
@@ -190,6 +233,6 @@ fn dedup(queues: &mut Vec<Arc<Queue>>) {
     if queues.len() < 2 {
         return;
     }
-    let mut seen = std::collections::HashSet::with_capacity(queues.len());
+    let mut seen = HashSet::with_capacity(queues.len());
     queues.retain(|queue| seen.insert(Arc::as_ptr(queue)));
 }

@@ -96,7 +96,8 @@ impl Vhost {
     fn remove_unwritten(&self, queue: &Queue) {
         let removal = Removal::of_unwritten_queue(&self.read(), queue.name());
         self.left_over().extend(removal.left_over.iter().cloned());
-        self.write().remove(removal);
+        let remains = self.write().remove(removal);
+        drop(remains);
     }
 
     /// Strikes out what goes together, then takes it out; then what was left over before.
@@ -126,7 +127,9 @@ impl Vhost {
         let struck = removal.struck(&topology);
         drop(topology);
         self.ledger.strike_out(&struck)?;
-        self.write().remove(removal);
+        let remains = self.write().remove(removal);
+        // Not under the lock: publishers wait for it.
+        drop(remains);
         Ok(())
     }
 }

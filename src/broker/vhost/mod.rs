@@ -440,6 +440,54 @@ mod tests {
         assert!(vhost.bindings().is_empty());
     }
 
+    /// Were each exchange looked for among those that were asked before, this would take minutes.
+    #[test]
+    fn a_message_goes_through_a_long_ring_of_exchanges_once() {
+        let vhost = vhost();
+        let queue = declare_queue(&vhost, "q");
+        let name = |at: usize| ShortStr::try_from(format!("ring.{at}")).unwrap();
+        let count = 50_000;
+        (0..count).for_each(|at| declare_auto_delete(&vhost, &name(at)));
+        for at in 0..count {
+            let next = name((at + 1) % count);
+            vhost.bind(request(&name(at), DestinationKind::Exchange, &next), ME).unwrap();
+        }
+        for at in [count / 2, count - 1] {
+            vhost.bind(request(&name(at), DestinationKind::Queue, queue.name()), ME).unwrap();
+        }
+        let route = vhost.route(&name(0), "", || Ok(FieldTable::new())).unwrap();
+        assert_eq!(route.queues.len(), 1, "the queue is found twice, and gets the message once");
+    }
+
+    /// Were each looked for among all that lead to the queue, this would take minutes.
+    #[test]
+    fn many_bindings_to_one_queue_go_one_by_one_or_all_together() {
+        let vhost = vhost();
+        let queue = declare_queue(&vhost, "q").name().clone();
+        let exchange = literal("x");
+        let bindings = |vhost: &Vhost| vhost.bindings().len();
+        let bind_all = || {
+            for at in 0..50_000 {
+                let routing_key = ShortStr::try_from(format!("key.{at}")).unwrap();
+                let request = request(&exchange, DestinationKind::Queue, &queue);
+                vhost.bind(BindingRequest { routing_key, ..request }, ME).unwrap();
+            }
+        };
+        declare_auto_delete(&vhost, &exchange);
+        bind_all();
+        for at in 0..49_999 {
+            let routing_key = ShortStr::try_from(format!("key.{at}")).unwrap();
+            let request = request(&exchange, DestinationKind::Queue, &queue);
+            vhost.unbind(BindingRequest { routing_key, ..request }, ME).unwrap();
+        }
+        // The queue's own to the default exchange, and the last.
+        assert_eq!(bindings(&vhost), 2);
+        bind_all();
+        vhost.delete_exchange(&exchange, DeleteIf::default()).unwrap();
+        assert_eq!(bindings(&vhost), 1);
+        assert!(vhost.read().bound_to.is_empty());
+    }
+
     /// What happens when the destination goes between the two locks that a bind takes, one after the other.
     #[test]
     fn a_binding_is_never_made_to_what_has_gone() {
