@@ -66,8 +66,8 @@ pub struct Mailbox {
 struct Inner {
     posts: VecDeque<Post>,
     bytes: usize,
-    /// A queue wanted to post and found no room.
-    turned_away: bool,
+    /// Consumers whose queues wanted to post and found no room.
+    turned_away: Vec<ConsumerSlot>,
     /// The broker wants to end the connection.
     is_urgent: bool,
     /// The connection has ended: what is posted now is given back.
@@ -78,8 +78,8 @@ struct Inner {
 /// What a connection took out of its mailbox.
 #[derive(Debug, Default)]
 pub struct Drained {
-    /// Some queue was turned away: deal the queues of this connection again.
-    pub turned_away: bool,
+    /// Consumers that were turned away, some perhaps twice: their queues are to deal to them again.
+    pub turned_away: Vec<ConsumerSlot>,
 }
 
 impl Mailbox {
@@ -148,15 +148,19 @@ impl Opened<'_> {
         self.inner.as_mut().expect("the guard is there until the drop")
     }
 
-    /// Whether another message may be posted; if not, the asking queue will be dealt again later.
+    /// Whether another message may be posted; if not, [`Self::turn_away`] sees to it that it is tried again.
     pub fn has_room(&mut self) -> bool {
         let inner = self.inner();
-        if inner.closed {
-            return false;
+        !inner.closed && inner.bytes < MAILBOX_BYTES_MAX
+    }
+
+    /// Remembers a consumer that got nothing, and that its queue leaves out until the next drain.
+    pub fn turn_away(&mut self, slot: ConsumerSlot) {
+        let inner = self.inner();
+        // Acknowledgements bring one back into the line to be turned away once more.
+        if !inner.closed && inner.turned_away.last() != Some(&slot) {
+            inner.turned_away.push(slot);
         }
-        let room = inner.bytes < MAILBOX_BYTES_MAX;
-        inner.turned_away |= !room;
-        room
     }
 
     pub fn push(&mut self, post: Post) {

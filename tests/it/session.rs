@@ -1,11 +1,12 @@
 //! A connection without its socket: frames in, frames out, and time as an argument.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mq::wire::constants::{FRAME_BODY, FRAME_HEADER, PROTOCOL_HEADER};
 use mq::wire::method::{basic, channel, confirm, connection, queue, tx};
 use mq::wire::shortstr::literal;
-use mq::wire::{Fault, Method, Properties, ReplyCode, frame};
+use mq::wire::{Fault, Method, Properties, ReplyCode, ShortStr, frame};
 
 use super::support::session::{Client, Said, broker, ready, start_ok, write_publish};
 
@@ -438,4 +439,35 @@ fn what_waits_for_a_commit_is_counted_until_it_comes() {
     client.send(1, tx::Commit::default(), 0);
     assert_eq!(counted(), (0, 0));
     assert_eq!(ready(&broker, "q"), 1);
+}
+
+/// More waits than a mailbox holds: a queue that finds it full comes back to all who were turned away, each in turn.
+#[test]
+fn consumers_of_a_full_connection_get_their_turn_again() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    for queue in ["one", "two"] {
+        client.declare(queue);
+        for tag in ["a", "b", "c"] {
+            let consumer_tag = ShortStr::try_from(format!("{queue}.{tag}")).unwrap();
+            let consume =
+                basic::Consume { queue: literal(queue), consumer_tag, ..Default::default() };
+            client.send(1, consume, 0);
+        }
+    }
+    client.said();
+    let body = [0; 10_000];
+    // 6 MB, in a mailbox of 1 MiB.
+    for queue in ["one", "two"] {
+        client.publish(queue, &[&body[..]; 300], 0);
+    }
+    let mut delivered = BTreeMap::new();
+    for said in client.said() {
+        if let Said::Method(1, Method::BasicDeliver(deliver)) = said {
+            *delivered.entry(deliver.consumer_tag.to_string()).or_insert(0) += 1;
+        }
+    }
+    let each = ["one.a", "one.b", "one.c", "two.a", "two.b", "two.c"].map(|tag| delivered[tag]);
+    assert_eq!(each.iter().sum::<i32>(), 600);
+    assert!(each.iter().all(|count| (90..=110).contains(count)), "{each:?}");
 }

@@ -263,10 +263,10 @@ impl Consumers {
         }
     }
 
-    /// Looks again at every blocked consumer: a channel's limit or a mailbox may have room now.
-    pub(super) fn unblock_all(&mut self) {
-        for at in 0..self.slots.len() {
-            self.unblock_at(at);
+    /// Looks again at a consumer: its channel's limit or its mailbox may have room now.
+    pub(super) fn unblock(&mut self, id: ConsumerId) {
+        if self.get_mut(id).is_some() {
+            self.unblock_at(id.at);
         }
     }
 }

@@ -187,6 +187,7 @@ impl State {
 pub(super) mod tests {
     use std::collections::VecDeque;
     use std::num::NonZeroU32;
+    use std::sync::Mutex;
     use std::task::{Wake, Waker};
     use std::thread::{self, Thread};
 
@@ -194,7 +195,7 @@ pub(super) mod tests {
     use crate::broker::arguments::QueueArguments;
     use crate::broker::mailbox::{ConsumerSlot, Mailbox, Post, Waiting as Mail};
     use crate::broker::message::Layout;
-    use crate::broker::queue::{Returned, Settings, Shared, StartedAt, Subscription};
+    use crate::broker::queue::{ConsumerId, Returned, Settings, Shared, StartedAt, Subscription};
     use crate::store::{QueueId, Recovered, Spill, Waiting};
     use crate::wire::FieldTable;
     use crate::wire::shortstr::literal;
@@ -240,6 +241,7 @@ pub(super) mod tests {
         pub(in crate::broker::queue) store: Arc<Store>,
         pub(in crate::broker::queue) queue: Arc<Queue>,
         mailbox: Arc<Mailbox>,
+        consumers: Mutex<Vec<ConsumerId>>,
         pub(in crate::broker::queue) directory: tempfile::TempDir,
     }
 
@@ -263,7 +265,8 @@ pub(super) mod tests {
                 limits: QueueArguments::default(),
             };
             let queue = Queue::new(settings, shared, 0);
-            Self { store, queue, mailbox: Arc::default(), directory }
+            let (mailbox, consumers) = (Arc::default(), Mutex::default());
+            Self { store, queue, mailbox, consumers, directory }
         }
 
         /// All messages have bodies of 1 KiB that begin with their number.
@@ -302,10 +305,7 @@ pub(super) mod tests {
             self.queue.recovered(STARTED);
         }
 
-        pub(in crate::broker::queue) fn subscribe(
-            &self,
-            prefetch: u32,
-        ) -> crate::broker::queue::ConsumerId {
+        pub(in crate::broker::queue) fn subscribe(&self, prefetch: u32) -> ConsumerId {
             let subscription = Subscription {
                 tag: literal("c"),
                 connection: "c".into(),
@@ -318,7 +318,9 @@ pub(super) mod tests {
                 exclusive: false,
                 arguments: FieldTable::new(),
             };
-            self.queue.subscribe(subscription, 0).unwrap()
+            let id = self.queue.subscribe(subscription, 0).unwrap();
+            self.consumers.lock().unwrap().push(id);
+            id
         }
 
         /// Waits for that many deliveries.
@@ -333,8 +335,8 @@ pub(super) mod tests {
                     let Post::Delivery { entry, .. } = post else { panic!("{post:?}") };
                     taken.push(entry);
                 }
-                if drained.turned_away {
-                    self.queue.resume(0);
+                if !drained.turned_away.is_empty() {
+                    self.queue.resume(self.consumers.lock().unwrap().iter().copied(), 0);
                 }
             }
             taken

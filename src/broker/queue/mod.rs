@@ -276,10 +276,11 @@ impl Queue {
         self.arm(&mut state);
     }
 
-    /// Deals again: a channel's limit changed, or a full mailbox was emptied.
-    pub fn resume(&self, now: Millis) {
+    /// Deals again to consumers whose channel's limit changed, or whose full mailbox was emptied; all of them stand in
+    /// line before the first gets anything.
+    pub fn resume(&self, consumers: impl IntoIterator<Item = ConsumerId>, now: Millis) {
         let mut state = self.lock();
-        state.consumers.unblock_all();
+        consumers.into_iter().for_each(|id| state.consumers.unblock(id));
         state.deal(now);
         self.arm(&mut state);
     }
@@ -394,6 +395,9 @@ impl State {
                 }
                 open.push(Post::Delivery { slot: consumer.subscription.slot, entry });
                 taken += 1;
+            }
+            if taken == 0 {
+                open.turn_away(consumer.subscription.slot);
             }
             // Counted before the other side can see them, and so before it can settle them.
             share.count(&consumer.subscription.limit, taken);

@@ -230,15 +230,17 @@ impl Running {
 
     /// Asks the queues of a channel's consumers to deal again.
     pub(super) fn resume_channel(&self, number: u16, now: Millis) {
-        for source in self.sources.iter().filter(|source| source.channel == number) {
-            source.origin.queue.resume(now);
-        }
+        let Some(channel) = self.channels.get(&number) else { return };
+        self.resume(channel.consumers.values().copied(), now);
     }
 
-    /// Asks the queues of all consumers to deal again.
-    pub(super) fn resume_queues(&self, now: Millis) {
-        for source in self.sources.iter() {
-            source.origin.queue.resume(now);
+    /// Asks the queues of these consumers to deal to them again, each queue once.
+    pub(super) fn resume(&self, slots: impl IntoIterator<Item = ConsumerSlot>, now: Millis) {
+        let sources = slots.into_iter().filter_map(|slot| self.sources.get(slot));
+        let mut origins: Vec<_> = sources.map(|source| &*source.origin).collect();
+        origins.sort_by_key(|origin| Arc::as_ptr(&origin.queue));
+        for of_queue in origins.chunk_by(|one, next| Arc::ptr_eq(&one.queue, &next.queue)) {
+            of_queue[0].queue.resume(of_queue.iter().filter_map(|origin| origin.consumer), now);
         }
     }
 

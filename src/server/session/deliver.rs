@@ -63,10 +63,6 @@ impl Sources {
         self.slots[slot.0 as usize] = None;
         self.free.push(slot);
     }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Source> {
-        self.slots.iter().flatten()
-    }
 }
 
 /// A delivery the client has not settled.

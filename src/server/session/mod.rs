@@ -248,10 +248,8 @@ impl Session {
         while out.len() - start < DELIVERY_RUN_BYTES {
             if self.posts.is_empty() {
                 let drained = self.cx.connection.mailbox.drain(&mut self.posts);
-                if drained.turned_away
-                    && let Phase::Running(running) = &self.phase
-                {
-                    running.resume_queues(now);
+                if let Phase::Running(running) = &self.phase {
+                    running.resume(drained.turned_away, now);
                 }
                 if self.posts.is_empty() {
                     return false;

@@ -187,9 +187,7 @@ impl Running {
             }
         }
         *posts = later;
-        if drained.turned_away {
-            self.resume_queues(now);
-        }
+        self.resume(drained.turned_away, now);
         unsent
     }
 
