@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
 use crate::broker::Broker;
@@ -53,8 +54,35 @@ pub struct Host {
     http_socket: Option<PathBuf>,
     /// Answers the management API until the server stops.
     management: JoinSet<()>,
+    management_thread: OwnThread,
     /// Let go of last: nobody may take the directory while our sockets are in it.
     _lock: Option<DirectoryLock>,
+}
+
+/// The thread of the management API. To write a list of ten thousand queues takes a while, in which a thread of the
+/// connections' would hold all of them up.
+struct OwnThread(Option<Box<Runtime>>);
+
+impl OwnThread {
+    fn start() -> Self {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name("management").enable_all();
+        Self(builder.build().ok().map(Box::new))
+    }
+
+    /// Where to spawn: without a thread of its own among the connections.
+    fn handle(&self) -> Handle {
+        self.0.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
+    }
+}
+
+impl Drop for OwnThread {
+    fn drop(&mut self) {
+        // What it does may be cut off at any time; it is not waited for.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl fmt::Debug for Host {
@@ -119,27 +147,31 @@ impl Host {
         };
         let server = Server::start(broker, clock, config).await.map_err(not_bound)?;
         let (found, management) = (Found::default(), JoinSet::new());
-        let mut host = Self { server, found, http, http_socket, management, _lock: None };
+        let management_thread = OwnThread::start();
+        let on = management_thread.handle();
+        let mut host =
+            Self { server, found, http, http_socket, management, management_thread, _lock: None };
         let management = host.management(directory);
         if let Some(listener) = tcp {
             let router = management::router(Arc::clone(&management));
             let origin = |address: &SocketAddr| address.ip().into();
             let answering = management::serve(listener, origin, router, host.stopping());
-            host.management.spawn(async { drop(answering.await) });
+            host.management.spawn_on(async { drop(answering.await) }, &on);
         }
         if let Some(listener) = unix {
             let router = management::router(Arc::clone(&management));
             let answering = management::serve(listener, |_| Origin::Local, router, host.stopping());
-            host.management.spawn(async { drop(answering.await) });
+            host.management.spawn_on(async { drop(answering.await) }, &on);
         }
         let stopped = host.stopping();
-        host.management.spawn(async move {
+        let sampling = async move {
             // Sampling may be dropped at any time.
             tokio::select! {
                 () = management.keep_sampling() => {}
                 () = stopped => {}
             }
-        });
+        };
+        host.management.spawn_on(sampling, &on);
         Ok(host)
     }
 
@@ -194,10 +226,11 @@ impl Host {
     /// Tells every client that the broker ends, and waits until they have gone or their time is over. What they had
     /// not acknowledged is back in its queues then, and everything that is to be kept on disk.
     pub async fn stop(self) {
-        let Self { server, http_socket, mut management, _lock, .. } = self;
+        let Self { server, http_socket, mut management, management_thread, _lock, .. } = self;
         let broker = Arc::clone(server.broker());
         server.stop().await;
         while management.join_next().await.is_some() {}
+        drop(management_thread);
         if let Some(socket) = http_socket {
             // Gone already is as good.
             let _ = fs::remove_file(socket);
