@@ -73,6 +73,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('--http', '--http', [CompletionResultType]::ParameterName, 'Serve the management API on this address [default: 127.0.0.1:15672; with --listen none]')
             [CompletionResult]::new('--tls-listen', '--tls-listen', [CompletionResultType]::ParameterName, 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; --tls-ca asks clients for theirs')
             [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'Keep the broker in this directory, where --local finds it [default: $XDG_DATA_HOME/mq or ~/.local/share/mq]')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads that serve connections [default: one less than there are cores, at least one]')
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'Write the log on stderr in this format')
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]')

@@ -73,6 +73,7 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l listen -d 'Listen for AM
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the management API on this address [default: 127.0.0.1:15672; with --listen none]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-listen -d 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; --tls-ca asks clients for theirs' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l data-dir -d 'Keep the broker in this directory, where --local finds it [default: $XDG_DATA_HOME/mq or ~/.local/share/mq]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l threads -d 'Threads that serve connections [default: one less than there are cores, at least one]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log on stderr in this format' -r -f -a "text\t''
 json\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r

@@ -40,7 +40,7 @@ use self::replies::Replies;
 use self::stats::ChurnCounters;
 use self::timers::Timers;
 use self::vhost::Vhost;
-use crate::store::definitions::Definitions;
+use crate::store::definitions::{Aside, Definitions};
 use crate::store::{Store, StoreError};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, ReplyCode, ShortStr};
@@ -147,6 +147,13 @@ impl Broker {
         }
         if let Some(definitions) = &self.definitions {
             definitions.close();
+        }
+    }
+
+    /// Has changes of durable definitions, which wait for the disk, made by `aside`.
+    pub fn change_definitions_aside(&self, aside: Aside) {
+        if let Some(definitions) = &self.definitions {
+            definitions.change_aside(aside);
         }
     }
 

@@ -101,11 +101,16 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
     }
 }
 
-/// A broker in this process uses every core. A command that waits for programs or a slow reader of its output leaves
+/// A broker in this process uses several cores. A command that waits for programs or a slow reader of its output leaves
 /// the connection, and its heartbeats, to a thread of their own; the rest is quicker on one.
 fn runtime_for(global: &super::GlobalOptions, command: &Command) -> tokio::runtime::Builder {
     match command {
-        Command::Serve(_) | Command::Tutorial(_) => Builder::new_multi_thread(),
+        Command::Serve(args) => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(args.threads());
+            builder
+        }
+        Command::Tutorial(_) => Builder::new_multi_thread(),
         _ if global.may_host() => Builder::new_multi_thread(),
         Command::Consume(_) | Command::RpcCall(_) | Command::RpcServe(_) => {
             let mut builder = Builder::new_multi_thread();

@@ -1,6 +1,7 @@
 //! `mq serve`: the broker, in the foreground.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +39,9 @@ pub struct Args {
     /// Keep nothing on disk, and use no directory
     #[arg(long)]
     memory: bool,
+    /// Threads that serve connections [default: one less than there are cores, at least one]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
     /// Write the log on stderr in this format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -99,6 +103,13 @@ fn recovered(found: Found) -> Option<String> {
 }
 
 impl Args {
+    /// How many threads are to serve connections. One core is left to the thread that writes to the disk, to the
+    /// kernel's network and to clients on the same machine: with as many threads as cores a message costs more.
+    pub fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.threads.map_or_else(|| (cores - 1).max(1), NonZeroUsize::get)
+    }
+
     fn host_options(&self, tls: TlsFiles) -> Result<HostOptions, CommandError> {
         let directory = match (&self.data_dir, self.memory) {
             (_, true) => None,

@@ -31,6 +31,12 @@ impl Clock {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(Millis::MAX)
     }
 
+    /// The same clock, finer: microseconds.
+    #[inline]
+    pub(super) fn now_us(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// The instant at which [`Self::now`] will be `at`.
     pub(super) fn instant(&self, at: Millis) -> Instant {
         self.start + Duration::from_millis(at)

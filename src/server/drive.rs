@@ -12,10 +12,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::ReadBuf;
+use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
+use super::Shared;
 use super::clock::Clock;
 use super::session::{ROUND_BYTES, Session};
+use super::spin::Spin;
 use super::stream::Stream;
 use crate::broker::mailbox::Waiting;
 use crate::broker::queue::Millis;
@@ -71,6 +74,9 @@ pub(super) struct Drive<S> {
     linger_until: Option<Millis>,
     /// The batch that the store will wake this task for, and by which waker.
     awaited: Option<(Batch, Waker)>,
+    spin: Option<Arc<Spin>>,
+    /// Tells the server that somebody is left.
+    _running: mpsc::Sender<()>,
 }
 
 /// What a step did.
@@ -85,13 +91,13 @@ impl<S: Stream> Drive<S> {
         stream: S,
         session: Session,
         connection: Arc<Connection>,
-        clock: Clock,
+        shared: &Shared,
     ) -> Self {
         Self {
             stream,
             session,
             connection,
-            clock,
+            clock: shared.clock,
             pending: Vec::new(),
             holds_frames: false,
             unsent: Vec::new(),
@@ -101,6 +107,8 @@ impl<S: Stream> Drive<S> {
             timer: None,
             linger_until: None,
             awaited: None,
+            spin: shared.spin.clone(),
+            _running: shared.running.clone(),
         }
     }
 
@@ -306,9 +314,34 @@ impl<S: Stream> Drive<S> {
 }
 
 impl<S: Stream> Future for Drive<S> {
-    type Output = io::Result<()>;
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        SCRATCH.with_borrow_mut(|scratch| self.poll_with(cx, scratch))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(spin) = &self.spin {
+            spin.on_begin();
+        }
+        let done = SCRATCH.with_borrow_mut(|scratch| self.poll_with(cx, scratch));
+        if let Some(spin) = &self.spin {
+            spin.on_end();
+        }
+        done.map(|ended| {
+            if let Err(error) = ended {
+                tracing::debug!(peer = %self.connection.peer.name, %error, "connection ended");
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        // Its task is this and little more; the rest of its memory is what it has declared and agreed on.
+        let size = size_of::<Drive<TcpStream>>();
+        assert!(size <= 768, "{size} bytes");
     }
 }

@@ -37,14 +37,9 @@ pub(super) async fn accept_tcp(listener: TcpListener, transport: Transport, shar
             _ = stop.wait_for(|stopping| *stopping) => return,
         };
         let Some((stream, peer)) = keep_or_pause(accepted).await else { continue };
-        let shared = Arc::clone(&shared);
-        let transport = transport.clone();
-        tokio::spawn(async move {
-            let _running = shared.running.clone();
-            if let Err(error) = serve_tcp(stream, peer, transport, &shared).await {
-                tracing::debug!(%peer, %error, "connection ended");
-            }
-        });
+        if let Err(error) = serve_tcp(stream, peer, &transport, &shared) {
+            tracing::debug!(%peer, %error, "connection ended");
+        }
     }
 }
 
@@ -60,36 +55,38 @@ async fn keep_or_pause<T>(accepted: io::Result<T>) -> Option<T> {
     }
 }
 
-async fn serve_tcp(
+fn serve_tcp(
     stream: TcpStream,
-    peer: SocketAddr,
-    transport: Transport,
+    address: SocketAddr,
+    transport: &Transport,
     shared: &Arc<Shared>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    let is_tls = matches!(transport, Transport::Tls(_));
     let peer = Peer {
-        name: format!("{peer} -> {local}").into(),
+        name: format!("{address} -> {local}").into(),
         host: local.ip().to_canonical().to_string(),
         port: local.port(),
-        peer_host: peer.ip().to_canonical().to_string(),
-        peer_port: peer.port(),
-        is_tls,
+        peer_host: address.ip().to_canonical().to_string(),
+        peer_port: address.port(),
+        is_tls: matches!(transport, Transport::Tls(_)),
         connected_at: wall_clock(),
     };
-    let origin = Origin::from(peer_ip(&stream)?);
+    let origin = Origin::from(address.ip());
     match transport {
-        Transport::Plain => serve(stream, peer, origin, shared).await,
+        Transport::Plain => serve(stream, peer, origin, shared),
         Transport::Tls(acceptor) => {
             let accepted = tokio::time::timeout(TLS_HANDSHAKE, acceptor.accept(stream));
-            serve(accepted.await??, peer, origin, shared).await
+            let shared = Arc::clone(shared);
+            tokio::spawn(async move {
+                match accepted.await.map_err(io::Error::from).flatten() {
+                    Ok(stream) => serve(stream, peer, origin, &shared),
+                    Err(error) => tracing::debug!(peer = %address, %error, "no TLS handshake"),
+                }
+            });
         }
     }
-}
-
-fn peer_ip(stream: &TcpStream) -> io::Result<std::net::IpAddr> {
-    Ok(stream.peer_addr()?.ip())
+    Ok(())
 }
 
 /// Accepts connections on the data directory's Unix socket until the server stops.
@@ -113,27 +110,16 @@ pub(super) async fn accept_unix(listener: UnixListener, shared: Arc<Shared>) {
             is_tls: false,
             connected_at: wall_clock(),
         };
-        let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
-            let _running = shared.running.clone();
-            if let Err(error) = serve(stream, peer, Origin::Local, &shared).await {
-                tracing::debug!(%error, "connection on the Unix socket ended");
-            }
-        });
+        serve(stream, peer, Origin::Local, &shared);
     }
 }
 
-async fn serve(
-    stream: impl Stream,
-    peer: Peer,
-    origin: Origin,
-    shared: &Arc<Shared>,
-) -> io::Result<()> {
+/// Gives a connection its task, which holds nothing but the connection: there may be very many.
+fn serve(stream: impl Stream + Send + 'static, peer: Peer, origin: Origin, shared: &Arc<Shared>) {
     let connection = shared.broker.connect(peer);
     let broker = Arc::clone(&shared.broker);
-    let now = shared.clock.now();
-    let session = Session::new(broker, Arc::clone(&connection), origin, now);
-    Drive::new(stream, session, connection, shared.clock).await
+    let session = Session::new(broker, Arc::clone(&connection), origin, shared.clock.now());
+    tokio::spawn(Drive::new(stream, session, connection, shared));
 }
 
 fn wall_clock() -> SystemTime {

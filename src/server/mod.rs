@@ -1,7 +1,7 @@
 //! Sockets in front of a broker.
 //!
 //! [`Server::start`] binds everything or fails; [`Server::stop`] tells every client (320 `CONNECTION_FORCED`) and
-//! waits until they have gone. `listener` accepts, `drive` carries bytes, `session` is a connection without its
+//! waits until they have gone. `listener` accepts, `drive` carries bytes (`spin` keeps its thread awake), `session` is a connection without its
 //! socket, `clock` the one source of `now`.
 
 #![expect(
@@ -14,6 +14,7 @@ mod clock;
 mod drive;
 mod listener;
 pub mod session;
+mod spin;
 mod stream;
 mod tls;
 
@@ -24,12 +25,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, watch};
 
 pub use clock::Clock;
 pub use tls::TlsFiles;
 
 use self::listener::Transport;
+use self::spin::Spin;
 use crate::broker::Broker;
 use crate::wire::{Fault, ReplyCode};
 
@@ -54,6 +57,7 @@ struct Shared {
     stop: watch::Sender<bool>,
     /// A copy lives in every running task; the last one gone means nobody is left.
     running: mpsc::Sender<()>,
+    spin: Option<Arc<Spin>>,
 }
 
 /// A running server.
@@ -108,9 +112,14 @@ impl Server {
         };
         let (running, left) = mpsc::channel(1);
         broker.watch_store();
+        if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+            // A commit takes about a millisecond, and many may be asked for at once.
+            broker.change_definitions_aside(|change| tokio::task::block_in_place(change));
+        }
         broker.open_for_use(clock.now());
         let stop = watch::Sender::new(false);
-        let shared = Arc::new(Shared { broker, clock, stop, running });
+        let spin = Spin::start(clock, stop.subscribe());
+        let shared = Arc::new(Shared { broker, clock, stop, running, spin });
         let mut server = Self {
             shared,
             left,

@@ -189,7 +189,7 @@ impl Running {
             Method::ChannelOpen(_) => {
                 let info = cx.connection.add_channel(frame.channel, now);
                 cx.broker.churn.channel_created.add(1);
-                self.channels.insert(frame.channel, Channel::new(info));
+                self.channels.insert(frame.channel, Box::new(Channel::new(info)));
                 let open_ok = channel::OpenOk { channel_id: LongStr::default() };
                 frame::write_method(out, frame.channel, &open_ok.into());
                 Ok(())
@@ -271,6 +271,7 @@ impl Running {
     pub(super) fn channel(&mut self, number: u16) -> Result<&mut Channel, Fault> {
         self.channels
             .get_mut(&number)
+            .map(Box::as_mut)
             .ok_or_else(|| Fault::new(ReplyCode::ChannelError, "expected 'channel.open'"))
     }
 

@@ -213,11 +213,12 @@ impl Running {
 
     /// Looks anew at everything that waits for a batch.
     fn recount_awaited(&mut self) {
-        let confirms =
-            self.disk.confirming.iter().filter_map(|number| match self.channels.get(number) {
+        let confirms = self.disk.confirming.iter().filter_map(|number| {
+            match self.channels.get(number).map(Box::as_ref) {
                 Some(Channel { mode: Mode::Confirm(confirms), .. }) => confirms.awaits(),
                 Some(_) | None => None,
-            });
+            }
+        });
         let commit = self.disk.commit.map(|(_, batch)| batch);
         self.disk.awaits = confirms.chain(commit).chain(self.disk.congested_until).min();
     }

@@ -98,7 +98,7 @@ struct Running {
     channel_max: u16,
     wants_cancel_notify: bool,
     wants_blocked: bool,
-    channels: FxHashMap<u16, Channel>,
+    channels: FxHashMap<u16, Box<Channel>>,
     sources: Sources,
     /// Exclusive queues this connection declared, by name: one declared again takes no more room.
     exclusive: HashMap<ShortStr, Weak<Queue>>,
