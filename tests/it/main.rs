@@ -9,6 +9,7 @@
 
 mod bad_handshake;
 mod bad_input;
+mod bench;
 mod bounded_memory;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../interop/broker.rs"]

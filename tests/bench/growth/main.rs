@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench growth` prints a table for every axis; `-- queues bodies` only those, `-- --least 100 --most
 //! 1000` only sizes in that range. Every row is a broker of its own, started on an empty directory. `MQ_BIN` names another program to
-//! measure. Under `cargo test --benches` the smallest rows run, to see that they work.
+//! measure, such as the release build, which is optimised a little further. Under `cargo test --benches` the smallest rows run, to see that they work.
 //!
 //! What to look for: a rate that falls faster than the axis grows, memory for each that rises, a `ping` (the longest
 //! round trip of somebody else, every 10 ms) above 50 ms.
