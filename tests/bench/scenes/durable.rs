@@ -1,4 +1,4 @@
-//! Persistent messages: the store on files in memory, its threads' work done where the scene says so.
+//! Persistent messages: the store on files that keep nothing, its threads' work done where the scene says so.
 //!
 //! So the figure has everything the processor does for such a message, the writer's share included, and nothing of
 //! the disk.
@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use super::Round;
 use super::client::{Acks, Client, name};
+use super::hollow::Hollow;
 use super::line::{BATCH, publishes};
-use super::memory::Memory;
 
 /// Small files, so that a scene makes, fills and recycles many of them.
 const OPTIONS: Options = Options { file_bytes: 1 << 20 };
@@ -23,7 +23,7 @@ const OPTIONS: Options = Options { file_bytes: 1 << 20 };
 static BODY: [u8; 1024] = [b'x'; 1024];
 
 fn store(recovered: &mut dyn Recovered) -> Store {
-    let (kept, spill) = (Arc::new(Memory::default()), Arc::new(Memory::default()));
+    let (kept, spill) = (Arc::new(Hollow::default()), Arc::new(Hollow::default()));
     Store::open_on(kept, spill, OPTIONS, recovered).expect("an empty directory is opened").0
 }
 

@@ -9,8 +9,8 @@
 
 mod client;
 mod durable;
+mod hollow;
 mod line;
-mod memory;
 mod parts;
 
 /// Something that is done again and again.
