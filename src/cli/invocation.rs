@@ -77,6 +77,9 @@ impl Invocation {
 }
 
 /// Runs what needs no broker here, and the rest in an async runtime.
+/// After how many turns of busy connections the sockets of the others are looked at.
+const TURNS_BETWEEN_EVENTS: u32 = 4;
+
 fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
     let Cli { global, command } = cli;
     match command {
@@ -107,7 +110,8 @@ fn runtime_for(global: &super::GlobalOptions, command: &Command) -> tokio::runti
     match command {
         Command::Serve(args) => {
             let mut builder = Builder::new_multi_thread();
-            builder.worker_threads(args.threads());
+            // A connection's turn is long, so the sockets are looked at after few of them.
+            builder.worker_threads(args.threads()).event_interval(TURNS_BETWEEN_EVENTS);
             builder
         }
         Command::Tutorial(_) => Builder::new_multi_thread(),

@@ -39,8 +39,9 @@ const LINGER_MS: Millis = 5_000;
 const LOOK_AFTER_MS: Millis = 1_000;
 /// Bytes of room a thread's write buffer keeps.
 const OUTBOUND_KEEP: usize = 512 << 10;
-/// Rounds of reading and writing before other connections get their turn.
-const ROUNDS_MAX: usize = 16;
+/// How long a connection may go on before others get their turn: with a few hundred busy ones, each still waits less
+/// than a person notices. A round that has begun is ended, which takes as long as its bytes do.
+const TURN_US: u64 = 500;
 
 /// Buffers of a thread, lent to the connection that is running on it.
 struct Scratch {
@@ -138,7 +139,8 @@ impl<S: Stream> Drive<S> {
     }
 
     fn poll_rounds(&mut self, cx: &mut Context<'_>, inbound: &mut [u8]) -> Poll<io::Result<()>> {
-        for _ in 0..ROUNDS_MAX {
+        let until_us = self.clock.now_us() + TURN_US;
+        loop {
             let read = self.read(cx, inbound)?;
             let dealt = self.deal(cx);
             let synced = self.take_synced();
@@ -154,9 +156,11 @@ impl<S: Stream> Drive<S> {
                 self.await_disk(cx);
                 return Poll::Pending;
             }
+            if self.clock.now_us() > until_us {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
     /// Reads once and handles what came.
