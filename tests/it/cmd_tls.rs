@@ -84,6 +84,11 @@ fn messages_travel_over_tls_to_a_broker_that_is_who_it_says() {
     let (code, body, said) = run(&url, &[&["get", "--queue", "q"], &trusted[..]].concat());
     assert_eq!((code, body.as_str()), (Some(0), "over TLS\n"), "{said}");
 
+    let bench = ["bench", "--count", "3000", "--verify", "-c", "200", "-a", "10"];
+    let (code, figures, said) = run(&url, &[&bench[..], &trusted[..]].concat());
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{figures}");
+    assert!(figures.contains("\ndelivered\t3000\n"), "{figures}");
+
     let (code, _, said) = run(&url, &["ping"]);
     assert_eq!(code, Some(69), "a certificate nobody vouches for: {said}");
     assert!(said.contains("UnknownIssuer"), "{said}");

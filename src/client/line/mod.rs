@@ -56,6 +56,8 @@ pub struct Line {
     inbound: Vec<u8>,
     start: usize,
     end: usize,
+    /// The last read brought as much as there was room for.
+    is_behind: bool,
     incoming: Incoming,
     frame_max: u32,
     timeout: Duration,
@@ -86,6 +88,7 @@ impl Line {
             inbound,
             start: 0,
             end: early.len(),
+            is_behind: false,
             incoming: Incoming::new(body_kept),
             frame_max: tuned.frame_max,
             timeout: options.timeout,
@@ -191,8 +194,11 @@ impl Line {
         if self.end == len {
             self.inbound.resize(2 * len, 0);
         }
-        let read = self.stream.receive(&mut self.inbound[self.end..], wait);
-        match read.map_err(|error| Error::lost(&error))? {
+        let room = &mut self.inbound[self.end..];
+        let room_len = room.len();
+        let read = self.stream.receive(room, wait).map_err(|error| Error::lost(&error))?;
+        self.is_behind = read == Some(room_len);
+        match read {
             Some(0) => Err(Error::Lost { why: "the broker hung up".into() }),
             Some(count) => {
                 self.end += count;
@@ -200,6 +206,11 @@ impl Line {
             }
             None => Ok(false),
         }
+    }
+
+    /// Whether the last read left something behind: then there is no use in waiting for more.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     /// The next thing the broker has to say, out of what was read; `None` when more must be read.

@@ -68,7 +68,7 @@ impl<'a> Consumer<'a> {
         while !self.job.boards.has_come_to(Phase::Over) {
             self.take_in(line)?;
             let is_written = self.write(line)?;
-            if gathers {
+            if gathers && !line.is_behind() {
                 sleep(GATHER);
             }
             line.read(if is_written { Wait::Short } else { Wait::Writable })?;
