@@ -182,9 +182,8 @@ impl Bench<'_> {
         let (mut number, mut unwritten) = (0, Ok(()));
         let mut on_second = |second: &Second| {
             number += 1;
-            let words = second_words(plan, second);
-            progress.line(&words);
-            progress.show(number as u64, &words);
+            progress.line(&second_words(plan, second));
+            progress.show(number as u64, "");
             if is_jsonl && unwritten.is_ok() {
                 unwritten = out.json_line(&second_json(number, second)).and_then(|()| out.flush());
             }
