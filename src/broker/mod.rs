@@ -40,8 +40,8 @@ use self::replies::Replies;
 use self::stats::ChurnCounters;
 use self::timers::Timers;
 use self::vhost::Vhost;
-use crate::store::definitions::{Aside, Definitions};
-use crate::store::{Store, StoreError};
+use crate::store::definitions::Definitions;
+use crate::store::{Runner, Store, StoreError};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
@@ -111,7 +111,9 @@ impl Broker {
     ) -> Self {
         let timers = Arc::<Timers>::default();
         let churn = Arc::<ChurnCounters>::default();
-        let shared = queue::Shared { timers: Arc::clone(&timers), ..queue::Shared::default() };
+        let aside = definitions.map(|definitions| definitions.aside().clone()).unwrap_or_default();
+        let shared =
+            queue::Shared { timers: Arc::clone(&timers), aside, ..queue::Shared::default() };
         let vhost = |name: ShortStr| {
             let ledger = Ledger::new(name.clone(), definitions.cloned());
             let made = Vhost::new(name.clone(), shared.clone(), Arc::clone(&churn), ledger);
@@ -150,11 +152,10 @@ impl Broker {
         }
     }
 
-    /// Has changes of durable definitions, which wait for the disk, made by `aside`.
-    pub fn change_definitions_aside(&self, aside: Aside) {
-        if let Some(definitions) = &self.definitions {
-            definitions.change_aside(aside);
-        }
+    /// Has long work run by `runner`: changes of durable definitions, which wait for the disk, and the end of what
+    /// there is very much of.
+    pub fn run_long_work_by(&self, runner: Runner) {
+        self.shared.aside.set(runner);
     }
 
     /// Gives the broker the store its queues' messages are in.

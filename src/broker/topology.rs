@@ -99,7 +99,17 @@ impl Topology {
         }
     }
 
-    /// Takes out what was found to go together. What that leaves of large things is for the caller to drop, who holds
+    /// How many bindings go with a queue or an exchange, those of others that follow not counted.
+    pub(super) fn bindings_len(&self, kind: DestinationKind, name: &ShortStr) -> usize {
+        let bound_to = self.bound_to.get(&DestinationName { kind, name: name.clone() });
+        let leads_on = match kind {
+            DestinationKind::Queue => None,
+            DestinationKind::Exchange => self.exchanges.get(name).map(Exchange::bindings_len),
+        };
+        bound_to.map_or(0, HashSet::len) + leads_on.unwrap_or(0)
+    }
+
+    /// Takes out what was found to go together, or of its bindings a piece. What that leaves of large things is for the caller to drop, who holds
     /// no lock then.
     pub(super) fn remove(&mut self, removal: Removal) -> Remains {
         let Removal { queue, exchanges, bindings, left_over: _ } = removal;

@@ -114,7 +114,7 @@ impl Server {
         broker.watch_store();
         if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
             // A commit takes about a millisecond, and many may be asked for at once.
-            broker.change_definitions_aside(|change| tokio::task::block_in_place(change));
+            broker.run_long_work_by(|work| tokio::task::block_in_place(work));
         }
         broker.open_for_use(clock.now());
         let stop = watch::Sender::new(false);

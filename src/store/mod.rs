@@ -19,6 +19,7 @@
 //! Reading order: [`Store::append`], `writer` (the one thread that writes and syncs), `keeper` (the thread for all
 //! that no confirm waits for: indexes, recycling, reading back), `recovery`.
 
+mod aside;
 mod check;
 pub mod definitions;
 mod error;
@@ -45,6 +46,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::thread::JoinHandle;
 
+pub use aside::{Aside, Runner};
 pub use check::{CheckReport, check};
 pub use error::StoreError;
 pub use log::Options;

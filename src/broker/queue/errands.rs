@@ -8,7 +8,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, MutexGuard};
 
-use super::pages::Page;
+use super::emptied::Emptied;
 use super::{Millis, Queue, State};
 use crate::broker::memory::REPORT_BYTES;
 use crate::store::{Place, Runs, Store};
@@ -21,10 +21,8 @@ pub(super) struct Errands(Option<Errand>);
 struct Errand {
     delivered: Runs,
     dropped: Runs,
-    /// What stood on them was dropped.
-    dropped_pages: Vec<Page>,
-    /// When the last of them were.
-    dropped_at: Millis,
+    /// Dropped all at once; when that was.
+    emptied: Option<Box<(Emptied, Millis)>>,
     /// Messages are to be read; when that was asked for.
     fetch: Option<Millis>,
 }
@@ -48,12 +46,12 @@ impl Errands {
         }
     }
 
-    /// The same of all that stands on pages.
-    pub(super) fn dropped_pages(&mut self, pages: Vec<Page>, now: Millis) {
-        if !pages.is_empty() {
+    /// The same of all that waited, or were to be read to be dropped: once under one lock.
+    pub(super) fn emptied(&mut self, emptied: Emptied, now: Millis) {
+        if emptied.len() > 0 {
             let errand = self.0.get_or_insert_default();
-            errand.dropped_pages.extend(pages);
-            errand.dropped_at = now;
+            debug_assert!(errand.emptied.is_none());
+            errand.emptied = Some(Box::new((emptied, now)));
         }
     }
 
@@ -65,15 +63,23 @@ impl Errands {
 
 impl Errand {
     #[inline(never)]
-    fn run(&self, queue: &Queue, store: &Arc<Store>) {
+    fn run(self, queue: &Queue) {
+        let store = queue.shared.store();
+        if let Some(store) = store {
+            self.tell(queue, store);
+        }
+        if let Some(emptied) = self.emptied {
+            let (emptied, now) = *emptied;
+            queue.drop_emptied(store, emptied, now);
+        }
+    }
+
+    fn tell(&self, queue: &Queue, store: &Arc<Store>) {
         if !self.delivered.is_empty() {
             store.mark_delivered(&self.delivered);
         }
         if !self.dropped.is_empty() {
             store.settle(&self.dropped);
-        }
-        if !self.dropped_pages.is_empty() {
-            queue.drop_pages(store, &self.dropped_pages, self.dropped_at);
         }
         if let Some(now) = self.fetch {
             queue.fetch_later(store, now);
@@ -136,10 +142,8 @@ impl Drop for Held<'_> {
 impl Drop for After<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(errand) = &self.errand
-            && let Some(store) = self.queue.shared.store()
-        {
-            errand.run(self.queue, store);
+        if let Some(errand) = self.errand.take() {
+            errand.run(self.queue);
         }
     }
 }

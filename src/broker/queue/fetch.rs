@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::pages::{NOT_KEPT, Page};
+use super::pages::NOT_KEPT;
 use super::ready::{Filled, Found, Lost, Wanted};
 use super::{Entry, Millis, Queue, State};
 use crate::broker::message::Message;
@@ -109,33 +109,6 @@ impl Queue {
         Ok(())
     }
 
-    /// Settles what stood on pages that were dropped, one page after the other so that little is in memory at once.
-    pub(super) fn drop_pages(&self, store: &Store, dropped: &[Page], now: Millis) {
-        let pages = self.lock().ready.pages().clone();
-        let mut lost = 0;
-        let (mut left, mut put_off) = (Vec::new(), None);
-        for page in dropped {
-            match pages.read(page) {
-                Ok(Some(entries)) => {
-                    store.settle(&entries.iter().map(|stored| stored.place).collect());
-                }
-                Ok(None) => lost += u64::from(page.count),
-                Err(error) => {
-                    left.push(*page);
-                    put_off = Some(error);
-                    continue;
-                }
-            }
-            pages.settle(page);
-        }
-        if let Some(error) = put_off {
-            self.drop_later(left, &error, now);
-        }
-        if lost > 0 {
-            self.lock().unreadable += lost;
-        }
-    }
-
     /// Takes in what was read, and deals. What could not be read now, for `put_off` or another reason, waits on.
     fn take_in(&self, found: Vec<Found>, put_off: Option<StoreError>, now: Millis) {
         let mut state = self.lock();
@@ -195,6 +168,7 @@ pub(super) mod tests {
     use crate::broker::arguments::QueueArguments;
     use crate::broker::mailbox::{ConsumerSlot, Mailbox, Post, Waiting as Mail};
     use crate::broker::message::Layout;
+    use crate::broker::queue::pages::Page;
     use crate::broker::queue::{ConsumerId, Returned, Settings, Shared, StartedAt, Subscription};
     use crate::store::{QueueId, Recovered, Spill, Waiting};
     use crate::wire::FieldTable;

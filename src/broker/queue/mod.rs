@@ -14,6 +14,7 @@
 //! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires), `ready`, `fetch`, `retry`.
 
 mod consumers;
+mod emptied;
 mod end;
 mod entry;
 mod errands;
@@ -47,7 +48,7 @@ use super::message::Message;
 use super::registry::ConnectionId;
 use super::stats::QueueCounters;
 use super::timers::Timers;
-use crate::store::{Place, QueueId, Spill, Store};
+use crate::store::{Aside, Place, QueueId, Spill, Store};
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
 /// What a queue was declared with.
@@ -74,6 +75,8 @@ pub struct Shared {
     /// Set once, before its directory is read: queues may be given more than memory has room for.
     pub spill: Arc<OnceLock<Arc<Spill>>>,
     pub memory: Arc<Memory>,
+    /// How long work is run.
+    pub aside: Aside,
 }
 
 impl Shared {
@@ -450,9 +453,9 @@ impl State {
 
     /// Drops every waiting message; answers how many there were.
     fn drop_all(&mut self) -> u32 {
-        let Self { ready, errands, .. } = self;
-        let (count, pages) = ready.drop_all(&mut |place| errands.dropped(Some(place)));
-        errands.dropped_pages(pages, self.used_at);
+        let emptied = self.ready.drop_all();
+        let count = emptied.len();
+        self.errands.emptied(emptied, self.used_at);
         count_u32(count)
     }
 }

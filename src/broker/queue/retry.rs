@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::emptied::Emptied;
 use super::pages::Page;
 use super::{Millis, Queue, State};
 use crate::store::StoreError;
@@ -55,7 +56,7 @@ impl State {
     /// Does what has been put off.
     pub(super) fn try_again(&mut self, now: Millis) {
         let pages = std::mem::take(&mut self.retry.undropped);
-        self.errands.dropped_pages(pages, now);
+        self.errands.emptied(Emptied { pages, ..Emptied::default() }, now);
         self.retry.kept = None;
         self.deal(now);
     }

@@ -5,9 +5,10 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use super::{DeleteIf, Vhost, not_default, refused};
+use super::{DeleteIf, PIECE_LEN, Vhost, not_default, refused};
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::exchange::Exchange;
+use crate::broker::exchange::binding::DestinationKind;
 use crate::broker::queue::{EndIf, InUse, Millis, Queue};
 use crate::broker::registry::ConnectionId;
 use crate::broker::removal::Removal;
@@ -34,8 +35,11 @@ impl Vhost {
         if only.unused && in_use {
             return Err(Fault::new(ReplyCode::PreconditionFailed, format!("{noun} in use")));
         }
-        let removal = Removal::of_exchange(&self.read(), name);
-        self.remove(removal, &changing)
+        let bindings_len = self.read().bindings_len(DestinationKind::Exchange, name);
+        self.change_many(bindings_len, || {
+            let removal = Removal::of_exchange(&self.read(), name);
+            self.remove(removal, &changing)
+        })
     }
 
     /// Deletes a queue; answers how many messages went with it. One that is not there is no error.
@@ -79,14 +83,17 @@ impl Vhost {
             return Ok(0);
         }
         queue.begin_end(only).map_err(Stays::InUse)?;
-        let removal = Removal::of_queue(&self.read(), queue.name());
-        if let Err(fault) = self.remove(removal, &changing) {
+        let bindings_len = self.read().bindings_len(DestinationKind::Queue, queue.name());
+        self.change_many(bindings_len, || {
+            let removal = Removal::of_queue(&self.read(), queue.name());
+            let Err(fault) = self.remove(removal, &changing) else { return Ok(()) };
             if queue.settings().is_durable {
                 queue.cancel_end();
                 return Err(Stays::Written(fault));
             }
             self.remove_unwritten(queue);
-        }
+            Ok(())
+        })?;
         drop(changing);
         self.churn.queue_deleted.add(1);
         Ok(queue.end())
@@ -96,8 +103,23 @@ impl Vhost {
     fn remove_unwritten(&self, queue: &Queue) {
         let removal = Removal::of_unwritten_queue(&self.read(), queue.name());
         self.left_over().extend(removal.left_over.iter().cloned());
-        let remains = self.write().remove(removal);
-        drop(remains);
+        self.take_away(removal);
+    }
+
+    /// Takes what goes out of the topology: what has a name first, then its bindings, piece by piece. Until the last
+    /// has gone, a binding may lead to a queue that is ending, which takes what comes with it.
+    fn take_away(&self, mut removal: Removal) {
+        let mut bindings = std::mem::take(&mut removal.bindings);
+        loop {
+            removal.bindings = bindings.split_off(bindings.len().saturating_sub(PIECE_LEN));
+            let remains = self.write().remove(removal);
+            // Not under the lock: publishers wait for it, and get it meanwhile.
+            drop(remains);
+            if bindings.is_empty() {
+                return;
+            }
+            removal = Removal::default();
+        }
     }
 
     /// Strikes out what goes together, then takes it out; then what was left over before.
@@ -127,16 +149,16 @@ impl Vhost {
         let struck = removal.struck(&topology);
         drop(topology);
         self.ledger.strike_out(&struck)?;
-        let remains = self.write().remove(removal);
-        // Not under the lock: publishers wait for it.
-        drop(remains);
+        self.take_away(removal);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
     use tempfile::TempDir;
@@ -145,7 +167,7 @@ mod tests {
     use crate::broker::Broker;
     use crate::broker::auth::User;
     use crate::broker::durable::{Ledger, begin};
-    use crate::broker::exchange::binding::{DestinationKind, DestinationName};
+    use crate::broker::exchange::binding::DestinationName;
     use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
     use crate::broker::mailbox::{ConsumerSlot, Mailbox};
     use crate::broker::message::{Layout, Message};
@@ -274,6 +296,75 @@ mod tests {
         let publish_two = || (0..2).for_each(|_| publish(&queue));
         let refused = delete_late(&bench, only, publish_two).unwrap_err();
         assert_eq!(refused.text, "queue 'q' in vhost '/' not empty");
+    }
+
+    thread_local! {
+        /// Long work that this thread was asked for.
+        static LONG: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Publishers may find their ways between the pieces; other changes wait for all of it, and aside.
+    #[test]
+    fn many_bindings_go_aside_and_piece_by_piece() {
+        let Bench { vhost, .. } = Bench::new();
+        vhost.shared.aside.set(|work| {
+            LONG.set(LONG.get() + 1);
+            work();
+        });
+        let pieces = 3;
+        let count = pieces * PIECE_LEN;
+        let transient = QueueDeclaration { is_durable: false, ..durable("q") };
+        let vhost = &vhost;
+        let bind_all = || {
+            vhost.declare_exchange(auto_delete("x")).unwrap();
+            vhost.declare_queue(transient.clone(), false, ME, 0).unwrap();
+            for at in 0..count {
+                let destination =
+                    DestinationName { kind: DestinationKind::Queue, name: literal("q") };
+                let routing_key = ShortStr::try_from(at.to_string()).unwrap();
+                let (source, arguments) = (literal("x"), FieldTable::new());
+                let request = BindingRequest { source, destination, routing_key, arguments };
+                vhost.bind(request, ME).unwrap();
+            }
+        };
+        let delete_queue = || {
+            vhost.delete_queue(&literal("q"), DeleteIf::default(), ME).unwrap();
+        };
+        let delete_exchange = || {
+            vhost.delete_exchange(&literal("x"), DeleteIf::default()).unwrap();
+        };
+        for delete in [&delete_queue as &dyn Fn(), &delete_exchange] {
+            bind_all();
+            let (epoch, long) = (vhost.epoch(), LONG.get());
+            delete();
+            assert_eq!(vhost.epoch() - epoch, pieces as u64);
+            assert_eq!(LONG.get() - long, 1);
+            let topology = vhost.read();
+            assert!(topology.bound_to.is_empty());
+            assert!(!topology.exchanges.contains_key("x"));
+        }
+    }
+
+    #[test]
+    fn who_wants_to_make_a_change_waits_aside_for_a_long_one() {
+        static ASIDE: AtomicUsize = AtomicUsize::new(0);
+        let Bench { vhost, .. } = &Bench::new();
+        vhost.shared.aside.set(|work| {
+            ASIDE.fetch_add(1, Ordering::Relaxed);
+            work();
+        });
+        thread::scope(|scope| {
+            let changing = vhost.changing();
+            vhost.change_many(PIECE_LEN + 1, || {
+                let other = scope.spawn(|| drop(vhost.changing()));
+                // The change itself, and who waits for it.
+                while ASIDE.load(Ordering::Relaxed) < 2 {
+                    thread::yield_now();
+                }
+                assert!(!other.is_finished());
+            });
+            drop(changing);
+        });
     }
 
     #[test]

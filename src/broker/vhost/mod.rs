@@ -11,8 +11,10 @@ mod bind;
 mod delete;
 mod restore;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
+};
 
 use crate::broker::arguments::{self, QueueArguments, exchange_noun, queue_noun};
 use crate::broker::durable::Ledger;
@@ -25,6 +27,9 @@ use crate::broker::topology::{Route, Topology};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
+/// Bindings that are taken out under one lock of the topology, which publishers may wait for: a millisecond or two.
+const PIECE_LEN: usize = 1000;
+
 /// A virtual host.
 #[derive(Debug)]
 pub struct Vhost {
@@ -34,6 +39,8 @@ pub struct Vhost {
     /// Held by whoever changes the topology, from looking at what is there until all can see the change. Meanwhile
     /// the change is written down; publishes go on.
     changing: Mutex<()>,
+    /// The change under way is a long one.
+    is_change_long: AtomicBool,
     ledger: Ledger,
     /// Durable auto-delete exchanges that have lost their last binding and could not be struck out yet.
     left_over: Mutex<Vec<ShortStr>>,
@@ -132,7 +139,19 @@ impl Vhost {
         let topology = RwLock::new(topology);
         let (epoch, counters) = (AtomicU64::new(0), MessageCounters::default());
         let (changing, left_over) = (Mutex::new(()), Mutex::default());
-        Self { name, topology, epoch, changing, ledger, left_over, shared, counters, churn }
+        let is_change_long = AtomicBool::new(false);
+        Self {
+            name,
+            topology,
+            epoch,
+            changing,
+            is_change_long,
+            ledger,
+            left_over,
+            shared,
+            counters,
+            churn,
+        }
     }
 
     pub fn name(&self) -> &ShortStr {
@@ -145,7 +164,27 @@ impl Vhost {
 
     /// Begins a change, alone: what is read from now on holds until the guard is dropped.
     fn changing(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+        let wait = || self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.changing.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Who only waits must not keep the thread from others meanwhile.
+            Err(TryLockError::WouldBlock) if self.is_change_long.load(Ordering::Relaxed) => {
+                self.shared.aside.run(wait)
+            }
+            Err(TryLockError::WouldBlock) => wait(),
+        }
+    }
+
+    /// Carries a change out, aside when it is of so many bindings that it takes long.
+    fn change_many<T>(&self, bindings_len: usize, change: impl FnOnce() -> T) -> T {
+        if bindings_len <= PIECE_LEN {
+            return change();
+        }
+        self.is_change_long.store(true, Ordering::Relaxed);
+        let changed = self.shared.aside.run(change);
+        self.is_change_long.store(false, Ordering::Relaxed);
+        changed
     }
 
     fn left_over(&self) -> MutexGuard<'_, Vec<ShortStr>> {

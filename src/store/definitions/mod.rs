@@ -11,7 +11,7 @@ mod disk;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::InMemoryBackend;
 use redb::{
@@ -19,7 +19,7 @@ use redb::{
 };
 
 use self::disk::{Disk, Trouble};
-use super::{KEPT_FOLDER, QueueId, StoreError};
+use super::{Aside, KEPT_FOLDER, QueueId, StoreError};
 
 /// The database's name in a data directory.
 pub const FILE: &str = "definitions.redb";
@@ -83,11 +83,8 @@ pub struct Definitions {
     path: PathBuf,
     state: Mutex<State>,
     trouble: Arc<Trouble>,
-    aside: OnceLock<Aside>,
+    aside: Aside,
 }
-
-/// Runs work that waits for the disk in such a way that the thread's other work goes on.
-pub type Aside = fn(&mut dyn FnMut());
 
 #[derive(Debug)]
 enum State {
@@ -123,7 +120,7 @@ impl Definitions {
         let trouble = Arc::default();
         let database = open_on_disk(&path, &trouble)?;
         let state = Mutex::new(State::Open(database));
-        Ok(Self { path, state, trouble, aside: OnceLock::new() })
+        Ok(Self { path, state, trouble, aside: Aside::default() })
     }
 
     /// Opens a copy in memory of the definitions of a directory, and leaves the directory alone; `None` when it has
@@ -146,7 +143,7 @@ impl Definitions {
         copied.map_err(|source| StoreError::Io { action: "copy", path: path.clone(), source })?;
         let database = open_database(memory, &path)?;
         let state = Mutex::new(State::Open(database));
-        let (trouble, aside) = (Arc::default(), OnceLock::new());
+        let (trouble, aside) = (Arc::default(), Aside::default());
         Ok(Some(Self { path, state, trouble, aside }))
     }
 
@@ -190,20 +187,12 @@ impl Definitions {
     ///
     /// Cost: two `fdatasync`.
     pub fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        self.aside(|| self.with("change", |database| commit(database, |_| Ok(changes))))
+        self.aside.run(|| self.with("change", |database| commit(database, |_| Ok(changes))))
     }
 
-    /// Has changes made by `aside` from now on.
-    pub fn change_aside(&self, aside: Aside) {
-        // One server uses a broker; another one in its place would say the same.
-        let _ = self.aside.set(aside);
-    }
-
-    fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
-        let Some(run) = self.aside.get() else { return work() };
-        let (mut work, mut done) = (Some(work), None);
-        run(&mut || done = work.take().map(|work| work()));
-        done.expect("what runs it runs it")
+    /// How changes are made, which wait for the disk.
+    pub fn aside(&self) -> &Aside {
+        &self.aside
     }
 
     /// Adds a queue's row under an id that no queue had and none will have again, whatever becomes of this one.
@@ -215,7 +204,7 @@ impl Definitions {
             *next += 1;
             Ok(vec![Change::Put(Table::Queues, row(given))])
         };
-        self.aside(|| self.with("change", |database| commit(database, change)))?;
+        self.aside.run(|| self.with("change", |database| commit(database, change)))?;
         Ok(given)
     }
 
