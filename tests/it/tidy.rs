@@ -40,7 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("csv", &["render"]),
     ("hdrhistogram", &["engine"]),
     ("humantime", &["render", "management", "client", "engine", "commands", "cli"]),
-    ("indexmap", &["broker"]),
+    ("indexmap", &["broker", "server"]),
     ("indicatif", &["render"]),
     ("percent_encoding", &["wire", "management", "client", "engine"]),
     ("rabbitmq_http_client", &["client", "engine"]),

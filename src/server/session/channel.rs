@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::assembly::{self, Assembly};
 use super::confirms::Confirms;
 use super::deliver::Unacked;
-use super::routes::Routes;
 use super::tx::Transaction;
 use super::{Context, Running, decode_method, split_method};
 use crate::broker::mailbox::{ConsumerSlot, Post};
@@ -23,7 +22,6 @@ pub(super) struct Channel {
     pub(super) number: u16,
     pub(super) info: Arc<registry::Channel>,
     pub(super) assembly: Assembly,
-    pub(super) routes: Routes,
     pub(super) mode: Mode,
     /// The tag of the last delivery.
     pub(super) last_tag: u64,
@@ -64,7 +62,6 @@ impl Channel {
             number: info.number,
             info,
             assembly: Assembly::default(),
-            routes: Routes::default(),
             mode: Mode::Plain,
             last_tag: 0,
             unacked: VecDeque::new(),

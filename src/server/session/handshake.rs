@@ -5,11 +5,13 @@
 //! closed, as with RabbitMQ, so that passwords cannot be tried fast.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::deliver::Sources;
 use super::disk::Disk;
+use super::routes::Routes;
 use super::{Context, Phase, Running, Session, decode_method};
 use crate::broker::RABBITMQ_VERSION;
 use crate::broker::queue::Millis;
@@ -198,6 +200,7 @@ impl Session {
         self.cx.heartbeat.agree(agreed.heartbeat_s);
         self.phase = Phase::Running(Box::new(Running {
             user: agreed.user.clone(),
+            routes: Routes::new(Arc::clone(&vhost)),
             vhost,
             frame_max: agreed.frame_max,
             channel_max: agreed.channel_max,

@@ -35,6 +35,7 @@ use self::deliver::Sources;
 use self::disk::Disk;
 use self::handshake::Handshake;
 use self::heartbeat::Heartbeat;
+use self::routes::Routes;
 use crate::broker::Broker;
 use crate::broker::auth::Origin as LoginOrigin;
 use crate::broker::mailbox::Post;
@@ -94,6 +95,7 @@ enum Phase {
 struct Running {
     user: ShortStr,
     vhost: Arc<Vhost>,
+    routes: Routes,
     frame_max: u32,
     channel_max: u16,
     wants_cancel_notify: bool,
@@ -303,14 +305,17 @@ impl Session {
         if self.deadline().is_none_or(|at| now < at) {
             return;
         }
-        match &self.phase {
+        match &mut self.phase {
             Phase::Running(running)
                 if self.cx.heartbeat.is_peer_lost(now) && !running.disk.is_held() =>
             {
                 tracing::info!(connection = %self.cx.connection.peer.name, "missed heartbeats");
                 self.end(now);
             }
-            Phase::Running(_) => self.cx.heartbeat.beat(now, out),
+            Phase::Running(running) => {
+                self.cx.heartbeat.beat(now, out);
+                running.routes.rest();
+            }
             Phase::Handshake(_) | Phase::Closing { .. } | Phase::Silent { .. } => self.end(now),
             Phase::Closed => {}
         }

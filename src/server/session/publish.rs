@@ -9,13 +9,13 @@ use super::channel::{Channel, Mode};
 use super::confirms::Due;
 use super::deliver::write_return;
 use super::disk::Published;
+use super::routes::Routes;
 use super::tx::Staged;
 use super::{Context, Running};
 use crate::broker::arguments::parse_expiration;
 use crate::broker::message::Message;
 use crate::broker::queue::Millis;
 use crate::broker::replies::{REPLY_TO, Replies};
-use crate::broker::vhost::Vhost;
 use crate::broker::{Broker, Route};
 use crate::store::{Appended, Refused};
 use crate::wire::constants::CLASS_BASIC;
@@ -94,13 +94,13 @@ impl Running {
         if let Mode::Transaction(transaction) = &mut channel.mode {
             // Whether the exchange is there is told now, the rest at the commit.
             let names = channel.assembly.names(&content);
-            channel.routes.find(names, &self.vhost, || Ok(FieldTable::new()))?;
+            self.routes.find(names, || Ok(FieldTable::new()))?;
             let message = channel.assembly.message(&content, facts);
             transaction.stage(Staged { message, delivery });
             return Ok(());
         }
         let message = channel.assembly.message(&content, facts);
-        let routed = channel.route(&cx.broker, &self.vhost, &message, now)?;
+        let routed = channel.route(&cx.broker, &mut self.routes, &message, now)?;
         let due = match routed {
             Routed::Queues(due) => due,
             Routed::Nowhere => {
@@ -129,7 +129,7 @@ impl Channel {
     pub(super) fn route(
         &mut self,
         broker: &Broker,
-        vhost: &Vhost,
+        routes: &mut Routes,
         message: &Message,
         now: Millis,
     ) -> Result<Routed, Fault> {
@@ -143,7 +143,7 @@ impl Channel {
             return Ok(if is_there { Routed::Queues(Due::Now) } else { Routed::Nowhere });
         }
         let headers = || headers_of(message);
-        let route = self.routes.find(names, vhost, headers)?;
+        let route = routes.find(names, headers)?;
         let kept = match keep(broker, route, message, now) {
             Ok(kept) => kept,
             Err(refused) if matches!(self.mode, Mode::Plain) => {

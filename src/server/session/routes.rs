@@ -1,26 +1,77 @@
-//! The routes a channel remembers, so that most publishes take no topology lock and match no patterns.
+//! The routes a connection remembers, so that most publishes take no topology lock and match no patterns.
 //!
-//! A route holds until the vhost's epoch changes; one that depends on headers is never remembered.
+//! A route holds until the vhost's epoch changes; one that depends on headers is never remembered. There is room for
+//! a thousand, and for more once it shows that keys come again: ever new ones are not worth it. What is full stays
+//! mostly as it is, or keys that come in turn, a few more than there is room for, would each drive out the one that
+//! comes next; every now and then a new one takes the place of one that was not asked for lately.
+//!
+//! Start at [`Routes::find`].
 
-use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
 use crate::broker::Route;
 use crate::broker::vhost::Vhost;
 use crate::wire::{Fault, FieldTable, Reader};
 
-/// Routes a channel remembers at most, so that a publisher of ever new keys costs no more memory than this.
-const ROUTES_MAX: usize = 4096;
+/// Routes there is room for at first: about 200 KiB.
+const ROUTES_FIRST: usize = 1024;
+
+/// Routes a connection remembers at most: about 3 MiB, for keys that do come again.
+const ROUTES_MAX: usize = 16 * ROUTES_FIRST;
+
+/// Of the routes there is no room for, one in so many is remembered in the place of another.
+const ADMIT_EVERY: usize = 64;
+
+/// Routes there was no room for after which it is looked at what the others are worth.
+const LOOK_EVERY: usize = 16 << 10;
+
+/// How often one of those must have been asked for meanwhile to be worth more room.
+const WORTH: usize = LOOK_EVERY / 128;
+
+/// A route that is remembered.
+#[derive(Debug)]
+struct Known {
+    route: Route,
+    /// It was asked for since its place was looked at last.
+    is_used: bool,
+}
 
 /// Routes by exchange and routing key, as the two encoded short strings they came in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Routes {
+    vhost: Arc<Vhost>,
     epoch: u64,
-    known: FxHashMap<Box<[u8]>, Route>,
+    known: IndexMap<Box<[u8]>, Known, FxBuildHasher>,
+    room: usize,
+    /// The place that is looked at next for a route to forget.
+    hand: usize,
+    /// How often a route was known, and how often there was no room, since that was last looked at.
+    found: usize,
+    missed: usize,
     /// A route that must not be remembered.
     once: Option<Route>,
+    /// Somebody has asked since the last [`Self::rest`].
+    is_used: bool,
 }
 
 impl Routes {
+    pub(super) fn new(vhost: Arc<Vhost>) -> Self {
+        Self {
+            vhost,
+            epoch: 0,
+            known: IndexMap::default(),
+            room: ROUTES_FIRST,
+            hand: 0,
+            found: 0,
+            missed: 0,
+            once: None,
+            is_used: false,
+        }
+    }
+
     /// Finds where a message with these names goes.
     ///
     /// Cost: one hash of the names when the route is known.
@@ -28,24 +79,170 @@ impl Routes {
     pub(super) fn find(
         &mut self,
         names: &[u8],
-        vhost: &Vhost,
         headers: impl FnOnce() -> Result<FieldTable, Fault>,
     ) -> Result<&Route, Fault> {
-        let epoch = vhost.epoch();
-        if epoch != self.epoch || self.known.len() > ROUTES_MAX {
-            self.known = FxHashMap::default();
+        self.is_used = true;
+        let epoch = self.vhost.epoch();
+        if epoch != self.epoch {
+            self.known = IndexMap::default();
             self.epoch = epoch;
         }
-        if !self.known.contains_key(names) {
-            let mut from = Reader::new(names);
-            let exchange = from.short_text().unwrap_or_default();
-            let routing_key = from.short_text().unwrap_or_default();
-            let route = vhost.route(exchange, routing_key, headers)?;
-            if !route.by_key_alone {
-                return Ok(self.once.insert(route));
-            }
-            self.known.insert(names.into(), route);
+        if let Some(at) = self.known.get_index_of(names) {
+            self.found = self.found.wrapping_add(1);
+            let known = &mut self.known[at];
+            known.is_used = true;
+            return Ok(&known.route);
         }
-        Ok(&self.known[names])
+        self.find_anew(names, headers)
+    }
+
+    #[inline(never)]
+    fn find_anew(
+        &mut self,
+        names: &[u8],
+        headers: impl FnOnce() -> Result<FieldTable, Fault>,
+    ) -> Result<&Route, Fault> {
+        let mut from = Reader::new(names);
+        let exchange = from.short_text().unwrap_or_default();
+        let routing_key = from.short_text().unwrap_or_default();
+        let route = self.vhost.route(exchange, routing_key, headers)?;
+        if !route.by_key_alone || !self.make_room() {
+            return Ok(self.once.insert(route));
+        }
+        let (at, _) = self.known.insert_full(names.into(), Known { route, is_used: false });
+        Ok(&self.known[at].route)
+    }
+
+    /// Sees to a place for one more route, if it is to have one.
+    fn make_room(&mut self) -> bool {
+        if self.known.len() < self.room {
+            return true;
+        }
+        self.missed += 1;
+        if !self.missed.is_multiple_of(ADMIT_EVERY) {
+            return false;
+        }
+        if self.missed >= LOOK_EVERY {
+            self.missed = 0;
+            let is_worth_it = std::mem::take(&mut self.found) >= WORTH;
+            if is_worth_it && self.room < ROUTES_MAX {
+                self.room *= 2;
+                return true;
+            }
+        }
+        self.forget_one();
+        true
+    }
+
+    /// Forgets the next route that was not asked for since its place was looked at.
+    ///
+    /// Cost: one step for each route that was asked for meanwhile.
+    fn forget_one(&mut self) {
+        loop {
+            if self.hand >= self.known.len() {
+                self.hand = 0;
+            }
+            if !std::mem::take(&mut self.known[self.hand].is_used) {
+                break;
+            }
+            self.hand += 1;
+        }
+        self.known.swap_remove_index(self.hand);
+        self.hand += 1;
+    }
+
+    /// Gives the memory back if nobody has asked since this was called last.
+    pub(super) fn rest(&mut self) {
+        if !std::mem::take(&mut self.is_used) {
+            *self = Self::new(Arc::clone(&self.vhost));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::Broker;
+    use crate::wire::{ShortStr, Writer};
+
+    fn routes() -> Routes {
+        Routes::new(Broker::new("mq@test".into()).vhost("/").unwrap())
+    }
+
+    impl Routes {
+        /// Publishes to the default exchange; answers whether the route was known.
+        fn ask(&mut self, key: usize) -> bool {
+            let mut names = Vec::new();
+            let mut to = Writer::new(&mut names);
+            to.short(&ShortStr::empty());
+            to.short(&ShortStr::try_from(key.to_string()).unwrap());
+            let is_known = self.known.contains_key(&names[..]);
+            self.find(&names, || Ok(FieldTable::new())).unwrap();
+            assert!(self.known.len() <= self.room && self.room <= ROUTES_MAX);
+            is_known
+        }
+
+        /// How many of a hundred are known when all these keys are asked for, one after the other.
+        fn share(&mut self, keys: std::ops::Range<usize>) -> usize {
+            let len = keys.len();
+            keys.filter(|&key| self.ask(key)).count() * 100 / len
+        }
+    }
+
+    #[test]
+    fn keys_that_come_in_turn_are_known_though_there_are_more_than_there_is_room_for() {
+        #[rustfmt::skip]
+        let cases = [
+            // keys    known of a hundred, at least
+            (1_000,    100),
+            (10_000,   100),
+            (20_000,   70),
+            (40_000,   30),
+        ];
+        for (keys, at_least) in cases {
+            let mut routes = routes();
+            (0..20).for_each(|_| _ = routes.share(0..keys));
+            let share = routes.share(0..keys);
+            assert!(share >= at_least, "{share} of a hundred with {keys} keys");
+        }
+    }
+
+    #[test]
+    fn ever_new_keys_take_no_more_room_and_leave_those_alone_that_come_again() {
+        let mut routes = routes();
+        for key in 0..100_000 {
+            routes.ask(1_000_000 + key);
+        }
+        assert_eq!(routes.room, ROUTES_FIRST);
+        // One in ten is an old acquaintance.
+        let mut known = 0;
+        for key in 0..100_000 {
+            routes.ask(2_000_000 + key);
+            known += usize::from(key % 10 == 0 && routes.ask(key / 10 % 10));
+        }
+        assert!(known > 8_000, "{known} of 10,000");
+    }
+
+    #[test]
+    fn keys_of_today_take_the_place_of_those_of_yesterday() {
+        let mut routes = routes();
+        let (yesterday, today) = (0..ROUTES_MAX, ROUTES_MAX..ROUTES_MAX + 1000);
+        (0..20).for_each(|_| _ = routes.share(yesterday.clone()));
+        assert_eq!(routes.known.len(), ROUTES_MAX);
+        (0..500).for_each(|_| _ = routes.share(today.clone()));
+        let share = routes.share(today);
+        assert!(share >= 99, "{share} of a hundred");
+    }
+
+    #[test]
+    fn memory_comes_back_when_nobody_asks() {
+        let mut routes = routes();
+        (0..20).for_each(|_| _ = routes.share(0..10_000));
+        routes.rest();
+        assert_eq!(routes.known.len(), 10_000, "somebody has asked");
+        routes.rest();
+        assert_eq!((routes.known.capacity(), routes.room), (0, ROUTES_FIRST));
+        assert!(!routes.ask(1));
+        assert!(routes.ask(1));
     }
 }

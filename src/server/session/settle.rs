@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::channel::{Channel, Mode};
 use super::deliver::{Origin, Unacked};
-use super::routes::Routes;
 use super::{Context, Running};
 use crate::broker::mailbox::Post;
 use crate::broker::queue::{EndIf, Entry, Millis, Returned, Settled};
@@ -131,7 +130,6 @@ impl Running {
         if let Some(reply) = channel.reply.take() {
             cx.broker.replies.remove(&reply.name);
         }
-        channel.routes = Routes::default();
         let mode = std::mem::replace(&mut channel.mode, Mode::Plain);
         let mut unacked: Vec<Unacked> = channel.unacked.drain(..).collect();
         if let Mode::Transaction(transaction) = mode {

@@ -9,11 +9,11 @@ use super::confirms::Due;
 use super::deliver::Unacked;
 use super::disk::Published;
 use super::publish::{Delivery, Routed, headers_of, keep, push};
+use super::routes::Routes;
 use super::settle::Outcome;
 use super::{Context, Running};
 use crate::broker::message::Message;
 use crate::broker::queue::Millis;
-use crate::broker::vhost::Vhost;
 use crate::broker::{Broker, Route};
 use crate::store::{Appended, Refused};
 use crate::wire::frame;
@@ -109,7 +109,7 @@ impl Running {
         let mut transaction = self.take_transaction(number)?;
         let staged = std::mem::take(&mut transaction.publishes);
         let channel = self.channels.get_mut(&number).ok_or_else(not_transactional)?;
-        let kept = match channel.keep_all(&cx.broker, &self.vhost, staged, now) {
+        let kept = match keep_all(&cx.broker, &mut self.routes, staged, now) {
             Ok(kept) => kept,
             Err(refused) => {
                 // Its deliveries go back with the channel.
@@ -120,7 +120,7 @@ impl Running {
         let mut safe_with = None;
         let mut is_complete = true;
         for Kept { staged, at } in kept {
-            match channel.push_staged(&cx.broker, &self.vhost, &staged, at, now) {
+            match channel.push_staged(&cx.broker, &mut self.routes, &staged, at, now) {
                 Routed::Queues(Due::Now) => {}
                 Routed::Queues(Due::Synced(batch)) => safe_with = safe_with.max(Some(batch)),
                 Routed::Queues(Due::Refused) => is_complete = false,
@@ -165,50 +165,11 @@ impl Running {
 }
 
 impl Channel {
-    /// Gives the store every publish of a commit that must survive, or none of them.
-    fn keep_all(
-        &mut self,
-        broker: &Broker,
-        vhost: &Vhost,
-        publishes: Vec<Staged>,
-        now: Millis,
-    ) -> Result<Vec<Kept>, Refused> {
-        let mut taken = Vec::with_capacity(publishes.len());
-        for staged in publishes {
-            match self.keep_staged(broker, vhost, &staged.message, now) {
-                Ok(at) => taken.push(Kept { staged, at }),
-                Err(refused) => {
-                    take_back(broker, &taken);
-                    return Err(refused);
-                }
-            }
-        }
-        Ok(taken)
-    }
-
-    fn keep_staged(
-        &mut self,
-        broker: &Broker,
-        vhost: &Vhost,
-        message: &Message,
-        now: Millis,
-    ) -> Result<Option<(Route, Appended)>, Refused> {
-        if broker.store.is_none() || !message.is_persistent() {
-            return Ok(None);
-        }
-        // An exchange deleted since then takes the message with it.
-        let Ok(route) = self.routes.find(message.names(), vhost, || headers_of(message)) else {
-            return Ok(None);
-        };
-        let kept = keep(broker, route, message, now)?;
-        Ok(kept.map(|kept| (route.clone(), kept)))
-    }
-
     /// Hands a publish of a commit to its queues.
     fn push_staged(
         &mut self,
         broker: &Broker,
-        vhost: &Vhost,
+        routes: &mut Routes,
         staged: &Staged,
         at: Option<(Route, Appended)>,
         now: Millis,
@@ -218,9 +179,46 @@ impl Channel {
                 push(&route, &staged.message, Some(kept), now);
                 Routed::Queues(Due::Synced(kept.batch))
             }
-            None => self.route(broker, vhost, &staged.message, now).unwrap_or(Routed::Nowhere),
+            None => self.route(broker, routes, &staged.message, now).unwrap_or(Routed::Nowhere),
         }
     }
+}
+
+/// Gives the store every publish of a commit that must survive, or none of them.
+fn keep_all(
+    broker: &Broker,
+    routes: &mut Routes,
+    publishes: Vec<Staged>,
+    now: Millis,
+) -> Result<Vec<Kept>, Refused> {
+    let mut taken = Vec::with_capacity(publishes.len());
+    for staged in publishes {
+        match keep_staged(broker, routes, &staged.message, now) {
+            Ok(at) => taken.push(Kept { staged, at }),
+            Err(refused) => {
+                take_back(broker, &taken);
+                return Err(refused);
+            }
+        }
+    }
+    Ok(taken)
+}
+
+fn keep_staged(
+    broker: &Broker,
+    routes: &mut Routes,
+    message: &Message,
+    now: Millis,
+) -> Result<Option<(Route, Appended)>, Refused> {
+    if broker.store.is_none() || !message.is_persistent() {
+        return Ok(None);
+    }
+    // An exchange deleted since then takes the message with it.
+    let Ok(route) = routes.find(message.names(), || headers_of(message)) else {
+        return Ok(None);
+    };
+    let kept = keep(broker, route, message, now)?;
+    Ok(kept.map(|kept| (route.clone(), kept)))
 }
 
 /// Settles what the store has taken of a commit that does not happen.
