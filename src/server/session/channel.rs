@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::assembly::{self, Assembly};
 use super::confirms::Confirms;
-use super::deliver::Unacked;
 use super::tx::Transaction;
+use super::unacked::Outstanding;
 use super::{Context, Running, decode_method, split_method};
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::queue::{ChannelLimit, Millis};
@@ -25,8 +25,7 @@ pub(super) struct Channel {
     pub(super) mode: Mode,
     /// The tag of the last delivery.
     pub(super) last_tag: u64,
-    /// Deliveries to be settled, in the order of their tags.
-    pub(super) unacked: VecDeque<Unacked>,
+    pub(super) unacked: Outstanding,
     pub(super) consumers: HashMap<ShortStr, ConsumerSlot>,
     /// What `basic.qos` said for consumers to come.
     pub(super) prefetch: u32,
@@ -64,7 +63,7 @@ impl Channel {
             assembly: Assembly::default(),
             mode: Mode::Plain,
             last_tag: 0,
-            unacked: VecDeque::new(),
+            unacked: Outstanding::default(),
             consumers: HashMap::new(),
             prefetch: 0,
             limit: Arc::default(),

@@ -198,7 +198,7 @@ impl Running {
             channel.info.counters.get.add(1);
             let origin = Arc::new(Origin { queue, consumer: None, no_ack: false });
             entry.forget_message();
-            channel.unacked.push_back(Unacked { tag, origin, entry });
+            channel.unacked.push(Unacked { tag, origin, entry });
         }
         Ok(())
     }
@@ -278,7 +278,7 @@ impl Running {
             channel.info.counters.deliver.add(1);
             let origin = Arc::clone(&source.origin);
             entry.forget_message();
-            channel.unacked.push_back(Unacked { tag: channel.last_tag, origin, entry });
+            channel.unacked.push(Unacked { tag: channel.last_tag, origin, entry });
             channel.info.unacked.set(channel.unacked.len() as u64);
         }
     }

@@ -24,6 +24,7 @@ mod routes;
 mod settle;
 mod topology;
 mod tx;
+mod unacked;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};

@@ -108,7 +108,7 @@ impl Running {
         if !requeue {
             return Err(Fault::new(ReplyCode::NotImplemented, "requeue=false"));
         }
-        let taken = self.channel(number)?.unacked.drain(..).collect();
+        let taken = self.channel(number)?.unacked.take_all();
         self.settle_now(number, taken, Outcome::Requeue, now);
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Running {
             cx.broker.replies.remove(&reply.name);
         }
         let mode = std::mem::replace(&mut channel.mode, Mode::Plain);
-        let mut unacked: Vec<Unacked> = channel.unacked.drain(..).collect();
+        let mut unacked = channel.unacked.take_all();
         if let Mode::Transaction(transaction) = mode {
             unacked.extend(transaction.into_unsettled());
         }
@@ -201,14 +201,14 @@ impl Running {
                 returned.push(Unacked { tag: 0, origin: Arc::clone(&source.origin), entry });
             }
         }
-        for (number, channel) in self.channels.drain() {
+        for (number, mut channel) in self.channels.drain() {
             if channel.awaits_close_ok {
                 continue;
             }
             if let Some(reply) = &channel.reply {
                 cx.broker.replies.remove(&reply.name);
             }
-            returned.extend(channel.unacked);
+            returned.append(&mut channel.unacked.take_all());
             if let Mode::Transaction(transaction) = channel.mode {
                 returned.extend(transaction.into_unsettled());
             }
@@ -234,16 +234,17 @@ impl Channel {
     /// be there any or none (RabbitMQ: `rabbit_channel:collect_acks`).
     fn take_unacked(&mut self, tag: u64, multiple: bool) -> Result<Vec<Unacked>, Fault> {
         if tag == 0 && multiple {
-            return Ok(self.unacked.drain(..).collect());
+            return Ok(self.unacked.take_all());
         }
-        let Ok(at) = self.unacked.binary_search_by_key(&tag, |delivery| delivery.tag) else {
-            let text = format!("unknown delivery tag {tag}");
-            return Err(Fault::new(ReplyCode::PreconditionFailed, text));
+        let taken = if multiple {
+            self.unacked.take_up_to(tag)
+        } else {
+            self.unacked.take(tag).map(|one| vec![one])
         };
-        if multiple {
-            return Ok(self.unacked.drain(..=at).collect());
-        }
-        Ok(self.unacked.remove(at).into_iter().collect())
+        taken.ok_or_else(|| {
+            let text = format!("unknown delivery tag {tag}");
+            Fault::new(ReplyCode::PreconditionFailed, text)
+        })
     }
 }
 

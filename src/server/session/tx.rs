@@ -157,8 +157,7 @@ impl Running {
     pub(super) fn on_tx_rollback(&mut self, number: u16, out: &mut Vec<u8>) -> Result<(), Fault> {
         let transaction = self.take_transaction(number)?;
         let channel = self.channel(number)?;
-        channel.unacked.extend(transaction.into_unsettled());
-        channel.unacked.make_contiguous().sort_by_key(|delivery| delivery.tag);
+        channel.unacked.put_back(transaction.into_unsettled());
         frame::write_method(out, number, &tx::RollbackOk {}.into());
         Ok(())
     }
