@@ -20,7 +20,7 @@ pub(super) fn between_exchange_and_queue(
 ) -> Result<Vec<Value>, Refusal> {
     let vhost = view.vhost(names.vhost()?)?;
     let queue = names.get("queue")?;
-    if !vhost.queues().iter().any(|known| known.name() == queue) {
+    if vhost.find_queue(queue).is_none() {
         return Err(Refusal::NotFound);
     }
     between(&vhost, names, &End { kind: DestinationKind::Queue, name: queue })
@@ -96,9 +96,7 @@ fn known_exchange(vhost: &Vhost, name: &str) -> Result<(), Refusal> {
 }
 
 fn rows(vhost: &Vhost, wanted: impl Fn(&Binding) -> bool) -> Vec<Value> {
-    let bindings = vhost.bindings();
-    let wanted = bindings.iter().filter(|binding| wanted(binding));
-    wanted.map(|binding| row(vhost, binding)).collect()
+    vhost.bindings_that(wanted).iter().map(|binding| row(vhost, binding)).collect()
 }
 
 fn row(vhost: &Vhost, binding: &Binding) -> Value {

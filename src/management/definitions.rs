@@ -45,7 +45,7 @@ pub(super) fn of_vhost(view: &View<'_>, names: &Names) -> Result<Value, Refusal>
 
 /// RabbitMQ leaves out exclusive queues: they end with their connection.
 fn declared_queues(view: &View<'_>, names: &Names, head: &[&str]) -> Result<Vec<Value>, Refusal> {
-    let mut rows = queues::list(view, names)?;
+    let mut rows = queues::rows(view, names)?;
     rows.retain(|row| row["exclusive"] == false);
     Ok(keep(rows, &[head, &["durable", "auto_delete", "arguments"]].concat()))
 }

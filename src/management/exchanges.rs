@@ -52,8 +52,7 @@ pub(super) fn types() -> Value {
 
 fn find(vhost: &Vhost, names: &Names) -> Result<ExchangeInfo, Refusal> {
     let name = names.exchange("exchange")?;
-    let exchange = vhost.exchanges().into_iter().find(|exchange| exchange.settings.name == name);
-    exchange.ok_or(Refusal::NotFound)
+    vhost.find_exchange(name).ok_or(Refusal::NotFound)
 }
 
 fn row(view: &View<'_>, exchange: &ExchangeInfo) -> Value {

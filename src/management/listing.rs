@@ -67,21 +67,62 @@ impl Selection {
     /// The rows that are wanted, as a list or as one page of it.
     pub(super) fn of_list(&self, mut rows: Vec<Value>) -> Result<Value, Refusal> {
         let total = rows.len();
-        if let Some(filter) = self.page.as_ref().and_then(|page| page.filter.as_ref()) {
-            rows.retain(|row| filter.accepts(row));
-        }
+        self.filter(&mut rows, |row, filter| {
+            row.get("name").and_then(Value::as_str).is_some_and(|name| filter.accepts(name))
+        });
         if let Some(path) = &self.sort {
             rows.sort_by(|one, other| compare(at(one, path), at(other, path)));
         }
+        self.of_sorted(rows, total, |row| row)
+    }
+
+    /// The same of things that have a name, each of which costs something to make a row of: of a page in the order of
+    /// names, or in the order in which they come, only its own rows are made.
+    pub(super) fn of_things<T>(
+        &self,
+        mut things: Vec<T>,
+        name: impl Fn(&T) -> &str,
+        row: impl Fn(&T) -> Value,
+    ) -> Result<Value, Refusal> {
+        let total = things.len();
+        self.filter(&mut things, |thing, filter| filter.accepts(name(thing)));
+        match &self.sort {
+            None => {}
+            Some(path) if *path == ["name"] => {
+                things.sort_by(|one, other| name(one).cmp(name(other)));
+            }
+            Some(path) => {
+                let mut rows: Vec<_> = things.iter().map(row).collect();
+                rows.sort_by(|one, other| compare(at(one, path), at(other, path)));
+                return self.of_sorted(rows, total, |row| row);
+            }
+        }
+        self.of_sorted(things, total, |thing| row(&thing))
+    }
+
+    /// Pages only are filtered.
+    fn filter<T>(&self, things: &mut Vec<T>, accepts: impl Fn(&T, &Filter) -> bool) {
+        if let Some(filter) = self.page.as_ref().and_then(|page| page.filter.as_ref()) {
+            things.retain(|thing| accepts(thing, filter));
+        }
+    }
+
+    /// What is wanted of things in their order; `total` is how many there were before they were filtered.
+    fn of_sorted<T>(
+        &self,
+        mut things: Vec<T>,
+        total: usize,
+        row: impl Fn(T) -> Value,
+    ) -> Result<Value, Refusal> {
         if self.is_reversed {
-            rows.reverse();
+            things.reverse();
         }
         let Some(page) = &self.page else {
-            return Ok(rows.into_iter().map(|row| self.of_object(row)).collect());
+            return Ok(things.into_iter().map(|thing| self.of_object(row(thing))).collect());
         };
-        let filtered = rows.len();
-        let items = page.cut(rows)?;
-        let items: Vec<_> = items.into_iter().map(|row| self.of_object(row)).collect();
+        let filtered = things.len();
+        let items = page.cut(things)?;
+        let items: Vec<_> = items.into_iter().map(|thing| self.of_object(row(thing))).collect();
         Ok(json!({
             "filtered_count": filtered,
             "item_count": items.len(),
@@ -126,7 +167,7 @@ impl Page {
 
     /// The rows of this page. One page behind the last full one is empty, the next is out of range
     /// (RabbitMQ: `lists:sublist/3`).
-    fn cut(&self, mut rows: Vec<Value>) -> Result<Vec<Value>, Refusal> {
+    fn cut<T>(&self, mut rows: Vec<T>) -> Result<Vec<T>, Refusal> {
         let first = (self.number - 1).saturating_mul(self.size);
         if first > rows.len() {
             let (number, size, len) = (self.number, self.size, rows.len());
@@ -161,8 +202,7 @@ impl Filter {
         pattern.map(|pattern| Some(Self::Pattern(pattern))).map_err(refuse)
     }
 
-    fn accepts(&self, row: &Value) -> bool {
-        let Some(name) = row.get("name").and_then(Value::as_str) else { return false };
+    fn accepts(&self, name: &str) -> bool {
         match self {
             Self::Part(part) => name.to_lowercase().contains(part.as_str()),
             Self::Pattern(pattern) => pattern.is_match(name),
@@ -211,6 +251,8 @@ fn compare(one: Option<&Value>, other: Option<&Value>) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn query(text: &str) -> Query {
@@ -228,6 +270,40 @@ mod tests {
 
     fn select(text: &str) -> Result<Value, Refusal> {
         Selection::new(&query(text))?.of_list(rows())
+    }
+
+    fn name(row: &Value) -> &str {
+        row["name"].as_str().unwrap()
+    }
+
+    /// The same of things whose rows are yet to be made, and how many were.
+    fn select_things(text: &str) -> Result<(Value, usize), Refusal> {
+        let made = Cell::new(0);
+        let row = |row: &Value| {
+            made.set(made.get() + 1);
+            row.clone()
+        };
+        let answer = Selection::new(&query(text))?.of_things(rows(), name, row)?;
+        Ok((answer, made.get()))
+    }
+
+    #[test]
+    fn only_the_rows_of_a_page_are_made() {
+        #[rustfmt::skip]
+        let cases = [
+            ("page=1&page_size=1",                        1),
+            ("page=2&page_size=2&sort=name",              1),
+            ("page=1&page_size=1&sort=name&name=[ab]&use_regex=true&sort_reverse=true", 1),
+            ("page=1&name=a",                             1),
+            ("page=1&page_size=1&sort=n",                 3), // what it is sorted by is in the rows
+            ("page=1&page_size=1&sort=n&name=b",          1),
+            ("sort=name",                                 3),
+        ];
+        for (text, expected) in cases {
+            let (answer, made) = select_things(text).unwrap();
+            assert_eq!(made, expected, "{text}");
+            assert_eq!(answer, select(text).unwrap(), "{text}");
+        }
     }
 
     #[test]
@@ -251,6 +327,7 @@ mod tests {
         ];
         for (text, names) in cases {
             let answer = select(text).unwrap();
+            assert_eq!(select_things(text).unwrap().0, answer, "{text}");
             let items = answer.get("items").unwrap_or(&answer).as_array().unwrap().clone();
             let found: Vec<_> = items.iter().map(|row| row["name"].as_str().unwrap()).collect();
             assert_eq!(found.join(" "), names, "{text}");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::listing::Selection;
 use super::rates::{Numbers, Subject};
 use super::refusal::Refusal;
 use super::view::{Names, View};
@@ -12,9 +13,22 @@ use crate::broker::queue::{Queue, QueueInfo, Settings};
 use crate::broker::vhost::Vhost;
 
 /// `GET /queues`, `/queues/detailed` and `/queues/:vhost`.
-pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
-    let queues = view.vhosts(names)?.into_iter().flat_map(|vhost| vhost.queues());
-    Ok(queues.map(|queue| row(view, &queue.info())).collect())
+pub(super) fn list(
+    view: &View<'_>,
+    names: &Names,
+    selection: &Selection,
+) -> Result<Value, Refusal> {
+    let row = |queue: &Arc<Queue>| row(view, &queue.info());
+    selection.of_things(all(view, names)?, |queue| queue.name(), row)
+}
+
+/// Every queue of these vhosts.
+pub(super) fn rows(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
+    Ok(all(view, names)?.iter().map(|queue| row(view, &queue.info())).collect())
+}
+
+fn all(view: &View<'_>, names: &Names) -> Result<Vec<Arc<Queue>>, Refusal> {
+    Ok(view.vhosts(names)?.into_iter().flat_map(|vhost| vhost.queues()).collect())
 }
 
 /// `GET /queues/:vhost/:queue`.
@@ -38,8 +52,7 @@ pub(super) fn bindings(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Ref
 
 fn find(vhost: &Vhost, names: &Names) -> Result<Arc<Queue>, Refusal> {
     let name = names.get("queue")?;
-    let queue = vhost.queues().into_iter().find(|queue| queue.name() == name);
-    queue.ok_or(Refusal::NotFound)
+    vhost.find_queue(name).ok_or(Refusal::NotFound)
 }
 
 /// How many messages are in a queue.

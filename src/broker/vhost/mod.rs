@@ -342,13 +342,27 @@ impl Vhost {
         queues
     }
 
-    /// All exchanges, in the order of their names.
-    pub fn exchanges(&self) -> Vec<ExchangeInfo> {
-        let info = |exchange: &Exchange| ExchangeInfo {
+    /// The queue of that name, for those who only look at it.
+    pub fn find_queue(&self, name: &str) -> Option<Arc<Queue>> {
+        self.read().queues.get(name).cloned()
+    }
+
+    /// The exchange of that name.
+    pub fn find_exchange(&self, name: &str) -> Option<ExchangeInfo> {
+        self.read().exchanges.get(name).map(|exchange| self.info(exchange))
+    }
+
+    fn info(&self, exchange: &Exchange) -> ExchangeInfo {
+        ExchangeInfo {
             settings: exchange.settings.clone(),
             vhost: self.name.clone(),
             counters: Arc::clone(&exchange.counters),
-        };
+        }
+    }
+
+    /// All exchanges, in the order of their names.
+    pub fn exchanges(&self) -> Vec<ExchangeInfo> {
+        let info = |exchange: &Exchange| self.info(exchange);
         let mut exchanges: Vec<_> = self.read().exchanges.values().map(info).collect();
         exchanges.sort_by(|one, other| one.settings.name.cmp(&other.settings.name));
         exchanges
@@ -356,6 +370,11 @@ impl Vhost {
 
     /// All bindings, those of the default exchange included, in the order of source and destination.
     pub fn bindings(&self) -> Vec<Binding> {
+        self.bindings_that(|_| true)
+    }
+
+    /// Those that are `wanted`.
+    pub fn bindings_that(&self, wanted: impl Fn(&Binding) -> bool) -> Vec<Binding> {
         let topology = self.read();
         let by_name = topology.queues.keys().map(|name| Binding {
             source: ShortStr::empty(),
@@ -363,13 +382,16 @@ impl Vhost {
             routing_key: name.clone(),
             arguments: FieldTable::new(),
         });
-        let made = topology.exchanges.values().flat_map(Exchange::bindings).cloned();
-        let mut bindings: Vec<_> = by_name.chain(made).collect();
+        let made = topology.exchanges.values().flat_map(Exchange::bindings);
+        let made = made.filter(|binding| wanted(binding)).cloned();
+        let mut bindings: Vec<_> = by_name.filter(|binding| wanted(binding)).chain(made).collect();
+        drop(topology);
         bindings.sort_by(|one, other| {
-            let key = |binding: &Binding| {
-                (binding.source.clone(), binding.destination.clone(), binding.routing_key.clone())
-            };
-            key(one).cmp(&key(other))
+            (&one.source, &one.destination, &one.routing_key).cmp(&(
+                &other.source,
+                &other.destination,
+                &other.routing_key,
+            ))
         });
         bindings
     }
