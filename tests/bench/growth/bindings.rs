@@ -103,6 +103,7 @@ const COLUMNS: &[&str] = &[
     "us CPU",
     "unbind/s",
     "again/s",
+    "ping ms",
     "del. queue ms",
     "ping ms",
     "del. exchange ms",
@@ -148,11 +149,11 @@ fn row(plan: &Plan, table: &Table, kind: Kind, count: usize) {
         });
     });
     let bound_again = timed(|| bind_all(&mut client, kind, count));
-    let before = pinger.longest();
+    let until_bound = pinger.longest();
     let delete_queue = queue::Delete { queue: name("q"), ..Default::default() };
     let queue_deleted = timed(|| drop(client.ask(1, delete_queue.clone())));
     pinger.settle();
-    let with_queue = pinger.longest().max(before);
+    let with_queue = pinger.longest();
     client.ask(1, declare_queue);
     bind_all(&mut client, kind, count);
     pinger.longest();
@@ -168,6 +169,7 @@ fn row(plan: &Plan, table: &Table, kind: Kind, count: usize) {
         flow_cpu,
         per_s(count, unbound),
         per_s(count, bound_again),
+        ms(until_bound),
         ms(queue_deleted),
         ms(with_queue),
         ms(exchange_deleted),
