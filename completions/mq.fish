@@ -74,6 +74,8 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the manag
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-listen -d 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; --tls-ca asks clients for theirs' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l data-dir -d 'Keep the broker in this directory, where --local finds it [default: $XDG_DATA_HOME/mq or ~/.local/share/mq]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l threads -d 'Threads that serve connections [default: one less than there are cores, at least one]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l compat -d 'Answer as this release of RabbitMQ does; 4.3 refuses what RabbitMQ 4.3 refuses by default, so that a test run shows what an upgrade breaks [default: as RabbitMQ 4 does, and what 4.3 deprecates still works]' -r -f -a "3.10\t''
+4.3\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log on stderr in this format' -r -f -a "text\t''
 json\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r

@@ -10,6 +10,7 @@
 pub mod alarm;
 pub mod arguments;
 pub mod auth;
+pub mod compat;
 pub mod durable;
 pub mod exchange;
 pub mod mailbox;
@@ -33,6 +34,7 @@ pub use topology::Route;
 
 use self::alarm::Alarm;
 use self::auth::{User, Users};
+use self::compat::Compat;
 use self::durable::{Ledger, Recovery};
 use self::queue::{EndIf, Millis};
 use self::registry::{Peer, Registry};
@@ -44,10 +46,6 @@ use crate::store::definitions::Definitions;
 use crate::store::{Runner, Store, StoreError};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, ReplyCode, ShortStr};
-
-/// The RabbitMQ whose behaviour ours follows, told to AMQP and HTTP clients alike. Like the product's name, clients
-/// choose their own behaviour by it (kombu, for one, its use of `basic.qos`).
-pub const RABBITMQ_VERSION: &str = "4.1.0";
 
 /// The first user of a new broker. The salt keeps two brokers' hashes apart; it is no secret.
 fn guest(node: &str) -> User {
@@ -150,6 +148,16 @@ impl Broker {
         if let Some(definitions) = &self.definitions {
             definitions.close();
         }
+    }
+
+    /// Has the broker answer as this release of RabbitMQ does; before anybody uses it.
+    pub fn answer_as(&self, compat: Compat) {
+        self.shared.compat.choose(compat);
+    }
+
+    /// The release of RabbitMQ whose answers ours are.
+    pub fn compat(&self) -> Compat {
+        self.shared.compat.get()
     }
 
     /// Has long work run by `runner`: changes of durable definitions, which wait for the disk, and the end of what

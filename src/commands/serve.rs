@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Answer, CommandError};
 use crate::engine::local::default_directory;
-use crate::engine::{Found, Host, HostOptions, TlsFiles};
+use crate::engine::{Compat, Found, Host, HostOptions, TlsFiles};
 use crate::render::{Output, words};
 
 /// The ports RabbitMQ has: clients need not be told.
@@ -42,12 +42,33 @@ pub struct Args {
     /// Threads that serve connections [default: one less than there are cores, at least one]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Answer as this release of RabbitMQ does; 4.3 refuses what RabbitMQ 4.3 refuses by default, so that a test run shows
+    /// what an upgrade breaks [default: as RabbitMQ 4 does, and what 4.3 deprecates still works]
+    #[arg(long, value_name = "VERSION")]
+    compat: Option<Release>,
     /// Write the log on stderr in this format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
     /// Print the URL that is listened on as the first line of stdout, the management API's as the second
     #[arg(long)]
     print_url: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Release {
+    #[value(name = "3.10")]
+    V3_10,
+    #[value(name = "4.3")]
+    V4_3,
+}
+
+impl From<Release> for Compat {
+    fn from(release: Release) -> Self {
+        match release {
+            Release::V3_10 => Self::V3_10,
+            Release::V4_3 => Self::V4_3,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -122,6 +143,7 @@ impl Args {
             tls_listen: self.tls_listen.clone(),
             tls,
             http: self.http.or(is_usual.then_some(HTTP)),
+            compat: self.compat.map(Compat::from).unwrap_or_default(),
             directory,
         })
     }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::broker::Broker;
 use crate::broker::auth::Origin;
+use crate::broker::compat::Compat;
 use crate::engine::error::{Cause, Error};
 use crate::engine::local::{Directory, DirectoryLock, TAKEN};
 use crate::engine::target::TlsFiles;
@@ -32,6 +33,8 @@ pub struct HostOptions {
     pub tls: TlsFiles,
     /// The management API's address.
     pub http: Option<SocketAddr>,
+    /// The release of RabbitMQ whose answers the broker gives.
+    pub compat: Compat,
     /// The directory that others find it by; its Unix sockets are there.
     pub directory: Option<PathBuf>,
 }
@@ -119,6 +122,7 @@ impl Host {
             broker.started_unix_ms = clock.start_unix_ms();
             (broker, Found::default())
         };
+        broker.answer_as(options.compat);
         let broker = Arc::new(broker);
         let listening = Self::listen(directory, options, Arc::clone(&broker), clock).await;
         listening.map(|host| Self { found, _lock: lock, ..host }).inspect_err(|_| broker.close())

@@ -26,8 +26,10 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OnceCell};
 
+pub use crate::broker::compat::Compat;
 pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
+
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
 pub use error::{Category, Error};
 pub use host::{Found, Host, HostOptions};

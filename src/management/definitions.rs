@@ -12,8 +12,8 @@ use super::{bindings, exchanges, overview, queues, users, vhosts};
 pub(super) fn of_broker(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
     let user = ["name", "password_hash", "hashing_algorithm", "tags", "limits"];
     Ok(json!({
-        "rabbit_version": super::RABBITMQ_VERSION,
-        "rabbitmq_version": super::RABBITMQ_VERSION,
+        "rabbit_version": view.broker.compat().version(),
+        "rabbitmq_version": view.broker.compat().version(),
         "product_name": super::PRODUCT,
         "product_version": env!("CARGO_PKG_VERSION"),
         "users": keep(users::list(view), &user),
@@ -33,8 +33,8 @@ pub(super) fn of_broker(view: &View<'_>, names: &Names) -> Result<Value, Refusal
 pub(super) fn of_vhost(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
     view.vhost(names.vhost()?)?;
     Ok(json!({
-        "rabbit_version": super::RABBITMQ_VERSION,
-        "rabbitmq_version": super::RABBITMQ_VERSION,
+        "rabbit_version": view.broker.compat().version(),
+        "rabbitmq_version": view.broker.compat().version(),
         "parameters": [],
         "policies": [],
         "queues": declared_queues(view, names, &["name"])?,

@@ -52,8 +52,8 @@ use self::listing::Selection;
 use self::rates::Sampler;
 use self::refusal::Refusal;
 use self::view::{Names, View};
+use crate::broker::Broker;
 use crate::broker::auth::User;
-use crate::broker::{Broker, RABBITMQ_VERSION};
 
 /// Our name where RabbitMQ says "RabbitMQ".
 const PRODUCT: &str = "mq";

@@ -49,7 +49,7 @@ fn row(view: &View<'_>) -> Value {
         "mem_alarm": false,
         "disk_free_limit": 0,
         "disk_free_alarm": view.broker.alarm.is_on(),
-        "rabbitmq_version": super::RABBITMQ_VERSION,
+        "rabbitmq_version": view.broker.compat().version(),
         "enabled_plugins": ["rabbitmq_management"],
         "applications": [{
             "name": super::PRODUCT,

@@ -18,14 +18,14 @@ pub(super) fn overview(view: &View<'_>) -> Value {
     let mut lengths = json!({});
     rates.put_lengths(&mut lengths, &Subject::Lengths, &queues::total_lengths(&vhosts));
     json!({
-        "management_version": super::RABBITMQ_VERSION,
+        "management_version": view.broker.compat().version(),
         "rates_mode": "basic",
         // Rates are kept for some seconds, samples are not.
         "sample_retention_policies": {"global": [], "basic": [], "detailed": []},
         "exchange_types": exchanges::types(),
         "product_name": super::PRODUCT,
         "product_version": env!("CARGO_PKG_VERSION"),
-        "rabbitmq_version": super::RABBITMQ_VERSION,
+        "rabbitmq_version": view.broker.compat().version(),
         "cluster_name": view.node(),
         "cluster_tags": {},
         "node_tags": {},
@@ -53,8 +53,8 @@ pub(super) fn cluster_name(view: &View<'_>) -> Value {
 }
 
 /// `GET /version`.
-pub(super) fn version(_: &View<'_>) -> Value {
-    super::RABBITMQ_VERSION.into()
+pub(super) fn version(view: &View<'_>) -> Value {
+    view.broker.compat().version().into()
 }
 
 /// `GET /global-parameters`: the only ones that always are.

@@ -42,6 +42,7 @@ use self::pages::Pages;
 use self::ready::Ready;
 use self::retry::Retry;
 use super::arguments::QueueArguments;
+use super::compat::ChosenCompat;
 use super::mailbox::Post;
 use super::memory::Memory;
 use super::message::Message;
@@ -77,6 +78,7 @@ pub struct Shared {
     pub memory: Arc<Memory>,
     /// How long work is run.
     pub aside: Aside,
+    pub compat: ChosenCompat,
 }
 
 impl Shared {

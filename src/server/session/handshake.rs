@@ -13,7 +13,6 @@ use super::deliver::Sources;
 use super::disk::Disk;
 use super::routes::Routes;
 use super::{Context, Phase, Running, Session, decode_method};
-use crate::broker::RABBITMQ_VERSION;
 use crate::broker::queue::Millis;
 use crate::broker::registry::Agreed;
 use crate::wire::codec::Reader;
@@ -316,5 +315,5 @@ fn server_properties(cx: &Context) -> FieldTable {
         .with("information", "mq, a RabbitMQ-compatible broker")
         .with("platform", "Rust")
         .with("product", "RabbitMQ")
-        .with("version", RABBITMQ_VERSION)
+        .with("version", cx.broker.compat().version())
 }
