@@ -78,6 +78,14 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l compat -d 'Answer as thi
 4.3\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log on stderr in this format' -r -f -a "text\t''
 json\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l memory-high-watermark -d 'Have publishers pause while the process has more memory than this: a part of the machine\'s, such as 0.6, or a size, such as 2GiB' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l disk-free-limit -d 'Have publishers pause while less than this is free on the data directory\'s disk [default: 50MB]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l max-connections -d 'Refuse more connections than this [default: as many as there are file descriptors]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l max-channels -d 'Refuse more channels than this, those of all connections together [default: no limit]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-max-per-channel -d 'Refuse more consumers than this on a channel [default: no limit]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l max-message-size -d 'Refuse messages with larger bodies, at most 512MiB [default: 128MiB; with --compat 4.3 16MiB]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l heartbeat -d 'Offer clients this time between heartbeats; 0s offers none [default: 60s]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-timeout -d 'Close channels that hold a message unacknowledged for longer than this, for example 30m [default: never]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F

@@ -1,20 +1,33 @@
-//! The disk alarm: publishers are to pause because the store takes no more messages.
+//! The alarms: publishers are to pause because memory or disk space runs out, or the store takes no more messages.
 //!
-//! As in RabbitMQ (`rabbit_alarm`, "Disk alarms") an alarm concerns the whole broker: a connection that publishes
-//! while it is on is told so and is not read from until it is over. Who publishes asks [`Alarm::is_on`], one
-//! relaxed load; who is blocked is told the end through its mailbox.
+//! As in RabbitMQ (`rabbit_alarm`) an alarm concerns the whole broker: a connection that publishes while one is on is
+//! told so and is not read from until the last is over. Who only consumes goes on, so that what waits can be drained.
+//! Who publishes asks [`Alarm::is_on`], one relaxed load; who is blocked is told the end through its mailbox.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Broker;
 use super::mailbox::Post;
 use crate::store::{Health, Refused};
 
+/// What there is too little of. Each has a bit of its own in [`Alarm`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Shortage {
+    /// The process has more memory than it may.
+    Memory = 1,
+    /// Less is free on the disk than must stay free.
+    DiskSpace = 2,
+    /// The store can take no more messages, or a write has failed.
+    Store = 4,
+}
+
 /// Whether publishers are to pause.
 #[derive(Debug, Default)]
 pub struct Alarm {
-    is_on: AtomicBool,
+    /// The bits of what is short now.
+    short_of: AtomicU8,
     /// A message that should have been kept was taken into memory only, and the log says so.
     has_warned: AtomicBool,
     /// Held while the alarm changes, so that the last to change it knows the last state of the disk.
@@ -24,7 +37,25 @@ pub struct Alarm {
 impl Alarm {
     #[inline]
     pub fn is_on(&self) -> bool {
-        self.is_on.load(Ordering::Relaxed)
+        self.short_of.load(Ordering::Relaxed) != 0
+    }
+
+    pub fn is_short_of_memory(&self) -> bool {
+        self.short_of.load(Ordering::Relaxed) & Shortage::Memory as u8 != 0
+    }
+
+    pub fn is_short_of_disk(&self) -> bool {
+        self.short_of.load(Ordering::Relaxed) & !(Shortage::Memory as u8) != 0
+    }
+
+    /// Why publishers are to pause, in RabbitMQ's words (`rabbit_reader:format_blocked_by`).
+    pub fn reason(&self) -> &'static str {
+        match (self.is_short_of_memory(), self.is_short_of_disk()) {
+            (true, true) => "low on memory & disk",
+            (true, false) => "low on memory",
+            // One that is over by now was the disk's, or is one more reason to say something.
+            (false, _) => "low on disk",
+        }
     }
 
     /// Says in the log, once for each time the store stops taking messages, that some will not survive.
@@ -33,6 +64,10 @@ impl Alarm {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(%why, "persistent messages published without confirms are in memory only");
         }
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,21 +87,33 @@ impl Broker {
     /// Brings the alarm up to date. Two threads may report at once, so each looks for itself.
     fn on_health(&self) {
         let Some(store) = &self.store else { return };
-        let _change = self.alarm.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let change = self.alarm.changing();
         match store.health() {
-            Health::Well => self.end_alarm(),
-            Health::Full | Health::Failed => self.raise_alarm(),
+            Health::Well => self.end(Shortage::Store, &change),
+            Health::Full | Health::Failed => self.raise(Shortage::Store, &change),
         }
     }
 
     /// Has publishers pause from now on.
-    pub fn raise_alarm(&self) {
-        self.alarm.is_on.store(true, Ordering::Relaxed);
+    pub fn raise_alarm(&self, shortage: Shortage) {
+        self.raise(shortage, &self.alarm.changing());
     }
 
-    /// Tells every connection that publishers may go on.
-    pub fn end_alarm(&self) {
-        if !self.alarm.is_on.swap(false, Ordering::Relaxed) {
+    /// Tells every connection that publishers may go on, when nothing else is short.
+    pub fn end_alarm(&self, shortage: Shortage) {
+        self.end(shortage, &self.alarm.changing());
+    }
+
+    fn raise(&self, shortage: Shortage, _change: &MutexGuard<'_, ()>) {
+        let before = self.alarm.short_of.fetch_or(shortage as u8, Ordering::Relaxed);
+        if before & shortage as u8 == 0 {
+            tracing::warn!(reason = self.alarm.reason(), "publishers are to pause");
+        }
+    }
+
+    fn end(&self, shortage: Shortage, _change: &MutexGuard<'_, ()>) {
+        let before = self.alarm.short_of.fetch_and(!(shortage as u8), Ordering::Relaxed);
+        if before != shortage as u8 {
             return;
         }
         tracing::info!("publishers may go on");

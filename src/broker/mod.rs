@@ -13,6 +13,7 @@ pub mod auth;
 pub mod compat;
 pub mod durable;
 pub mod exchange;
+pub mod limits;
 pub mod mailbox;
 pub mod memory;
 pub mod message;
@@ -36,6 +37,7 @@ use self::alarm::Alarm;
 use self::auth::{User, Users};
 use self::compat::Compat;
 use self::durable::{Ledger, Recovery};
+use self::limits::NodeLimits;
 use self::queue::{EndIf, Millis};
 use self::registry::{Peer, Registry};
 use self::replies::Replies;
@@ -71,6 +73,8 @@ pub struct Broker {
     shared: queue::Shared,
     /// Publishers are to pause.
     pub alarm: Alarm,
+    /// Set before anybody uses the broker.
+    pub limits: NodeLimits,
     /// What the wall clock said when `now` was 0, in milliseconds since 1970.
     pub started_unix_ms: u64,
 }
@@ -130,6 +134,7 @@ impl Broker {
             definitions: definitions.cloned(),
             shared,
             alarm: Alarm::default(),
+            limits: NodeLimits::default(),
             started_unix_ms: 0,
         }
     }
@@ -190,6 +195,11 @@ impl Broker {
     pub fn vhosts(&self) -> Vec<Arc<Vhost>> {
         let vhosts = self.vhosts.read().unwrap_or_else(PoisonError::into_inner);
         vhosts.values().cloned().collect()
+    }
+
+    /// Bytes of memory that the messages waiting in queues take.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.shared.memory.resident_bytes()
     }
 
     /// Takes in a new connection.

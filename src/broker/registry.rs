@@ -55,7 +55,7 @@ pub struct Connection {
     pub sent_bytes: Counter,
     pub sent_packets: Counter,
     pub unsent_bytes: Counter,
-    /// 1 while the disk alarm has stopped it.
+    /// 1 while an alarm has stopped it.
     pub is_blocked: Counter,
 }
 
@@ -153,6 +153,11 @@ impl Registry {
     /// All connections, in the order they came.
     pub fn list(&self) -> Vec<Arc<Connection>> {
         lock(&self.inner).connections.values().cloned().collect()
+    }
+
+    /// How many connections there are, those counted that have not opened yet.
+    pub fn count(&self) -> usize {
+        lock(&self.inner).connections.len()
     }
 
     /// Tells every connection that it is closed.

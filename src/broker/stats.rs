@@ -77,3 +77,11 @@ counters! {
         queue_created, queue_deleted,
     }
 }
+
+impl ChurnCounters {
+    /// Channels that are open now, of all connections.
+    pub fn channels_open(&self) -> usize {
+        let open = self.channel_created.get().saturating_sub(self.channel_closed.get());
+        usize::try_from(open).unwrap_or(usize::MAX)
+    }
+}

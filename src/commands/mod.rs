@@ -13,6 +13,7 @@ mod error;
 mod handler;
 mod input;
 mod listing;
+mod node_limits;
 mod properties;
 mod rate;
 mod size;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::node_limits::LimitOptions;
 use super::{Answer, CommandError};
 use crate::engine::local::default_directory;
 use crate::engine::{Compat, Found, Host, HostOptions, TlsFiles};
@@ -52,6 +53,8 @@ pub struct Args {
     /// Print the URL that is listened on as the first line of stdout, the management API's as the second
     #[arg(long)]
     print_url: bool,
+    #[command(flatten)]
+    limits: LimitOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -138,12 +141,15 @@ impl Args {
             (None, false) => Some(default_directory(|name| std::env::var(name).ok())?),
         };
         let is_usual = self.listen.is_empty() && self.tls_listen.is_empty();
+        let compat = self.compat.map(Compat::from).unwrap_or_default();
         Ok(HostOptions {
             listen: if is_usual { vec![AMQP] } else { self.listen.clone() },
             tls_listen: self.tls_listen.clone(),
             tls,
             http: self.http.or(is_usual.then_some(HTTP)),
-            compat: self.compat.map(Compat::from).unwrap_or_default(),
+            compat,
+            limits: self.limits.limits(compat)?,
+            memory: self.limits.watermark(),
             directory,
         })
     }

@@ -16,11 +16,12 @@ use tokio::task::JoinSet;
 use crate::broker::Broker;
 use crate::broker::auth::Origin;
 use crate::broker::compat::Compat;
+use crate::broker::limits::NodeLimits;
 use crate::engine::error::{Cause, Error};
 use crate::engine::local::{Directory, DirectoryLock, TAKEN};
 use crate::engine::target::TlsFiles;
 use crate::management::{self, Facts, Listener, Management};
-use crate::server::{self, BindError, Clock, Config, Server};
+use crate::server::{self, BindError, Clock, Config, Server, resources};
 use crate::store::definitions::Definitions;
 use crate::store::{Report, Store, format};
 
@@ -35,8 +36,46 @@ pub struct HostOptions {
     pub http: Option<SocketAddr>,
     /// The release of RabbitMQ whose answers the broker gives.
     pub compat: Compat,
+    /// What clients may have; its limit of memory is that of `memory`.
+    pub limits: NodeLimits,
+    /// How much memory the process may have before publishers pause.
+    pub memory: Watermark,
     /// The directory that others find it by; its Unix sockets are there.
     pub directory: Option<PathBuf>,
+}
+
+/// A limit of memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Watermark {
+    /// A part of the machine's, from 0 to 1
+    Relative(f64),
+    /// Bytes
+    Absolute(u64),
+}
+
+impl Default for Watermark {
+    /// RabbitMQ's (`vm_memory_high_watermark.relative`).
+    fn default() -> Self {
+        Self::Relative(0.6)
+    }
+}
+
+impl Watermark {
+    /// The limit in bytes; none where the machine's memory is not known.
+    fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Absolute(bytes) => Some(bytes),
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a limit of memory needs no more than the digits of a double"
+            )]
+            Self::Relative(part) => {
+                resources::machine_bytes().map(|bytes| (bytes as f64 * part.max(0.0)) as u64)
+            }
+        }
+    }
 }
 
 /// What a broker found in its directory when it started.
@@ -115,7 +154,7 @@ impl Host {
         let node = format!("mq@{}", host_name());
         let clock = Clock::start();
         // Nobody is let in before everything is there again.
-        let (broker, found) = if let Some(directory) = directory {
+        let (mut broker, found) = if let Some(directory) = directory {
             kept(directory, node, clock)?
         } else {
             let mut broker = Broker::new(node);
@@ -123,6 +162,8 @@ impl Host {
             (broker, Found::default())
         };
         broker.answer_as(options.compat);
+        broker.limits =
+            NodeLimits { memory_bytes_max: options.memory.bytes(), ..options.limits.clone() };
         let broker = Arc::new(broker);
         let listening = Self::listen(directory, options, Arc::clone(&broker), clock).await;
         listening.map(|host| Self { found, _lock: lock, ..host }).inspect_err(|_| broker.close())
@@ -148,6 +189,7 @@ impl Host {
             tls_listen: options.tls_listen,
             tls: tls_files(options.tls),
             unix: directory.map(Directory::amqp_socket),
+            directory: directory.map(|directory| directory.path().to_path_buf()),
         };
         let server = Server::start(broker, clock, config).await.map_err(not_bound)?;
         let (found, management) = (Found::default(), JoinSet::new());

@@ -27,12 +27,13 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use crate::broker::compat::Compat;
+pub use crate::broker::limits::NodeLimits;
 pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
 pub use error::{Category, Error};
-pub use host::{Found, Host, HostOptions};
+pub use host::{Found, Host, HostOptions, Watermark};
 pub use inspect::{Inspect, Listing};
 pub use kept::{Kept, WaitingIn, check};
 pub use publish::{Confirmation, Message, Outcome, Publisher, PublisherOptions, Report};

@@ -5,9 +5,48 @@ use serde_json::{Value, json};
 use super::refusal::Refusal;
 use super::view::{Names, View};
 
-/// Checks that hold as long as somebody answers: there are no alarms, and one node is the whole cluster.
+/// `GET /health/checks/alarms`.
+pub(super) fn alarms(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+    without_alarms(view, "There are alarms in effect in the cluster")
+}
+
+/// `GET /health/checks/local-alarms`.
+pub(super) fn local_alarms(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+    without_alarms(view, "There are alarms in effect on the node")
+}
+
+fn without_alarms(view: &View<'_>, reason: &str) -> Result<Value, Refusal> {
+    let alarm = &view.broker.alarm;
+    let resources = [("memory", alarm.is_short_of_memory()), ("disk", alarm.is_short_of_disk())];
+    let short = resources.iter().filter(|(_, is_short)| *is_short);
+    let alarms: Vec<Value> =
+        short.map(|(resource, _)| json!({"node": view.node(), "resource": resource})).collect();
+    if alarms.is_empty() {
+        return Ok(json!({"status": "ok"}));
+    }
+    Err(Refusal::Unhealthy(json!({"status": "failed", "reason": reason, "alarms": alarms})))
+}
+
+/// Checks that hold as long as somebody answers: one node is the whole cluster.
 pub(super) fn is_up(_: &View<'_>) -> Value {
     json!({"status": "ok"})
+}
+
+/// `GET /health/checks/below-node-connection-limit`.
+pub(super) fn connections(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+    let open = view.broker.registry.count();
+    match view.broker.limits.connections_max {
+        None => Ok(json!({"status": "ok", "limit": "infinity", "connections": open})),
+        Some(limit) if open < limit as usize => {
+            Ok(json!({"status": "ok", "limit": limit, "connections": open}))
+        }
+        Some(limit) => Err(Refusal::Unhealthy(json!({
+            "status": "failed",
+            "reason": "node connection limit is reached",
+            "limit": limit,
+            "connections": open,
+        }))),
+    }
 }
 
 /// `GET /health/checks/node-is-quorum-critical`, and its like for mirrors.

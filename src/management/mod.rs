@@ -200,18 +200,14 @@ fn managed_bindings() -> Routes {
 
 fn health_checks() -> Routes {
     let check = |name: &str| format!("/health/checks/{name}");
-    let up = [
-        "alarms",
-        "local-alarms",
-        "virtual-hosts",
-        "ready-to-serve-clients",
-        "is-in-service",
-        "below-node-connection-limit",
-    ];
+    let up = ["virtual-hosts", "ready-to-serve-clients", "is-in-service"];
     let routes = up.iter().fold(Router::new(), |routes: Routes, name| {
         routes.route(&check(name), always(health::is_up))
     });
     routes
+        .route(&check("alarms"), one(health::alarms))
+        .route(&check("local-alarms"), one(health::local_alarms))
+        .route(&check("below-node-connection-limit"), one(health::connections))
         .route(&check("node-is-quorum-critical"), always(health::single_node))
         .route(&check("node-is-mirror-sync-critical"), always(health::single_node))
         .route(&check("port-listener/{port}"), one(health::port_listener))

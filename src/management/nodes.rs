@@ -3,13 +3,13 @@
 //! Read from Linux's `/proc`; what cannot be read there is 0, or absent when 0 would be a claim.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use super::{exchanges, overview};
+use crate::server::resources;
 
 /// `GET /nodes`.
 pub(super) fn list(view: &View<'_>) -> Vec<Value> {
@@ -26,7 +26,8 @@ pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
 
 fn row(view: &View<'_>) -> Value {
     let process = Process::read();
-    let connections = view.broker.registry.list().len();
+    let (limits, alarm) = (&view.broker.limits, &view.broker.alarm);
+    let connections = view.broker.registry.count();
     let mut row = json!({
         "name": view.node(),
         "type": "disc",
@@ -45,10 +46,10 @@ fn row(view: &View<'_>) -> Value {
         "proc_used": process.threads,
         "proc_total": process.threads_max,
         "mem_used": process.resident_bytes,
-        "mem_limit": process.memory_bytes,
-        "mem_alarm": false,
-        "disk_free_limit": 0,
-        "disk_free_alarm": view.broker.alarm.is_on(),
+        "mem_limit": limits.memory_bytes_max.or_else(resources::machine_bytes).unwrap_or(0),
+        "mem_alarm": alarm.is_short_of_memory(),
+        "disk_free_limit": limits.disk_free_bytes_min,
+        "disk_free_alarm": alarm.is_short_of_disk(),
         "rabbitmq_version": view.broker.compat().version(),
         "enabled_plugins": ["rabbitmq_management"],
         "applications": [{
@@ -69,17 +70,11 @@ fn row(view: &View<'_>) -> Value {
     });
     if let Some(directory) = &view.facts.data_directory {
         row["db_dir"] = directory.to_string_lossy().into();
-        if let Some(bytes) = disk_free(directory) {
+        if let Some(bytes) = resources::disk_free_bytes(directory) {
             row["disk_free"] = bytes.into();
         }
     }
     row
-}
-
-/// Bytes that are free on the disk of a directory.
-fn disk_free(directory: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(directory).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// What the system knows of this process.
@@ -90,22 +85,18 @@ struct Process {
     threads: u64,
     threads_max: u32,
     resident_bytes: u64,
-    /// Of the whole machine: we set ourselves no lower limit.
-    memory_bytes: u64,
 }
 
 impl Process {
     fn read() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-        let machine = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         Self {
             files: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
             files_max: limit(&limits, "Max open files"),
             threads: field(&status, "Threads:"),
             threads_max: limit(&limits, "Max processes"),
-            resident_bytes: field(&status, "VmRSS:").saturating_mul(1024),
-            memory_bytes: field(&machine, "MemTotal:").saturating_mul(1024),
+            resident_bytes: resources::resident_bytes().unwrap_or(0),
         }
     }
 }

@@ -34,7 +34,7 @@ const OUTBOUND_HIGH: usize = 1 << 20;
 const OUTBOUND_MAX: usize = 4 << 20;
 /// How long a peer may take its last bytes after its session has ended.
 const LINGER_MS: Millis = 5_000;
-/// How often the peer of a connection that the disk alarm has stopped is looked after: nothing else would tell that
+/// How often the peer of a connection that an alarm has stopped is looked after: nothing else would tell that
 /// it has gone, should it have asked for no heartbeats.
 const LOOK_AFTER_MS: Millis = 1_000;
 /// Bytes of room a thread's write buffer keeps.

@@ -1,8 +1,8 @@
 //! Sockets in front of a broker.
 //!
 //! [`Server::start`] binds everything or fails; [`Server::stop`] tells every client (320 `CONNECTION_FORCED`) and
-//! waits until they have gone. `listener` accepts, `drive` carries bytes (`spin` keeps its thread awake), `session` is a connection without its
-//! socket, `clock` the one source of `now`.
+//! waits until they have gone. `listener` accepts, `drive` carries bytes (`spin` keeps its thread awake), `session` is
+//! a connection without its socket, `resources` watches memory and disk, `clock` is the one source of `now`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -13,6 +13,7 @@
 mod clock;
 mod drive;
 mod listener;
+pub mod resources;
 pub mod session;
 mod spin;
 mod stream;
@@ -48,6 +49,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// The Unix socket of a data directory.
     pub unix: Option<PathBuf>,
+    /// Whose disk is watched for the disk alarm.
+    pub directory: Option<PathBuf>,
 }
 
 /// What every connection's task shares.
@@ -127,6 +130,7 @@ impl Server {
             tls_addresses: Vec::new(),
             unix: config.unix,
         };
+        tokio::spawn(resources::watch(Arc::clone(&server.shared), config.directory));
         for listener in plain {
             server.addresses.extend(listener.local_addr());
             server.accept(listener, Transport::Plain);

@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops, in its helpers too")]
 
+mod alarms;
 mod bad_handshake;
 mod bad_input;
 mod bench;
@@ -38,6 +39,7 @@ mod rabbitmq;
 mod restart;
 mod session;
 mod session_disk;
+mod session_limits;
 mod session_store;
 mod stored;
 mod support;

@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::{BasicProperties, ConnectionProperties};
 use mq::broker::Broker;
+use mq::broker::alarm::Shortage;
 use mq::broker::auth::Origin;
 use mq::broker::exchange::binding::{DestinationKind, DestinationName};
 use mq::broker::exchange::{ExchangeKind, ExchangeSettings};
@@ -477,6 +478,32 @@ async fn a_failed_health_check_says_what_there_is() {
         assert_eq!((answer.status.as_u16(), answer.body), (status, body), "{check}");
     }
     assert_eq!(site.read("aliveness-test/%2F").await, json!({"status": "ok"}));
+}
+
+/// `samples` of RabbitMQ: one alarm for each resource, and the node's flags.
+#[tokio::test]
+async fn alarms_are_shown() {
+    let site = Site::start().await;
+    site.broker.raise_alarm(Shortage::Memory);
+    site.broker.raise_alarm(Shortage::DiskSpace);
+    for (check, place) in [("alarms", "in the cluster"), ("local-alarms", "on the node")] {
+        let answer = site.get(&format!("health/checks/{check}")).await;
+        let expected = json!({
+            "status": "failed",
+            "reason": format!("There are alarms in effect {place}"),
+            "alarms": [
+                {"node": "mq@test", "resource": "memory"},
+                {"node": "mq@test", "resource": "disk"},
+            ],
+        });
+        assert_eq!((answer.status.as_u16(), answer.body), (503, expected), "{check}");
+    }
+    let node = &site.read("nodes").await[0];
+    assert_eq!((&node["mem_alarm"], &node["disk_free_alarm"]), (&json!(true), &json!(true)));
+    assert_eq!(node["disk_free_limit"], 50_000_000);
+    site.broker.end_alarm(Shortage::Memory);
+    let answer = site.get("health/checks/alarms").await;
+    assert_eq!(answer.body["alarms"], json!([{"node": "mq@test", "resource": "disk"}]));
 }
 
 #[tokio::test]

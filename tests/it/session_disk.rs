@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use mq::broker::Broker;
+use mq::broker::alarm::Shortage;
 use mq::server::{Clock, Config, Server};
 use mq::wire::method::{basic, confirm, connection};
 use mq::wire::shortstr::literal;
-use mq::wire::{Method, Properties};
+use mq::wire::{FieldTable, Method, Properties};
 
 use super::support::peer::Peer;
 use super::support::session::{Client, Said, broker, ready};
 
 fn blocked() -> Said {
-    Said::Method(0, connection::Blocked { reason: literal("low on disk") }.into())
+    blocked_for("low on disk")
+}
+
+fn blocked_for(reason: &'static str) -> Said {
+    Said::Method(0, connection::Blocked { reason: literal(reason) }.into())
 }
 
 fn unblocked() -> Said {
@@ -26,7 +31,7 @@ fn who_publishes_while_the_alarm_is_on_is_blocked_until_it_is_over() {
     let (mut first, mut second) = (Client::open(&broker, 10), Client::open(&broker, 0));
     first.declare("q");
     first.publish("q", &[b"before"], 0);
-    broker.raise_alarm();
+    broker.raise_alarm(Shortage::Store);
     first.send(1, confirm::Select::default(), 0);
     assert_eq!(first.said().len(), 2, "declare-ok and select-ok");
     assert!(!first.session.is_held());
@@ -40,7 +45,7 @@ fn who_publishes_while_the_alarm_is_on_is_blocked_until_it_is_over() {
     assert_eq!(second.deliveries().len(), 2, "consumers go on");
     assert!(!second.session.is_held());
 
-    broker.end_alarm();
+    broker.end_alarm(Shortage::Store);
     assert_eq!(first.said(), [unblocked()]);
     assert_eq!(second.said(), [], "who was not blocked is told nothing");
     assert!(!first.session.is_held());
@@ -52,22 +57,66 @@ fn who_publishes_while_the_alarm_is_on_is_blocked_until_it_is_over() {
 fn an_alarm_that_begins_again_blocks_until_its_own_end() {
     let broker = broker();
     let mut client = Client::open(&broker, 0);
-    broker.raise_alarm();
+    broker.raise_alarm(Shortage::Store);
     client.publish("q", &[b"1"], 0);
     client.out.clear();
-    broker.end_alarm();
-    broker.raise_alarm();
+    broker.end_alarm(Shortage::Store);
+    broker.raise_alarm(Shortage::Store);
     assert_eq!(client.said(), [], "the end of the first alarm comes too late");
     assert!(client.session.is_blocked());
-    broker.end_alarm();
+    broker.end_alarm(Shortage::Store);
     assert_eq!(client.said(), [unblocked()]);
+}
+
+/// RabbitMQ (`rabbit_reader:format_blocked_by`), and only the end of the last alarm is an end.
+#[test]
+fn the_reason_is_told_once_and_the_end_when_nothing_is_short() {
+    use Shortage::{DiskSpace, Memory, Store};
+    let cases: [(&[Shortage], &'static str); 5] = [
+        (&[Memory], "low on memory"),
+        (&[DiskSpace], "low on disk"),
+        (&[DiskSpace, Store], "low on disk"),
+        (&[Memory, DiskSpace], "low on memory & disk"),
+        (&[Memory, DiskSpace, Store], "low on memory & disk"),
+    ];
+    for (shortages, reason) in cases {
+        let broker = broker();
+        let mut client = Client::open(&broker, 0);
+        for shortage in shortages {
+            broker.raise_alarm(*shortage);
+        }
+        client.publish("q", &[b"1"], 0);
+        assert_eq!(client.said(), [blocked_for(reason)], "{shortages:?}");
+        let (last, others) = shortages.split_last().unwrap();
+        for shortage in others {
+            broker.end_alarm(*shortage);
+            assert_eq!(client.said(), [], "{shortages:?}");
+        }
+        broker.end_alarm(*last);
+        assert_eq!(client.said(), [unblocked()], "{shortages:?}");
+        broker.end_alarm(*last);
+        assert_eq!(client.said(), [], "an end that was told is not told again");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_ask_for_it_is_blocked_without_a_word() {
+    let broker = broker();
+    let mut client = Client::open_with(&broker, 0, FieldTable::new());
+    broker.raise_alarm(Shortage::Memory);
+    client.publish("q", &[b"1"], 0);
+    assert_eq!(client.said(), []);
+    assert!(client.session.is_blocked());
+    broker.end_alarm(Shortage::Memory);
+    assert_eq!(client.said(), []);
+    assert!(!client.session.is_blocked());
 }
 
 #[test]
 fn a_blocked_client_is_sent_heartbeats_and_owes_none() {
     let broker = broker();
     let mut client = Client::open(&broker, 10);
-    broker.raise_alarm();
+    broker.raise_alarm(Shortage::Store);
     client.publish("q", &[b"1"], 0);
     assert_eq!(client.said(), [blocked()]);
     client.session.on_sent(0);
@@ -76,7 +125,7 @@ fn a_blocked_client_is_sent_heartbeats_and_owes_none() {
         client.session.on_timeout(beat_at, &mut client.out);
         assert_eq!(client.said(), [Said::Heartbeat]);
     }
-    broker.end_alarm();
+    broker.end_alarm(Shortage::Store);
     client.session.on_mailbox(200_000, &mut client.out);
     assert_eq!(client.said(), [unblocked()]);
     client.session.on_timeout(219_999, &mut client.out);
@@ -96,7 +145,7 @@ async fn serve() -> Server {
 /// A peer with channel 1 open, and its broker's alarm on.
 fn alarmed(server: &Server) -> Peer {
     let peer = Peer::on_channel_one(server.addresses()[0]);
-    server.broker().raise_alarm();
+    server.broker().raise_alarm(Shortage::Store);
     peer
 }
 
@@ -122,7 +171,7 @@ async fn a_blocked_publisher_is_not_read_from_until_the_alarm_is_over() {
     let names = [(); 3].map(|()| peer.next_method().1.name());
     assert_eq!(names, ["confirm.select-ok", "basic.ack", "connection.blocked"]);
     publish(&mut peer);
-    server.broker().end_alarm();
+    server.broker().end_alarm(Shortage::Store);
     assert!(matches!(peer.next_method(), (0, Method::ConnectionUnblocked(_))));
     let (_, acked) = peer.next_method();
     assert!(matches!(acked, Method::BasicAck(basic::Ack { delivery_tag: 2, .. })), "{acked:?}");

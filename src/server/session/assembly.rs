@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 use crate::broker::message::{Layout, Message};
-use crate::wire::constants::{CLASS_BASIC, MESSAGE_SIZE_MAX_DEFAULT};
+use crate::wire::constants::CLASS_BASIC;
 use crate::wire::content::ContentHeader;
 use crate::wire::method::basic;
 use crate::wire::{Fault, ReplyCode};
@@ -78,7 +78,11 @@ impl Assembly {
 
     /// Takes a content header; answers with the content when there is no body.
     #[inline]
-    pub(super) fn on_header(&mut self, payload: &[u8]) -> Result<Option<Content>, Fault> {
+    pub(super) fn on_header(
+        &mut self,
+        payload: &[u8],
+        body_bytes_max: u64,
+    ) -> Result<Option<Content>, Fault> {
         let Step::Header(publish) = self.step else { return Err(self.unexpected_header()) };
         let header = ContentHeader::decode(payload)
             .map_err(|error| Fault::undecodable(error, CLASS_BASIC, 0, payload))?;
@@ -86,8 +90,8 @@ impl Assembly {
             let got = format!("got one for class {} instead", header.class_id);
             return Err(unexpected(&format!("expected content header for class 60, {got}")));
         }
-        if header.body_size > MESSAGE_SIZE_MAX_DEFAULT {
-            return Err(too_large(header.body_size));
+        if header.body_size > body_bytes_max {
+            return Err(too_large(header.body_size, body_bytes_max));
         }
         self.bytes.extend_from_slice(header.properties);
         let properties_len = header.properties.len();
@@ -207,10 +211,8 @@ fn unexpected(text: &str) -> Fault {
 /// A message that is too large ends the channel (RabbitMQ: `rabbit_channel:check_msg_size`).
 ///
 /// RabbitMQ takes the whole body in first; the announced size is enough to know, and saves its memory.
-fn too_large(size: u64) -> Fault {
-    let text = format!(
-        "message size {size} is larger than configured max size {MESSAGE_SIZE_MAX_DEFAULT}"
-    );
+fn too_large(size: u64, max: u64) -> Fault {
+    let text = format!("message size {size} is larger than configured max size {max}");
     let fault = Fault::new(ReplyCode::PreconditionFailed, text);
     fault.in_method(CLASS_BASIC, basic::Publish::METHOD_ID)
 }

@@ -149,7 +149,7 @@ impl Running {
                     .map_err(|error| Fault::undecodable(error, class, method, arguments))?;
                 return Ok(());
             }
-            FRAME_HEADER => channel.assembly.on_header(frame.payload)?,
+            FRAME_HEADER => channel.assembly.on_header(frame.payload, self.message_bytes_max)?,
             FRAME_BODY => channel.assembly.on_body(frame.payload)?,
             _ => return Err(frame::broken(frame.kind, frame.payload, "unknown_frame")),
         };
@@ -183,6 +183,8 @@ impl Running {
                 Err(Fault::new(ReplyCode::NotAllowed, text))
             }
             Method::ChannelOpen(_) => {
+                let open = cx.broker.churn.channels_open();
+                cx.broker.limits.check_channels(open, &cx.broker.node)?;
                 let info = cx.connection.add_channel(frame.channel, now);
                 cx.broker.churn.channel_created.add(1);
                 self.channels.insert(frame.channel, Box::new(Channel::new(info)));

@@ -52,6 +52,7 @@ impl Running {
             let text = format!("attempt to reuse consumer tag '{tag}'");
             return Err(Fault::new(ReplyCode::NotAllowed, text));
         }
+        cx.broker.limits.check_consumers(channel.consumers.len())?;
         let name = channel.queue_name(&consume.queue)?;
         let (prefetch, limit) = (channel.prefetch, Arc::clone(&channel.limit));
         let queue = self.vhost.queue(&name, cx.connection.id)?;

@@ -2,7 +2,7 @@
 //!
 //! - A commit that is not on disk yet: the frames behind it keep their order.
 //! - Too much is under way to the disk, and this connection has added to it.
-//! - The disk alarm is on and it has published (RabbitMQ: `rabbit_reader`, "blocked"): it is told so when its
+//! - An alarm is on and it has published (RabbitMQ: `rabbit_reader`, "blocked"): it is told so when its
 //!   client can take that, and goes on when the alarm is over.
 //!
 //! All that waits for the disk waits for a batch, and batches are synced in their order: [`Session::awaits`] names
@@ -31,7 +31,7 @@ pub(super) struct Disk {
     confirming: BTreeSet<u16>,
     /// What must be on disk before more is taken.
     congested_until: Option<Batch>,
-    /// The disk alarm has stopped this connection.
+    /// An alarm has stopped this connection.
     is_blocked: bool,
     /// The first batch that any of these waits for.
     awaits: Option<Batch>,
@@ -88,7 +88,7 @@ impl Session {
         matches!(&self.phase, Phase::Running(running) if running.disk.is_held())
     }
 
-    /// Whether that is because of the disk alarm, which may take long.
+    /// Whether that is because of an alarm, which may take long.
     pub fn is_blocked(&self) -> bool {
         matches!(&self.phase, Phase::Running(running) if running.disk.is_blocked)
     }
@@ -139,7 +139,7 @@ impl Session {
         true
     }
 
-    /// Goes on with a connection that the disk alarm has stopped.
+    /// Goes on with a connection that an alarm has stopped.
     pub(super) fn on_unblocked(&mut self, now: Millis, out: &mut Vec<u8>) {
         let Phase::Running(running) = &mut self.phase else { return };
         // Another alarm may have begun since this was posted; its end will be told as well.
@@ -195,7 +195,7 @@ impl Running {
             self.disk.is_blocked = true;
             cx.connection.is_blocked.set(1);
             if self.wants_blocked {
-                let reason = literal("low on disk");
+                let reason = literal(cx.broker.alarm.reason());
                 frame::write_method(out, 0, &connection::Blocked { reason }.into());
             }
         }

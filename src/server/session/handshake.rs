@@ -18,7 +18,7 @@ use crate::broker::registry::Agreed;
 use crate::wire::codec::Reader;
 use crate::wire::constants::{
     CHANNEL_MAX_DEFAULT, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD, FRAME_MIN_SIZE,
-    HEARTBEAT_DEFAULT_S, PROTOCOL_HEADER,
+    PROTOCOL_HEADER,
 };
 use crate::wire::frame::{self, Frame};
 use crate::wire::method::connection;
@@ -177,7 +177,7 @@ impl Session {
         let tune = connection::Tune {
             channel_max: CHANNEL_MAX_DEFAULT,
             frame_max: FRAME_MAX_DEFAULT,
-            heartbeat: HEARTBEAT_DEFAULT_S,
+            heartbeat: self.cx.broker.limits.heartbeat_s,
         };
         frame::write_method(out, 0, &tune.into());
         let client_properties = start_ok.client_properties;
@@ -191,10 +191,12 @@ impl Session {
         open: &connection::Open,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        let vhost =
-            self.cx.broker.vhost(&open.virtual_host).map_err(|fault| {
-                fault.in_method(connection::CLASS_ID, connection::Open::METHOD_ID)
-            })?;
+        let broker = &self.cx.broker;
+        let vhost = broker
+            .limits
+            .check_connections(broker.registry.count())
+            .and_then(|()| broker.vhost(&open.virtual_host))
+            .map_err(|fault| fault.in_method(connection::CLASS_ID, connection::Open::METHOD_ID))?;
         agreed.vhost = vhost.name().clone();
         self.cx.heartbeat.agree(agreed.heartbeat_s);
         self.phase = Phase::Running(Box::new(Running {
@@ -203,6 +205,7 @@ impl Session {
             vhost,
             frame_max: agreed.frame_max,
             channel_max: agreed.channel_max,
+            message_bytes_max: broker.limits.message_bytes_max,
             wants_cancel_notify: has_capability(
                 &agreed.client_properties,
                 "consumer_cancel_notify",

@@ -99,6 +99,7 @@ struct Running {
     routes: Routes,
     frame_max: u32,
     channel_max: u16,
+    message_bytes_max: u64,
     wants_cancel_notify: bool,
     wants_blocked: bool,
     channels: FxHashMap<u16, Box<Channel>>,

@@ -28,7 +28,15 @@ impl Served {
 
     /// Starts one whose directory is a volume.
     pub(crate) fn start_on(volume: &Volume) -> Self {
-        Self::spawn(&mut volume.enter(serving(volume.path()).arg("--print-url")))
+        // A small volume has less free than a broker usually asks for.
+        let options = ["--print-url", "--disk-free-limit", "0"];
+        Self::spawn(&mut volume.enter(serving(volume.path()).args(options)))
+    }
+
+    /// Starts one with these options instead of a directory.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
+        let listen = ["serve", "--listen", "127.0.0.1:0", "--print-url"];
+        Self::spawn(program().args(listen).args(options))
     }
 
     fn spawn(command: &mut Command) -> Self {

@@ -46,9 +46,23 @@ impl Client {
 
     /// A client that has opened a connection with this heartbeat, and channel 1.
     pub(crate) fn open(broker: &Arc<Broker>, heartbeat: u16) -> Self {
+        Self::logged_in(broker, heartbeat, start_ok("guest", true))
+    }
+
+    /// The same with these client properties.
+    pub(crate) fn open_with(
+        broker: &Arc<Broker>,
+        heartbeat: u16,
+        client_properties: FieldTable,
+    ) -> Self {
+        let start_ok = start_ok("guest", true);
+        Self::logged_in(broker, heartbeat, connection::StartOk { client_properties, ..start_ok })
+    }
+
+    fn logged_in(broker: &Arc<Broker>, heartbeat: u16, start_ok: connection::StartOk) -> Self {
         let mut client = Self::new(broker, 0);
         client.bytes(&PROTOCOL_HEADER, 0);
-        client.send(0, start_ok("guest", true), 0);
+        client.send(0, start_ok, 0);
         let tune_ok = connection::TuneOk { channel_max: 100, frame_max: 131_072, heartbeat };
         client.send(0, tune_ok, 0);
         let virtual_host = literal("/");

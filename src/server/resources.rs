@@ -1,0 +1,201 @@
+//! What the machine has left for the broker: memory and disk space, looked at now and then for the alarms.
+//!
+//! RabbitMQ: `vm_memory_monitor` and `rabbit_disk_monitor`. As there, the nearer a limit is, the sooner it is looked
+//! at again. Read from Linux's `/proc`; what cannot be read is taken as no shortage. Start at [`watch`].
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Shared;
+use crate::broker::Broker;
+use crate::broker::alarm::Shortage;
+
+/// How fast memory or a disk may fill: what is left divided by this is the time until the next look.
+const FILLED_BYTES_PER_S: u64 = 1 << 30;
+/// Time between two looks at a limit that is near or passed.
+const LOOK_SOONEST: Duration = Duration::from_millis(100);
+/// Time between two looks at a limit that is far away.
+const LOOK_LATEST: Duration = Duration::from_secs(2);
+/// What Linux counts memory in. It may have larger pages on other machines, all of them multiples of this; then we
+/// count too little.
+const PAGE_BYTES: u64 = 4096;
+
+/// Bytes of memory that this process has.
+pub fn resident_bytes() -> Option<u64> {
+    let counts = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = counts.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages.saturating_mul(PAGE_BYTES))
+}
+
+/// Bytes of memory that this process may have: the machine's, or what its control group is given.
+pub fn machine_bytes() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = machine.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    let bytes = kib.saturating_mul(1024);
+    let of_group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .into_iter()
+        .find_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok());
+    Some(of_group.map_or(bytes, |limit: u64| limit.min(bytes)))
+}
+
+/// Bytes that are free on the disk of a directory.
+pub fn disk_free_bytes(directory: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(directory).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Looks at memory and disk space now, so that no client comes before; then raises and ends the alarms for them until
+/// the server stops.
+pub(super) fn watch(
+    shared: Arc<Shared>,
+    directory: Option<PathBuf>,
+) -> impl Future<Output = ()> + Send {
+    let mut gauge = Gauge::default();
+    let mut left = look(&shared.broker, directory.as_deref(), &mut gauge);
+    async move {
+        let mut stop = shared.stop.subscribe();
+        loop {
+            tokio::select! {
+                // Cancel-safe: a dropped sleep has done nothing.
+                () = tokio::time::sleep(pause(left)) => {}
+                _ = stop.wait_for(|is_stopping| *is_stopping) => return,
+            }
+            left = look(&shared.broker, directory.as_deref(), &mut gauge);
+        }
+    }
+}
+
+/// Looks at both limits; answers how many bytes the nearer one is away.
+pub(super) fn look(broker: &Broker, directory: Option<&Path>, gauge: &mut Gauge) -> u64 {
+    let mut left = u64::MAX;
+    if let (Some(max), Some(resident)) = (broker.limits.memory_bytes_max, resident_bytes()) {
+        let used = gauge.used(resident, broker.waiting_bytes());
+        report(broker, Shortage::Memory, used > max);
+        left = left.min(max.saturating_sub(used));
+    }
+    if let Some(free) = directory.and_then(disk_free_bytes) {
+        let min = broker.limits.disk_free_bytes_min;
+        report(broker, Shortage::DiskSpace, free < min);
+        left = left.min(free.saturating_sub(min));
+    }
+    left
+}
+
+fn report(broker: &Broker, shortage: Shortage, is_short: bool) {
+    if is_short {
+        broker.raise_alarm(shortage);
+    } else {
+        broker.end_alarm(shortage);
+    }
+}
+
+fn pause(left: u64) -> Duration {
+    Duration::from_millis(left / (FILLED_BYTES_PER_S / 1000)).clamp(LOOK_SOONEST, LOOK_LATEST)
+}
+
+/// How much memory is in use, of what the process has.
+///
+/// An allocator does not give everything back to the system that is freed, and uses it again for the next messages. By
+/// the process' size alone an alarm would last though all queues are empty. The process is taken as full when it is
+/// larger than ever before; from then on, what fewer bytes wait in queues is taken as free.
+#[derive(Debug, Default)]
+pub(super) struct Gauge {
+    full: Option<Full>,
+}
+
+/// A moment at which the process had as much memory as never before.
+#[derive(Clone, Copy, Debug)]
+struct Full {
+    resident_bytes: u64,
+    waiting_bytes: u64,
+}
+
+impl Gauge {
+    /// The bytes in use of a process of `resident_bytes`, with messages of `waiting_bytes` in its queues.
+    fn used(&mut self, resident_bytes: u64, waiting_bytes: u64) -> u64 {
+        match self.full {
+            Some(full) if resident_bytes <= full.resident_bytes => {
+                let freed = full.waiting_bytes.saturating_sub(waiting_bytes);
+                resident_bytes.min(full.resident_bytes.saturating_sub(freed))
+            }
+            Some(_) | None => {
+                self.full = Some(Full { resident_bytes, waiting_bytes });
+                resident_bytes
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::limits::NodeLimits;
+
+    #[test]
+    fn what_was_freed_is_not_in_use() {
+        let mut gauge = Gauge::default();
+        #[rustfmt::skip]
+        let cases = [
+            // resident  waiting  used
+            (10,         0,       10),
+            (110,        100,     110),
+            (110,        20,      30),  // freed, and not given back
+            (110,        90,      100), // used again
+            (60,         20,      30),  // half of it given back
+            (25,         20,      25),
+            (120,        20,      120), // larger than ever: something else takes it
+            (120,        0,       100),
+        ];
+        for (resident, waiting, used) in cases {
+            assert_eq!(gauge.used(resident, waiting), used, "{resident} with {waiting}");
+        }
+    }
+
+    #[test]
+    fn the_nearer_a_limit_the_sooner_it_is_looked_at() {
+        assert_eq!(pause(0), LOOK_SOONEST);
+        assert_eq!(pause(1 << 30).as_millis(), 1000);
+        assert_eq!(pause(u64::MAX), LOOK_LATEST);
+    }
+
+    #[test]
+    fn each_shortage_has_its_own_alarm() {
+        let here = Path::new(".");
+        let of = |memory_bytes_max, disk_free_bytes_min| {
+            let mut broker = Broker::new("mq@test".into());
+            broker.limits =
+                NodeLimits { memory_bytes_max, disk_free_bytes_min, ..NodeLimits::default() };
+            broker
+        };
+        #[rustfmt::skip]
+        let cases = [
+            (Some(1),        u64::MAX, (true, true)),
+            (Some(1),        0,        (true, false)),
+            (Some(u64::MAX), u64::MAX, (false, true)),
+            (None,           0,        (false, false)),
+        ];
+        for (memory, disk, expected) in cases {
+            let broker = of(memory, disk);
+            look(&broker, Some(here), &mut Gauge::default());
+            let alarm = &broker.alarm;
+            let found = (alarm.is_short_of_memory(), alarm.is_short_of_disk());
+            assert_eq!(found, expected, "{memory:?}, {disk}");
+            assert_eq!(alarm.is_on(), expected.0 || expected.1);
+        }
+        assert!(machine_bytes() > resident_bytes(), "both can be read");
+    }
+
+    #[test]
+    fn an_alarm_ends_when_there_is_enough_again() {
+        let mut broker = Broker::new("mq@test".into());
+        broker.limits.memory_bytes_max = Some(1);
+        look(&broker, None, &mut Gauge::default());
+        assert!(broker.alarm.is_on());
+        broker.limits.memory_bytes_max = Some(u64::MAX);
+        look(&broker, None, &mut Gauge::default());
+        assert!(!broker.alarm.is_on());
+    }
+}

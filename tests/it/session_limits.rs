@@ -1,0 +1,106 @@
+//! What a node lets its clients have: connections, channels, consumers, large messages; and what it offers them.
+
+use std::sync::Arc;
+
+use mq::broker::Broker;
+use mq::broker::limits::NodeLimits;
+use mq::wire::Method;
+use mq::wire::constants::PROTOCOL_HEADER;
+use mq::wire::method::{basic, channel, connection};
+use mq::wire::shortstr::literal;
+
+use super::support::session::{Client, Said, start_ok};
+
+fn limited(limits: NodeLimits) -> Arc<Broker> {
+    let mut broker = Broker::new("mq@test".into());
+    broker.limits = limits;
+    Arc::new(broker)
+}
+
+/// The code and text of the close that was said last, and which method it is about.
+fn refusal(said: &[Said]) -> (u16, u16, String, (u16, u16)) {
+    match said.last() {
+        Some(Said::Method(0, Method::ConnectionClose(close))) => {
+            let about = (close.class_id, close.method_id);
+            (0, close.reply_code, close.reply_text.to_string(), about)
+        }
+        Some(Said::Method(channel, Method::ChannelClose(close))) => {
+            let about = (close.class_id, close.method_id);
+            (*channel, close.reply_code, close.reply_text.to_string(), about)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+const NOT_ALLOWED: u16 = 530;
+
+#[test]
+fn one_connection_too_many_is_refused_when_it_opens() {
+    let broker = limited(NodeLimits { connections_max: Some(1), ..NodeLimits::default() });
+    let first = Client::open(&broker, 0);
+    let mut second = Client::new(&broker, 0);
+    second.bytes(&PROTOCOL_HEADER, 0);
+    second.send(0, start_ok("guest", true), 0);
+    let tune_ok = connection::TuneOk { channel_max: 100, frame_max: 131_072, heartbeat: 0 };
+    second.send(0, tune_ok, 0);
+    second.send(0, connection::Open { virtual_host: literal("/"), ..Default::default() }, 0);
+    let text = "NOT_ALLOWED - connection refused: node connection limit (1) is reached";
+    assert_eq!(refusal(&second.said()), (0, NOT_ALLOWED, text.into(), (10, 40)));
+    drop((first, second));
+    Client::open(&broker, 0);
+}
+
+#[test]
+fn channels_of_all_connections_are_counted() {
+    let broker = limited(NodeLimits { channels_max: Some(2), ..NodeLimits::default() });
+    let (first, mut second) = (Client::open(&broker, 0), Client::open(&broker, 0));
+    drop(first);
+    second.send(2, channel::Open::default(), 0);
+    assert!(matches!(second.said()[..], [Said::Method(2, Method::ChannelOpenOk(_))]));
+    second.send(3, channel::Open::default(), 0);
+    let text = "NOT_ALLOWED - number of channels opened on node 'mq@test' has reached the maximum \
+                allowed limit of 2";
+    let (channel, code, found, _) = refusal(&second.said());
+    assert_eq!((channel, code, found.as_str()), (0, NOT_ALLOWED, text));
+}
+
+#[test]
+fn consumers_of_a_channel_are_counted() {
+    let broker = limited(NodeLimits { consumers_max: Some(1), ..NodeLimits::default() });
+    let mut client = Client::open(&broker, 0);
+    client.declare("q");
+    client.consume("q", "a");
+    client.send(1, basic::Cancel { consumer_tag: literal("a"), nowait: false }, 0);
+    client.consume("q", "b");
+    client.said();
+    client.consume("q", "c");
+    let text = "NOT_ALLOWED - reached maximum (1) of consumers per channel";
+    assert_eq!(refusal(&client.said()), (0, NOT_ALLOWED, text.into(), (60, 20)));
+}
+
+#[test]
+fn larger_messages_are_refused_before_their_bodies_come() {
+    let broker = limited(NodeLimits { message_bytes_max: 3, ..NodeLimits::default() });
+    let mut client = Client::open(&broker, 0);
+    client.declare("q");
+    client.publish("q", &[b"123"], 0);
+    client.said();
+    client.publish("q", &[b"1234"], 0);
+    let text = "PRECONDITION_FAILED - message size 4 is larger than configured max size 3";
+    assert_eq!(refusal(&client.said()), (1, 406, text.into(), (60, 40)));
+}
+
+#[test]
+fn clients_are_offered_the_nodes_heartbeat() {
+    for heartbeat_s in [0, 7] {
+        let broker = limited(NodeLimits { heartbeat_s, ..NodeLimits::default() });
+        let mut client = Client::new(&broker, 0);
+        client.bytes(&PROTOCOL_HEADER, 0);
+        client.send(0, start_ok("guest", true), 0);
+        let said = client.said();
+        let Some(Said::Method(0, Method::ConnectionTune(tune))) = said.last() else {
+            panic!("{said:?}")
+        };
+        assert_eq!(tune.heartbeat, heartbeat_s);
+    }
+}
