@@ -334,7 +334,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__bind)
-            opts="-e -k -H -u -o -q -h --exchange --queue --to-exchange --key --header --match --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-e -k -H -u -o -q -h --exchange --queue --to-exchange --key --header --match --weight --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -373,6 +373,10 @@ _mq() {
                     return 0
                     ;;
                 --match)
+                    COMPREPLY=($(compgen -W "all any all-with-x any-with-x" -- "${cur}"))
+                    return 0
+                    ;;
+                --weight)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -486,7 +490,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__consume)
-            opts="-e -k -H -n -j -u -o -q -h --queue --no-declare --exchange --type --key --header --match --count --idle-timeout --prefetch --ack --template --save-dir --exec --jobs --on-failure --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-e -k -H -n -j -u -o -q -h --queue --no-declare --exchange --type --key --header --match --queue-type --priority --exclusive --offset --filter --match-unfiltered --count --idle-timeout --prefetch --ack --template --save-dir --exec --jobs --on-failure --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -525,6 +529,22 @@ _mq() {
                     return 0
                     ;;
                 --match)
+                    COMPREPLY=($(compgen -W "all any all-with-x any-with-x" -- "${cur}"))
+                    return 0
+                    ;;
+                --queue-type)
+                    COMPREPLY=($(compgen -W "classic quorum stream" -- "${cur}"))
+                    return 0
+                    ;;
+                --priority)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --offset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filter)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -624,7 +644,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__declare__subcmd__exchange)
-            opts="-u -o -q -h --type --transient --auto-delete --internal --alternate-exchange --argument --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-u -o -q -h --type --transient --auto-delete --internal --alternate-exchange --delayed-type --hash-header --hash-property --history-length --argument --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -635,6 +655,22 @@ _mq() {
                     return 0
                     ;;
                 --alternate-exchange)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --delayed-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hash-header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hash-property)
+                    COMPREPLY=($(compgen -W "correlation_id message_id timestamp" -- "${cur}"))
+                    return 0
+                    ;;
+                --history-length)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -694,7 +730,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__declare__subcmd__queue)
-            opts="-u -o -q -h --transient --auto-delete --ttl --expires --max-length --max-length-bytes --overflow --dead-letter-exchange --dead-letter-routing-key --dead-letter-strategy --delivery-limit --consumer-timeout --queue-type --max-priority --single-active-consumer --queue-mode --queue-version --leader-locator --quorum-initial-group-size --initial-cluster-size --max-age --stream-max-segment-size-bytes --argument --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-u -o -q -h --transient --auto-delete --ttl --expires --max-length --max-length-bytes --overflow --dead-letter-exchange --dead-letter-routing-key --dead-letter-strategy --delivery-limit --consumer-timeout --queue-type --max-priority --single-active-consumer --lazy --queue-mode --queue-version --leader-locator --quorum-initial-group-size --initial-cluster-size --max-age --segment-size --filter-size --argument --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -717,7 +753,7 @@ _mq() {
                     return 0
                     ;;
                 --overflow)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "drop-head reject-publish reject-publish-dlx" -- "${cur}"))
                     return 0
                     ;;
                 --dead-letter-exchange)
@@ -729,7 +765,7 @@ _mq() {
                     return 0
                     ;;
                 --dead-letter-strategy)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "at-most-once at-least-once" -- "${cur}"))
                     return 0
                     ;;
                 --delivery-limit)
@@ -741,7 +777,7 @@ _mq() {
                     return 0
                     ;;
                 --queue-type)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "classic quorum stream" -- "${cur}"))
                     return 0
                     ;;
                 --max-priority)
@@ -749,7 +785,7 @@ _mq() {
                     return 0
                     ;;
                 --queue-mode)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "default lazy" -- "${cur}"))
                     return 0
                     ;;
                 --queue-version)
@@ -757,7 +793,7 @@ _mq() {
                     return 0
                     ;;
                 --leader-locator)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "client-local balanced" -- "${cur}"))
                     return 0
                     ;;
                 --quorum-initial-group-size)
@@ -772,7 +808,11 @@ _mq() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --stream-max-segment-size-bytes)
+                --segment-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filter-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1648,7 +1688,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__publish)
-            opts="-e -k -f -l -n -H -C -u -o -q -h --exchange --type --routing-key --queue --no-declare --file --lines --jsonl --count --rate --mandatory --header --content-type --content-encoding --correlation-id --reply-to --priority --expiration --message-id --timestamp --message-type --user-id --app-id --transient --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-e -k -f -l -n -H -C -u -o -q -h --exchange --type --routing-key --queue --queue-type --no-declare --file --lines --jsonl --count --rate --mandatory --cc --bcc --delay --filter-value --header --content-type --content-encoding --correlation-id --reply-to --priority --expiration --message-id --timestamp --message-type --user-id --app-id --transient --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1678,6 +1718,10 @@ _mq() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --queue-type)
+                    COMPREPLY=($(compgen -W "classic quorum stream" -- "${cur}"))
+                    return 0
+                    ;;
                 --file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1695,6 +1739,22 @@ _mq() {
                     return 0
                     ;;
                 --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bcc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filter-value)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2450,7 +2510,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__unbind)
-            opts="-e -k -H -u -o -q -h --exchange --queue --to-exchange --key --header --match --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-e -k -H -u -o -q -h --exchange --queue --to-exchange --key --header --match --weight --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2489,6 +2549,10 @@ _mq() {
                     return 0
                     ;;
                 --match)
+                    COMPREPLY=($(compgen -W "all any all-with-x any-with-x" -- "${cur}"))
+                    return 0
+                    ;;
+                --weight)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

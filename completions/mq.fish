@@ -108,9 +108,16 @@ complete -c mq -n "__fish_mq_using_subcommand publish" -s e -l exchange -d 'Publ
 complete -c mq -n "__fish_mq_using_subcommand publish" -l type -d 'Declare the exchange first, with this type: direct, fanout, topic, headers or another' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -s k -l routing-key -d 'Publish with this routing key' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l queue -d 'Publish to this queue; it is declared, durable, when it is not there' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l queue-type -d 'Declare a queue that is not there with this type [default: the virtual host\'s]' -r -f -a "classic\t''
+quorum\t''
+stream\t''"
 complete -c mq -n "__fish_mq_using_subcommand publish" -s f -l file -d 'Take the body from this file; may be given several times' -r -F
 complete -c mq -n "__fish_mq_using_subcommand publish" -s n -l count -d 'Publish every message this often [default: 1]' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l rate -d 'Publish no faster than this, for example 100/s [default: as fast as the broker takes them]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l cc -d 'Route a copy by this key as well; receivers see it (CC); may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l bcc -d 'Route a copy by this key as well; receivers do not see it (BCC); may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l delay -d 'Have an exchange of type x-delayed-message keep the message this long, for example 5m (x-delay)' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l filter-value -d 'Give the message this value for a stream\'s filter (x-stream-filter-value)' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -s H -l header -d 'Add a header, as NAME=VALUE or NAME:TYPE=VALUE (str, int, float, bool, time, bytes, json)' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -s C -l content-type -d 'Say what the body is, for example application/json' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l content-encoding -d 'Say how the body is encoded, for example gzip' -r
@@ -149,7 +156,16 @@ complete -c mq -n "__fish_mq_using_subcommand consume" -s e -l exchange -d 'Cons
 complete -c mq -n "__fish_mq_using_subcommand consume" -l type -d 'Declare the exchange first, with this type: direct, fanout, topic, headers or another' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -s k -l key -d 'Bind with this routing key or pattern; may be given several times [default: # for topic, else empty]' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -s H -l header -d 'Bind with this header, as NAME=VALUE or NAME:TYPE=VALUE; for headers exchanges' -r
-complete -c mq -n "__fish_mq_using_subcommand consume" -l match -d 'Whether all headers must match or any of them (x-match)' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l match -d 'Whether all headers must match or any of them (x-match)' -r -f -a "all\t''
+any\t''
+all-with-x\t''
+any-with-x\t''"
+complete -c mq -n "__fish_mq_using_subcommand consume" -l queue-type -d 'Declare a queue that is not there with this type [default: the virtual host\'s; stream with --offset or --filter]' -r -f -a "classic\t''
+quorum\t''
+stream\t''"
+complete -c mq -n "__fish_mq_using_subcommand consume" -l priority -d 'Get messages before consumers of lower priority, while there is room for more; may be negative (x-priority)' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l offset -d 'Begin here in a stream: first, last, next, a number, a time such as 2026-11-22T16:00:00Z, or that long ago, such as 1h (x-stream-offset) [default: next]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l filter -d 'Take only messages with this filter value from a stream; may be given several times (x-stream-filter)' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -s n -l count -d 'Stop after this many messages [default: go on]' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -l idle-timeout -d 'Stop when no message has come for this time, for example 5s [default: go on]' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -l prefetch -d 'Hold at most this many unacknowledged messages [default: 100; with --exec as many as handlers]' -r
@@ -176,6 +192,8 @@ csv\t''
 tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand consume" -l no-declare -d 'Do not declare the queue or the exchange'
+complete -c mq -n "__fish_mq_using_subcommand consume" -l exclusive -d 'Be the queue\'s only consumer'
+complete -c mq -n "__fish_mq_using_subcommand consume" -l match-unfiltered -d 'Take messages without a filter value as well (x-stream-match-unfiltered)'
 complete -c mq -n "__fish_mq_using_subcommand consume" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand consume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand get" -l queue -d 'The queue to take from' -r
@@ -259,8 +277,14 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l no-declare -d 'Do not declare the queue'
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l type -d 'Its type: direct, fanout, topic, headers, or one of the broker\'s own' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l type -d 'Its type: direct, fanout, topic, headers, x-consistent-hash, x-delayed-message, x-local-random, x-modulus-hash, x-random, x-recent-history, or one of the broker\'s own [default: the one that another option belongs to, else direct]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l alternate-exchange -d 'Send messages that no binding matches to this exchange' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l delayed-type -d 'Keep messages for the time in their x-delay header, then route them like this type (x-delayed-type)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l hash-header -d 'Choose the queue by the hash of this header rather than of the routing key (hash-header)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l hash-property -d 'Choose the queue by the hash of this property rather than of the routing key (hash-property)' -r -f -a "correlation_id\t''
+message_id\t''
+timestamp\t''"
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l history-length -d 'Give a queue that is bound the last messages, this many (x-recent-history-length)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l argument -d 'Add any other argument, as NAME=VALUE or NAME:TYPE=VALUE' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
@@ -281,25 +305,33 @@ complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l auto-delete -
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l internal -d 'Take messages from other exchanges only'
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l ttl -d 'Drop messages that have waited this long, for example 30s (x-message-ttl)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l ttl -d 'Drop or dead-letter messages that have waited this long, for example 30s (x-message-ttl)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l expires -d 'Delete the queue when nobody has used it this long (x-expires)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l max-length -d 'Keep at most this many messages (x-max-length)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l max-length-bytes -d 'Keep at most this many bytes of bodies, for example 64MiB (x-max-length-bytes)' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l overflow -d 'What to do when it is full: drop-head, reject-publish or reject-publish-dlx (x-overflow)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l overflow -d 'What to do when it is full: drop the oldest message, or refuse new ones (x-overflow) [default: drop-head]' -r -f -a "drop-head\t''
+reject-publish\t''
+reject-publish-dlx\t''"
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-exchange -d 'Send dropped and rejected messages to this exchange (x-dead-letter-exchange)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-routing-key -d 'Give them this routing key [default: their own] (x-dead-letter-routing-key)' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-strategy -d 'How sure dead-lettering is: at-most-once or at-least-once (x-dead-letter-strategy)' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l delivery-limit -d 'Drop a message that came back more often than this (x-delivery-limit)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-strategy -d 'How sure dead-lettering of a quorum queue is (x-dead-letter-strategy) [default: at-most-once]' -r -f -a "at-most-once\t''
+at-least-once\t''"
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l delivery-limit -d 'Drop or dead-letter a message that came back more often than this; -1 is never (x-delivery-limit)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l consumer-timeout -d 'End consumers that hold a message longer than this (x-consumer-timeout)' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l queue-type -d 'The type: classic, quorum or stream (x-queue-type) [default: the virtual host\'s]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l queue-type -d 'The type (x-queue-type) [default: the virtual host\'s]' -r -f -a "classic\t''
+quorum\t''
+stream\t''"
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l max-priority -d 'Deliver messages by priority, 0 to this number (x-max-priority)' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l queue-mode -d 'Keep messages on disk rather than in memory: lazy or default (x-queue-mode)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l queue-mode -d 'Whether messages are kept on disk rather than in memory (x-queue-mode)' -r -f -a "default\t''
+lazy\t''"
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l queue-version -d 'The version of a classic queue\'s storage, 1 or 2 (x-queue-version)' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l leader-locator -d 'Which node leads: client-local or balanced (x-queue-leader-locator)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l leader-locator -d 'Which node leads (x-queue-leader-locator)' -r -f -a "client-local\t''
+balanced\t''"
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l quorum-initial-group-size -d 'How many nodes keep a quorum queue at first (x-quorum-initial-group-size)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l initial-cluster-size -d 'How many nodes keep a stream at first (x-initial-cluster-size)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l max-age -d 'Keep a stream\'s messages this long, for example 7D or 12h (x-max-age)' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l stream-max-segment-size-bytes -d 'The size of a stream\'s files, for example 500MB (x-stream-max-segment-size-bytes)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l segment-size -d 'The size of a stream\'s files, for example 500MB; whole files are dropped (x-stream-max-segment-size-bytes)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l filter-size -d 'Bytes of a stream\'s filter for each of its files, 16 to 255 (x-stream-filter-size-bytes)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l argument -d 'Add any other argument, as NAME=VALUE or NAME:TYPE=VALUE' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
@@ -318,6 +350,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l transient -d 'Let it be gone when the broker restarts'
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l auto-delete -d 'Delete it when its last consumer goes'
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l single-active-consumer -d 'Deliver to one consumer at a time; others wait (x-single-active-consumer)'
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l lazy -d 'Keep messages on disk rather than in memory; the same as --queue-mode lazy'
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand bind" -s e -l exchange -d 'The exchange that messages come from' -r
@@ -325,7 +358,11 @@ complete -c mq -n "__fish_mq_using_subcommand bind" -l queue -d 'The queue that 
 complete -c mq -n "__fish_mq_using_subcommand bind" -l to-exchange -d 'The exchange that messages go to, instead of a queue' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -s k -l key -d 'The routing key or pattern; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -s H -l header -d 'A header that messages must have, as NAME=VALUE or NAME:TYPE=VALUE; for headers exchanges' -r
-complete -c mq -n "__fish_mq_using_subcommand bind" -l match -d 'Whether all headers must match or any of them (x-match): all, any, all-with-x or any-with-x' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l match -d 'Whether all headers must match or any of them; only -with-x looks at names that begin with x- (x-match) [default: all]' -r -f -a "all\t''
+any\t''
+all-with-x\t''
+any-with-x\t''"
+complete -c mq -n "__fish_mq_using_subcommand bind" -l weight -d 'The share of messages that is to come here; for consistent-hash exchanges, whose key it is' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
@@ -347,7 +384,11 @@ complete -c mq -n "__fish_mq_using_subcommand unbind" -l queue -d 'The queue tha
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l to-exchange -d 'The exchange that messages go to, instead of a queue' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -s k -l key -d 'The routing key or pattern; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -s H -l header -d 'A header that messages must have, as NAME=VALUE or NAME:TYPE=VALUE; for headers exchanges' -r
-complete -c mq -n "__fish_mq_using_subcommand unbind" -l match -d 'Whether all headers must match or any of them (x-match): all, any, all-with-x or any-with-x' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l match -d 'Whether all headers must match or any of them; only -with-x looks at names that begin with x- (x-match) [default: all]' -r -f -a "all\t''
+any\t''
+all-with-x\t''
+any-with-x\t''"
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l weight -d 'The share of messages that is to come here; for consistent-hash exchanges, whose key it is' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F

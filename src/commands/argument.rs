@@ -108,6 +108,12 @@ pub(super) fn table(arguments: &[Argument]) -> FieldTable {
     table
 }
 
+/// One of an option's possible values, as the broker knows it: by the same name.
+pub(super) fn word<T: clap::ValueEnum + Copy>(value: T) -> FieldValue {
+    let name = value.to_possible_value().expect("no value is skipped");
+    FieldValue::from(name.get_name())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

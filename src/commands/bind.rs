@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::argument::{self, Argument};
+use super::argument::{self, Argument, word};
 use super::{Answer, CommandError, Context};
-use crate::engine::{BindingSpec, Destination, FieldValue, ShortStr, literal};
+use crate::engine::{BindingSpec, Destination, ShortStr, literal};
 use crate::render::words;
 
 /// Bind a queue or an exchange to an exchange
@@ -34,9 +34,27 @@ pub(super) struct BindingOptions {
     /// A header that messages must have, as NAME=VALUE or NAME:TYPE=VALUE; for headers exchanges
     #[arg(long = "header", short = 'H', value_name = "NAME=VALUE")]
     headers: Vec<Argument>,
-    /// Whether all headers must match or any of them (x-match): all, any, all-with-x or any-with-x
-    #[arg(long = "match", value_name = "RULE", requires = "headers")]
-    rule: Option<ShortStr>,
+    /// Whether all headers must match or any of them; only -with-x looks at names that begin with x- (x-match)
+    /// [default: all]
+    #[arg(long = "match", value_name = "RULE", value_enum, requires = "headers")]
+    rule: Option<Match>,
+    /// The share of messages that is to come here; for consistent-hash exchanges, whose key it is
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        conflicts_with_all = ["keys", "headers"],
+        value_parser = clap::value_parser!(u16).range(1..=10_000)
+    )]
+    weight: Option<u16>,
+}
+
+/// How many of a binding's headers a message must have.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Match {
+    All,
+    Any,
+    AllWithX,
+    AnyWithX,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,17 +79,22 @@ impl BindingOptions {
             (_, Some(exchange)) => Destination::Exchange(exchange.clone()),
             (queue, None) => Destination::Queue(queue.clone().unwrap_or_default()),
         };
-        let arguments = arguments(&self.headers, self.rule.as_ref());
+        let arguments = arguments(&self.headers, self.rule);
         let spec = |routing_key: ShortStr| BindingSpec {
             source: self.exchange.clone(),
             destination: destination.clone(),
             routing_key,
             arguments: argument::table(&arguments),
         };
-        if self.keys.is_empty() {
-            return vec![spec(ShortStr::default())];
+        self.keys().into_iter().map(spec).collect()
+    }
+
+    fn keys(&self) -> Vec<ShortStr> {
+        match self.weight {
+            Some(weight) => vec![ShortStr::truncated(&weight.to_string())],
+            None if self.keys.is_empty() => vec![ShortStr::default()],
+            None => self.keys.clone(),
         }
-        self.keys.iter().cloned().map(spec).collect()
     }
 
     /// Says what was done with the bindings.
@@ -89,15 +112,19 @@ impl BindingOptions {
         let mut text = format!(
             "{done} {destination_type} '{destination}' {preposition} exchange '{exchange}'"
         );
-        if !self.keys.is_empty() {
+        if let Some(weight) = self.weight {
+            text += " with the weight ";
+            text += &weight.to_string();
+        } else if !self.keys.is_empty() {
             text += " by ";
             text += &words::listed(self.keys.iter().map(|key| &**key));
         }
+        let keys = if self.weight.is_some() { self.keys() } else { self.keys.clone() };
         let bound = Bound {
             source: exchange.to_string(),
             destination,
             destination_type,
-            routing_keys: self.keys.iter().map(ToString::to_string).collect(),
+            routing_keys: keys.iter().map(ToString::to_string).collect(),
         };
         cx.out.done(&text, &bound)?;
         Ok(Answer::Yes)
@@ -105,10 +132,10 @@ impl BindingOptions {
 }
 
 /// The arguments of a binding to a headers exchange.
-pub(super) fn arguments(headers: &[Argument], rule: Option<&ShortStr>) -> Vec<Argument> {
+pub(super) fn arguments(headers: &[Argument], rule: Option<Match>) -> Vec<Argument> {
     let mut arguments = headers.to_vec();
     if let Some(rule) = rule {
-        arguments.push(Argument { name: literal("x-match"), value: FieldValue::from(&**rule) });
+        arguments.push(Argument { name: literal("x-match"), value: word(rule) });
     }
     arguments
 }

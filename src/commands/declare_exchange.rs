@@ -2,12 +2,9 @@
 
 use serde::Serialize;
 
-use super::argument::{self, Argument};
+use super::argument::{self, Argument, word};
 use super::{Answer, CommandError, Context};
 use crate::engine::{ExchangeSpec, FieldValue, ShortStr, literal};
-
-/// The argument that names where unroutable messages go.
-const ALTERNATE_EXCHANGE: &str = "alternate-exchange";
 
 /// Make an exchange
 ///
@@ -16,9 +13,11 @@ const ALTERNATE_EXCHANGE: &str = "alternate-exchange";
 pub struct Args {
     /// The exchange's name
     exchange: ShortStr,
-    /// Its type: direct, fanout, topic, headers, or one of the broker's own
-    #[arg(long = "type", value_name = "TYPE", default_value = "direct")]
-    kind: ShortStr,
+    /// Its type: direct, fanout, topic, headers, x-consistent-hash, x-delayed-message, x-local-random,
+    /// x-modulus-hash, x-random, x-recent-history, or one of the broker's own
+    /// [default: the one that another option belongs to, else direct]
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<ShortStr>,
     /// Let it be gone when the broker restarts
     #[arg(long)]
     transient: bool,
@@ -31,9 +30,36 @@ pub struct Args {
     /// Send messages that no binding matches to this exchange
     #[arg(long, value_name = "EXCHANGE")]
     alternate_exchange: Option<ShortStr>,
+    #[command(flatten)]
+    special: Special,
     /// Add any other argument, as NAME=VALUE or NAME:TYPE=VALUE
     #[arg(long, value_name = "NAME=VALUE")]
     argument: Vec<Argument>,
+}
+
+/// What only some types have; each option names its type when it is not named.
+#[derive(Clone, Debug, clap::Args)]
+struct Special {
+    /// Keep messages for the time in their x-delay header, then route them like this type (x-delayed-type)
+    #[arg(long, value_name = "TYPE", conflicts_with_all = ["hash_header", "hash_property", "history_length"])]
+    delayed_type: Option<ShortStr>,
+    /// Choose the queue by the hash of this header rather than of the routing key (hash-header)
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["hash_property", "history_length"])]
+    hash_header: Option<ShortStr>,
+    /// Choose the queue by the hash of this property rather than of the routing key (hash-property)
+    #[arg(long, value_name = "PROPERTY", value_enum, conflicts_with = "history_length")]
+    hash_property: Option<HashProperty>,
+    /// Give a queue that is bound the last messages, this many (x-recent-history-length)
+    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    history_length: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum HashProperty {
+    CorrelationId,
+    MessageId,
+    Timestamp,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,16 +70,14 @@ struct Declared {
 }
 
 pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
-    let mut arguments = args.argument;
-    if let Some(alternate) = args.alternate_exchange {
-        arguments.push(Argument {
-            name: literal(ALTERNATE_EXCHANGE),
-            value: FieldValue::from(&*alternate),
-        });
-    }
+    let kind = args.special.kind(args.kind)?;
+    let mut arguments = args.special.arguments();
+    let alternate = args.alternate_exchange.map(|name| FieldValue::from(&*name));
+    arguments.extend(named("alternate-exchange", alternate));
+    arguments.extend(args.argument);
     let exchange = ExchangeSpec {
         name: args.exchange,
-        kind: args.kind,
+        kind,
         durable: !args.transient,
         auto_delete: args.auto_delete,
         internal: args.internal,
@@ -64,4 +88,50 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     let words = format!("exchange '{name}' of type {kind} is there");
     cx.out.done(&words, &Declared { exchange: name, kind })?;
     Ok(Answer::Yes)
+}
+
+impl Special {
+    /// The option that was used, and the type that has it.
+    fn used(&self) -> Option<(&'static str, &'static str)> {
+        if self.delayed_type.is_some() {
+            Some(("--delayed-type", "x-delayed-message"))
+        } else if self.hash_header.is_some() {
+            Some(("--hash-header", "x-consistent-hash"))
+        } else if self.hash_property.is_some() {
+            Some(("--hash-property", "x-consistent-hash"))
+        } else if self.history_length.is_some() {
+            Some(("--history-length", "x-recent-history"))
+        } else {
+            None
+        }
+    }
+
+    /// The exchange's type.
+    fn kind(&self, named: Option<ShortStr>) -> Result<ShortStr, CommandError> {
+        match (named, self.used()) {
+            (Some(kind), Some((option, owner))) if kind != owner => Err(CommandError::Usage {
+                problem: format!("an exchange of type {kind} has no {option}"),
+                hint: Some(format!("leave it out, or say --type {owner}")),
+            }),
+            (Some(kind), _) => Ok(kind),
+            (None, Some((_, owner))) => Ok(literal(owner)),
+            (None, None) => Ok(literal("direct")),
+        }
+    }
+
+    fn arguments(&self) -> Vec<Argument> {
+        let text = |text: &Option<ShortStr>| text.as_ref().map(|text| FieldValue::from(&**text));
+        let length = self.history_length.map(|length| FieldValue::I64(length.into()));
+        let arguments = [
+            named("x-delayed-type", text(&self.delayed_type)),
+            named("hash-header", text(&self.hash_header)),
+            named("hash-property", self.hash_property.map(word)),
+            named("x-recent-history-length", length),
+        ];
+        arguments.into_iter().flatten().collect()
+    }
+}
+
+fn named(name: &'static str, value: Option<FieldValue>) -> Option<Argument> {
+    Some(Argument { name: literal(name), value: value? })
 }

@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`purge_queue`] (the shortest), [`Context`], [`CommandError`], [`publish`], [`consume`].
 
+mod age;
 mod argument;
 mod confirm;
 mod context;
@@ -15,6 +16,8 @@ mod input;
 mod listing;
 mod node_limits;
 mod properties;
+mod publish_headers;
+mod queue_type;
 mod rate;
 mod size;
 mod template;

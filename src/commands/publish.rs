@@ -11,6 +11,8 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::input::{Bodies, Stdin};
 use super::properties::PropertyOptions;
+use super::publish_headers::HeaderOptions;
+use super::queue_type::QueueType;
 use super::rate::Rate;
 use super::{Answer, CommandError, Context};
 use crate::engine::{Message, Outcome, PublisherOptions, Report, ShortStr, payload};
@@ -37,6 +39,8 @@ pub struct Args {
     #[arg(long)]
     mandatory: bool,
     #[command(flatten)]
+    headers: HeaderOptions,
+    #[command(flatten)]
     properties: PropertyOptions,
 }
 
@@ -54,8 +58,11 @@ struct Place {
     /// Publish to this queue; it is declared, durable, when it is not there
     #[arg(long, value_name = "QUEUE", conflicts_with_all = ["exchange", "routing_key"])]
     queue: Option<ShortStr>,
+    /// Declare a queue that is not there with this type [default: the virtual host's]
+    #[arg(long, value_name = "TYPE", value_enum, requires = "queue")]
+    queue_type: Option<QueueType>,
     /// Do not declare the queue
-    #[arg(long, requires = "queue")]
+    #[arg(long, requires = "queue", conflicts_with = "queue_type")]
     no_declare: bool,
 }
 
@@ -82,9 +89,22 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     args.place.check(args.source.jsonl)?;
     let stdin = if args.source.lines || args.source.jsonl { Stdin::Lines } else { Stdin::Whole };
     let bodies = Bodies::new(args.body.clone(), args.source.file.clone(), stdin, &mut cx.out)?;
+    // What is wrong with the message is told before anything is declared.
+    let message = args.template()?;
     args.place.declare(cx).await?;
-    let report = publish_all(&args, bodies, cx).await?;
+    let report = publish_all(&args, message, bodies, cx).await?;
     tell(&args, &report, cx)
+}
+
+impl Args {
+    /// A message as the command line describes it, without its body.
+    fn template(&self) -> Result<Message, CommandError> {
+        let properties = self.properties.properties()?;
+        let mut message = Message { properties, ..Message::default() };
+        self.headers.apply(&mut message.properties)?;
+        self.place.apply(&mut message);
+        Ok(message)
+    }
 }
 
 impl Place {
@@ -105,7 +125,8 @@ impl Place {
             cx.engine.ensure_exchange(exchange, kind).await?;
         }
         if let (Some(queue), false) = (&self.queue, self.no_declare) {
-            cx.engine.ensure_queue(queue).await?;
+            let arguments = QueueType::arguments(self.queue_type);
+            cx.engine.ensure_queue_with(queue, arguments).await?;
         }
         Ok(())
     }
@@ -140,11 +161,10 @@ impl Place {
 
 async fn publish_all(
     args: &Args,
+    mut message: Message,
     mut bodies: Bodies,
     cx: &mut Context,
 ) -> Result<Report, CommandError> {
-    let mut message = Message { properties: args.properties.properties()?, ..Message::default() };
-    args.place.apply(&mut message);
     // Returned messages are always asked for: what reaches no queue is at least told.
     let options = PublisherOptions { mandatory: true, ..PublisherOptions::default() };
     let mut publisher = cx.engine.publisher(options).await?;
@@ -189,6 +209,7 @@ fn parsed(body: &Bytes, line: u64, args: &Args) -> Result<Message, CommandError>
     let mut message = payload::parse(text).map_err(|error| wrong(error.to_string()))?;
     args.place.apply(&mut message);
     args.properties.apply(&mut message.properties)?;
+    args.headers.apply(&mut message.properties)?;
     Ok(message)
 }
 

@@ -4,7 +4,7 @@
 
 use crate::engine::error::Error;
 use crate::engine::topology::{ExchangeSpec, QueueSpec, QueueState};
-use crate::engine::{Engine, ShortStr};
+use crate::engine::{Engine, FieldTable, ShortStr};
 
 /// The reply code for something that is there but not the same.
 const PRECONDITION_FAILED: u16 = 406;
@@ -12,11 +12,20 @@ const PRECONDITION_FAILED: u16 = 406;
 impl Engine {
     /// Uses the queue of that name as it is, or declares a durable one.
     pub async fn ensure_queue(&self, name: &ShortStr) -> Result<QueueState, Error> {
+        self.ensure_queue_with(name, FieldTable::new()).await
+    }
+
+    /// The same; one that is not there gets these arguments.
+    pub async fn ensure_queue_with(
+        &self,
+        name: &ShortStr,
+        arguments: FieldTable,
+    ) -> Result<QueueState, Error> {
         if let Some(found) = self.find_queue(name).await? {
             return Ok(found);
         }
-        let queue = QueueSpec { name: name.clone(), durable: true, ..QueueSpec::default() };
-        self.declare_queue(&queue).await
+        let (name, durable) = (name.clone(), true);
+        self.declare_queue(&QueueSpec { name, durable, arguments, ..QueueSpec::default() }).await
     }
 
     /// Declares a durable exchange of that type, or uses the transient one that is there.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client;
+use crate::engine::hints;
 use crate::store::StoreError;
 use crate::wire::fault::Level;
 
@@ -125,7 +126,7 @@ impl Error {
             client::Error::Refused(refusal) if refusal.code == 320 => {
                 Self::WentAway { place, source: Cause::new(refusal.to_string()) }
             }
-            client::Error::Refused(refusal) if is_bug(refusal.level, refusal.code) => {
+            client::Error::Refused(refusal) if is_bug(&refusal) => {
                 Self::Protocol { doing, source: Cause::new(refusal.to_string()) }
             }
             client::Error::Refused(refusal) => Self::Refused {
@@ -195,7 +196,7 @@ impl Error {
             Self::Refused { nearest, .. } if !nearest.is_empty() => {
                 Some(format!("did you mean {}?", one_of(nearest)))
             }
-            Self::Refused { code, text, .. } => refused_hint(*code, text),
+            Self::Refused { code, text, .. } => hints::for_refusal(*code, text).map(str::to_owned),
             Self::TimedOut { blocked: Some(reason), .. } => {
                 Some(format!("the broker takes no messages now: {reason}"))
             }
@@ -211,36 +212,12 @@ impl Error {
     }
 }
 
-/// Codes that say that our frames were wrong, which no user can help.
-fn is_bug(level: Level, code: u16) -> bool {
-    level == Level::Connection && matches!(code, 501..=505)
-}
-
-fn refused_hint(code: u16, text: &str) -> Option<String> {
-    let hint = match code {
-        401 | 403 if text.contains("ogin") => {
-            "check the user and the password in --url; 'guest' may log in from the broker's own \
-             machine only"
-        }
-        312 => "no queue gets such a message: see what is bound with `mq list-bindings`",
-        404 if text.contains("vhost")
-            && !text.contains("no queue")
-            && !text.contains("no exch") =>
-        {
-            "see what exists with `mq list-vhosts`"
-        }
-        404 if text.contains("no exchange") => "see what exists with `mq list-exchanges`",
-        404 => "see what exists with `mq list-queues` and `mq list-exchanges`",
-        405 => "another connection owns it; it goes when that connection ends",
-        406 if text.contains("inequivalent arg") => {
-            "it exists with other settings: declare it with the same ones, or delete it first"
-        }
-        530 if text.contains("vhost") => {
-            "name the vhost with --vhost, or at the end of the URL (%2F is the vhost '/')"
-        }
-        _ => return None,
-    };
-    Some(hint.into())
+/// Codes that say that our frames were wrong, which no user can help; with the same code RabbitMQ 3 refuses types of
+/// exchange that it does not know.
+fn is_bug(refusal: &client::Refusal) -> bool {
+    refusal.level == Level::Connection
+        && matches!(refusal.code, 501..=505)
+        && !refusal.text.contains("exchange type")
 }
 
 fn one_of(names: &[String]) -> String {

@@ -11,6 +11,7 @@ pub mod bench;
 pub mod consume;
 pub mod ensure;
 pub mod error;
+mod hints;
 pub mod host;
 pub mod inspect;
 mod kept;

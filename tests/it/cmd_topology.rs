@@ -10,6 +10,9 @@ on_both!(
     what_cannot_be_undone_asks_first,
     conditions_are_the_brokers,
     another_declaration_is_refused,
+    options_become_the_arguments_of_rabbitmq,
+    what_does_not_go_together_is_told_before_anything_is_sent,
+    a_type_that_nobody_knows_is_refused_with_a_hint,
 );
 
 fn each_says_what_it_did(broker: &Broker) {
@@ -104,4 +107,61 @@ fn another_declaration_is_refused(broker: &Broker) {
         ..Case::default()
     }
     .on(broker);
+}
+
+/// What was declared, as the broker lists it.
+fn options_become_the_arguments_of_rabbitmq(broker: &Broker) {
+    #[rustfmt::skip]
+    let cases: [(&[&str], &str); 3] = [
+        (&["--ttl", "1m", "--expires", "1h"], "{\"x-expires\":3600000,\"x-message-ttl\":60000}"),
+        (&["--queue-type", "classic", "--ttl", "0s"], "{\"x-message-ttl\":0,\"x-queue-type\":\"classic\"}"),
+        (&["--argument", "x-mine:json=[1,true]"], "{\"x-mine\":[1,true]}"),
+    ];
+    for (number, (options, arguments)) in cases.into_iter().enumerate() {
+        let name = format!("q{number}");
+        prepare(broker, &[&[&["declare-queue", &name], options].concat()]);
+        let filter = format!("name=={name}");
+        let list = ["list-queues", "arguments", "--no-headers", "--filter", &filter, "-o", "jsonl"];
+        let listed: serde_json::Value = serde_json::from_str(&answer(broker, &list, "")).unwrap();
+        let expected: serde_json::Value = serde_json::from_str(arguments).unwrap();
+        assert_eq!(listed["arguments"], expected, "{options:?}");
+    }
+}
+
+fn what_does_not_go_together_is_told_before_anything_is_sent(broker: &Broker) {
+    #[rustfmt::skip]
+    let cases: [(&[&str], &str); 9] = [
+        (&["declare-queue", "q", "--queue-type", "stream", "--ttl", "1s"],
+         "error: a stream has no --ttl\nhint: leave it out, or make it of the type classic or quorum\n"),
+        (&["declare-queue", "q", "--queue-type", "quorum", "--max-priority", "5"],
+         "error: a quorum queue has no --max-priority\nhint: leave it out, or make it of the type classic\n"),
+        (&["declare-queue", "q", "--queue-type", "quorum", "--transient"],
+         "error: a quorum queue cannot be --transient\nhint: leave out --transient, or declare a classic queue\n"),
+        (&["declare-queue", "--queue-type", "stream"],
+         "error: a stream cannot get its name from the broker\nhint: name it, or declare a classic queue\n"),
+        (&["declare-queue", "q", "--queue-type", "quorum", "--dead-letter-strategy", "at-least-once"],
+         "error: dead-lettering at-least-once needs a queue that refuses messages when it is full\n\
+          hint: add --overflow reject-publish\n"),
+        (&["declare-exchange", "x", "--type", "topic", "--hash-header", "h"],
+         "error: an exchange of type topic has no --hash-header\nhint: leave it out, or say --type x-consistent-hash\n"),
+        (&["consume", "--queue", "q", "--ack", "auto", "--offset", "first"],
+         "error: a stream's messages must be acknowledged\nhint: leave out --ack auto\n"),
+        (&["publish", "--queue", "q", "--delay", "50d", "x"],
+         "error: a message can be delayed by at most 49 days\nhint: publish it later, or give --delay a shorter time\n"),
+        (&["publish", "x"],
+         "error: where to publish is not said\nhint: name a queue with --queue, or an exchange with --exchange\n"),
+    ];
+    for (arguments, stderr) in cases {
+        Case { arguments, code: 64, stderr, ..Case::default() }.on(broker);
+    }
+    assert_eq!(answer(broker, &["list-queues", "name", "--no-headers"], ""), "");
+}
+
+fn a_type_that_nobody_knows_is_refused_with_a_hint(broker: &Broker) {
+    let mut command = crate::support::cli::mq(broker);
+    let run = command.args(["declare-exchange", "x", "--type", "topci"]).output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(65), "{said}");
+    assert!(said.contains("unknown exchange type 'topci'"), "{said}");
+    assert!(said.contains("hint: see the types with `mq declare-exchange --help`"), "{said}");
 }

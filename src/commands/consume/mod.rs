@@ -3,13 +3,14 @@
 //! A message is acknowledged after what was asked for has been done with it, never before. However the command
 //! ends, what is not acknowledged by then goes back to the queue.
 //!
-//! Reading order: [`Args`], [`source`] (queue or exchange), [`feed`] (what comes and when to stop), [`print`],
+//! Reading order: [`Args`], [`source`] (queue or exchange), [`subscription`] (priority, place in a stream), [`feed`] (what comes and when to stop), [`print`],
 //! [`exec`].
 
 mod exec;
 mod feed;
 mod print;
 mod source;
+mod subscription;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(super) use print::Printer;
 
 use self::feed::{End, Feed, Stops};
 use self::source::SourceOptions;
+use self::subscription::SubscriptionOptions;
+use super::queue_type::QueueType;
 use super::template::Template;
 use super::{Answer, CommandError, Context, Interrupt};
 use crate::engine::ConsumeOptions;
@@ -35,6 +38,8 @@ const PREFETCH: u16 = 100;
 pub struct Args {
     #[command(flatten)]
     source: SourceOptions,
+    #[command(flatten)]
+    subscription: SubscriptionOptions,
     /// Stop after this many messages [default: go on]
     #[arg(long, short = 'n', value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -85,15 +90,24 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
             hint: Some("leave out --ack auto".into()),
         });
     }
+    if args.ack == Ack::Auto && args.subscription.is_of_stream() {
+        return Err(CommandError::Usage {
+            problem: "a stream's messages must be acknowledged".into(),
+            hint: Some("leave out --ack auto".into()),
+        });
+    }
     let printer =
         Printer::new(cx.out.format(), args.template.clone())?.saving_to(args.save_dir.clone())?;
     let interrupt = Interrupt::listen()?;
-    let queue = args.source.prepare(cx).await?;
+    let usual = args.subscription.is_of_stream().then_some(QueueType::Stream);
+    let queue = args.source.prepare(usual, cx).await?;
     let prefetch = args.prefetch();
     let options = ConsumeOptions {
         queue: queue.clone(),
         prefetch,
         auto_ack: args.ack == Ack::Auto,
+        exclusive: args.subscription.is_exclusive(),
+        arguments: args.subscription.arguments(),
         ..ConsumeOptions::default()
     };
     let consumer = cx.engine.consume(options).await?;

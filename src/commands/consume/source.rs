@@ -1,7 +1,8 @@
 //! What is consumed from: a queue, or an exchange through a queue made for it.
 
 use crate::commands::argument::{self, Argument};
-use crate::commands::bind::arguments;
+use crate::commands::bind::{Match, arguments};
+use crate::commands::queue_type::QueueType;
 use crate::commands::{CommandError, Context};
 use crate::engine::{BindingSpec, Destination, QueueSpec, ShortStr, literal};
 use crate::render::words;
@@ -32,19 +33,33 @@ pub(super) struct SourceOptions {
     #[arg(long = "header", short = 'H', value_name = "NAME=VALUE", requires = "exchange")]
     headers: Vec<Argument>,
     /// Whether all headers must match or any of them (x-match)
-    #[arg(long = "match", value_name = "RULE", requires = "headers")]
-    rule: Option<ShortStr>,
+    #[arg(long = "match", value_name = "RULE", value_enum, requires = "headers")]
+    rule: Option<Match>,
+    /// Declare a queue that is not there with this type [default: the virtual host's; stream with --offset or --filter]
+    #[arg(
+        long,
+        value_name = "TYPE",
+        value_enum,
+        requires = "queue",
+        conflicts_with = "no_declare"
+    )]
+    queue_type: Option<QueueType>,
 }
 
 impl SourceOptions {
-    /// Makes sure that there is a queue to consume from; returns its name.
-    pub(super) async fn prepare(&self, cx: &Context) -> Result<ShortStr, CommandError> {
+    /// Makes sure that there is a queue to consume from, of the type `usual` unless another is named; returns its name.
+    pub(super) async fn prepare(
+        &self,
+        usual: Option<QueueType>,
+        cx: &Context,
+    ) -> Result<ShortStr, CommandError> {
         if let Some(exchange) = &self.exchange {
             return self.bound_queue(exchange, cx).await;
         }
         let queue = self.queue.clone().unwrap_or_default();
         if !self.no_declare {
-            cx.engine.ensure_queue(&queue).await?;
+            let arguments = QueueType::arguments(self.queue_type.or(usual));
+            cx.engine.ensure_queue_with(&queue, arguments).await?;
         }
         Ok(queue)
     }
@@ -59,7 +74,7 @@ impl SourceOptions {
         }
         let queue = QueueSpec { exclusive: true, auto_delete: true, ..QueueSpec::default() };
         let queue = cx.engine.declare_queue(&queue).await?.name;
-        let arguments = argument::table(&arguments(&self.headers, self.rule.as_ref()));
+        let arguments = argument::table(&arguments(&self.headers, self.rule));
         for routing_key in self.keys() {
             let binding = BindingSpec {
                 source: exchange.clone(),

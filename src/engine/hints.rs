@@ -1,0 +1,112 @@
+//! What to do when a broker refuses: one sentence for each reason, found by the words of the refusal.
+//!
+//! RabbitMQ's texts are its API, and ours are the same; what the words do not tell apart the reply code does. The first
+//! row that fits is taken.
+
+/// A reply code, words of the text, and the hint.
+const HINTS: &[(u16, &str, &str)] = &[
+    (
+        403,
+        "ogin",
+        "check the user and the password in --url; 'guest' may log in from the broker's own machine only",
+    ),
+    (
+        403,
+        "in exclusive use",
+        "another consumer has the queue for itself; it goes when that consumer ends",
+    ),
+    (403, "reserved prefix", "choose a name that does not begin with 'amq.'"),
+    (
+        403,
+        "default exchange",
+        "every queue is bound to the default exchange by its own name; name another exchange",
+    ),
+    (
+        403,
+        "internal exchange",
+        "publish to an exchange that is bound to it: see `mq list-bindings`",
+    ),
+    (403, "system exchange", "exchanges that begin with 'amq.' belong to the broker"),
+    (
+        403,
+        "refused for user",
+        "an administrator of the broker grants what is missing: configure, write or read",
+    ),
+    (404, "no exchange", "see what exists with `mq list-exchanges`"),
+    (404, "no queue", "see what exists with `mq list-queues` and `mq list-exchanges`"),
+    (404, "vhost", "see what exists with `mq list-vhosts`"),
+    (404, "", "see what exists with `mq list-queues` and `mq list-exchanges`"),
+    (405, "basic.get", "receive its messages with `mq consume`"),
+    (405, "", "another connection owns it; it goes when that connection ends"),
+    (
+        406,
+        "inequivalent arg",
+        "it exists with other settings: declare it with the same ones, or delete it first",
+    ),
+    (406, "of queue type", "this type of queue has no such argument; --queue-type chooses another"),
+    (406, "invalid arg", "see what each argument may be with `mq declare-queue --help`"),
+    (
+        406,
+        "exchange type",
+        "see the types with `mq declare-exchange --help`; on RabbitMQ those that begin with 'x-' may need their plugin",
+    ),
+    (406, "prefetch count is not set", "name one with --prefetch"),
+    (
+        406,
+        "max size",
+        "send it in parts, or raise the broker's limit (`mq serve --max-message-size`)",
+    ),
+    (406, "user_id", "leave out --user-id, or log in as that user"),
+    (406, "queue limit", "delete queues that nobody needs, or raise the limit"),
+    (
+        503,
+        "exchange type",
+        "see the types with `mq declare-exchange --help`; RabbitMQ has some as plugins",
+    ),
+    (530, "limit", "let others end first, or raise the broker's limit"),
+    (530, "vhost", "name the vhost with --vhost, or at the end of the URL (%2F is the vhost '/')"),
+    (540, "basic.get", "read a stream with `mq consume --offset first`"),
+    (540, "queue.purge", "a stream forgets by age and size: --max-age and --max-length-bytes"),
+    (540, "queue.delete", "leave out --if-unused and --if-empty"),
+    (540, "", "this broker cannot do that"),
+    (312, "", "no queue gets such a message: ask why with `mq route`"),
+];
+
+/// What the user can do about a refusal with this code and text.
+pub(super) fn for_refusal(code: u16, text: &str) -> Option<&'static str> {
+    let code = if code == 401 { 403 } else { code };
+    let fits = |row: &&(u16, &str, &str)| row.0 == code && text.contains(row.1);
+    HINTS.iter().find(fits).map(|(.., hint)| *hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_refusal_choose_the_hint() {
+        #[rustfmt::skip]
+        let cases = [
+            (403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.", Some("check the user")),
+            (401, "Login failed", Some("check the user")),
+            (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", Some("another consumer")),
+            (404, "NOT_FOUND - no queue 'no exchange' in vhost '/'", Some("see what exists with `mq list-exchanges`")),
+            (404, "NOT_FOUND - no queue 'q' in vhost '/'", Some("see what exists with `mq list-queues`")),
+            (404, "NOT_FOUND - vhost '/' is down", Some("see what exists with `mq list-vhosts`")),
+            (406, "PRECONDITION_FAILED - invalid arg 'x-max-priority' for queue 'q' in vhost '/' of queue type \
+                   rabbit_quorum_queue", Some("this type of queue")),
+            (406, "PRECONDITION_FAILED - unknown delivery tag 9", None),
+            (540, "NOT_IMPLEMENTED - basic.get not supported by stream queues queue 's' in vhost '/'", Some("read a stream")),
+            (540, "NOT_IMPLEMENTED - something new", Some("this broker cannot do that")),
+        ];
+        for (code, text, begins) in cases {
+            let found = for_refusal(code, text);
+            match begins {
+                None => assert_eq!(found, None, "{text}"),
+                Some(words) => {
+                    assert!(found.is_some_and(|hint| hint.starts_with(words)), "{text}: {found:?}");
+                }
+            }
+        }
+    }
+}
