@@ -3,7 +3,7 @@
 //! A value begins with its version. A release reads all versions up to the one it writes; another one is an error,
 //! as is every byte too many or too few.
 
-use crate::broker::arguments::{QueueArguments, exchange_noun, queue_noun};
+use crate::broker::arguments::{QueueArguments, exchange_noun};
 use crate::broker::auth::{PASSWORD_HASH_BYTES, User};
 use crate::broker::exchange::binding::{Binding, BindingKey, DestinationKind, DestinationName};
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
@@ -174,8 +174,7 @@ pub(super) fn read_queue(row: &Row) -> Result<Settings, Problem> {
     read_value(&row.value, |from| {
         let (id, is_auto_delete) = (QueueId(from.u32()?), from.bit()?);
         let arguments = FieldTable::decode(from)?;
-        let noun = queue_noun(&name, &vhost);
-        let limits = QueueArguments::check(&arguments, &noun).map_err(Problem::Refused)?;
+        let wanted = QueueArguments::read(&arguments);
         Ok(Settings {
             id: Some(id),
             name,
@@ -184,7 +183,7 @@ pub(super) fn read_queue(row: &Row) -> Result<Settings, Problem> {
             is_auto_delete,
             exclusive_owner: None,
             arguments,
-            limits,
+            wanted,
         })
     })
 }

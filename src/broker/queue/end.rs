@@ -44,7 +44,7 @@ impl Queue {
     /// Says which condition does not hold.
     pub(in crate::broker) fn begin_end(&self, only: EndIf) -> Result<(), InUse> {
         let mut state = self.lock();
-        let has_expired = |now| self.expires_at(&state).is_some_and(|at| at <= now);
+        let has_expired = |now| state.expires_at().is_some_and(|at| at <= now);
         if (only.unused && state.consumers.len() > 0)
             || only.expired_at.is_some_and(|now| !has_expired(now))
         {

@@ -236,7 +236,7 @@ pub(super) mod tests {
                 is_auto_delete: false,
                 exclusive_owner: None,
                 arguments: FieldTable::new(),
-                limits: QueueArguments::default(),
+                wanted: QueueArguments::default(),
             };
             let queue = Queue::new(settings, shared, 0);
             let (mailbox, consumers) = (Arc::default(), Mutex::default());

@@ -22,6 +22,7 @@ mod far;
 mod fetch;
 mod get;
 mod info;
+mod limits;
 mod pages;
 mod ready;
 mod recover;
@@ -41,7 +42,7 @@ use self::errands::{Errands, Held};
 use self::pages::Pages;
 use self::ready::Ready;
 use self::retry::Retry;
-use super::arguments::QueueArguments;
+use super::arguments::{Limits, QueueArguments};
 use super::compat::ChosenCompat;
 use super::mailbox::Post;
 use super::memory::Memory;
@@ -64,7 +65,8 @@ pub struct Settings {
     /// The connection that alone may use the queue.
     pub exclusive_owner: Option<ConnectionId>,
     pub arguments: FieldTable,
-    pub limits: QueueArguments,
+    /// What the arguments ask for; what applies is in the queue's state.
+    pub wanted: QueueArguments,
 }
 
 /// What all queues of a broker share.
@@ -106,6 +108,8 @@ struct State {
     unacked_bytes: u64,
     counters: QueueCounters,
     life: Life,
+    /// What applies, if anything does.
+    limits: Option<Box<Limits>>,
     /// The earliest time registered with the timers.
     timer_at: Option<Millis>,
     /// When the queue was last used, for its own expiry.
@@ -143,7 +147,9 @@ impl Queue {
     pub fn new(settings: Settings, shared: Shared, now: Millis) -> Arc<Self> {
         let Settings { name, vhost, .. } = &settings;
         let pages = Pages::new(Arc::clone(&shared.spill), name.clone(), vhost.clone());
-        let state = State { ready: Ready::new(pages), used_at: now, ..State::default() };
+        let limits = limits::boxed(Limits::merge(&settings.wanted, None, None));
+        let ready = Ready::new(pages);
+        let state = State { ready, limits, used_at: now, ..State::default() };
         let queue = Arc::new_cyclic(|this| Self {
             settings,
             this: this.clone(),
@@ -182,7 +188,7 @@ impl Queue {
             return;
         }
         state.counters.publish += 1;
-        let deadline = self.deadline(&message, now);
+        let deadline = state.deadline(&message, now);
         let entry = state.ready.place(message, place, deadline);
         if self.belongs_far(&state, place) {
             self.push_far(&mut state, entry);
@@ -194,15 +200,6 @@ impl Queue {
         if state.ready.has_mortal() {
             state.expire(now);
             self.arm(&mut state);
-        }
-    }
-
-    /// When the message expires here: the smaller of the queue's and its own time to live (RabbitMQ: "TTL").
-    fn deadline(&self, message: &Message, now: Millis) -> Millis {
-        match (self.settings.limits.message_ttl_ms, message.time_to_live_ms()) {
-            (None, None) => Millis::MAX,
-            (Some(ttl), None) | (None, Some(ttl)) => now.saturating_add(ttl),
-            (Some(one), Some(other)) => now.saturating_add(one.min(other)),
         }
     }
 
@@ -319,25 +316,18 @@ impl Queue {
             state.try_again(now);
         }
         state.expire(now);
-        let expired = self.expires_at(&state).is_some_and(|at| at <= now);
+        let expired = state.expires_at().is_some_and(|at| at <= now);
         if !expired {
             self.arm(&mut state);
         }
         expired && state.life != Life::Over
     }
 
-    /// When an unused queue is deleted: without consumers, `x-expires` after its last use.
-    fn expires_at(&self, state: &State) -> Option<Millis> {
-        let after = self.settings.limits.expires_ms?;
-        let is_unused = state.consumers.len() == 0 && state.life != Life::Over;
-        is_unused.then(|| state.used_at.saturating_add(after))
-    }
-
     /// Registers with the timers when something is next to be done. Whoever takes the front calls it: the next message
     /// may have a deadline.
     fn arm(&self, state: &mut State) {
         let message = state.next_expiry();
-        let due = [message, self.expires_at(state), state.retry.at];
+        let due = [message, state.expires_at(), state.retry.at];
         let Some(at) = due.into_iter().flatten().min() else {
             return;
         };

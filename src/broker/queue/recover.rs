@@ -18,12 +18,14 @@ impl Queue {
     /// Cost: one lock, 32 bytes on a page.
     pub fn recover(&self, waiting: &Waiting, at: StartedAt) {
         let own = waiting.time_to_live_ms;
-        let time_to_live = self.settings.limits.message_ttl_ms.into_iter().chain(own).min();
+        let mut state = self.lock();
+        let limit = state.limits.as_deref().and_then(|limits| limits.message_ttl_ms);
+        let time_to_live = limit.into_iter().chain(own).min();
         let deadline = time_to_live.map_or(Millis::MAX, |ttl| {
             let expires_at_unix_ms = waiting.published_at.saturating_add(ttl);
             expires_at_unix_ms.saturating_add(at.now).saturating_sub(at.unix_ms)
         });
-        self.lock().ready.recover(waiting, deadline);
+        state.ready.recover(waiting, deadline);
     }
 
     /// Says that all its messages have been given back. The store must be there by now: it is told which have expired.

@@ -16,7 +16,9 @@ use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
 };
 
-use crate::broker::arguments::{self, QueueArguments, exchange_noun, queue_noun};
+use crate::broker::arguments::{
+    self, Lifetime, QueueArguments, QueueKind, exchange_noun, queue_noun,
+};
 use crate::broker::durable::Ledger;
 use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};
 use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
@@ -59,6 +61,13 @@ pub struct QueueDeclaration {
     pub is_exclusive: bool,
     pub is_auto_delete: bool,
     pub arguments: FieldTable,
+}
+
+impl QueueDeclaration {
+    fn lifetime(&self) -> Lifetime {
+        let Self { is_durable, is_exclusive, is_auto_delete, .. } = *self;
+        Lifetime { is_durable, is_exclusive, is_auto_delete }
+    }
 }
 
 /// Conditions under which something is deleted.
@@ -293,7 +302,10 @@ impl Vhost {
         now: Millis,
     ) -> Result<Arc<Queue>, Fault> {
         let noun = queue_noun(&asked.name, &self.name);
-        if !server_named {
+        let context = arguments::Context { noun: &noun, compat: self.shared.compat.get() };
+        if server_named {
+            check_server_named(QueueKind::of(&asked.arguments))?;
+        } else {
             not_reserved("queue", &asked.name)?;
         }
         self.churn.queue_declared.add(1);
@@ -302,14 +314,14 @@ impl Vhost {
         if let Some(queue) = self.read().queues.get(&asked.name)
             && queue.touch(now)
         {
-            return same_queue(queue, &asked, connection, &noun);
+            return same_queue(queue, &asked, connection, context);
         }
-        let limits = QueueArguments::check(&asked.arguments, &noun)?;
+        let wanted = QueueArguments::check(&asked.arguments, asked.lifetime(), context)?;
         let _changing = self.changing();
         // Somebody else may have declared it just before, or it was ending and has stayed.
         if let Some(queue) = self.read().queues.get(&asked.name) {
             queue.touch(now);
-            return same_queue(queue, &asked, connection, &noun);
+            return same_queue(queue, &asked, connection, context);
         }
         let mut settings = Settings {
             id: None,
@@ -319,7 +331,7 @@ impl Vhost {
             is_auto_delete: asked.is_auto_delete,
             exclusive_owner: asked.is_exclusive.then_some(connection),
             arguments: asked.arguments,
-            limits,
+            wanted,
         };
         if settings.is_durable {
             settings.id = self.ledger.add_queue(&settings)?;
@@ -397,6 +409,15 @@ impl Vhost {
     }
 }
 
+/// RabbitMQ: `rabbit_channel`, `queue.declare`.
+fn check_server_named(kind: QueueKind) -> Result<(), Fault> {
+    if kind.may_be_server_named() {
+        return Ok(());
+    }
+    let text = format!("Cannot declare a server-named queue for type {}", kind.module());
+    Err(Fault::new(ReplyCode::PreconditionFailed, text))
+}
+
 fn no_queue(name: &str, vhost: &str) -> Fault {
     Fault::new(ReplyCode::NotFound, format!("no {}", queue_noun(name, vhost)))
 }
@@ -414,15 +435,17 @@ fn same_queue(
     queue: &Arc<Queue>,
     asked: &QueueDeclaration,
     connection: ConnectionId,
-    noun: &str,
+    context: arguments::Context<'_>,
 ) -> Result<Arc<Queue>, Fault> {
+    let noun = context.noun;
     let current = queue.settings();
     if current.exclusive_owner != asked.is_exclusive.then_some(connection) {
         return Err(locked(noun));
     }
     arguments::assert_flag("durable", current.is_durable, asked.is_durable, noun)?;
     arguments::assert_flag("auto_delete", current.is_auto_delete, asked.is_auto_delete, noun)?;
-    arguments::assert_queue_equivalence(&current.arguments, &asked.arguments, noun)?;
+    let kind = current.wanted.kind;
+    arguments::assert_queue_equivalence(kind, &current.arguments, &asked.arguments, context)?;
     Ok(Arc::clone(queue))
 }
 

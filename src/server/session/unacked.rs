@@ -151,7 +151,7 @@ mod tests {
             is_auto_delete: false,
             exclusive_owner: None,
             arguments: FieldTable::new(),
-            limits: QueueArguments::default(),
+            wanted: QueueArguments::default(),
         };
         let queue = Queue::new(settings, Shared::default(), 0);
         Arc::new(Origin { queue, consumer: None, no_ack: false })

@@ -4,6 +4,16 @@
 //! `rabbit_misc:assert_args_equivalence`. Arguments RabbitMQ does not know are kept and ignored; those it knows
 //! and we do not do yet are refused by name, never taken in silence.
 
+mod limits;
+mod queue;
+mod values;
+
+pub use limits::{DeadLetterTo, Limits, PolicyLimits};
+pub use queue::{DeadLetterStrategy, Lifetime, Overflow, QueueArguments, QueueKind};
+pub use values::max_age_ms;
+
+use self::values::EXPIRY_MAX_MS;
+use super::compat::Compat;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode};
 
 /// A queue as error texts call it.
@@ -21,146 +31,9 @@ fn precondition(text: String) -> Fault {
     Fault::new(ReplyCode::PreconditionFailed, text)
 }
 
-/// Largest time a queue may be told, in milliseconds: ten years (RabbitMQ: `MAX_EXPIRY_TIMER`).
-const EXPIRY_MAX_MS: i64 = 315_360_000_000;
-
-/// What a queue's arguments ask for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueueArguments {
-    /// `x-message-ttl`
-    pub message_ttl_ms: Option<u64>,
-    /// `x-expires`
-    pub expires_ms: Option<u64>,
-}
-
-/// Arguments of classic queues that a redeclaration must repeat (RabbitMQ: `rabbit_classic_queue`).
-const QUEUE_ARGUMENTS: &[&str] = &[
-    "x-expires",
-    "x-message-ttl",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-priority",
-    "x-overflow",
-    "x-queue-mode",
-    "x-queue-version",
-    "x-single-active-consumer",
-    "x-queue-type",
-];
-
-/// Arguments that only other queue types know.
-const OTHER_TYPES_ARGUMENTS: &[&str] = &[
-    "x-delivery-limit",
-    "x-dead-letter-strategy",
-    "x-initial-cluster-size",
-    "x-max-age",
-    "x-max-in-memory-bytes",
-    "x-max-in-memory-length",
-    "x-quorum-initial-group-size",
-    "x-stream-filter-size-bytes",
-    "x-stream-max-segment-size-bytes",
-];
-
-/// Arguments whose meaning is not there yet.
-const NOT_YET: &[&str] = &[
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-priority",
-    "x-overflow",
-    "x-single-active-consumer",
-];
-
-impl QueueArguments {
-    /// Reads and checks the arguments of a queue declaration; `noun` is the queue as error texts call it.
-    ///
-    /// # Errors
-    ///
-    /// `PRECONDITION_FAILED` with RabbitMQ's text for a value it refuses, `NOT_IMPLEMENTED` naming an argument
-    /// or queue type whose meaning is not there yet.
-    pub fn check(arguments: &FieldTable, noun: &str) -> Result<Self, Fault> {
-        let invalid =
-            |name: &str, why: &str| precondition(format!("invalid arg '{name}' for {noun}: {why}"));
-        check_type(arguments, &invalid)?;
-        for (name, _) in arguments {
-            if OTHER_TYPES_ARGUMENTS.contains(&name.as_str()) {
-                let text =
-                    format!("invalid arg '{name}' for {noun} of queue type rabbit_classic_queue");
-                return Err(precondition(text));
-            }
-        }
-        let mut checked = Self::default();
-        for (name, value) in arguments {
-            let bad = |why: String| invalid(name, &why);
-            match name.as_str() {
-                "x-message-ttl" => checked.message_ttl_ms = Some(time(value).map_err(bad)?),
-                "x-expires" => {
-                    let after = time(value).map_err(bad)?;
-                    if after == 0 {
-                        return Err(invalid(name, "{value_zero,0}"));
-                    }
-                    checked.expires_ms = Some(after);
-                }
-                "x-queue-mode" => one_of(value, "mode", &["default", "lazy"]).map_err(bad)?,
-                "x-queue-version" => version(value).map_err(bad)?,
-                _ => {}
-            }
-        }
-        match arguments.iter().find(|(name, _)| NOT_YET.contains(&name.as_str())) {
-            Some((name, _)) => Err(not_yet(&format!("queue argument '{name}'"))),
-            None => Ok(checked),
-        }
-    }
-}
-
 /// A refusal that names what is not there yet.
 pub fn not_yet(what: &str) -> Fault {
     Fault::new(ReplyCode::NotImplemented, format!("{what} is not implemented"))
-}
-
-fn check_type(arguments: &FieldTable, invalid: &dyn Fn(&str, &str) -> Fault) -> Result<(), Fault> {
-    let name = "x-queue-type";
-    let Some(value) = arguments.get(name) else { return Ok(()) };
-    let FieldValue::LongStr(text) = value else {
-        return Err(invalid(name, &format!("{{unacceptable_type,{}}}", value.type_name())));
-    };
-    match text.to_text().as_str() {
-        "classic" | "rabbit_classic_queue" => Ok(()),
-        kind @ ("quorum" | "stream") => Err(not_yet(&format!("queue type '{kind}'"))),
-        other => Err(invalid(name, &format!("\"unsupported queue type '{other}'\""))),
-    }
-}
-
-fn time(value: &FieldValue) -> Result<u64, String> {
-    let Some(ms) = value.as_integer() else {
-        return Err(format!("\"expected integer, got {}\"", value.type_name()));
-    };
-    match u64::try_from(ms) {
-        Err(_) => Err(format!("{{value_negative,{ms}}}")),
-        Ok(_) if ms > EXPIRY_MAX_MS => Err(format!("{{value_too_large,{ms}}}")),
-        Ok(ms) => Ok(ms),
-    }
-}
-
-fn one_of(value: &FieldValue, what: &str, known: &[&str]) -> Result<(), String> {
-    let FieldValue::LongStr(text) = value else {
-        return Err(format!("{{unacceptable_type,{}}}", value.type_name()));
-    };
-    let text = text.to_text();
-    if known.contains(&text.as_str()) {
-        return Ok(());
-    }
-    Err(format!("\"unsupported queue {what} '{text}'\""))
-}
-
-fn version(value: &FieldValue) -> Result<(), String> {
-    match value.as_integer() {
-        None => Err(format!("\"expected integer, got {}\"", value.type_name())),
-        Some(1 | 2) => Ok(()),
-        Some(other) => Err(format!("\"unsupported queue version '{other}'\"")),
-    }
 }
 
 /// Reads the `expiration` property: a text of milliseconds.
@@ -196,16 +69,30 @@ fn too_large(digits: &str, text: &str) -> String {
     format!("{{value_too_large,{digits}}}")
 }
 
-/// Checks that a queue is redeclared with the arguments it has.
+/// Checks that a queue of this type is redeclared with the arguments it has.
+///
+/// # Errors
+///
+/// `PRECONDITION_FAILED` naming the first of the type's arguments that differs.
 pub fn assert_queue_equivalence(
+    kind: QueueKind,
     current: &FieldTable,
     received: &FieldTable,
-    noun: &str,
+    context: Context<'_>,
 ) -> Result<(), Fault> {
-    for name in QUEUE_ARGUMENTS {
-        assert_equivalent(name, current, received, noun)?;
+    for argument in values::KNOWN {
+        if argument.is_for(kind, context.compat) {
+            assert_equivalent(argument.name, current, received, context.noun)?;
+        }
     }
     Ok(())
+}
+
+/// Whom a text is about, and whose words it has.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub noun: &'a str,
+    pub compat: Compat,
 }
 
 /// Checks that one argument is the same in both tables; integers of all widths compare by value.
@@ -299,15 +186,18 @@ mod tests {
         assert_eq!(parse_expiration("0"), Ok(0));
     }
 
+    fn same(current: &FieldTable, received: &FieldTable) -> Result<(), Fault> {
+        let context = Context { noun: "queue 'q' in vhost '/'", compat: Compat::V4 };
+        assert_queue_equivalence(QueueKind::Classic, current, received, context)
+    }
+
     #[test]
     fn redeclared_arguments_are_compared_by_value() {
         let old = FieldTable::new().with("x-message-ttl", FieldValue::I32(1000));
         let wide = FieldTable::new().with("x-message-ttl", FieldValue::I64(1000));
-        assert_eq!(assert_queue_equivalence(&old, &wide, "q"), Ok(()));
+        assert_eq!(same(&old, &wide), Ok(()));
         let other = FieldTable::new().with("x-message-ttl", FieldValue::I32(2000));
-        let told = |old: &FieldTable, new: &FieldTable| {
-            assert_queue_equivalence(old, new, "queue 'q' in vhost '/'").unwrap_err().text
-        };
+        let told = |old: &FieldTable, new: &FieldTable| same(old, new).unwrap_err().text;
         let prefix = "inequivalent arg 'x-message-ttl' for queue 'q' in vhost '/': received ";
         assert_eq!(told(&old, &other), format!("{prefix}'2000' but current is '1000'"));
         let text = FieldTable::new().with("x-message-ttl", "a");
@@ -322,6 +212,6 @@ mod tests {
             format!("{prefix}the value '2000' of type 'signedint' but current is none")
         );
         let classic = FieldTable::new().with("x-queue-type", "classic");
-        assert_eq!(assert_queue_equivalence(&none, &classic, "q"), Ok(()));
+        assert_eq!(same(&none, &classic), Ok(()));
     }
 }

@@ -1,0 +1,451 @@
+//! What the arguments of a queue ask for, by the type of the queue.
+//!
+//! [`QueueArguments::check`] answers a declaration and says no in RabbitMQ's words; [`QueueArguments::read`] takes what
+//! was accepted before and never refuses. Begin with [`QueueArguments`]; `values` has the rule of each value.
+
+use super::values::{KNOWN, known};
+use super::{Context, not_yet, precondition};
+use crate::wire::{Fault, FieldTable, FieldValue, ShortStr};
+
+/// The queue types whose meaning is not there yet.
+const NOT_YET_KINDS: &[QueueKind] = &[QueueKind::Quorum, QueueKind::Stream];
+
+/// The arguments whose meaning is not there yet.
+const NOT_YET: &[&str] = &[
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-overflow",
+    "x-max-priority",
+    "x-single-active-consumer",
+    "x-consumer-timeout",
+    "x-consumer-disconnected-timeout",
+    "x-delayed-retry-type",
+    "x-delayed-retry-min",
+    "x-delayed-retry-max",
+];
+
+/// Bytes of a stream's segment beyond which RabbitMQ refuses (`rabbit_stream_queue`).
+const SEGMENT_MAX_BYTES: i64 = 3_000_000_000;
+
+/// The type of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueKind {
+    #[default]
+    Classic,
+    Quorum,
+    Stream,
+}
+
+impl QueueKind {
+    /// Knows a type by its name or by that of RabbitMQ's module.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Classic, Self::Quorum, Self::Stream]
+            .into_iter()
+            .find(|kind| name == kind.name() || name == kind.module())
+    }
+
+    /// The name, as `x-queue-type` and the management API have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Quorum => "quorum",
+            Self::Stream => "stream",
+        }
+    }
+
+    /// The name in error texts: that of RabbitMQ's module.
+    pub fn module(self) -> &'static str {
+        match self {
+            Self::Classic => "rabbit_classic_queue",
+            Self::Quorum => "rabbit_quorum_queue",
+            Self::Stream => "rabbit_stream_queue",
+        }
+    }
+
+    /// The type that arguments ask for.
+    pub fn of(arguments: &FieldTable) -> Self {
+        let name = arguments.get("x-queue-type").and_then(FieldValue::as_str);
+        name.and_then(Self::from_name).unwrap_or_default()
+    }
+
+    /// Whether the server may make a name for such a queue.
+    pub fn may_be_server_named(self) -> bool {
+        self == Self::Classic
+    }
+
+    /// Checks that a replicated queue is nothing it cannot be (RabbitMQ: `rabbit_queue_type_util`).
+    fn check_lifetime(self, lifetime: Lifetime, noun: &str) -> Result<(), Fault> {
+        let refused = match lifetime {
+            _ if self == Self::Classic => return Ok(()),
+            Lifetime { is_auto_delete: true, .. } => "auto-delete",
+            Lifetime { is_exclusive: true, .. } => "exclusive-owner",
+            Lifetime { is_durable: false, .. } => "non-durable",
+            Lifetime { .. } => return Ok(()),
+        };
+        Err(precondition(format!("invalid property '{refused}' for {noun}")))
+    }
+}
+
+/// How long a queue is asked to live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    pub is_durable: bool,
+    pub is_exclusive: bool,
+    pub is_auto_delete: bool,
+}
+
+/// What becomes of a message that a full queue has no room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// The oldest go.
+    #[default]
+    DropHead,
+    /// The new one is not taken.
+    RejectPublish,
+    /// The new one is not taken, and dead-lettered.
+    RejectPublishDlx,
+}
+
+impl Overflow {
+    /// Knows the three by RabbitMQ's names.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "drop-head" => Some(Self::DropHead),
+            "reject-publish" => Some(Self::RejectPublish),
+            "reject-publish-dlx" => Some(Self::RejectPublishDlx),
+            _ => None,
+        }
+    }
+
+    /// Whether a full queue refuses what is published to it.
+    pub fn rejects(self) -> bool {
+        self != Self::DropHead
+    }
+}
+
+/// How surely a quorum queue's dead letters arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadLetterStrategy {
+    AtMostOnce,
+    AtLeastOnce,
+}
+
+impl DeadLetterStrategy {
+    /// Knows both by RabbitMQ's names.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "at-most-once" => Some(Self::AtMostOnce),
+            "at-least-once" => Some(Self::AtLeastOnce),
+            _ => None,
+        }
+    }
+}
+
+/// What a queue's arguments ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueArguments {
+    /// `x-queue-type`
+    pub kind: QueueKind,
+    /// `x-message-ttl`
+    pub message_ttl_ms: Option<u64>,
+    /// `x-expires`
+    pub expires_ms: Option<u64>,
+    /// `x-max-length`
+    pub max_length: Option<u64>,
+    /// `x-max-length-bytes`
+    pub max_length_bytes: Option<u64>,
+    /// `x-overflow`
+    pub overflow: Option<Overflow>,
+    /// `x-dead-letter-exchange`
+    pub dead_letter_exchange: Option<ShortStr>,
+    /// `x-dead-letter-routing-key`
+    pub dead_letter_routing_key: Option<ShortStr>,
+    /// `x-dead-letter-strategy`
+    pub dead_letter_strategy: Option<DeadLetterStrategy>,
+    /// `x-max-priority`
+    pub max_priority: Option<u8>,
+    /// `x-single-active-consumer`
+    pub is_single_active_consumer: bool,
+    /// `x-delivery-limit`; below 0 for none.
+    pub delivery_limit: Option<i64>,
+    /// `x-consumer-timeout`
+    pub consumer_timeout_ms: Option<u64>,
+    /// `x-consumer-disconnected-timeout`
+    pub consumer_disconnected_timeout_ms: Option<u64>,
+    /// `x-max-age`
+    pub max_age_ms: Option<u64>,
+    /// `x-stream-max-segment-size-bytes`
+    pub segment_max_bytes: Option<u64>,
+    /// `x-stream-filter-size-bytes`
+    pub filter_size_bytes: Option<u8>,
+}
+
+impl QueueArguments {
+    /// Reads and checks the arguments of a queue declaration.
+    ///
+    /// Order of checks: RabbitMQ, `rabbit_channel` (the dead letter exchange), then
+    /// `rabbit_amqqueue:check_declare_arguments`, then what the type's module looks at.
+    ///
+    /// # Errors
+    ///
+    /// `PRECONDITION_FAILED` with RabbitMQ's text for what it refuses, `NOT_IMPLEMENTED` naming an argument or queue
+    /// type whose meaning is not there yet.
+    pub fn check(
+        arguments: &FieldTable,
+        lifetime: Lifetime,
+        context: Context<'_>,
+    ) -> Result<Self, Fault> {
+        let Context { noun, compat } = context;
+        let dead_letter = "x-dead-letter-exchange";
+        if let Some(value) = arguments.get(dead_letter)
+            && !matches!(value, FieldValue::LongStr(_))
+        {
+            let kind = value.type_name();
+            let text = format!("invalid type '{kind}' for arg '{dead_letter}' in {noun}");
+            return Err(precondition(text));
+        }
+        let kind = check_kind(arguments, noun)?;
+        for argument in KNOWN {
+            if let Some(value) = arguments.get(argument.name)
+                && argument.is_for(kind, compat)
+            {
+                (argument.check)(value, arguments).map_err(|why| {
+                    precondition(format!("invalid arg '{}' for {noun}: {why}", argument.name))
+                })?;
+            }
+        }
+        for (name, _) in arguments {
+            if let Some(argument) = known(name)
+                && argument.is_for_another(kind, compat)
+            {
+                let module = kind.module();
+                let text = format!("invalid arg '{name}' for {noun} of queue type {module}");
+                return Err(precondition(text));
+            }
+        }
+        kind.check_lifetime(lifetime, noun)?;
+        if kind == QueueKind::Stream {
+            check_stream(arguments)?;
+        }
+        check_there(arguments, kind)?;
+        Ok(Self::read(arguments))
+    }
+
+    /// Reads arguments that were accepted once; what a value does not say is as if it were not there.
+    pub fn read(arguments: &FieldTable) -> Self {
+        let integer = |name: &str| arguments.get(name).and_then(FieldValue::as_integer);
+        let number = |name: &str| integer(name).and_then(|value| u64::try_from(value).ok());
+        let text = |name: &str| arguments.get(name).and_then(FieldValue::as_str);
+        let short = |name: &str| text(name).and_then(|text| ShortStr::try_from(text).ok());
+        let byte = |name: &str| integer(name).and_then(|value| u8::try_from(value).ok());
+        Self {
+            kind: QueueKind::of(arguments),
+            message_ttl_ms: number("x-message-ttl"),
+            expires_ms: number("x-expires"),
+            max_length: number("x-max-length"),
+            max_length_bytes: number("x-max-length-bytes"),
+            overflow: text("x-overflow").and_then(Overflow::from_name),
+            dead_letter_exchange: short("x-dead-letter-exchange"),
+            dead_letter_routing_key: short("x-dead-letter-routing-key"),
+            dead_letter_strategy: text("x-dead-letter-strategy")
+                .and_then(DeadLetterStrategy::from_name),
+            max_priority: byte("x-max-priority"),
+            is_single_active_consumer: arguments.get("x-single-active-consumer")
+                == Some(&FieldValue::Bool(true)),
+            delivery_limit: integer("x-delivery-limit"),
+            consumer_timeout_ms: number("x-consumer-timeout"),
+            consumer_disconnected_timeout_ms: number("x-consumer-disconnected-timeout"),
+            max_age_ms: text("x-max-age").and_then(super::values::max_age_ms),
+            segment_max_bytes: number("x-stream-max-segment-size-bytes"),
+            filter_size_bytes: byte("x-stream-filter-size-bytes"),
+        }
+    }
+}
+
+fn check_kind(arguments: &FieldTable, noun: &str) -> Result<QueueKind, Fault> {
+    let name = "x-queue-type";
+    let invalid = |why: &str| precondition(format!("invalid arg '{name}' for {noun}: {why}"));
+    match arguments.get(name) {
+        None => Ok(QueueKind::Classic),
+        Some(FieldValue::LongStr(text)) => QueueKind::from_name(&text.to_text())
+            .ok_or_else(|| invalid(&format!("\"unsupported queue type '{}'\"", text.to_text()))),
+        Some(other) => Err(invalid(&format!("{{unacceptable_type,{}}}", other.type_name()))),
+    }
+}
+
+/// Checks what RabbitMQ looks at when a stream is made (`rabbit_stream_queue`); its words name no queue.
+fn check_stream(arguments: &FieldTable) -> Result<(), Fault> {
+    let number = |name: &str| arguments.get(name).and_then(FieldValue::as_integer);
+    let name = "x-stream-max-segment-size-bytes";
+    if number(name).is_some_and(|bytes| bytes > SEGMENT_MAX_BYTES) {
+        return Err(precondition(format!("Exceeded max value for {name}")));
+    }
+    let name = "x-stream-filter-size-bytes";
+    // Two blanks, as RabbitMQ has them.
+    if number(name).is_some_and(|bytes| !(16..=255).contains(&bytes)) {
+        return Err(precondition(format!("Invalid value for  {name}")));
+    }
+    Ok(())
+}
+
+/// Refuses by name what RabbitMQ has and this broker does not, or not yet.
+fn check_there(arguments: &FieldTable, kind: QueueKind) -> Result<(), Fault> {
+    if NOT_YET_KINDS.contains(&kind) {
+        return Err(not_yet(&format!("queue type '{}'", kind.name())));
+    }
+    match arguments.iter().find(|(name, _)| NOT_YET.contains(&name.as_str())) {
+        Some((name, _)) => Err(not_yet(&format!("queue argument '{name}'"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::compat::Compat;
+
+    const NOUN: &str = "queue 'q' in vhost '/'";
+
+    const DURABLE: Lifetime =
+        Lifetime { is_durable: true, is_exclusive: false, is_auto_delete: false };
+
+    fn check(arguments: &FieldTable, compat: Compat) -> Result<QueueArguments, Fault> {
+        QueueArguments::check(arguments, DURABLE, Context { noun: NOUN, compat })
+    }
+
+    fn told(arguments: &FieldTable, compat: Compat) -> String {
+        check(arguments, compat).unwrap_err().text
+    }
+
+    fn integer(value: i64) -> FieldValue {
+        FieldValue::I64(value)
+    }
+
+    /// Terms of RabbitMQ 3.10.8 (`rabbit_amqqueue:declare_args`).
+    #[test]
+    fn bad_values_are_refused_in_rabbitmqs_words() {
+        let longstr = || FieldValue::from("abc");
+        let classic = ("x-queue-type", FieldValue::from("classic"));
+        let quorum = ("x-queue-type", FieldValue::from("quorum"));
+        let stream = ("x-queue-type", FieldValue::from("stream"));
+        #[rustfmt::skip]
+        let cases = [
+            (&classic, "x-message-ttl", integer(-1), "{value_negative,-1}"),
+            (&classic, "x-message-ttl", longstr(), "\"expected integer, got longstr\""),
+            (&classic, "x-message-ttl", integer(315_360_000_001), "{value_too_large,315360000001}"),
+            (&classic, "x-expires", integer(0), "{value_zero,0}"),
+            (&classic, "x-expires", integer(-5), "{value_negative,-5}"),
+            (&classic, "x-max-length", integer(-5), "{value_negative,-5}"),
+            (&classic, "x-max-length-bytes", true.into(), "\"expected integer, got bool\""),
+            (&classic, "x-overflow", longstr(), "invalid_overflow"),
+            (&classic, "x-overflow", integer(1), "{unacceptable_type,long}"),
+            (&classic, "x-dead-letter-routing-key", longstr(), "routing_key_but_no_dlx_defined"),
+            (&classic, "x-dead-letter-routing-key", integer(1), "{unacceptable_type,long}"),
+            (&classic, "x-max-priority", integer(256), "{max_value_exceeded,256}"),
+            (&classic, "x-max-priority", integer(-1), "{value_negative,-1}"),
+            (&classic, "x-single-active-consumer", longstr(), "{unacceptable_type,longstr}"),
+            (&classic, "x-queue-mode", longstr(), "\"unsupported queue mode 'abc'\""),
+            (&classic, "x-queue-version", integer(3), "\"unsupported queue version '3'\""),
+            (&classic, "x-queue-leader-locator", longstr(), "invalid_queue_locator_arg"),
+            (&quorum, "x-dead-letter-strategy", longstr(), "invalid_dlx_strategy"),
+            (&quorum, "x-max-in-memory-length", integer(-1), "{value_negative,-1}"),
+            (&quorum, "x-quorum-initial-group-size", integer(0), "{value_zero,0}"),
+            (&stream, "x-max-age", longstr(), "invalid_max_age"),
+            (&stream, "x-max-age", "1w".into(), "invalid_max_age"),
+            (&stream, "x-max-age", "0s".into(), "invalid_max_age"),
+            (&stream, "x-initial-cluster-size", integer(0), "{value_zero,0}"),
+            (&stream, "x-stream-max-segment-size-bytes", integer(-1), "{value_negative,-1}"),
+        ];
+        for ((key, kind), name, value, why) in cases {
+            let arguments = FieldTable::new().with(key, kind.clone()).with(name, value.clone());
+            let expected = format!("invalid arg '{name}' for {NOUN}: {why}");
+            assert_eq!(told(&arguments, Compat::V4), expected, "{name} {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_type_knows_its_own_arguments_and_refuses_those_of_others() {
+        use QueueKind::{Classic, Quorum, Stream};
+        #[rustfmt::skip]
+        let cases = [
+            (Classic, "x-delivery-limit", integer(3)),
+            (Classic, "x-max-age", "1h".into()),
+            (Quorum,  "x-max-priority", integer(3)),
+            (Quorum,  "x-queue-mode", "lazy".into()),
+            (Quorum,  "x-max-age", "1h".into()),
+            (Stream,  "x-message-ttl", integer(3)),
+            (Stream,  "x-max-length", integer(3)),
+            (Stream,  "x-overflow", "drop-head".into()),
+            (Stream,  "x-single-active-consumer", true.into()),
+            (Stream,  "x-dead-letter-exchange", "dlx".into()),
+        ];
+        for (kind, name, value) in cases {
+            let arguments = FieldTable::new().with("x-queue-type", kind.name()).with(name, value);
+            let module = kind.module();
+            let expected = format!("invalid arg '{name}' for {NOUN} of queue type {module}");
+            assert_eq!(told(&arguments, Compat::V4), expected);
+        }
+        let unknown = FieldTable::new().with("x-unknown", integer(1)).with("other", "text");
+        assert!(check(&unknown, Compat::V4).is_ok());
+        let locator = FieldTable::new().with("x-queue-leader-locator", "client-local");
+        assert!(check(&locator, Compat::V4).is_ok());
+        assert!(told(&locator, Compat::V3_10).ends_with("of queue type rabbit_classic_queue"));
+    }
+
+    #[test]
+    fn types_have_names_and_properties_of_their_own() {
+        #[rustfmt::skip]
+        let cases = [
+            // durable, exclusive, auto-delete, refused
+            (true,      false,     false,       None),
+            (false,     false,     false,       Some("non-durable")),
+            (false,     true,      false,       Some("exclusive-owner")),
+            (true,      false,     true,        Some("auto-delete")),
+        ];
+        for (is_durable, is_exclusive, is_auto_delete, refused) in cases {
+            let lifetime = Lifetime { is_durable, is_exclusive, is_auto_delete };
+            for kind in [QueueKind::Quorum, QueueKind::Stream] {
+                let told = kind.check_lifetime(lifetime, NOUN).err().map(|fault| fault.text);
+                let expected = refused.map(|name| format!("invalid property '{name}' for {NOUN}"));
+                assert_eq!(told, expected);
+            }
+            assert_eq!(QueueKind::Classic.check_lifetime(lifetime, NOUN), Ok(()));
+        }
+        assert_eq!(QueueKind::from_name("rabbit_stream_queue"), Some(QueueKind::Stream));
+        let bogus = FieldTable::new().with("x-queue-type", "bogus");
+        let expected = "invalid arg 'x-queue-type' for queue 'q' in vhost '/': \
+                        \"unsupported queue type 'bogus'\"";
+        assert_eq!(told(&bogus, Compat::V4), expected);
+    }
+
+    #[test]
+    fn streams_have_bounds_of_their_own() {
+        let one = |name: &'static str, value| FieldTable::new().with(name, integer(value));
+        let told = |table: &FieldTable| check_stream(table).unwrap_err().text;
+        let large = one("x-stream-max-segment-size-bytes", 3_000_000_001);
+        assert_eq!(told(&large), "Exceeded max value for x-stream-max-segment-size-bytes");
+        for bytes in [15, 256] {
+            let filter = one("x-stream-filter-size-bytes", bytes);
+            assert_eq!(told(&filter), "Invalid value for  x-stream-filter-size-bytes");
+        }
+        assert_eq!(check_stream(&one("x-stream-filter-size-bytes", 16)), Ok(()));
+    }
+
+    #[test]
+    fn values_are_read_as_they_were_given() {
+        let arguments = FieldTable::new()
+            .with("x-queue-type", "stream")
+            .with("x-max-age", "2h")
+            .with("x-max-length-bytes", FieldValue::I32(20))
+            .with("x-delivery-limit", "text")
+            .with("x-overflow", "reject-publish")
+            .with("x-dead-letter-exchange", "dlx");
+        let read = QueueArguments::read(&arguments);
+        assert_eq!((read.kind, read.max_age_ms), (QueueKind::Stream, Some(7_200_000)));
+        assert_eq!((read.max_length_bytes, read.delivery_limit), (Some(20), None));
+        assert_eq!(read.overflow, Some(Overflow::RejectPublish));
+        assert_eq!(read.dead_letter_exchange.as_deref(), Some("dlx"));
+    }
+}
