@@ -7,6 +7,7 @@
 //! The publish line through this layer: [`vhost::Vhost::route`] (or the route a channel remembers),
 //! [`queue::Queue::push`], [`mailbox::Mailbox`].
 
+pub mod admin;
 pub mod alarm;
 pub mod arguments;
 pub mod auth;
@@ -29,14 +30,15 @@ pub mod vhost;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use topology::Route;
 
+use self::admin::{Parameters, VhostMetadata};
 use self::alarm::Alarm;
-use self::auth::{User, Users};
+use self::auth::{Permission, Permissions, User, Users};
 use self::compat::Compat;
-use self::durable::{Ledger, Recovery};
+use self::durable::{Granted, Ledger, Record, Recovery, SavedUser, SavedVhost};
 use self::limits::NodeLimits;
 use self::queue::{EndIf, Millis};
 use self::registry::{Peer, Registry};
@@ -62,6 +64,10 @@ pub struct Broker {
     pub node: String,
     vhosts: RwLock<BTreeMap<ShortStr, Arc<Vhost>>>,
     pub users: Users,
+    pub permissions: Permissions,
+    pub parameters: Parameters,
+    /// Held while users, vhosts, permissions or parameters are changed.
+    administering: Mutex<()>,
     pub registry: Registry,
     pub replies: Replies,
     pub churn: Arc<ChurnCounters>,
@@ -82,8 +88,14 @@ pub struct Broker {
 impl Broker {
     /// A broker with nothing but the vhost `/` and the user `guest`, which keeps everything in memory.
     pub fn new(node: String) -> Self {
-        let guest = guest(&node);
-        Self::with(node, vec![literal("/")], vec![guest], None)
+        let user = guest(&node);
+        let (name, granted) = (literal("/"), user.name.clone());
+        let metadata = VhostMetadata::of_new(&name);
+        let vhost = SavedVhost { name: name.clone(), metadata };
+        let user = SavedUser { user, is_old: false };
+        let broker = Self::with(node, vec![vhost], vec![user], None);
+        broker.permissions.set(&name, &granted, Some(Permission::full()));
+        broker
     }
 
     /// The broker of these definitions; new ones begin with the vhost `/` and the user `guest`.
@@ -97,8 +109,18 @@ impl Broker {
         }
         let mut saved = durable::load(&definitions)?;
         let (vhosts, users) = (mem::take(&mut saved.vhosts), mem::take(&mut saved.users));
+        let names: Vec<_> = vhosts.iter().map(|vhost| vhost.name.clone()).collect();
+        saved.permissions.extend(Record::of_old_users(&users, &names, &definitions)?);
         let definitions = Arc::new(definitions);
-        let broker = Self::with(node, vhosts, users, Some(&definitions));
+        let mut broker = Self::with(node, vhosts, users, Some(&definitions));
+        for Granted { vhost, user, it } in mem::take(&mut saved.permissions) {
+            broker.permissions.set(&vhost, &user, Some(it));
+        }
+        for Granted { vhost, user, it } in mem::take(&mut saved.topic_permissions) {
+            broker.permissions.set_topic(&vhost, &user, it);
+        }
+        broker.parameters = Parameters::new(mem::take(&mut saved.parameters));
+        broker.apply_parameters();
         let vhosts = broker.vhosts.read().unwrap_or_else(PoisonError::into_inner);
         saved.fill(&vhosts, &definitions)?;
         drop(vhosts);
@@ -107,8 +129,8 @@ impl Broker {
 
     fn with(
         node: String,
-        vhosts: Vec<ShortStr>,
-        users: Vec<User>,
+        vhosts: Vec<SavedVhost>,
+        users: Vec<SavedUser>,
         definitions: Option<&Arc<Definitions>>,
     ) -> Self {
         let timers = Arc::<Timers>::default();
@@ -116,16 +138,21 @@ impl Broker {
         let aside = definitions.map(|definitions| definitions.aside().clone()).unwrap_or_default();
         let shared =
             queue::Shared { timers: Arc::clone(&timers), aside, ..queue::Shared::default() };
-        let vhost = |name: ShortStr| {
+        let vhost = |SavedVhost { name, metadata }| {
             let ledger = Ledger::new(name.clone(), definitions.cloned());
             let made = Vhost::new(name.clone(), shared.clone(), Arc::clone(&churn), ledger);
+            made.describe(metadata);
             (name, Arc::new(made))
         };
         let vhosts = vhosts.into_iter().map(vhost).collect();
+        let permissions = Permissions::new(shared.compat.clone());
         Self {
             node,
             vhosts: RwLock::new(vhosts),
-            users: Users::new(users),
+            users: Users::new(users.into_iter().map(|saved| saved.user)),
+            permissions,
+            parameters: Parameters::default(),
+            administering: Mutex::default(),
             registry: Registry::default(),
             replies: Replies::default(),
             churn: Arc::clone(&churn),

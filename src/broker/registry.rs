@@ -160,6 +160,32 @@ impl Registry {
         lock(&self.inner).connections.len()
     }
 
+    /// Tells those connections that they are closed.
+    pub fn close_those(&self, fault: &Fault, is_meant: impl Fn(&Agreed) -> bool) {
+        for connection in self.list() {
+            if connection.agreed().is_some_and(|agreed| is_meant(&agreed)) {
+                connection.mailbox.post(Post::Close(fault.clone()));
+            }
+        }
+    }
+
+    /// How many connections are such.
+    pub fn count_those(&self, is_meant: impl Fn(&Agreed) -> bool) -> u64 {
+        let is_meant = |connection: &Arc<Connection>| {
+            connection.agreed().is_some_and(|agreed| is_meant(&agreed))
+        };
+        self.list().iter().filter(|connection| is_meant(connection)).count() as u64
+    }
+
+    /// How many channels connections have that are such.
+    pub fn count_channels(&self, is_meant: impl Fn(&Agreed) -> bool) -> u64 {
+        let of_connection = |connection: &Arc<Connection>| {
+            let is_meant = connection.agreed().is_some_and(|agreed| is_meant(&agreed));
+            if is_meant { lock(&connection.channels).len() as u64 } else { 0 }
+        };
+        self.list().iter().map(of_connection).sum()
+    }
+
     /// Tells every connection that it is closed.
     pub fn close_all(&self, fault: &Fault) {
         for connection in self.list() {

@@ -69,8 +69,8 @@ fn permission(user: &User, vhost: &Vhost) -> Value {
 fn row(user: &User) -> Value {
     json!({
         "name": user.name.as_str(),
-        "password_hash": STANDARD.encode(user.password_hash()),
-        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "password_hash": STANDARD.encode(user.password.as_bytes()),
+        "hashing_algorithm": user.password.hashing().name(),
         "tags": user.tags,
         "limits": {},
     })

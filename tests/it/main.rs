@@ -38,6 +38,7 @@ mod management;
 mod rabbitmq;
 mod restart;
 mod session;
+mod session_access;
 mod session_disk;
 mod session_limits;
 mod session_store;

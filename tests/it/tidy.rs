@@ -38,6 +38,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("comfy_table", &["render"]),
     ("crc32c", &["store"]),
     ("csv", &["render"]),
+    // Permissions and policies are PCRE's patterns: look-around and back references, which `regex` has not.
+    ("fancy_regex", &["broker"]),
     ("hdrhistogram", &["engine"]),
     ("humantime", &["render", "management", "client", "engine", "commands", "cli"]),
     ("indexmap", &["broker", "server"]),

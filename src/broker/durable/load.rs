@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::people::{self, Granted, SavedUser, SavedVhost};
 use super::rows::{self, In, Problem};
+use crate::broker::admin::Parameter;
 use crate::broker::arguments::{exchange_noun, queue_noun};
-use crate::broker::auth::User;
+use crate::broker::auth::{Permission, TopicPermission};
 use crate::broker::exchange::ExchangeSettings;
 use crate::broker::exchange::binding::Binding;
 use crate::broker::queue::Settings;
@@ -19,8 +21,11 @@ use crate::wire::ShortStr;
 /// Everything that was written down.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Saved {
-    pub(in crate::broker) vhosts: Vec<ShortStr>,
-    pub(in crate::broker) users: Vec<User>,
+    pub(in crate::broker) vhosts: Vec<SavedVhost>,
+    pub(in crate::broker) users: Vec<SavedUser>,
+    pub(in crate::broker) permissions: Vec<Granted<Permission>>,
+    pub(in crate::broker) topic_permissions: Vec<Granted<TopicPermission>>,
+    pub(in crate::broker) parameters: Vec<Parameter>,
     exchanges: Vec<In<ExchangeSettings>>,
     queues: Vec<Settings>,
     bindings: Vec<In<Binding>>,
@@ -33,8 +38,15 @@ pub(in crate::broker) struct Saved {
 /// Names the file and the row that cannot be understood.
 pub(in crate::broker) fn load(definitions: &Definitions) -> Result<Saved, StoreError> {
     Ok(Saved {
-        vhosts: read(definitions, Table::Vhosts, rows::read_vhost)?,
-        users: read(definitions, Table::Users, rows::read_user)?,
+        vhosts: read(definitions, Table::Vhosts, people::read_vhost)?,
+        users: read(definitions, Table::Users, people::read_user)?,
+        permissions: read(definitions, Table::Permissions, people::read_permission)?,
+        topic_permissions: read(
+            definitions,
+            Table::TopicPermissions,
+            people::read_topic_permission,
+        )?,
+        parameters: read(definitions, Table::Parameters, people::read_parameter)?,
         exchanges: read(definitions, Table::Exchanges, rows::read_exchange)?,
         queues: read(definitions, Table::Queues, rows::read_queue)?,
         bindings: read(definitions, Table::Bindings, rows::read_binding)?,
@@ -95,6 +107,8 @@ fn noun(table: Table, row: &Row) -> String {
         }
         Table::Queues => rows::read_name_in(&row.key).map(|name| queue_noun(&name.it, &name.vhost)),
         Table::Bindings => Ok("binding".to_owned()),
+        Table::Permissions | Table::TopicPermissions => Ok("permission".to_owned()),
+        Table::Parameters => Ok("parameter".to_owned()),
     };
     named.unwrap_or_else(|_| format!("key of one of the {}", table.name()))
 }

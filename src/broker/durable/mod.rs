@@ -4,9 +4,12 @@
 //! that the disk refuses has changed nothing. [`load`] reads it all when the broker starts. The default exchange and
 //! those whose names begin with `amq.` are every vhost's and are not written down, but what is bound to them is.
 //!
-//! Reading order: [`Ledger`], `rows` (what a row looks like), [`load`], [`Recovery`].
+//! Reading order: [`Ledger`], [`Record`] (what is not a vhost's), `rows` and `people` (what a row looks like), [`load`],
+//! [`Recovery`].
 
 mod load;
+mod people;
+mod record;
 mod recovery;
 mod rows;
 #[cfg(test)]
@@ -14,12 +17,16 @@ mod tests;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) use self::load::load;
+pub(super) use self::people::{Granted, SavedUser, SavedVhost};
+pub(super) use self::record::Record;
 pub use self::recovery::Recovery;
 
+use super::admin::VhostMetadata;
 use super::arguments::{exchange_noun, queue_noun};
-use super::auth::User;
+use super::auth::{Permission, User};
 use super::exchange::ExchangeSettings;
 use super::exchange::binding::{Binding, BindingKey};
 use super::queue::Settings;
@@ -33,11 +40,35 @@ pub(super) struct Ledger {
     vhost: ShortStr,
     /// `None` for a broker that keeps everything in memory.
     definitions: Option<Arc<Definitions>>,
+    /// The vhost is deleted: what is written down now would never go again.
+    is_closed: Arc<AtomicBool>,
 }
 
 impl Ledger {
     pub(super) fn new(vhost: ShortStr, definitions: Option<Arc<Definitions>>) -> Self {
-        Self { vhost, definitions }
+        Self { vhost, definitions, is_closed: Arc::default() }
+    }
+
+    /// Strikes out everything of the vhost, and itself; nothing is written down from then on.
+    pub(super) fn close(&self) -> Result<(), Fault> {
+        let of_vhost = || rows::name_key(&self.vhost);
+        let changes = || {
+            let itself = Change::Remove(Table::Vhosts, of_vhost());
+            let tables = Table::ALL.into_iter();
+            let inside = tables.filter(|table| !matches!(table, Table::Vhosts | Table::Users));
+            inside.map(|table| Change::RemoveAll(table, of_vhost())).chain([itself]).collect()
+        };
+        self.apply(changes, || format!("deletion of vhost '{}'", self.vhost))?;
+        self.is_closed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Refuses what comes too late.
+    pub(super) fn check_open(&self) -> Result<(), Fault> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(vhost_deleted(&self.vhost));
+        }
+        Ok(())
     }
 
     /// Writes a durable exchange down.
@@ -49,6 +80,7 @@ impl Ledger {
 
     /// Writes a durable queue down; answers what the store is to call it.
     pub(super) fn add_queue(&self, settings: &Settings) -> Result<Option<QueueId>, Fault> {
+        self.check_open()?;
         let Some(definitions) = &self.definitions else { return Ok(None) };
         let added = definitions.add_queue(|id| rows::of_queue(settings, id));
         let noun = || queue_noun(&settings.name, &self.vhost);
@@ -90,6 +122,7 @@ impl Ledger {
         changes: impl FnOnce() -> Vec<Change>,
         noun: impl FnOnce() -> String,
     ) -> Result<(), Fault> {
+        self.check_open()?;
         let Some(definitions) = &self.definitions else { return Ok(()) };
         definitions.apply(changes()).map_err(|error| unwritten(&noun(), &error))
     }
@@ -109,10 +142,18 @@ pub(super) fn begin(
     vhost: &ShortStr,
     user: &User,
 ) -> Result<(), StoreError> {
+    let metadata = VhostMetadata::of_new(vhost);
+    let everything = Permission::full();
     definitions.apply(vec![
-        Change::Put(Table::Vhosts, rows::of_vhost(vhost)),
-        Change::Put(Table::Users, rows::of_user(user)),
+        Change::Put(Table::Vhosts, people::of_vhost(vhost, &metadata)),
+        Change::Put(Table::Users, people::of_user(user)),
+        Change::Put(Table::Permissions, people::of_permission(vhost, &user.name, &everything)),
     ])
+}
+
+/// What the clients of a vhost are told that is deleted.
+pub(super) fn vhost_deleted(vhost: &str) -> Fault {
+    Fault::new(ReplyCode::ConnectionForced, format!("vhost '{vhost}' is deleted"))
 }
 
 /// Tells a client that something cannot be written down; where, is told to the log only.

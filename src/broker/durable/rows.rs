@@ -4,29 +4,36 @@
 //! as is every byte too many or too few.
 
 use crate::broker::arguments::{QueueArguments, exchange_noun};
-use crate::broker::auth::{PASSWORD_HASH_BYTES, User};
+use crate::broker::auth::BadPattern;
 use crate::broker::exchange::binding::{Binding, BindingKey, DestinationKind, DestinationName};
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
 use crate::broker::queue::Settings;
 use crate::store::QueueId;
 use crate::store::definitions::Row;
 use crate::wire::codec::Wire;
-use crate::wire::{DecodeError, Fault, FieldTable, LongStr, Reader, ShortStr, Writer};
+use crate::wire::{DecodeError, Fault, FieldTable, Reader, ShortStr, Writer};
 
-/// The version of every kind of row.
+/// The version of most kinds of rows.
 const VERSION: u8 = 1;
+
+/// Bytes of salt and hash of a password, when there was one kind of hash.
+pub(super) const OLD_HASH_BYTES: usize = 36;
 
 /// What is wrong with a row.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
     #[error("{0}")]
     Undecodable(#[from] DecodeError),
-    #[error("its version is {0}, and this release reads {VERSION}")]
+    #[error("its version is {0}, and this release does not read that")]
     Version(u8),
     #[error("a binding leads to a queue or an exchange, not to something of kind {0}")]
     Kind(u8),
-    #[error("a password's hash has {PASSWORD_HASH_BYTES} bytes, this one {0}")]
+    #[error("a password's hash has {OLD_HASH_BYTES} bytes, this one {0}")]
     Hash(usize),
+    #[error("no password is hashed with '{0}'")]
+    Hashing(String),
+    #[error("{0}")]
+    Pattern(#[from] BadPattern),
     /// The row was written, but it asks for what is not there.
     #[error("{}", .0.text)]
     Refused(Fault),
@@ -41,13 +48,13 @@ pub(super) struct In<T> {
     pub(super) it: T,
 }
 
-fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+pub(super) fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     let mut bytes = Vec::new();
     write(&mut Writer::new(&mut bytes));
     bytes
 }
 
-fn value(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+pub(super) fn value(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     written(|to| {
         to.u8(VERSION);
         write(to);
@@ -55,7 +62,7 @@ fn value(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
 }
 
 /// Reads all of a value, version first.
-fn read_value<T>(
+pub(super) fn read_value<T>(
     bytes: &[u8],
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
@@ -69,8 +76,8 @@ fn read_value<T>(
     Ok(made)
 }
 
-/// The key of a vhost or a user.
-fn name_key(name: &ShortStr) -> Vec<u8> {
+/// The key of a vhost or a user, and the beginning of the keys of what is in a vhost.
+pub(super) fn name_key(name: &ShortStr) -> Vec<u8> {
     written(|to| to.short(name))
 }
 
@@ -96,39 +103,6 @@ pub(super) fn read_name_in(key: &[u8]) -> Result<In<ShortStr>, Problem> {
     let (vhost, it) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
     from.finish()?;
     Ok(In { vhost, it })
-}
-
-/// A vhost has a name and nothing else yet.
-pub(super) fn of_vhost(name: &ShortStr) -> Row {
-    Row { key: name_key(name), value: value(|to| FieldTable::new().encode(to)) }
-}
-
-pub(super) fn read_vhost(row: &Row) -> Result<ShortStr, Problem> {
-    read_value(&row.value, |from| Ok(FieldTable::decode(from)?))?;
-    read_name(&row.key)
-}
-
-pub(super) fn of_user(user: &User) -> Row {
-    let value = value(|to| {
-        to.long(&user.password_hash());
-        for tag in &user.tags {
-            to.long(tag.as_bytes());
-        }
-    });
-    Row { key: name_key(&user.name), value }
-}
-
-pub(super) fn read_user(row: &Row) -> Result<User, Problem> {
-    let name = read_name(&row.key)?;
-    read_value(&row.value, |from| {
-        let hash = from.long_bytes()?;
-        let hash = hash.try_into().map_err(|_| Problem::Hash(hash.len()))?;
-        let mut tags = Vec::new();
-        while !from.is_empty() {
-            tags.push(LongStr::read(from)?.to_text());
-        }
-        Ok(User::with_hash(name, hash, tags))
-    })
 }
 
 pub(super) fn of_exchange(vhost: &ShortStr, settings: &ExchangeSettings) -> Row {

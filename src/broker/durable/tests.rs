@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::broker::Broker;
-use crate::broker::auth::Origin;
+use crate::broker::admin::{Put, VhostChange};
+use crate::broker::auth::{Origin, PasswordHash, Permission, TopicPermission, UserLimits};
 use crate::broker::exchange::ExchangeKind;
 use crate::broker::exchange::binding::{DestinationKind, DestinationName};
 use crate::broker::queue::Shared;
@@ -100,7 +101,7 @@ fn durable_things(vhost: &Vhost) -> BTreeSet<String> {
 #[test]
 fn a_new_broker_has_the_root_vhost_and_guest_also_when_opened_again() {
     let directory = TempDir::new().unwrap();
-    let hash = |broker: &Broker| broker.users.list()[0].password_hash();
+    let hash = |broker: &Broker| broker.users.list()[0].password.clone();
     let broker = open(directory.path());
     let first_hash = hash(&broker);
     drop(broker);
@@ -241,7 +242,7 @@ fn a_row_that_makes_no_sense_is_named() {
     #[rustfmt::skip]
     let cases = [
         (Table::Queues, queue_row(b""), "queue 'q' in vhost '/': the bytes end before the value does"),
-        (Table::Queues, queue_row(b"\x02"), "queue 'q' in vhost '/': its version is 2, and this release reads 1"),
+        (Table::Queues, queue_row(b"\x02"), "queue 'q' in vhost '/': its version is 2, and this release does not read that"),
         (Table::Queues, queue_row(b"\x01\0\0\0\x07\0\0\0\0\0X"), "queue 'q' in vhost '/': 1 bytes are left over behind the value"),
         (Table::Queues, Row { key: b"\x05/".into(), value: Vec::new() }, "key of one of the queues: the bytes end before the value does"),
         (Table::Queues, Row { key: b"\x01v\x01q".into(), value: b"\x01\0\0\0\x07\0\0\0\0\0".into() }, "queue 'q' in vhost 'v': there is no vhost 'v'"),
@@ -260,6 +261,99 @@ fn a_row_that_makes_no_sense_is_named() {
         assert_eq!(error.to_string(), format!("cannot understand the definitions in '{path}'"));
         assert_eq!(error.source().unwrap().to_string(), told);
     }
+}
+
+/// A directory from before there were permissions: its users may still do what they could.
+#[test]
+fn the_users_of_an_old_directory_may_do_everything() {
+    let directory = TempDir::new().unwrap();
+    drop(open(directory.path()));
+    let definitions = Definitions::open(directory.path()).unwrap();
+    let mut old = b"\x01\0\0\0\x24".to_vec();
+    let hash = PasswordHash::new("secret", [1, 2, 3, 4]);
+    old.extend(hash.as_bytes());
+    old.extend(b"\0\0\0\x0amonitoring");
+    let user = Row { key: b"\x03old".into(), value: old };
+    let vhost = Row { key: b"\x01/".into(), value: b"\x01\0\0\0\0".into() };
+    let changes = vec![
+        Change::RemoveAll(Table::Permissions, Vec::new()),
+        Change::Put(Table::Users, user),
+        Change::Put(Table::Vhosts, vhost),
+    ];
+    definitions.apply(changes).unwrap();
+    drop(definitions);
+    // The second time it is an old one no more.
+    for _ in 0..2 {
+        let broker = open(directory.path());
+        let user = broker.users.log_in(b"old", b"secret", Origin::Remote).unwrap();
+        assert_eq!(user.tags, ["monitoring"]);
+        assert!(broker.permissions.rights("old", "/").unwrap().is_everything());
+        assert!(broker.permissions.rights("guest", "/").is_none(), "guest's row is a new one");
+        assert_eq!(root(&broker).metadata().description, "Default virtual host");
+    }
+}
+
+#[test]
+fn what_administrators_said_comes_back() {
+    let directory = TempDir::new().unwrap();
+    let broker = open(directory.path());
+    let (bob, eve, vhost) = (name("bob"), name("eve"), name("v"));
+    for user in [&bob, &eve] {
+        let password = PasswordHash::new("secret", [1, 2, 3, 4]);
+        let tags = vec!["management".to_owned()];
+        let limits = UserLimits::default();
+        broker.put_user(User { name: user.clone(), tags, password, limits }).unwrap();
+    }
+    let change = VhostChange {
+        description: Some("what it is".into()),
+        tags: Some(vec!["a".into(), "b".into()]),
+        default_queue_type: Some("quorum".into()),
+        is_traced: Some(true),
+    };
+    assert_eq!(broker.put_vhost(&vhost, change, Some(&bob)).unwrap(), Put::Created);
+    broker.put_vhost(&name("gone"), VhostChange::default(), Some(&bob)).unwrap();
+    let permission = Permission::new("^c", "", ".*").unwrap();
+    assert_eq!(broker.grant(&vhost, &eve, permission.clone()).unwrap(), Put::Created);
+    let topic = TopicPermission::new(name("amq.topic"), "^{username}", "").unwrap();
+    broker.grant_topic(&vhost, &eve, topic.clone()).unwrap();
+    broker.limit_user("eve", |limits| limits.channels_max = Some(3)).unwrap();
+    broker.set_vhost_limit(&vhost, &name("max-queues"), 2).unwrap();
+    let gone = broker.vhost("gone").unwrap();
+    declare_queue(&gone, "q", Life::Durable, FieldTable::new()).unwrap();
+    assert!(broker.delete_vhost(&name("gone")).unwrap());
+    let refused = declare_queue(&gone, "r", Life::Durable, FieldTable::new()).unwrap_err();
+    assert_eq!(refused.text, "vhost 'gone' is deleted");
+    assert!(broker.delete_user(&name("guest")).unwrap());
+    drop(broker);
+
+    let broker = open(directory.path());
+    assert_eq!(
+        broker.vhosts().iter().map(|one| one.name().as_str()).collect::<Vec<_>>(),
+        ["/", "v"]
+    );
+    assert_eq!(
+        broker.users.list().iter().map(|user| &*user.name).collect::<Vec<_>>(),
+        ["bob", "eve"]
+    );
+    assert_eq!(broker.users.limits("eve").channels_max, Some(3));
+    let vhost = broker.vhost("v").unwrap();
+    let metadata = vhost.metadata();
+    assert_eq!((metadata.description.as_str(), metadata.is_traced), ("what it is", true));
+    assert_eq!((metadata.tags.len(), metadata.default_queue_type), (2, Some("quorum".into())));
+    assert!(broker.permissions.rights("bob", "v").unwrap().is_everything(), "who made it");
+    assert_eq!(*broker.permissions.get("eve", "v").unwrap(), permission);
+    assert_eq!(*broker.permissions.list_topics()[0].2, topic);
+    assert_eq!(
+        broker.permissions.list().len(),
+        2,
+        "those of guest and of the vhost went with them"
+    );
+    for queue in ["a", "b"] {
+        declare_queue(&vhost, queue, Life::Durable, FieldTable::new()).unwrap();
+    }
+    let refused = declare_queue(&vhost, "c", Life::Durable, FieldTable::new()).unwrap_err();
+    assert_eq!(refused.text, "cannot declare queue 'c': queue limit in vhost 'v' (2) is reached");
+    declare_queue(&vhost, "b", Life::Durable, FieldTable::new()).unwrap();
 }
 
 /// A generator that needs no crate: splitmix64.

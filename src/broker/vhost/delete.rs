@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use super::{DeleteIf, PIECE_LEN, Vhost, not_default, refused};
+use super::{DeleteIf, PIECE_LEN, Vhost};
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::exchange::Exchange;
 use crate::broker::exchange::binding::DestinationKind;
@@ -25,11 +25,8 @@ enum Stays {
 impl Vhost {
     /// Deletes an exchange; one that is not there is no error.
     pub fn delete_exchange(&self, name: &ShortStr, only: DeleteIf) -> Result<(), Fault> {
-        not_default(name)?;
+        self.check_deletable(name)?;
         let noun = exchange_noun(name, &self.name);
-        if name.starts_with("amq.") {
-            return Err(refused(format!("deletion of system {noun} not allowed")));
-        }
         let changing = self.changing();
         let in_use = self.read().exchanges.get(name).is_some_and(Exchange::has_bindings);
         if only.unused && in_use {

@@ -9,6 +9,7 @@
 
 mod bind;
 mod delete;
+mod govern;
 mod restore;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
 };
 
+use self::govern::Governed;
 use crate::broker::arguments::{
     self, Lifetime, QueueArguments, QueueKind, exchange_noun, queue_noun,
 };
@@ -51,6 +53,7 @@ pub struct Vhost {
     /// What channels did that have ended; the others count for themselves.
     pub counters: MessageCounters,
     churn: Arc<ChurnCounters>,
+    governed: Governed,
 }
 
 /// What `queue.declare` asks for.
@@ -160,6 +163,7 @@ impl Vhost {
             shared,
             counters,
             churn,
+            governed: Governed::default(),
         }
     }
 
@@ -323,6 +327,7 @@ impl Vhost {
             queue.touch(now);
             return same_queue(queue, &asked, connection, context);
         }
+        self.check_room(&asked.name)?;
         let mut settings = Settings {
             id: None,
             name: asked.name,

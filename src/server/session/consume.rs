@@ -8,6 +8,7 @@ use super::deliver::{Delivery, Origin, Source, Unacked, write_delivery, write_ge
 use super::publish::unique_name;
 use super::{Context, Running};
 use crate::broker::arguments::{not_yet, queue_noun};
+use crate::broker::auth::{Resource, Right};
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::message::Message;
 use crate::broker::queue::{EndIf, Entry, Left, Millis, Subscription};
@@ -54,6 +55,8 @@ impl Running {
         }
         cx.broker.limits.check_consumers(channel.consumers.len())?;
         let name = channel.queue_name(&consume.queue)?;
+        self.rights.check(Right::Read, Resource::Queue(&name))?;
+        let channel = self.channel(number)?;
         let (prefetch, limit) = (channel.prefetch, Arc::clone(&channel.limit));
         let queue = self.vhost.queue(&name, cx.connection.id)?;
         check_arguments(&consume.arguments, &queue_noun(&name, self.vhost.name()))?;
@@ -177,6 +180,7 @@ impl Running {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let name = self.channel(number)?.queue_name(&get.queue)?;
+        self.rights.check(Right::Read, Resource::Queue(&name))?;
         let queue = self.vhost.queue(&name, cx.connection.id)?;
         let got = queue.get(get.no_ack, now)?;
         let frame_max = self.frame_max;

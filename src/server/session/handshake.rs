@@ -13,6 +13,7 @@ use super::deliver::Sources;
 use super::disk::Disk;
 use super::routes::Routes;
 use super::{Context, Phase, Running, Session, decode_method};
+use crate::broker::admin::Admitted;
 use crate::broker::queue::Millis;
 use crate::broker::registry::Agreed;
 use crate::wire::codec::Reader;
@@ -124,7 +125,7 @@ impl Session {
                 on_tune_ok(agreed, &tune_ok).map(Step::Open)
             }
             (Step::Open(agreed), Method::ConnectionOpen(open)) => {
-                return self.on_open(agreed, &open, out);
+                return self.on_open(&agreed, &open, out);
             }
             (_, Method::ConnectionClose(_)) => {
                 frame::write_method(out, 0, &connection::CloseOk {}.into());
@@ -187,25 +188,23 @@ impl Session {
 
     fn on_open(
         &mut self,
-        mut agreed: Agreed,
+        agreed: &Agreed,
         open: &connection::Open,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        let broker = &self.cx.broker;
-        let vhost = broker
-            .limits
-            .check_connections(broker.registry.count())
-            .and_then(|()| broker.vhost(&open.virtual_host))
+        let Context { broker, connection, .. } = &self.cx;
+        let admitted = broker.admit(connection, &open.virtual_host, agreed.clone());
+        let Admitted { vhost, rights } = admitted
             .map_err(|fault| fault.in_method(connection::CLASS_ID, connection::Open::METHOD_ID))?;
-        agreed.vhost = vhost.name().clone();
         self.cx.heartbeat.agree(agreed.heartbeat_s);
         self.phase = Phase::Running(Box::new(Running {
             user: agreed.user.clone(),
-            routes: Routes::new(Arc::clone(&vhost)),
+            routes: Routes::new(Arc::clone(&vhost), Arc::clone(&rights)),
+            rights,
             vhost,
             frame_max: agreed.frame_max,
             channel_max: agreed.channel_max,
-            message_bytes_max: broker.limits.message_bytes_max,
+            message_bytes_max: self.cx.broker.limits.message_bytes_max,
             wants_cancel_notify: has_capability(
                 &agreed.client_properties,
                 "consumer_cancel_notify",
@@ -218,7 +217,6 @@ impl Session {
             gathered: Vec::new(),
             disk: Disk::default(),
         }));
-        self.cx.connection.set_agreed(agreed);
         frame::write_method(out, 0, &connection::OpenOk { known_hosts: ShortStr::empty() }.into());
         Ok(())
     }

@@ -10,6 +10,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod access;
 mod assembly;
 mod channel;
 mod closing;
@@ -38,7 +39,7 @@ use self::handshake::Handshake;
 use self::heartbeat::Heartbeat;
 use self::routes::Routes;
 use crate::broker::Broker;
-use crate::broker::auth::Origin as LoginOrigin;
+use crate::broker::auth::{Origin as LoginOrigin, Rights};
 use crate::broker::mailbox::Post;
 use crate::broker::queue::{Millis, Queue};
 use crate::broker::registry::Connection;
@@ -95,6 +96,8 @@ enum Phase {
 #[derive(Debug)]
 struct Running {
     user: ShortStr,
+    /// What the user may do in the vhost.
+    rights: Arc<Rights>,
     vhost: Arc<Vhost>,
     routes: Routes,
     frame_max: u32,

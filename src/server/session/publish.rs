@@ -139,6 +139,7 @@ impl Channel {
             && let Some(Ok(key)) = names.get(2..).map(std::str::from_utf8)
             && Replies::is_reply_name(key)
         {
+            routes.check_default()?;
             let is_there = broker.replies.post(key, message.clone());
             return Ok(if is_there { Routed::Queues(Due::Now) } else { Routed::Nowhere });
         }

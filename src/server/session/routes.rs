@@ -1,6 +1,7 @@
 //! The routes a connection remembers, so that most publishes take no topology lock and match no patterns.
 //!
-//! A route holds until the vhost's epoch changes; one that depends on headers is never remembered. There is room for
+//! A route holds until the vhost's epoch changes, as it does also when somebody's permissions do: whether the user may
+//! publish there is asked when the route is found. One that depends on headers is never remembered. There is room for
 //! a thousand, and for more once it shows that keys come again: ever new ones are not worth it. What is full stays
 //! mostly as it is, or keys that come in turn, a few more than there is room for, would each drive out the one that
 //! comes next; every now and then a new one takes the place of one that was not asked for lately.
@@ -12,7 +13,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
+use super::access;
 use crate::broker::Route;
+use crate::broker::auth::{Resource, Right, Rights};
 use crate::broker::vhost::Vhost;
 use crate::wire::{Fault, FieldTable, Reader};
 
@@ -43,6 +46,7 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Routes {
     vhost: Arc<Vhost>,
+    rights: Arc<Rights>,
     epoch: u64,
     known: IndexMap<Box<[u8]>, Known, FxBuildHasher>,
     room: usize,
@@ -58,9 +62,10 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    pub(super) fn new(vhost: Arc<Vhost>) -> Self {
+    pub(super) fn new(vhost: Arc<Vhost>, rights: Arc<Rights>) -> Self {
         Self {
             vhost,
+            rights,
             epoch: 0,
             known: IndexMap::default(),
             room: ROUTES_FIRST,
@@ -105,12 +110,19 @@ impl Routes {
         let mut from = Reader::new(names);
         let exchange = from.short_text().unwrap_or_default();
         let routing_key = from.short_text().unwrap_or_default();
+        access::check_publish(&self.rights, &self.vhost, exchange, routing_key)?;
         let route = self.vhost.route(exchange, routing_key, headers)?;
         if !route.by_key_alone || !self.make_room() {
             return Ok(self.once.insert(route));
         }
         let (at, _) = self.known.insert_full(names.into(), Known { route, is_used: false });
         Ok(&self.known[at].route)
+    }
+
+    /// Refuses a user who may not publish to the default exchange, where no route is asked for.
+    #[inline]
+    pub(super) fn check_default(&self) -> Result<(), Fault> {
+        self.rights.check(Right::Write, Resource::Exchange(""))
     }
 
     /// Sees to a place for one more route, if it is to have one.
@@ -154,7 +166,7 @@ impl Routes {
     /// Gives the memory back if nobody has asked since this was called last.
     pub(super) fn rest(&mut self) {
         if !std::mem::take(&mut self.is_used) {
-            *self = Self::new(Arc::clone(&self.vhost));
+            *self = Self::new(Arc::clone(&self.vhost), Arc::clone(&self.rights));
         }
     }
 }
@@ -166,7 +178,9 @@ mod tests {
     use crate::wire::{ShortStr, Writer};
 
     fn routes() -> Routes {
-        Routes::new(Broker::new("mq@test".into()).vhost("/").unwrap())
+        let broker = Broker::new("mq@test".into());
+        let rights = broker.permissions.rights("guest", "/").unwrap();
+        Routes::new(broker.vhost("/").unwrap(), rights)
     }
 
     impl Routes {

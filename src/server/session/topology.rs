@@ -6,6 +6,7 @@ use super::channel::strip;
 use super::publish::unique_name;
 use super::{Context, Running};
 use crate::broker::arguments::queue_noun;
+use crate::broker::auth::{Resource, Right};
 use crate::broker::exchange::binding::{DestinationKind, DestinationName};
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
 use crate::broker::queue::{Counts, Millis};
@@ -51,21 +52,27 @@ impl Running {
             Method::ExchangeDeclare(declare) => self.on_exchange_declare(declare)?,
             Method::ExchangeDelete(delete) => {
                 let only = DeleteIf { unused: delete.if_unused, empty: false };
-                self.vhost.delete_exchange(&strip(&delete.exchange), only)?;
+                let name = strip(&delete.exchange);
+                self.check_exchange_deletion(&name)?;
+                self.vhost.delete_exchange(&name, only)?;
                 (!delete.nowait).then(|| exchange::DeleteOk {}.into())
             }
             Method::ExchangeBind(bind) => {
                 let destination = exchange_named(&bind.destination);
                 let (source, routing_key) = (&bind.source, &bind.routing_key);
                 let ends = Ends { source, destination, routing_key, arguments: bind.arguments };
-                self.vhost.bind(ends.request(), cx.connection.id)?;
+                let request = ends.request();
+                self.check_binding(&request)?;
+                self.vhost.bind(request, cx.connection.id)?;
                 (!bind.nowait).then(|| exchange::BindOk {}.into())
             }
             Method::ExchangeUnbind(unbind) => {
                 let destination = exchange_named(&unbind.destination);
                 let (source, routing_key) = (&unbind.source, &unbind.routing_key);
                 let ends = Ends { source, destination, routing_key, arguments: unbind.arguments };
-                self.vhost.unbind(ends.request(), cx.connection.id)?;
+                let request = ends.request();
+                self.check_binding(&request)?;
+                self.vhost.unbind(request, cx.connection.id)?;
                 (!unbind.nowait).then(|| exchange::UnbindOk {}.into())
             }
             Method::QueueDeclare(declare) => self.on_queue_declare(cx, number, declare, now)?,
@@ -78,16 +85,19 @@ impl Running {
                     &unbind.routing_key,
                     unbind.arguments,
                 )?;
+                self.check_binding(&ends)?;
                 self.vhost.unbind(ends, cx.connection.id)?;
                 Some(queue::UnbindOk {}.into())
             }
             Method::QueuePurge(purge) => {
                 let name = self.channel(number)?.queue_name(&purge.queue)?;
+                self.rights.check(Right::Read, Resource::Queue(&name))?;
                 let message_count = self.vhost.queue(&name, cx.connection.id)?.purge();
                 (!purge.nowait).then(|| queue::PurgeOk { message_count }.into())
             }
             Method::QueueDelete(delete) => {
                 let name = self.channel(number)?.queue_name(&delete.queue)?;
+                self.rights.check(Right::Configure, Resource::Queue(&name))?;
                 let only = DeleteIf { unused: delete.if_unused, empty: delete.if_empty };
                 let message_count = self.vhost.delete_queue(&name, only, cx.connection.id)?;
                 (!delete.nowait).then(|| queue::DeleteOk { message_count }.into())
@@ -107,6 +117,7 @@ impl Running {
             self.vhost.check_exchange(&name)?;
         } else {
             let kind = ExchangeKind::from_name(&declare.kind)?;
+            self.check_exchange_declaration(&name, &declare.arguments)?;
             self.vhost.declare_exchange(ExchangeSettings {
                 name,
                 kind,
@@ -137,6 +148,7 @@ impl Running {
         }
         let queue = if declare.passive {
             let name = self.channel(number)?.queue_name(&name)?;
+            self.check_passive(Resource::Queue(&name), cx)?;
             self.vhost.queue(&name, cx.connection.id)?
         } else {
             let name = match name.as_str() {
@@ -150,6 +162,7 @@ impl Running {
                 is_auto_delete: declare.auto_delete,
                 arguments: declare.arguments,
             };
+            self.check_queue_declaration(&asked)?;
             let server_named = declare.queue.is_empty();
             self.vhost.declare_queue(asked, server_named, cx.connection.id, now)?
         };
@@ -178,6 +191,7 @@ impl Running {
             &bind.routing_key,
             bind.arguments,
         )?;
+        self.check_binding(&ends)?;
         self.vhost.bind(ends, cx.connection.id)?;
         Ok((!bind.nowait).then(|| queue::BindOk {}.into()))
     }

@@ -39,11 +39,22 @@ pub enum Table {
     Exchanges,
     Queues,
     Bindings,
+    Permissions,
+    TopicPermissions,
+    Parameters,
 }
 
 impl Table {
-    pub const ALL: [Self; 5] =
-        [Self::Vhosts, Self::Users, Self::Exchanges, Self::Queues, Self::Bindings];
+    pub const ALL: [Self; 8] = [
+        Self::Vhosts,
+        Self::Users,
+        Self::Exchanges,
+        Self::Queues,
+        Self::Bindings,
+        Self::Permissions,
+        Self::TopicPermissions,
+        Self::Parameters,
+    ];
 
     /// The table's name, in the database as in texts.
     pub fn name(self) -> &'static str {
@@ -53,6 +64,9 @@ impl Table {
             Self::Exchanges => "exchanges",
             Self::Queues => "queues",
             Self::Bindings => "bindings",
+            Self::Permissions => "permissions",
+            Self::TopicPermissions => "topic permissions",
+            Self::Parameters => "parameters",
         }
     }
 
@@ -75,6 +89,8 @@ pub enum Change {
     Put(Table, Row),
     /// Takes the row with this key out, if it is there.
     Remove(Table, Vec<u8>),
+    /// Takes out all rows whose keys begin so.
+    RemoveAll(Table, Vec<u8>),
 }
 
 /// The definitions of a data directory.
@@ -289,6 +305,10 @@ fn commit(
                 Change::Remove(table, key) => {
                     writing.open_table(table.definition())?.remove(&*key)?;
                 }
+                Change::RemoveAll(table, prefix) => {
+                    let mut table = writing.open_table(table.definition())?;
+                    table.retain_in(&*prefix.., |key, _| !key.starts_with(&prefix))?;
+                }
             }
         }
         if known != Some(next) {
@@ -329,7 +349,7 @@ mod tests {
         let also = [put(Table::Users, "b", "2"), Change::Remove(Table::Queues, "key".into())];
         definitions.apply(also.to_vec()).unwrap();
         let rows = everything(&definitions);
-        assert_eq!(rows.len(), 5);
+        assert_eq!(rows.len(), Table::ALL.len());
         // A copy is also good while the file is in use, which it is after a `kill -9`.
         let copy = Definitions::open_copy(directory.path()).unwrap().unwrap();
         assert_eq!(everything(&copy), rows);
@@ -341,6 +361,17 @@ mod tests {
         let definitions = Definitions::open(directory.path()).unwrap();
         assert!(!definitions.is_new().unwrap());
         assert_eq!(everything(&definitions), rows);
+    }
+
+    #[test]
+    fn rows_whose_keys_begin_alike_go_together() {
+        let directory = tempfile::tempdir().unwrap();
+        let definitions = Definitions::open(directory.path()).unwrap();
+        let rows = ["a", "b", "b1", "b2", "c"].map(|key| put(Table::Users, key, ""));
+        definitions.apply(rows.to_vec()).unwrap();
+        definitions.apply(vec![Change::RemoveAll(Table::Users, "b".into())]).unwrap();
+        let left = definitions.rows(Table::Users).unwrap();
+        assert_eq!(left, [row("a", ""), row("c", "")]);
     }
 
     #[test]

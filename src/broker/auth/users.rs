@@ -1,29 +1,30 @@
-//! Who may log in.
-//!
-//! Passwords are kept as RabbitMQ keeps them: a salt of four bytes and the SHA-256 of salt and password.
+//! The users of a broker.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 
-use sha2::{Digest, Sha256};
-
+use super::password::{PasswordHash, SALT_BYTES};
 use crate::wire::ShortStr;
 use crate::wire::shortstr::literal;
 
 /// Name and password of the user every new broker has; may log in from this machine only.
 pub const GUEST: &str = "guest";
-const SALT_BYTES: usize = 4;
-/// Bytes of a salt and the hash behind it.
-pub const PASSWORD_HASH_BYTES: usize = SALT_BYTES + 32;
+
+/// How much a user may have; `None` is as much as it likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserLimits {
+    pub connections_max: Option<u64>,
+    pub channels_max: Option<u64>,
+}
 
 /// A user.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     pub name: ShortStr,
     pub tags: Vec<String>,
-    salt: [u8; SALT_BYTES],
-    hash: [u8; 32],
+    pub password: PasswordHash,
+    pub limits: UserLimits,
 }
 
 /// All users of the broker.
@@ -46,35 +47,20 @@ impl From<IpAddr> for Origin {
     }
 }
 
-fn hash(salt: [u8; 4], password: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(salt).chain_update(password).finalize().into()
-}
-
 impl User {
-    fn new(name: ShortStr, password: &str, salt: [u8; SALT_BYTES], tags: Vec<String>) -> Self {
-        Self { name, tags, salt, hash: hash(salt, password.as_bytes()) }
-    }
-
     /// `guest`, an administrator: the user of a new broker.
     pub fn guest(salt: [u8; SALT_BYTES]) -> Self {
-        Self::new(literal(GUEST), GUEST, salt, vec!["administrator".to_owned()])
+        Self {
+            name: literal(GUEST),
+            tags: vec!["administrator".to_owned()],
+            password: PasswordHash::new(GUEST, salt),
+            limits: UserLimits::default(),
+        }
     }
 
-    /// A user whose password is known by its hash only.
-    pub fn with_hash(
-        name: ShortStr,
-        password_hash: [u8; PASSWORD_HASH_BYTES],
-        tags: Vec<String>,
-    ) -> Self {
-        let (mut salt, mut hash) = ([0; SALT_BYTES], [0; 32]);
-        salt.copy_from_slice(&password_hash[..SALT_BYTES]);
-        hash.copy_from_slice(&password_hash[SALT_BYTES..]);
-        Self { name, tags, salt, hash }
-    }
-
-    /// The password's hash the way definitions carry it: salt and hash; files have it base64-encoded.
-    pub fn password_hash(&self) -> Vec<u8> {
-        [&self.salt[..], &self.hash[..]].concat()
+    /// Whether the user has one of these tags.
+    pub fn has_tag(&self, tags: &[&str]) -> bool {
+        self.tags.iter().any(|tag| tags.contains(&tag.as_str()))
     }
 }
 
@@ -86,14 +72,20 @@ impl Users {
 
     /// The user, when name and password are right and the origin is allowed (RabbitMQ: `loopback_users`).
     pub fn log_in(&self, name: &[u8], password: &[u8], origin: Origin) -> Option<User> {
-        let name = std::str::from_utf8(name).ok()?;
+        let user = self.get(std::str::from_utf8(name).ok()?)?;
+        let is_allowed = user.name != GUEST || origin == Origin::Local;
+        (user.password.fits(password) && is_allowed).then_some(user)
+    }
+
+    /// The user of that name.
+    pub fn get(&self, name: &str) -> Option<User> {
+        self.users.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// How much the user of that name may have.
+    pub fn limits(&self, name: &str) -> UserLimits {
         let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
-        let user = users.get(name)?;
-        let offered = hash(user.salt, password);
-        // Compared in constant time, so that the answer does not tell how much of it was right.
-        let differs = offered.iter().zip(user.hash).fold(0, |differs, (a, b)| differs | (a ^ b));
-        let is_allowed = name != GUEST || origin == Origin::Local;
-        (differs == 0 && is_allowed).then(|| user.clone())
+        users.get(name).map(|user| user.limits).unwrap_or_default()
     }
 
     /// All users, in the order of their names.
@@ -102,6 +94,17 @@ impl Users {
         let mut list: Vec<_> = users.values().cloned().collect();
         list.sort_by(|one, other| one.name.cmp(&other.name));
         list
+    }
+
+    /// Puts a user in, in the place of the one of that name.
+    pub(in crate::broker) fn put(&self, user: User) {
+        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
+        users.insert(user.name.clone(), user);
+    }
+
+    /// Takes a user out.
+    pub(in crate::broker) fn remove(&self, name: &str) {
+        self.users.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
 
