@@ -76,6 +76,9 @@ _mq() {
             mq,purge-queue)
                 cmd="mq__subcmd__purge__subcmd__queue"
                 ;;
+            mq,route)
+                cmd="mq__subcmd__route"
+                ;;
             mq,rpc-call)
                 cmd="mq__subcmd__rpc__subcmd__call"
                 ;;
@@ -110,7 +113,7 @@ _mq() {
 
     case "${cmd}" in
         mq)
-            opts="-u -o -q -h -V --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help --version serve publish consume get rpc-call rpc-serve declare-exchange declare-queue bind unbind delete-exchange delete-queue purge-queue list-queues list-exchanges list-bindings list-consumers list-connections list-channels list-vhosts status store ping wait bench tutorial completions man"
+            opts="-u -o -q -h -V --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help --version serve publish consume get rpc-call rpc-serve declare-exchange declare-queue bind unbind route delete-exchange delete-queue purge-queue list-queues list-exchanges list-bindings list-consumers list-connections list-channels list-vhosts status store ping wait bench tutorial completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1872,6 +1875,88 @@ _mq() {
                 return 0
             fi
             case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --http-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --local)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vhost)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv tsv raw" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl csv tsv raw" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mq__subcmd__route)
+            opts="-e -k -H -u -o -q -h --exchange --key --header --all --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --exchange)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -51,6 +51,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "declare-exchange" -d 'Make an
 complete -c mq -n "__fish_mq_needs_command" -f -a "declare-queue" -d 'Make a queue'
 complete -c mq -n "__fish_mq_needs_command" -f -a "bind" -d 'Bind a queue or an exchange to an exchange'
 complete -c mq -n "__fish_mq_needs_command" -f -a "unbind" -d 'Take a binding away'
+complete -c mq -n "__fish_mq_needs_command" -f -a "route" -d 'Explain where a message would go, and why not elsewhere'
 complete -c mq -n "__fish_mq_needs_command" -f -a "delete-exchange" -d 'Delete an exchange and its bindings'
 complete -c mq -n "__fish_mq_needs_command" -f -a "delete-queue" -d 'Delete a queue and the messages in it'
 complete -c mq -n "__fish_mq_needs_command" -f -a "purge-queue" -d 'Drop every ready message of a queue'
@@ -405,6 +406,26 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand unbind" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand unbind" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand route" -s e -l exchange -d 'The exchange that the message would be published to [default: the default exchange]' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -s k -l key -d 'The message\'s routing key' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -s H -l header -d 'A header of the message, as NAME=VALUE or NAME:TYPE=VALUE; may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand route" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand route" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand route" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand route" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand route" -l all -d 'Show every binding that does not match, not only the nearest'
+complete -c mq -n "__fish_mq_using_subcommand route" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand route" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F

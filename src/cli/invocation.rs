@@ -213,6 +213,7 @@ async fn talk(command: Command, cx: &mut Context) -> Result<Answer, CommandError
         Command::DeclareQueue(args) => commands::declare_queue::run(args, cx).await,
         Command::Bind(args) => commands::bind::run(args, cx).await,
         Command::Unbind(args) => commands::unbind::run(args, cx).await,
+        Command::Route(args) => commands::route::run(args, cx).await,
         Command::DeleteExchange(args) => commands::delete_exchange::run(args, cx).await,
         Command::DeleteQueue(args) => commands::delete_queue::run(args, cx).await,
         Command::PurgeQueue(args) => commands::purge_queue::run(args, cx).await,

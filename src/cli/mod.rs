@@ -48,6 +48,7 @@ pub enum Command {
     DeclareQueue(commands::declare_queue::Args),
     Bind(commands::bind::Args),
     Unbind(commands::unbind::Args),
+    Route(commands::route::Args),
     DeleteExchange(commands::delete_exchange::Args),
     DeleteQueue(commands::delete_queue::Args),
     PurgeQueue(commands::purge_queue::Args),

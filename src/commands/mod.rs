@@ -42,6 +42,7 @@ pub mod man;
 pub mod ping;
 pub mod publish;
 pub mod purge_queue;
+pub mod route;
 pub mod rpc_call;
 pub mod rpc_serve;
 pub mod serve;

@@ -106,6 +106,11 @@ impl Inspect<'_> {
         self.api.get(doing, path).await
     }
 
+    /// The virtual host that is asked about.
+    pub(super) fn vhost(&self) -> &str {
+        self.vhost
+    }
+
     /// Where the API is, for messages to people.
     pub fn place(&self) -> String {
         self.api.to_string()

@@ -5,7 +5,7 @@
 //! [`Error`] that knows what was being done, its exit category and a hint. Nothing here prints.
 //!
 //! Reading order: [`target`] (which broker), [`local`] (the broker of a data directory), [`topology`],
-//! [`publish`], [`consume`], [`rpc`], [`inspect`], [`payload`] (messages as JSON lines), [`bench`], [`error`].
+//! [`publish`], [`consume`], [`rpc`], [`inspect`], [`route`], [`payload`] (messages as JSON lines), [`bench`], [`error`].
 
 pub mod bench;
 pub mod consume;
@@ -19,6 +19,7 @@ pub mod local;
 pub mod management;
 pub mod payload;
 pub mod publish;
+pub mod route;
 pub mod rpc;
 pub mod target;
 pub mod topology;

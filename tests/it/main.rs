@@ -21,6 +21,7 @@ mod cmd_get;
 mod cmd_list;
 mod cmd_publish;
 mod cmd_reach;
+mod cmd_route;
 mod cmd_rpc;
 mod cmd_store;
 mod cmd_tls;

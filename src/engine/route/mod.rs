@@ -1,0 +1,298 @@
+//! Where a message would go, and why not elsewhere: asked of the management API, publishing nothing.
+//!
+//! The walk is the broker's (`broker::topology`): each exchange is asked once, and one that finds nothing hands over to
+//! its alternate. Whether a binding matches is decided by the broker's own matchers ([`matching`]), so the answer for
+//! an `mq serve` cannot differ from what it does; RabbitMQ's rules are the same.
+//!
+//! Reading order: [`Engine::route`], [`Asked`] (what one exchange answered), [`matching`], [`words`] (why not).
+
+mod matching;
+mod words;
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use self::matching::Matching;
+use crate::engine::error::Error;
+use crate::engine::management::escape;
+use crate::engine::{Engine, FieldTable, Inspect, ShortStr, inspect, payload};
+
+/// What RabbitMQ's API calls the default exchange in paths.
+const DEFAULT_IN_PATHS: &str = "amq.default";
+
+/// A message, as far as its way depends on it.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    pub exchange: ShortStr,
+    pub routing_key: ShortStr,
+    pub headers: FieldTable,
+}
+
+/// The way of a message.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// The exchanges it comes to, in the order they are asked; the first is the publisher's.
+    pub exchanges: Vec<Asked>,
+    /// The queues that get it, each once.
+    pub queues: Vec<Reached>,
+    /// Why the broker does not take it at all.
+    pub refusal: Option<String>,
+}
+
+/// A queue that gets the message, or may get it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub queue: String,
+    pub sure: Sure,
+}
+
+/// Whether a message certainly comes somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sure {
+    Yes,
+    /// An exchange on the way chooses one of several.
+    Maybe,
+}
+
+/// An exchange and what it made of the message.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub exchange: String,
+    pub kind: String,
+    pub sure: Sure,
+    /// How it chooses when it gives a message to one of its bindings only.
+    pub chooses: Option<String>,
+    pub tried: Vec<Tried>,
+    pub alternate: Option<Alternate>,
+}
+
+/// A binding, and whether the message takes it.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    pub to: End,
+    pub routing_key: String,
+    /// As the management API shows them
+    pub arguments: Value,
+    pub matches: bool,
+    pub why: String,
+    /// How near it is to matching, for the order of those that do not.
+    pub likeness: f64,
+}
+
+/// Where a binding leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    Queue(String),
+    Exchange(String),
+}
+
+/// Where an exchange sends what it cannot route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternate {
+    pub exchange: String,
+    pub used: Used,
+}
+
+/// Whether an alternate exchange is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Used {
+    Yes,
+    /// A binding matched.
+    NotNeeded,
+    /// There is no such exchange.
+    Missing,
+}
+
+/// An exchange to ask, and whether the message surely comes to it.
+struct ToAsk {
+    name: String,
+    sure: Sure,
+}
+
+/// What the management API says of an exchange.
+struct Known {
+    name: String,
+    kind: String,
+    is_internal: bool,
+    arguments: FieldTable,
+    alternate: Option<String>,
+}
+
+impl Engine {
+    /// Finds out where a message would go.
+    ///
+    /// # Errors
+    ///
+    /// When the exchange is not there, or the management API does not answer.
+    pub async fn route(&self, question: &Question) -> Result<Way, Error> {
+        let mut walk = Walk { inspect: self.inspect(), question, way: Way::default() };
+        let Some(first) = walk.exchange(&question.exchange).await? else {
+            let doing = format!("look for exchange '{}'", question.exchange);
+            let vhost = self.cx.target.vhost();
+            let text =
+                format!("NOT_FOUND - no exchange '{}' in vhost '{vhost}'", question.exchange);
+            let refused = Error::Refused { doing, code: 404, text, nearest: Vec::new() };
+            return Err(inspect::with_nearest(&self.cx.target.api, vhost, refused).await);
+        };
+        if first.is_internal {
+            let name = &first.name;
+            walk.way.refusal =
+                Some(format!("exchange '{name}' is internal: no publisher may use it"));
+        }
+        walk.go(first).await?;
+        Ok(walk.way)
+    }
+}
+
+struct Walk<'a> {
+    inspect: Inspect<'a>,
+    question: &'a Question,
+    way: Way,
+}
+
+impl Walk<'_> {
+    /// Asks one exchange after the other, each once, so that cycles end.
+    async fn go(&mut self, first: Known) -> Result<(), Error> {
+        let mut known = vec![first.name.clone()];
+        let mut first = Some(first);
+        let mut waiting = VecDeque::from([ToAsk { name: known[0].clone(), sure: Sure::Yes }]);
+        while let Some(next) = waiting.pop_front() {
+            let exchange = match first.take() {
+                Some(first) => Some(first),
+                None => self.exchange(&next.name).await?,
+            };
+            // One that was deleted since its binding was read.
+            let Some(exchange) = exchange else { continue };
+            let asked = self.ask(exchange, next.sure).await?;
+            let sure = if asked.chooses.is_some() { Sure::Maybe } else { asked.sure };
+            let mut to = Vec::new();
+            for tried in asked.tried.iter().filter(|tried| tried.matches) {
+                match &tried.to {
+                    End::Queue(queue) => self.reach(queue, sure),
+                    End::Exchange(name) => to.push(ToAsk { name: name.clone(), sure }),
+                }
+            }
+            if let Some(Alternate { exchange, used: Used::Yes }) = &asked.alternate {
+                to.push(ToAsk { name: exchange.clone(), sure: asked.sure });
+            }
+            for next in to {
+                if !known.contains(&next.name) {
+                    known.push(next.name.clone());
+                    waiting.push_back(next);
+                }
+            }
+            self.way.exchanges.push(asked);
+        }
+        Ok(())
+    }
+
+    /// Notes a queue, once; surely when one of the ways to it is sure.
+    fn reach(&mut self, queue: &str, sure: Sure) {
+        match self.way.queues.iter_mut().find(|reached| reached.queue == queue) {
+            Some(reached) if sure == Sure::Yes => reached.sure = Sure::Yes,
+            Some(_) => {}
+            None => self.way.queues.push(Reached { queue: queue.to_owned(), sure }),
+        }
+    }
+
+    async fn ask(&self, exchange: Known, sure: Sure) -> Result<Asked, Error> {
+        let (chooses, tried) = if exchange.name.is_empty() {
+            (None, vec![self.ask_default().await?])
+        } else {
+            let matching = Matching::of(&exchange.kind, &exchange.arguments);
+            let rows = self.bindings_from(&exchange.name).await?;
+            (matching.chooses(), matching.try_all(rows, self.question))
+        };
+        let alternate = match exchange.alternate {
+            None => None,
+            Some(name) => {
+                let used = if tried.iter().any(|tried| tried.matches) {
+                    Used::NotNeeded
+                } else if self.exchange(&name).await?.is_some() {
+                    Used::Yes
+                } else {
+                    Used::Missing
+                };
+                Some(Alternate { exchange: name, used })
+            }
+        };
+        let Known { name, kind, .. } = exchange;
+        Ok(Asked { exchange: name, kind, sure, chooses, tried, alternate })
+    }
+
+    /// The default exchange: every queue is bound to it by its own name.
+    async fn ask_default(&self) -> Result<Tried, Error> {
+        let key = self.question.routing_key.to_string();
+        let matches = !key.is_empty() && found(self.inspect.queue(&key).await)?.is_some();
+        let why = if matches { "it has the key's name" } else { "there is no queue of that name" };
+        Ok(Tried {
+            to: End::Queue(key.clone()),
+            routing_key: key,
+            arguments: Value::Object(serde_json::Map::new()),
+            matches,
+            why: why.to_owned(),
+            likeness: 1.0,
+        })
+    }
+
+    /// An exchange, `None` when there is none of that name.
+    async fn exchange(&self, name: &str) -> Result<Option<Known>, Error> {
+        let in_path = if name.is_empty() { DEFAULT_IN_PATHS } else { name };
+        let path = self.path("exchanges", in_path);
+        let row = found(self.inspect.get(&format!("look at exchange '{name}'"), &path).await)?;
+        let Some(row) = row else { return Ok(None) };
+        let arguments = table(&row["arguments"]);
+        let alternate = match arguments.get("alternate-exchange").and_then(|name| name.as_str()) {
+            Some(name) => Some(name.to_owned()),
+            None => self.alternate_by_policy(&row).await?,
+        };
+        Ok(Some(Known {
+            name: if name == DEFAULT_IN_PATHS { String::new() } else { name.to_owned() },
+            kind: row["type"].as_str().unwrap_or_default().to_owned(),
+            is_internal: row["internal"].as_bool().unwrap_or_default(),
+            arguments,
+            alternate,
+        }))
+    }
+
+    /// The alternate exchange that the policy of an exchange names.
+    async fn alternate_by_policy(&self, exchange: &Value) -> Result<Option<String>, Error> {
+        let Some(policy) = exchange["policy"].as_str() else { return Ok(None) };
+        let path = self.path("policies", policy);
+        let doing = format!("look at policy '{policy}'");
+        let policy = found(self.inspect.get(&doing, &path).await)?.unwrap_or_default();
+        Ok(policy["definition"]["alternate-exchange"].as_str().map(str::to_owned))
+    }
+
+    async fn bindings_from(&self, exchange: &str) -> Result<Vec<Value>, Error> {
+        let path = format!("{}/bindings/source", self.path("exchanges", exchange));
+        let doing = format!("list the bindings of exchange '{exchange}'");
+        match self.inspect.get(&doing, &path).await? {
+            Value::Array(rows) => Ok(rows),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn path(&self, kind: &str, name: &str) -> String {
+        format!("{kind}/{}/{}", escape(self.inspect.vhost()), escape(name))
+    }
+}
+
+/// That something is not there is an answer.
+fn found(answer: Result<Value, Error>) -> Result<Option<Value>, Error> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Refused { code: 404, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Arguments as the management API shows them, which loses the types of numbers; they are compared by value.
+fn table(arguments: &Value) -> FieldTable {
+    let fields = arguments.as_object().into_iter().flatten();
+    let pair = |(name, value): (&String, &Value)| {
+        Some((ShortStr::try_from(name.as_str()).ok()?, payload::parse_field(value).ok()?))
+    };
+    fields.filter_map(pair).collect()
+}
