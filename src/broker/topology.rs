@@ -12,12 +12,12 @@ use super::arguments::exchange_noun;
 use super::exchange::binding::{
     Binding, BindingKey, Destination, DestinationKind, DestinationName,
 };
-use super::exchange::{Exchange, RoutingInput};
+use super::exchange::{Details, Exchange, History, RoutingInput};
 use super::queue::Queue;
 use super::removal::Removal;
 use super::stats::ExchangeCounters;
 use crate::store::{Place, QueueId};
-use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
+use crate::wire::{Fault, ReplyCode, ShortStr};
 
 /// The things that are declared.
 #[derive(Debug, Default)]
@@ -44,11 +44,26 @@ pub struct Route {
     /// What the store calls those that do.
     pub kept_by: Vec<QueueId>,
     pub counters: Arc<ExchangeCounters>,
-    /// The headers take no part, so the route may be remembered until the topology changes.
+    /// Nothing but the key takes part, so the route may be remembered until the topology changes.
     pub by_key_alone: bool,
+    /// The exchanges on the way that remember their last messages.
+    pub histories: Vec<Arc<History>>,
 }
 
 impl Route {
+    /// The way to one queue, whatever leads there.
+    pub(super) fn to(queue: &Arc<Queue>) -> Self {
+        let mut route = Self {
+            queues: vec![Arc::clone(queue)],
+            kept_by: Vec::new(),
+            counters: Arc::default(),
+            by_key_alone: false,
+            histories: Vec::new(),
+        };
+        route.sort();
+        route
+    }
+
     /// The places of a message in the queues that keep it, by that of the first.
     #[inline]
     pub fn places(&self, first: Place) -> impl Iterator<Item = Place> + use<> {
@@ -149,12 +164,20 @@ impl Topology {
     ///
     /// RabbitMQ (`rabbit_exchange:route`): each exchange is asked once, so cycles end; an exchange that finds
     /// nothing hands over to its alternate.
-    pub(super) fn route(&self, exchange: &Exchange, key: &str, headers: &FieldTable) -> Route {
+    ///
+    /// All of `keys` lead on, each queue gets the message once.
+    pub(super) fn route(&self, exchange: &Exchange, keys: &[&str], details: &Details) -> Route {
         let counters = Arc::clone(&exchange.counters);
-        let mut route =
-            Route { queues: Vec::new(), kept_by: Vec::new(), counters, by_key_alone: true };
+        let mut route = Route {
+            queues: Vec::new(),
+            kept_by: Vec::new(),
+            counters,
+            by_key_alone: true,
+            histories: Vec::new(),
+        };
         if exchange.settings.name.is_empty() {
-            route.queues.extend(self.queues.get(key).cloned());
+            self.name_queues(keys, &mut route.queues);
+            dedup(&mut route.queues);
             route.sort();
             return route;
         }
@@ -163,12 +186,16 @@ impl Topology {
         while let Some(&exchange) = asked.exchanges.get(at) {
             at += 1;
             route.by_key_alone &= exchange.routes_by_key_alone();
+            route.histories.extend(exchange.history().cloned());
             let mut found = Vec::new();
-            exchange.matches(&RoutingInput { routing_key: key, headers }, &mut found);
+            let used = if exchange.looks_at_keys() { keys.len() } else { 1 };
+            for routing_key in keys.iter().take(used) {
+                exchange.matches(&RoutingInput { routing_key, details }, &mut found);
+            }
             let alternate = if found.is_empty() { exchange.alternate.as_ref() } else { None };
-            self.take(&found, key, &mut route.queues, &mut asked);
+            self.take(&found, keys, &mut route.queues, &mut asked);
             if let Some(exchange) = alternate.and_then(|name| self.exchanges.get(name)) {
-                self.ask(exchange, key, &mut route.queues, &mut asked);
+                self.ask(exchange, keys, &mut route.queues, &mut asked);
             }
         }
         dedup(&mut route.queues);
@@ -179,7 +206,7 @@ impl Topology {
     fn take<'a>(
         &'a self,
         found: &[&Destination],
-        key: &str,
+        keys: &[&str],
         queues: &mut Vec<Arc<Queue>>,
         asked: &mut Asked<'a>,
     ) {
@@ -188,7 +215,7 @@ impl Topology {
                 Destination::Queue(queue) => queues.push(Arc::clone(queue)),
                 Destination::Exchange(name) => {
                     if let Some(exchange) = self.exchanges.get(name) {
-                        self.ask(exchange, key, queues, asked);
+                        self.ask(exchange, keys, queues, asked);
                     }
                 }
             }
@@ -199,15 +226,20 @@ impl Topology {
     fn ask<'a>(
         &'a self,
         exchange: &'a Exchange,
-        key: &str,
+        keys: &[&str],
         queues: &mut Vec<Arc<Queue>>,
         asked: &mut Asked<'a>,
     ) {
         if exchange.settings.name.is_empty() {
-            queues.extend(self.queues.get(key).cloned());
+            self.name_queues(keys, queues);
         } else {
             asked.add(exchange);
         }
+    }
+
+    /// Finds the queues that have these names.
+    fn name_queues(&self, keys: &[&str], queues: &mut Vec<Arc<Queue>>) {
+        queues.extend(keys.iter().filter_map(|key| self.queues.get(*key).cloned()));
     }
 }
 

@@ -41,6 +41,7 @@ mod restart;
 mod session;
 mod session_access;
 mod session_disk;
+mod session_exchanges;
 mod session_limits;
 mod session_store;
 mod stored;

@@ -88,6 +88,12 @@ impl Users {
         users.get(name).map(|user| user.limits).unwrap_or_default()
     }
 
+    /// Whether a user has a tag.
+    pub fn has_tag(&self, name: &str, tag: &str) -> bool {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        users.get(name).is_some_and(|user| user.tags.iter().any(|one| one == tag))
+    }
+
     /// All users, in the order of their names.
     pub fn list(&self) -> Vec<User> {
         let users = self.users.read().unwrap_or_else(PoisonError::into_inner);

@@ -5,6 +5,7 @@
 
 use crate::broker::arguments::{QueueArguments, exchange_noun};
 use crate::broker::auth::BadPattern;
+use crate::broker::compat::Compat;
 use crate::broker::exchange::binding::{Binding, BindingKey, DestinationKind, DestinationName};
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
 use crate::broker::queue::Settings;
@@ -118,7 +119,8 @@ pub(super) fn of_exchange(vhost: &ShortStr, settings: &ExchangeSettings) -> Row 
 pub(super) fn read_exchange(row: &Row) -> Result<In<ExchangeSettings>, Problem> {
     let In { vhost, it: name } = read_name_in(&row.key)?;
     let it = read_value(&row.value, |from| {
-        let kind = ExchangeKind::from_name(from.short_text()?).map_err(Problem::Refused)?;
+        let kind = ExchangeKind::from_name(from.short_text()?, Compat::default())
+            .map_err(Problem::Refused)?;
         let (is_auto_delete, is_internal) = (from.bit()?, from.bit()?);
         let arguments = FieldTable::decode(from)?;
         Ok(ExchangeSettings {

@@ -199,7 +199,7 @@ fn a_full_disk_refuses_what_is_durable_and_changes_nothing() {
     let refused = [
         declare_queue(&vhost, "r", Life::Durable, FieldTable::new()),
         declare_exchange(&vhost, "y", Life::Durable, false),
-        vhost.bind(request("x", DestinationKind::Queue, "q", "k"), ME),
+        vhost.bind(request("x", DestinationKind::Queue, "q", "k"), ME).map(drop),
         vhost.unbind(request("x", DestinationKind::Queue, "q", ""), ME),
         vhost.delete_exchange(&literal("x"), DeleteIf::default()),
         vhost.delete_queue(&literal("q"), DeleteIf::default(), ME).map(drop),
@@ -410,7 +410,7 @@ fn a_reopened_broker_is_the_same_after_any_sequence() {
                         let name = format!("x{}", dice.below(5));
                         declare_exchange(&vhost, &name, dice.life(), is_auto_delete)
                     }
-                    2..=4 => vhost.bind(dice.binding(), ME),
+                    2..=4 => vhost.bind(dice.binding(), ME).map(drop),
                     5 => vhost.unbind(dice.binding(), ME),
                     _ if dice.below(2) == 0 => {
                         let name = name(&format!("x{}", dice.below(5)));

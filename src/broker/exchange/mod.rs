@@ -4,18 +4,26 @@
 //! bindings as they were asked for stands beside it.
 
 pub mod binding;
+mod details;
 mod direct;
 mod headers;
+mod history;
+mod spread;
 mod topic;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use details::{Details, copies, may_have_copies, told_copies, without_blind_copies};
+pub use history::History;
+
 use self::binding::{Binding, BindingKey, Destination, Targets};
 use self::direct::Direct;
 use self::headers::Headers;
+use self::spread::Spread;
 use self::topic::Topic;
-use super::arguments;
+use super::arguments::{self, QueueKind};
+use super::compat::Compat;
 use super::stats::ExchangeCounters;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
@@ -26,22 +34,29 @@ pub enum ExchangeKind {
     Fanout,
     Topic,
     Headers,
+    ConsistentHash,
+    LocalRandom,
+    ModulusHash,
+    Random,
+    RecentHistory,
 }
 
 /// Types RabbitMQ has, as plugins or built in, that are not there yet.
-const NOT_YET: &[&str] = &[
-    "x-consistent-hash",
-    "x-delayed-message",
-    "x-jms-topic",
-    "x-local-random",
-    "x-modulus-hash",
-    "x-random",
-    "x-recent-history",
-];
+const NOT_YET: &[&str] = &["x-delayed-message", "x-jms-topic"];
 
 impl ExchangeKind {
     /// All types, in the order listings show them.
-    pub const ALL: [Self; 4] = [Self::Direct, Self::Fanout, Self::Headers, Self::Topic];
+    pub const ALL: [Self; 9] = [
+        Self::Direct,
+        Self::Fanout,
+        Self::Headers,
+        Self::Topic,
+        Self::ConsistentHash,
+        Self::LocalRandom,
+        Self::ModulusHash,
+        Self::Random,
+        Self::RecentHistory,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -49,6 +64,11 @@ impl ExchangeKind {
             Self::Fanout => "fanout",
             Self::Topic => "topic",
             Self::Headers => "headers",
+            Self::ConsistentHash => "x-consistent-hash",
+            Self::LocalRandom => "x-local-random",
+            Self::ModulusHash => "x-modulus-hash",
+            Self::Random => "x-random",
+            Self::RecentHistory => "x-recent-history",
         }
     }
 
@@ -56,8 +76,9 @@ impl ExchangeKind {
     ///
     /// # Errors
     ///
-    /// `PRECONDITION_FAILED` (RabbitMQ 4) for a type nobody knows, `NOT_IMPLEMENTED` for one RabbitMQ has.
-    pub fn from_name(name: &str) -> Result<Self, Fault> {
+    /// `PRECONDITION_FAILED` (RabbitMQ 4) or `COMMAND_INVALID` (RabbitMQ 3.10) for a type nobody knows,
+    /// `NOT_IMPLEMENTED` for one RabbitMQ has.
+    pub fn from_name(name: &str, compat: Compat) -> Result<Self, Fault> {
         if let Some(kind) = Self::ALL.into_iter().find(|kind| kind.name() == name) {
             return Ok(kind);
         }
@@ -65,7 +86,20 @@ impl ExchangeKind {
             return Err(arguments::not_yet(&format!("exchange type '{name}'")));
         }
         let text = format!("unknown exchange type '{name}'");
-        Err(Fault::new(ReplyCode::PreconditionFailed, text))
+        let code = match compat {
+            Compat::V3_10 => ReplyCode::CommandInvalid,
+            Compat::V4 | Compat::V4_3 => ReplyCode::PreconditionFailed,
+        };
+        Err(Fault::new(code, text))
+    }
+
+    /// Checks the arguments an exchange of this type is declared with.
+    pub fn check(self, arguments: &FieldTable, name: &str, vhost: &str) -> Result<(), Fault> {
+        match self {
+            Self::ConsistentHash => spread::check_consistent(arguments, name, vhost),
+            Self::RecentHistory => history::check(arguments),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -95,6 +129,26 @@ enum Router {
     Fanout(Targets),
     Topic(Topic),
     Headers(Headers),
+    Spread(Spread),
+    RecentHistory(Targets, Arc<History>),
+}
+
+impl Router {
+    fn new(settings: &ExchangeSettings) -> Self {
+        match settings.kind {
+            ExchangeKind::Direct => Self::Direct(Direct::default()),
+            ExchangeKind::Fanout => Self::Fanout(Targets::default()),
+            ExchangeKind::Topic => Self::Topic(Topic::default()),
+            ExchangeKind::Headers => Self::Headers(Headers::default()),
+            ExchangeKind::ConsistentHash => Self::Spread(Spread::consistent(&settings.arguments)),
+            ExchangeKind::LocalRandom | ExchangeKind::Random => Self::Spread(Spread::random()),
+            ExchangeKind::ModulusHash => Self::Spread(Spread::modulus()),
+            ExchangeKind::RecentHistory => {
+                let history = Arc::new(History::new(&settings.arguments));
+                Self::RecentHistory(Targets::default(), history)
+            }
+        }
+    }
 }
 
 /// An exchange with its bindings.
@@ -111,17 +165,12 @@ pub struct Exchange {
 #[derive(Debug)]
 pub struct RoutingInput<'a> {
     pub routing_key: &'a str,
-    pub headers: &'a FieldTable,
+    pub details: &'a Details,
 }
 
 impl Exchange {
     pub fn new(settings: ExchangeSettings) -> Self {
-        let router = match settings.kind {
-            ExchangeKind::Direct => Router::Direct(Direct::default()),
-            ExchangeKind::Fanout => Router::Fanout(Targets::default()),
-            ExchangeKind::Topic => Router::Topic(Topic::default()),
-            ExchangeKind::Headers => Router::Headers(Headers::default()),
-        };
+        let router = Router::new(&settings);
         let alternate = settings.alternate();
         let counters = Arc::default();
         Self { settings, alternate, counters, router, bindings: HashMap::new() }
@@ -149,14 +198,29 @@ impl Exchange {
 
     /// Whether two messages with one routing key always take the same way.
     pub fn routes_by_key_alone(&self) -> bool {
-        !matches!(self.router, Router::Headers(_))
+        !matches!(self.router, Router::Headers(_) | Router::Spread(_))
     }
 
-    /// Checks the arguments of a binding before it is made.
-    pub fn check_binding(&self, arguments: &FieldTable) -> Result<(), Fault> {
-        match self.router {
-            Router::Headers(_) => headers::check(arguments),
-            Router::Direct(_) | Router::Fanout(_) | Router::Topic(_) => Ok(()),
+    /// Whether each of a message's keys is asked for on its own; other types look at a message once.
+    pub fn looks_at_keys(&self) -> bool {
+        matches!(self.router, Router::Direct(_) | Router::Topic(_))
+    }
+
+    /// What it gives to whoever is bound to it newly.
+    pub fn history(&self) -> Option<&Arc<History>> {
+        match &self.router {
+            Router::RecentHistory(_, history) => Some(history),
+            _ => None,
+        }
+    }
+
+    /// Checks a binding before it is made.
+    pub fn check_binding(&self, binding: &Binding, to: &Destination) -> Result<(), Fault> {
+        match self.settings.kind {
+            ExchangeKind::Headers => headers::check(&binding.arguments),
+            ExchangeKind::ConsistentHash => spread::check_weight(&binding.routing_key),
+            ExchangeKind::LocalRandom => check_local(&binding.routing_key, to),
+            _ => Ok(()),
         }
     }
 
@@ -168,9 +232,10 @@ impl Exchange {
         }
         match &mut self.router {
             Router::Direct(direct) => direct.bind(&binding.routing_key, destination),
-            Router::Fanout(targets) => targets.add(destination),
+            Router::Fanout(targets) | Router::RecentHistory(targets, _) => targets.add(destination),
             Router::Topic(topic) => topic.bind(&binding.routing_key, destination),
             Router::Headers(headers) => headers.bind(&binding, destination),
+            Router::Spread(spread) => spread.bind(&binding, destination),
         }
         self.bindings.insert(key, binding);
         true
@@ -181,9 +246,12 @@ impl Exchange {
         let binding = self.bindings.remove(key)?;
         match &mut self.router {
             Router::Direct(direct) => direct.unbind(&binding.routing_key, &binding.destination),
-            Router::Fanout(targets) => targets.remove(&binding.destination),
+            Router::Fanout(targets) | Router::RecentHistory(targets, _) => {
+                targets.remove(&binding.destination);
+            }
             Router::Topic(topic) => topic.unbind(&binding.routing_key, &binding.destination),
             Router::Headers(headers) => headers.unbind(key),
+            Router::Spread(spread) => spread.unbind(key),
         }
         Some(binding)
     }
@@ -192,9 +260,25 @@ impl Exchange {
     pub fn matches<'a>(&'a self, input: &RoutingInput<'_>, into: &mut Vec<&'a Destination>) {
         match &self.router {
             Router::Direct(direct) => direct.matches(input.routing_key, into),
-            Router::Fanout(targets) => targets.collect(into),
+            Router::Fanout(targets) | Router::RecentHistory(targets, _) => targets.collect(into),
             Router::Topic(topic) => topic.matches(input.routing_key, into),
-            Router::Headers(headers) => headers.matches(input.headers, into),
+            Router::Headers(headers) => headers.matches(&input.details.headers, into),
+            Router::Spread(spread) => spread.matches(input.routing_key, input.details, into),
         }
     }
+}
+
+/// RabbitMQ: `rabbit_exchange_type_local_random:validate_binding`.
+fn check_local(routing_key: &str, to: &Destination) -> Result<(), Fault> {
+    let text = match to {
+        _ if !routing_key.is_empty() => {
+            format!("Non empty binding '{routing_key}' key not permitted")
+        }
+        Destination::Queue(queue) => match QueueKind::of(&queue.settings().arguments) {
+            QueueKind::Classic => return Ok(()),
+            kind => format!("Queue type {} not valid for this exchange type", kind.module()),
+        },
+        Destination::Exchange(_) => "Destination not found".to_owned(),
+    };
+    Err(Fault::new(ReplyCode::PreconditionFailed, text))
 }

@@ -1,14 +1,23 @@
 //! Bindings: made between things that are there, written down when both ends are durable.
 
+use std::sync::Arc;
+
 use super::{BindingRequest, Vhost, no_queue, not_default};
 use crate::broker::exchange::binding::{Binding, Destination, DestinationKind};
+use crate::broker::exchange::{Details, History};
+use crate::broker::message::Message;
 use crate::broker::registry::ConnectionId;
 use crate::broker::removal::Removal;
+use crate::broker::topology::Route;
 use crate::wire::{Fault, ReplyCode};
 
 impl Vhost {
-    /// Binds a queue or an exchange to an exchange.
-    pub fn bind(&self, request: BindingRequest, connection: ConnectionId) -> Result<(), Fault> {
+    /// Binds a queue or an exchange to an exchange; answers with what the exchange has to give what is bound newly.
+    pub fn bind(
+        &self,
+        request: BindingRequest,
+        connection: ConnectionId,
+    ) -> Result<Option<Replay>, Fault> {
         let destination = self.destination(&request, connection)?;
         self.bind_to(request, &destination)
     }
@@ -43,7 +52,7 @@ impl Vhost {
         &self,
         request: BindingRequest,
         destination: &Destination,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Replay>, Fault> {
         let _changing = self.changing();
         let binding = request.into_binding();
         let topology = self.read();
@@ -57,17 +66,34 @@ impl Vhost {
                 topology.exchange(name, &self.name)?;
             }
         }
-        source.check_binding(&binding.arguments)?;
+        source.check_binding(&binding, destination)?;
         if source.has_binding(&binding.key()) {
-            return Ok(());
+            return Ok(None);
         }
+        let history = source.history().cloned();
         let is_durable = source.settings.is_durable && topology.is_durable(&binding.destination);
         drop(topology);
         if is_durable {
             self.ledger.add_binding(&binding)?;
         }
         self.write().bind(binding, destination);
-        Ok(())
+        Ok(history.map(|history| Replay { history, destination: destination.clone() }))
+    }
+
+    /// The messages of a replay, each with its way.
+    pub fn replayed(&self, replay: &Replay) -> Vec<(Message, Route)> {
+        let topology = self.read();
+        let way = |message: &Message| match &replay.destination {
+            Destination::Queue(queue) => Some(Route::to(queue)),
+            Destination::Exchange(name) => {
+                let exchange = topology.exchanges.get(name)?;
+                let details = Details::read(message.properties()).unwrap_or_default();
+                let (_, key) = message.exchange_and_key();
+                Some(topology.route(exchange, &[key], &details))
+            }
+        };
+        let messages = replay.history.messages().into_iter();
+        messages.filter_map(|message| way(&message).map(|way| (message, way))).collect()
     }
 
     /// Takes a binding away; one that is not there is no error, nor are its ends.
@@ -85,6 +111,13 @@ impl Vhost {
         let removal = Removal::of_binding(&self.read(), &source, &key);
         self.remove(removal, &changing)
     }
+}
+
+/// What an exchange gives to whoever is bound to it newly.
+#[derive(Debug)]
+pub struct Replay {
+    history: Arc<History>,
+    destination: Destination,
 }
 
 impl BindingRequest {

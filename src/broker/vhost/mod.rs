@@ -12,6 +12,8 @@ mod delete;
 mod govern;
 mod restore;
 
+pub use bind::Replay;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
@@ -23,7 +25,7 @@ use crate::broker::arguments::{
 };
 use crate::broker::durable::Ledger;
 use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};
-use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
+use crate::broker::exchange::{Details, Exchange, ExchangeKind, ExchangeSettings};
 use crate::broker::queue::{self, Millis, Queue, Settings};
 use crate::broker::registry::ConnectionId;
 use crate::broker::stats::{ChurnCounters, ExchangeCounters, MessageCounters};
@@ -225,8 +227,8 @@ impl Vhost {
     pub fn route(
         &self,
         exchange: &str,
-        routing_key: &str,
-        headers: impl FnOnce() -> Result<FieldTable, Fault>,
+        routing_keys: &[&str],
+        details: impl FnOnce() -> Result<Details, Fault>,
     ) -> Result<Route, Fault> {
         let topology = self.read();
         let source = topology.exchange(exchange, &self.name)?;
@@ -234,11 +236,11 @@ impl Vhost {
             let noun = exchange_noun(exchange, &self.name);
             return Err(refused(format!("cannot publish to internal {noun}")));
         }
-        let route = topology.route(source, routing_key, &FieldTable::new());
+        let route = topology.route(source, routing_keys, &Details::default());
         if route.by_key_alone {
             return Ok(route);
         }
-        Ok(topology.route(source, routing_key, &headers()?))
+        Ok(topology.route(source, routing_keys, &details()?))
     }
 
     /// Declares an exchange, or checks that the one of that name is the same.
@@ -258,6 +260,7 @@ impl Vhost {
             let text = format!("invalid type '{kind}' for arg 'alternate-exchange' in {noun}");
             return Err(Fault::new(ReplyCode::PreconditionFailed, text));
         }
+        settings.kind.check(&settings.arguments, &settings.name, &self.name)?;
         let _changing = self.changing();
         // Somebody else may have declared it just before.
         if let Some(current) = self.read().exchanges.get(&settings.name) {
@@ -544,7 +547,7 @@ mod tests {
         for at in [count / 2, count - 1] {
             vhost.bind(request(&name(at), DestinationKind::Queue, queue.name()), ME).unwrap();
         }
-        let route = vhost.route(&name(0), "", || Ok(FieldTable::new())).unwrap();
+        let route = vhost.route(&name(0), &[""], || Ok(Details::default())).unwrap();
         assert_eq!(route.queues.len(), 1, "the queue is found twice, and gets the message once");
     }
 
@@ -606,7 +609,7 @@ mod tests {
         let new_queue = declare_queue(&vhost, "q");
         assert_eq!(refusal(&to_queue, &old_queue), no_queue);
         vhost.bind(to_queue, ME).unwrap();
-        let route = vhost.route(&source, "", || Ok(FieldTable::new())).unwrap();
+        let route = vhost.route(&source, &[""], || Ok(Details::default())).unwrap();
         assert_eq!(route.queues.len(), 1);
         assert!(Arc::ptr_eq(&route.queues[0], &new_queue));
     }

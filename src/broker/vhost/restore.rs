@@ -19,7 +19,6 @@ impl Vhost {
     /// Names what it speaks of that is not there.
     pub(in crate::broker) fn restore_binding(&self, binding: Binding) -> Result<(), Fault> {
         let mut topology = self.write();
-        topology.exchange(&binding.source, &self.name)?.check_binding(&binding.arguments)?;
         let name = &binding.destination.name;
         let destination = match binding.destination.kind {
             DestinationKind::Queue => {
@@ -31,6 +30,7 @@ impl Vhost {
                 Destination::Exchange(name.clone())
             }
         };
+        topology.exchange(&binding.source, &self.name)?.check_binding(&binding, &destination)?;
         topology.bind(binding, &destination);
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::routes::Routes;
 use super::tx::Staged;
 use super::{Context, Running};
 use crate::broker::arguments::parse_expiration;
+use crate::broker::exchange::{Details, copies, may_have_copies, without_blind_copies};
 use crate::broker::message::Message;
 use crate::broker::queue::Millis;
 use crate::broker::replies::{REPLY_TO, Replies};
@@ -20,7 +21,10 @@ use crate::broker::{Broker, Route};
 use crate::store::{Appended, Refused};
 use crate::wire::constants::CLASS_BASIC;
 use crate::wire::properties::Encoded;
-use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, ShortStr, Writer};
+use crate::wire::{Fault, ReplyCode, ShortStr, Writer};
+
+/// The tag of users who may publish in the name of others.
+const IMPERSONATOR: &str = "impersonator";
 
 /// Whether a message must be told back when no queue takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,7 @@ impl Running {
         };
         if let Some(claimed) = found.user_id
             && claimed != self.user.as_bytes()
+            && !cx.broker.users.has_tag(&self.user, IMPERSONATOR)
         {
             let claimed = String::from_utf8_lossy(claimed);
             return Err(precondition(format!(
@@ -79,13 +84,17 @@ impl Running {
             )));
         }
         let asks_direct_reply = found.reply_to == Some(REPLY_TO.as_bytes());
-        if let Some(headers) = found.headers
-            && headers.windows(3).any(|key| key == b"\x02CC" || key == b"BCC")
-        {
-            refuse_copies(&found.headers().unwrap_or_default())?;
-        }
+        let copies = match found.headers {
+            Some(headers) if may_have_copies(headers) => {
+                copies(&found.headers().unwrap_or_default())?
+            }
+            Some(_) | None => Vec::new(),
+        };
         if asks_direct_reply {
             channel.rewrite_reply_to(&mut content)?;
+        }
+        if !copies.is_empty() {
+            channel.hide_blind_copies(&mut content);
         }
         let delivery =
             if content.publish.is_mandatory { Delivery::Mandatory } else { Delivery::Optional };
@@ -94,13 +103,13 @@ impl Running {
         if let Mode::Transaction(transaction) = &mut channel.mode {
             // Whether the exchange is there is told now, the rest at the commit.
             let names = channel.assembly.names(&content);
-            self.routes.find(names, || Ok(FieldTable::new()))?;
+            self.routes.find(names, || Ok(Details::default()))?;
             let message = channel.assembly.message(&content, facts);
-            transaction.stage(Staged { message, delivery });
+            transaction.stage(Staged { message, delivery, copies });
             return Ok(());
         }
         let message = channel.assembly.message(&content, facts);
-        let routed = channel.route(&cx.broker, &mut self.routes, &message, now)?;
+        let routed = channel.route(&cx.broker, &mut self.routes, &message, &copies, now)?;
         let due = match routed {
             Routed::Queues(due) => due,
             Routed::Nowhere => {
@@ -131,6 +140,7 @@ impl Channel {
         broker: &Broker,
         routes: &mut Routes,
         message: &Message,
+        copies: &[ShortStr],
         now: Millis,
     ) -> Result<Routed, Fault> {
         let names = message.names();
@@ -143,8 +153,7 @@ impl Channel {
             let is_there = broker.replies.post(key, message.clone());
             return Ok(if is_there { Routed::Queues(Due::Now) } else { Routed::Nowhere });
         }
-        let headers = || headers_of(message);
-        let route = routes.find(names, headers)?;
+        let route = routes.find_all(message, copies)?;
         let kept = match keep(broker, route, message, now) {
             Ok(kept) => kept,
             Err(refused) if matches!(self.mode, Mode::Plain) => {
@@ -159,6 +168,15 @@ impl Channel {
             None if route.queues.is_empty() => Routed::Nowhere,
             None => Routed::Queues(Due::Now),
         })
+    }
+
+    /// Takes out what the publisher wants nobody to see.
+    fn hide_blind_copies(&mut self, content: &mut Content) {
+        let properties = self.assembly.properties(content);
+        if let Some(left) = without_blind_copies(properties) {
+            let whole = 0..properties.len();
+            self.assembly.splice_properties(content, whole, &left);
+        }
     }
 
     /// Counts a message that no queue takes, and tells it back when it is mandatory.
@@ -218,6 +236,9 @@ pub(super) fn keep(
 #[inline]
 pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now: Millis) {
     route.counters.publish_in.add(1);
+    for history in &route.histories {
+        history.add(message);
+    }
     let Some((last, others)) = route.queues.split_last() else { return };
     route.counters.publish_out.add(route.queues.len() as u64);
     let Some(kept) = kept else {
@@ -233,27 +254,10 @@ pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now
     }
 }
 
-/// The headers of a message as values; only a headers exchange asks for them.
-pub(super) fn headers_of(message: &Message) -> Result<FieldTable, Fault> {
+/// What of a message only some exchanges look at.
+pub(super) fn details_of(message: &Message) -> Result<Details, Fault> {
     let properties = message.properties();
-    Encoded::scan(properties)
-        .and_then(|found| found.headers())
-        .map_err(|error| Fault::undecodable(error, CLASS_BASIC, 0, properties))
-}
-
-/// Copies to further routing keys (`CC`, `BCC`) are not there yet; headers of those names must say so.
-fn refuse_copies(headers: &FieldTable) -> Result<(), Fault> {
-    for name in ["CC", "BCC"] {
-        let Some(value) = headers.get(name) else { continue };
-        let FieldValue::Array(_) = value else {
-            let kind = value.type_name();
-            return Err(precondition(format!(
-                "invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}"
-            )));
-        };
-        return Err(crate::broker::arguments::not_yet(&format!("header '{name}'")));
-    }
-    Ok(())
+    Details::read(properties).map_err(|error| Fault::undecodable(error, CLASS_BASIC, 0, properties))
 }
 
 /// Generates the part of a server-made name that tells it apart: 22 letters of URL-safe base64, as RabbitMQ does.

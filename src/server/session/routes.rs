@@ -1,7 +1,7 @@
 //! The routes a connection remembers, so that most publishes take no topology lock and match no patterns.
 //!
 //! A route holds until the vhost's epoch changes, as it does also when somebody's permissions do: whether the user may
-//! publish there is asked when the route is found. One that depends on headers is never remembered. There is room for
+//! publish there is asked when the route is found. One that depends on more than the key is never remembered. There is room for
 //! a thousand, and for more once it shows that keys come again: ever new ones are not worth it. What is full stays
 //! mostly as it is, or keys that come in turn, a few more than there is room for, would each drive out the one that
 //! comes next; every now and then a new one takes the place of one that was not asked for lately.
@@ -10,14 +10,17 @@
 
 use std::sync::Arc;
 
+use super::publish::details_of;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use super::access;
 use crate::broker::Route;
 use crate::broker::auth::{Resource, Right, Rights};
+use crate::broker::exchange::Details;
+use crate::broker::message::Message;
 use crate::broker::vhost::Vhost;
-use crate::wire::{Fault, FieldTable, Reader};
+use crate::wire::{Fault, Reader, ShortStr};
 
 /// Routes there is room for at first: about 200 KiB.
 const ROUTES_FIRST: usize = 1024;
@@ -84,7 +87,7 @@ impl Routes {
     pub(super) fn find(
         &mut self,
         names: &[u8],
-        headers: impl FnOnce() -> Result<FieldTable, Fault>,
+        details: impl FnOnce() -> Result<Details, Fault>,
     ) -> Result<&Route, Fault> {
         self.is_used = true;
         let epoch = self.vhost.epoch();
@@ -98,25 +101,46 @@ impl Routes {
             known.is_used = true;
             return Ok(&known.route);
         }
-        self.find_anew(names, headers)
+        self.find_anew(names, details)
     }
 
     #[inline(never)]
     fn find_anew(
         &mut self,
         names: &[u8],
-        headers: impl FnOnce() -> Result<FieldTable, Fault>,
+        details: impl FnOnce() -> Result<Details, Fault>,
     ) -> Result<&Route, Fault> {
         let mut from = Reader::new(names);
         let exchange = from.short_text().unwrap_or_default();
         let routing_key = from.short_text().unwrap_or_default();
         access::check_publish(&self.rights, &self.vhost, exchange, routing_key)?;
-        let route = self.vhost.route(exchange, routing_key, headers)?;
+        let route = self.vhost.route(exchange, &[routing_key], details)?;
         if !route.by_key_alone || !self.make_room() {
             return Ok(self.once.insert(route));
         }
         let (at, _) = self.known.insert_full(names.into(), Known { route, is_used: false });
         Ok(&self.known[at].route)
+    }
+
+    /// Finds where a message with these further routing keys goes, for most none.
+    #[inline]
+    pub(super) fn find_all(
+        &mut self,
+        message: &Message,
+        copies: &[ShortStr],
+    ) -> Result<&Route, Fault> {
+        let details = || details_of(message);
+        if copies.is_empty() {
+            return self.find(message.names(), details);
+        }
+        let (exchange, routing_key) = message.exchange_and_key();
+        let mut keys = vec![routing_key];
+        keys.extend(copies.iter().map(ShortStr::as_str));
+        for key in &keys {
+            access::check_publish(&self.rights, &self.vhost, exchange, key)?;
+        }
+        let route = self.vhost.route(exchange, &keys, details)?;
+        Ok(self.once.insert(route))
     }
 
     /// Refuses a user who may not publish to the default exchange, where no route is asked for.
@@ -191,7 +215,7 @@ mod tests {
             to.short(&ShortStr::empty());
             to.short(&ShortStr::try_from(key.to_string()).unwrap());
             let is_known = self.known.contains_key(&names[..]);
-            self.find(&names, || Ok(FieldTable::new())).unwrap();
+            self.find(&names, || Ok(Details::default())).unwrap();
             assert!(self.known.len() <= self.room && self.room <= ROUTES_MAX);
             is_known
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::channel::strip;
-use super::publish::unique_name;
+use super::publish::{keep, push, unique_name};
 use super::{Context, Running};
 use crate::broker::arguments::queue_noun;
 use crate::broker::auth::{Resource, Right};
@@ -49,7 +49,7 @@ impl Running {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let answer: Option<Method> = match method {
-            Method::ExchangeDeclare(declare) => self.on_exchange_declare(declare)?,
+            Method::ExchangeDeclare(declare) => self.on_exchange_declare(cx, declare)?,
             Method::ExchangeDelete(delete) => {
                 let only = DeleteIf { unused: delete.if_unused, empty: false };
                 let name = strip(&delete.exchange);
@@ -61,9 +61,7 @@ impl Running {
                 let destination = exchange_named(&bind.destination);
                 let (source, routing_key) = (&bind.source, &bind.routing_key);
                 let ends = Ends { source, destination, routing_key, arguments: bind.arguments };
-                let request = ends.request();
-                self.check_binding(&request)?;
-                self.vhost.bind(request, cx.connection.id)?;
+                self.bind(cx, ends.request(), now)?;
                 (!bind.nowait).then(|| exchange::BindOk {}.into())
             }
             Method::ExchangeUnbind(unbind) => {
@@ -76,7 +74,7 @@ impl Running {
                 (!unbind.nowait).then(|| exchange::UnbindOk {}.into())
             }
             Method::QueueDeclare(declare) => self.on_queue_declare(cx, number, declare, now)?,
-            Method::QueueBind(bind) => self.on_queue_bind(cx, number, bind)?,
+            Method::QueueBind(bind) => self.on_queue_bind(cx, number, bind, now)?,
             Method::QueueUnbind(unbind) => {
                 let ends = self.queue_ends(
                     number,
@@ -111,12 +109,16 @@ impl Running {
         Ok(())
     }
 
-    fn on_exchange_declare(&self, declare: exchange::Declare) -> Result<Option<Method>, Fault> {
+    fn on_exchange_declare(
+        &self,
+        cx: &Context,
+        declare: exchange::Declare,
+    ) -> Result<Option<Method>, Fault> {
         let name = strip(&declare.exchange);
         if declare.passive {
             self.vhost.check_exchange(&name)?;
         } else {
-            let kind = ExchangeKind::from_name(&declare.kind)?;
+            let kind = ExchangeKind::from_name(&declare.kind, cx.broker.compat())?;
             self.check_exchange_declaration(&name, &declare.arguments)?;
             self.vhost.declare_exchange(ExchangeSettings {
                 name,
@@ -183,6 +185,7 @@ impl Running {
         cx: &Context,
         number: u16,
         bind: queue::Bind,
+        now: Millis,
     ) -> Result<Option<Method>, Fault> {
         let ends = self.queue_ends(
             number,
@@ -191,9 +194,22 @@ impl Running {
             &bind.routing_key,
             bind.arguments,
         )?;
-        self.check_binding(&ends)?;
-        self.vhost.bind(ends, cx.connection.id)?;
+        self.bind(cx, ends, now)?;
         Ok((!bind.nowait).then(|| queue::BindOk {}.into()))
+    }
+
+    /// Makes a binding; an exchange that remembers its last messages gives them to what is bound to it newly.
+    fn bind(&self, cx: &Context, request: BindingRequest, now: Millis) -> Result<(), Fault> {
+        self.check_binding(&request)?;
+        let Some(replay) = self.vhost.bind(request, cx.connection.id)? else { return Ok(()) };
+        for (message, route) in self.vhost.replayed(&replay) {
+            let kept = keep(&cx.broker, &route, &message, now).unwrap_or_else(|refused| {
+                cx.broker.alarm.warn_of_unkept(refused);
+                None
+            });
+            push(&route, &message, kept, now);
+        }
+        Ok(())
     }
 
     /// The ends of a queue's binding; with no queue named, the last declared one also gives an empty key its name

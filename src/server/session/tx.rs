@@ -8,7 +8,7 @@ use super::channel::{Channel, Mode};
 use super::confirms::Due;
 use super::deliver::Unacked;
 use super::disk::Published;
-use super::publish::{Delivery, Routed, headers_of, keep, push};
+use super::publish::{Delivery, Routed, keep, push};
 use super::routes::Routes;
 use super::settle::Outcome;
 use super::{Context, Running};
@@ -18,13 +18,15 @@ use crate::broker::{Broker, Route};
 use crate::store::{Appended, Refused};
 use crate::wire::frame;
 use crate::wire::method::tx;
-use crate::wire::{Fault, ReplyCode};
+use crate::wire::{Fault, ReplyCode, ShortStr};
 
 /// A publish that waits for the commit.
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) message: Message,
     pub(super) delivery: Delivery,
+    /// Further routing keys.
+    pub(super) copies: Vec<ShortStr>,
 }
 
 /// What has been said since the last commit or rollback, in order.
@@ -178,7 +180,9 @@ impl Channel {
                 push(&route, &staged.message, Some(kept), now);
                 Routed::Queues(Due::Synced(kept.batch))
             }
-            None => self.route(broker, routes, &staged.message, now).unwrap_or(Routed::Nowhere),
+            None => self
+                .route(broker, routes, &staged.message, &staged.copies, now)
+                .unwrap_or(Routed::Nowhere),
         }
     }
 }
@@ -192,7 +196,7 @@ fn keep_all(
 ) -> Result<Vec<Kept>, Refused> {
     let mut taken = Vec::with_capacity(publishes.len());
     for staged in publishes {
-        match keep_staged(broker, routes, &staged.message, now) {
+        match keep_staged(broker, routes, &staged, now) {
             Ok(at) => taken.push(Kept { staged, at }),
             Err(refused) => {
                 take_back(broker, &taken);
@@ -206,14 +210,15 @@ fn keep_all(
 fn keep_staged(
     broker: &Broker,
     routes: &mut Routes,
-    message: &Message,
+    staged: &Staged,
     now: Millis,
 ) -> Result<Option<(Route, Appended)>, Refused> {
+    let Staged { message, copies, .. } = staged;
     if broker.store.is_none() || !message.is_persistent() {
         return Ok(None);
     }
     // An exchange deleted since then takes the message with it.
-    let Ok(route) = routes.find(message.names(), || headers_of(message)) else {
+    let Ok(route) = routes.find_all(message, copies) else {
         return Ok(None);
     };
     let kept = keep(broker, route, message, now)?;

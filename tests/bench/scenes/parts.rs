@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::task::Waker;
 
+use mq::broker::exchange::Details;
 use mq::broker::mailbox::{ConsumerSlot, Mailbox};
 use mq::broker::message::{Layout, Message};
 use mq::broker::queue::Subscription;
@@ -83,7 +84,7 @@ fn route(exchange: &'static str, prepare: fn(&mut Client), key: fn(u64) -> Strin
     let vhost = broker.vhost("/").expect("it is there from the start");
     let keys: Vec<String> = (0..KEYS).map(key).collect();
     let count = |key: &String| {
-        let route = vhost.route(exchange, key, || Ok(FieldTable::new())).expect("a route");
+        let route = vhost.route(exchange, &[key], || Ok(Details::default())).expect("a route");
         route.queues.len()
     };
     let expected: usize = keys.iter().map(count).sum();
@@ -91,7 +92,7 @@ fn route(exchange: &'static str, prepare: fn(&mut Client), key: fn(u64) -> Strin
     Box::new(move || {
         let mut found = 0;
         for key in &keys {
-            let route = vhost.route(exchange, black_box(key), || Ok(FieldTable::new()));
+            let route = vhost.route(exchange, &[black_box(key)], || Ok(Details::default()));
             found += route.expect("a route").queues.len();
         }
         assert_eq!(found, expected);
