@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{End, Question, Tried, table, words};
 use crate::broker::exchange::binding::{Binding, Destination};
-use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings, RoutingInput};
+use crate::broker::exchange::{Details, Exchange, ExchangeKind, ExchangeSettings, RoutingInput};
 use crate::engine::{FieldTable, ShortStr, literal};
 
 /// How the bindings of an exchange are matched.
@@ -115,9 +115,11 @@ fn matched(kind: ExchangeKind, bindings: &[Bound], question: &Question) -> Vec<b
         bind(&mut exchange, number, &bound.routing_key, &bound.arguments);
     }
     let mut matched = vec![false; bindings.len()];
-    let input = RoutingInput { routing_key: &question.routing_key, headers: &question.headers };
+    let details = Details { headers: question.headers.clone(), ..Details::default() };
     let mut found = Vec::new();
-    exchange.matches(&input, &mut found);
+    for key in question.keys() {
+        exchange.matches(&RoutingInput { routing_key: &key, details: &details }, &mut found);
+    }
     for destination in found {
         let number = destination.name().name.parse::<usize>();
         if let Some(place) = number.ok().and_then(|number| matched.get_mut(number)) {
@@ -137,7 +139,8 @@ pub(super) fn has_header(name: &ShortStr, wanted: &FieldTable, headers: &FieldTa
     let mut exchange = exchange(ExchangeKind::Headers);
     bind(&mut exchange, 0, &ShortStr::default(), &arguments);
     let mut found = Vec::new();
-    exchange.matches(&RoutingInput { routing_key: "", headers }, &mut found);
+    let details = Details { headers: headers.clone(), ..Details::default() };
+    exchange.matches(&RoutingInput { routing_key: "", details: &details }, &mut found);
     !found.is_empty()
 }
 

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use self::matching::Matching;
+use crate::broker::exchange::copies;
 use crate::engine::error::Error;
 use crate::engine::management::escape;
 use crate::engine::{Engine, FieldTable, Inspect, ShortStr, inspect, payload};
@@ -27,6 +28,15 @@ pub struct Question {
     pub exchange: ShortStr,
     pub routing_key: ShortStr,
     pub headers: FieldTable,
+}
+
+impl Question {
+    /// The routing key and those of the copies that the headers `CC` and `BCC` ask for; what is no list of keys asks
+    /// for none, and the broker refuses it.
+    fn keys(&self) -> Vec<ShortStr> {
+        let copies = copies(&self.headers).unwrap_or_default();
+        std::iter::once(self.routing_key.clone()).chain(copies).collect()
+    }
 }
 
 /// The way of a message.
@@ -198,7 +208,11 @@ impl Walk<'_> {
 
     async fn ask(&self, exchange: Known, sure: Sure) -> Result<Asked, Error> {
         let (chooses, tried) = if exchange.name.is_empty() {
-            (None, vec![self.ask_default().await?])
+            let mut tried = Vec::new();
+            for key in self.question.keys() {
+                tried.push(self.ask_default(&key).await?);
+            }
+            (None, tried)
         } else {
             let matching = Matching::of(&exchange.kind, &exchange.arguments);
             let rows = self.bindings_from(&exchange.name).await?;
@@ -222,13 +236,12 @@ impl Walk<'_> {
     }
 
     /// The default exchange: every queue is bound to it by its own name.
-    async fn ask_default(&self) -> Result<Tried, Error> {
-        let key = self.question.routing_key.to_string();
-        let matches = !key.is_empty() && found(self.inspect.queue(&key).await)?.is_some();
+    async fn ask_default(&self, key: &str) -> Result<Tried, Error> {
+        let matches = !key.is_empty() && found(self.inspect.queue(key).await)?.is_some();
         let why = if matches { "it has the key's name" } else { "there is no queue of that name" };
         Ok(Tried {
-            to: End::Queue(key.clone()),
-            routing_key: key,
+            to: End::Queue(key.to_owned()),
+            routing_key: key.to_owned(),
             arguments: Value::Object(serde_json::Map::new()),
             matches,
             why: why.to_owned(),
