@@ -248,7 +248,7 @@ impl Broker {
         }
     }
 
-    /// Does what is due: messages and queues that expire.
+    /// Does what is due: messages and queues that expire, some of them when they are many.
     pub fn on_time(&self, now: Millis) {
         for queue in self.timers.due(now) {
             if queue.on_time(now)

@@ -10,6 +10,10 @@ use std::task::Waker;
 
 use super::queue::{Millis, Queue};
 
+/// Queues that are taken at once: what is due for all of them is done before others get their turn, and a queue that is
+/// deleted takes some ten microseconds.
+const DUE_AT_ONCE: usize = 64;
+
 /// All times some queue waits for.
 #[derive(Debug, Default)]
 pub struct Timers {
@@ -72,13 +76,47 @@ impl Timers {
         inner.heap.peek().map(|Reverse(first)| first.at)
     }
 
-    /// Takes the queues whose time has come.
+    /// Takes queues whose time has come, the earliest first: some of them when they are many, and the next time is over
+    /// then.
     pub fn due(&self, now: Millis) -> Vec<Arc<Queue>> {
         let mut inner = self.lock();
         let mut due = Vec::new();
-        while inner.heap.peek().is_some_and(|Reverse(first)| first.at <= now) {
+        while due.len() < DUE_AT_ONCE
+            && inner.heap.peek().is_some_and(|Reverse(first)| first.at <= now)
+        {
             due.extend(inner.heap.pop().and_then(|Reverse(timer)| timer.queue.upgrade()));
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::Broker;
+    use crate::broker::registry::ConnectionId;
+    use crate::broker::vhost::QueueDeclaration;
+    use crate::wire::{FieldTable, FieldValue, ShortStr};
+
+    #[test]
+    fn very_many_that_are_due_at_once_are_done_in_pieces() {
+        let broker = Broker::new("mq@test".into());
+        let vhost = broker.vhost("/").unwrap();
+        for number in 0..=DUE_AT_ONCE {
+            let declaration = QueueDeclaration {
+                name: ShortStr::truncated(&format!("q{number}")),
+                is_durable: false,
+                is_exclusive: false,
+                is_auto_delete: false,
+                arguments: FieldTable::new().with("x-expires", FieldValue::I32(1)),
+            };
+            vhost.declare_queue(declaration, false, ConnectionId(1), 0).unwrap();
+        }
+        assert_eq!(vhost.queues().len(), DUE_AT_ONCE + 1);
+        broker.on_time(1);
+        assert_eq!(vhost.queues().len(), 1);
+        assert_eq!(broker.timers.next(Waker::noop()), Some(1), "the rest is due now");
+        broker.on_time(1);
+        assert_eq!((vhost.queues().len(), broker.timers.next(Waker::noop())), (0, None));
     }
 }

@@ -230,6 +230,8 @@ async fn keep_time(shared: Arc<Shared>) {
             () = timer_or_bell(due) => shared.broker.on_time(shared.clock.now()),
             _ = stop.wait_for(|stopping| *stopping) => return,
         }
+        // More may be due at once than others can wait for.
+        tokio::task::yield_now().await;
     }
 }
 
