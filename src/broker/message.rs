@@ -28,7 +28,12 @@ pub struct Layout {
     pub time_to_live_ms: Option<u64>,
     /// The `priority` property; 0 when there is none.
     pub priority: u8,
+    /// Its `x-death` header is the broker's own.
+    pub has_died: bool,
 }
+
+/// In the store's note of a message: its `x-death` header is the broker's own.
+const HAS_DIED: u8 = 1;
 
 struct Head {
     layout: Layout,
@@ -60,7 +65,7 @@ impl Message {
     ///
     /// Cost: one allocation and one copy, a second one for a large message.
     pub fn from_record(record: &Record<'_>) -> Self {
-        let &Record { time_to_live_ms, names_len, properties_len, bytes } = record;
+        let &Record { time_to_live_ms, note, names_len, properties_len, bytes } = record;
         let properties = &bytes[names_len..names_len + properties_len];
         // They were whole when the message was published.
         let found = Encoded::scan(properties).unwrap_or_default();
@@ -70,6 +75,7 @@ impl Message {
             is_persistent: found.delivery_mode == Some(2),
             time_to_live_ms,
             priority: found.priority.unwrap_or_default(),
+            has_died: note & HAS_DIED != 0,
         };
         if bytes.len() < KEEP_BUFFER_BYTES {
             return Self(ThinArc::from_header_and_slice(Head { layout, large: None }, bytes));
@@ -79,12 +85,14 @@ impl Message {
 
     /// The message as the store takes it, for these queues.
     pub fn to_record<'a>(&'a self, queues: &'a [QueueId], published_at: u64) -> NewRecord<'a> {
-        let &Layout { names_len, properties_len, time_to_live_ms, priority, .. } = self.layout();
+        let &Layout { names_len, properties_len, time_to_live_ms, priority, has_died, .. } =
+            self.layout();
         NewRecord {
             queues,
             published_at,
             time_to_live_ms,
             priority,
+            note: if has_died { HAS_DIED } else { 0 },
             names_len,
             properties_len,
             bytes: self.bytes(),
@@ -117,6 +125,11 @@ impl Message {
     /// The message's own time to live, in milliseconds from when a queue takes it.
     pub fn time_to_live_ms(&self) -> Option<u64> {
         self.layout().time_to_live_ms
+    }
+
+    /// Whether the broker has dead-lettered it, so that its `x-death` header is not a client's.
+    pub fn has_died(&self) -> bool {
+        self.layout().has_died
     }
 
     /// Names, properties and body, one behind the other.

@@ -12,6 +12,7 @@ pub mod alarm;
 pub mod arguments;
 pub mod auth;
 pub mod compat;
+pub mod dead_letter;
 pub mod durable;
 pub mod exchange;
 pub mod limits;
@@ -30,6 +31,7 @@ pub mod vhost;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use topology::Route;
@@ -81,8 +83,6 @@ pub struct Broker {
     pub alarm: Alarm,
     /// Set before anybody uses the broker.
     pub limits: NodeLimits,
-    /// What the wall clock said when `now` was 0, in milliseconds since 1970.
-    pub started_unix_ms: u64,
 }
 
 impl Broker {
@@ -142,7 +142,7 @@ impl Broker {
             let ledger = Ledger::new(name.clone(), definitions.cloned());
             let made = Vhost::new(name.clone(), shared.clone(), Arc::clone(&churn), ledger);
             made.describe(metadata);
-            (name, Arc::new(made))
+            (name, made)
         };
         let vhosts = vhosts.into_iter().map(vhost).collect();
         let permissions = Permissions::new(shared.compat.clone());
@@ -162,14 +162,13 @@ impl Broker {
             shared,
             alarm: Alarm::default(),
             limits: NodeLimits::default(),
-            started_unix_ms: 0,
         }
     }
 
     /// Takes the queues that are to be given their messages back; before anybody uses the broker.
     pub fn recovery(&self) -> Recovery {
         let queues = self.vhosts().into_iter().flat_map(|vhost| vhost.queues());
-        Recovery::new(queues, Arc::clone(&self.shared.spill), self.started_unix_ms)
+        Recovery::new(queues, Arc::clone(&self.shared.spill), self.started_unix_ms())
     }
 
     /// Ends the keeping: what has happened so far is on disk when this returns, and what happens now is not kept.
@@ -190,6 +189,16 @@ impl Broker {
     /// The release of RabbitMQ whose answers ours are.
     pub fn compat(&self) -> Compat {
         self.shared.compat.get()
+    }
+
+    /// Says what the wall clock said when `now` was 0, in milliseconds since 1970; before anybody uses the broker.
+    pub fn started_at(&self, unix_ms: u64) {
+        self.shared.started_unix_ms.store(unix_ms, Ordering::Relaxed);
+    }
+
+    /// What the wall clock said when `now` was 0, in milliseconds since 1970.
+    pub fn started_unix_ms(&self) -> u64 {
+        self.shared.started_unix_ms.load(Ordering::Relaxed)
     }
 
     /// Has long work run by `runner`: changes of durable definitions, which wait for the disk, and the end of what

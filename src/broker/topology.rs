@@ -48,18 +48,16 @@ pub struct Route {
     pub by_key_alone: bool,
     /// The exchanges on the way that remember their last messages.
     pub histories: Vec<Arc<History>>,
+    /// One of the queues may refuse a message because it is full.
+    pub may_reject: bool,
 }
 
 impl Route {
     /// The way to one queue, whatever leads there.
     pub(super) fn to(queue: &Arc<Queue>) -> Self {
-        let mut route = Self {
-            queues: vec![Arc::clone(queue)],
-            kept_by: Vec::new(),
-            counters: Arc::default(),
-            by_key_alone: false,
-            histories: Vec::new(),
-        };
+        let mut route = Self::nowhere(Arc::default());
+        route.by_key_alone = false;
+        route.queues.push(Arc::clone(queue));
         route.sort();
         route
     }
@@ -71,8 +69,28 @@ impl Route {
         (0..count).map(move |nth| first.nth(nth))
     }
 
+    /// A route that leads nowhere yet.
+    pub(super) fn nowhere(counters: Arc<ExchangeCounters>) -> Self {
+        Self {
+            queues: Vec::new(),
+            kept_by: Vec::new(),
+            counters,
+            by_key_alone: true,
+            histories: Vec::new(),
+            may_reject: false,
+        }
+    }
+
+    /// The route without some of its queues.
+    pub(super) fn without(mut self, is_left_out: impl Fn(&Queue) -> bool) -> Self {
+        self.queues.retain(|queue| !is_left_out(queue));
+        self.sort();
+        self
+    }
+
     /// Brings the queues that keep messages to the front.
     fn sort(&mut self) {
+        self.may_reject = self.queues.iter().any(|queue| queue.may_reject());
         self.queues.sort_by_key(|queue| queue.settings().id.is_none());
         self.kept_by = self.queues.iter().map_while(|queue| queue.settings().id).collect();
     }
@@ -168,13 +186,7 @@ impl Topology {
     /// All of `keys` lead on, each queue gets the message once.
     pub(super) fn route(&self, exchange: &Exchange, keys: &[&str], details: &Details) -> Route {
         let counters = Arc::clone(&exchange.counters);
-        let mut route = Route {
-            queues: Vec::new(),
-            kept_by: Vec::new(),
-            counters,
-            by_key_alone: true,
-            histories: Vec::new(),
-        };
+        let mut route = Route::nowhere(counters);
         if exchange.settings.name.is_empty() {
             self.name_queues(keys, &mut route.queues);
             dedup(&mut route.queues);

@@ -157,8 +157,8 @@ impl Host {
         let (mut broker, found) = if let Some(directory) = directory {
             kept(directory, node, clock)?
         } else {
-            let mut broker = Broker::new(node);
-            broker.started_unix_ms = clock.start_unix_ms();
+            let broker = Broker::new(node);
+            broker.started_at(clock.start_unix_ms());
             (broker, Found::default())
         };
         broker.answer_as(options.compat);
@@ -291,7 +291,7 @@ fn kept(directory: &Directory, node: String, clock: Clock) -> Result<(Broker, Fo
     let open = || {
         format::check_or_write(path)?;
         let mut broker = Broker::open(node, Definitions::open(path)?)?;
-        broker.started_unix_ms = clock.start_unix_ms();
+        broker.started_at(clock.start_unix_ms());
         let mut recovery = broker.recovery();
         let (store, report) = Store::open(path, &mut recovery)?;
         broker.keep_in(Arc::new(store));

@@ -96,6 +96,8 @@ pub struct NewRecord<'a> {
     /// The message's own time to live, in milliseconds.
     pub time_to_live_ms: Option<u64>,
     pub priority: u8,
+    /// What its owner remembers of it, given back as it is.
+    pub note: u8,
     /// Bytes of exchange and routing key at the start of `bytes`, and of the properties behind them.
     pub names_len: usize,
     pub properties_len: usize,
@@ -106,6 +108,7 @@ pub struct NewRecord<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     pub time_to_live_ms: Option<u64>,
+    pub note: u8,
     pub names_len: usize,
     pub properties_len: usize,
     pub bytes: &'a [u8],
@@ -502,6 +505,7 @@ mod tests {
             published_at: 7,
             time_to_live_ms: None,
             priority: 2,
+            note: 0,
             names_len: 0,
             properties_len: 0,
             bytes: body,
@@ -588,6 +592,7 @@ mod tests {
             published_at: 0,
             time_to_live_ms: Some(5),
             priority: 0,
+            note: 0,
             names_len: 0,
             properties_len: 0,
             bytes: b"spilled",

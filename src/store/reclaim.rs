@@ -166,6 +166,7 @@ impl Log {
             published_at: head.published_at,
             time_to_live_ms: head.time_to_live_ms,
             priority: head.priority,
+            note: message.note,
             names_len: message.names_len,
             properties_len: message.properties_len,
             bytes: message.bytes,

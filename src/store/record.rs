@@ -14,7 +14,7 @@
 //!          40  time to live u64, ms; all bits set for none
 //!          48  properties len u32         52  names len u16
 //!          54  priority u8                55  flags u8 (1: delivered before)
-//!          56  queues u32                 60  0 u32
+//!          56  queues u32                 60  note u8, 0 u8, 0 u16
 //!          64  queue ids, u32 each; names; properties; body
 //! ```
 //!
@@ -118,6 +118,7 @@ pub(super) struct Head {
     pub(super) names_len: u16,
     pub(super) queues: u32,
     pub(super) priority: u8,
+    pub(super) note: u8,
     pub(super) is_delivered: bool,
     payload_checksum: u32,
 }
@@ -168,6 +169,7 @@ pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) -> 
     header[54] = new.priority;
     header[55] = if stamp.is_delivered { DELIVERED } else { 0 };
     header[56..60].copy_from_slice(&u32_of(new.queues.len()).to_le_bytes());
+    header[60] = new.note;
     let checksum = crc32c_append(stamp.number, &header[4..]);
     header[..4].copy_from_slice(&checksum.to_le_bytes());
     into.extend_from_slice(&header);
@@ -187,6 +189,7 @@ pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) -> 
         names_len,
         queues: u32_of(new.queues.len()),
         priority: new.priority,
+        note: new.note,
         is_delivered: stamp.is_delivered,
         payload_checksum: stamp.payload_checksum,
     }
@@ -214,6 +217,7 @@ pub(super) fn head(bytes: &[u8], number: u32) -> Option<Head> {
         properties_len: u32_at(header, 48),
         names_len: u16::from_le_bytes([header[52], header[53]]),
         priority: header[54],
+        note: header[60],
         is_delivered: header[55] & DELIVERED != 0,
         queues: u32_at(header, 56),
         payload_checksum: u32_at(header, 4),
@@ -248,8 +252,8 @@ impl Head {
             return None;
         }
         let ids = ids.chunks_exact(4).map(|id| QueueId(u32_at(id, 0)));
-        let time_to_live_ms = self.time_to_live_ms;
-        Some((ids, Record { time_to_live_ms, names_len, properties_len, bytes }))
+        let &Self { time_to_live_ms, note, .. } = self;
+        Some((ids, Record { time_to_live_ms, note, names_len, properties_len, bytes }))
     }
 }
 
@@ -278,6 +282,7 @@ mod tests {
             published_at: 1_700_000_000_000,
             time_to_live_ms: Some(5000),
             priority: 3,
+            note: 4,
             names_len: 2,
             properties_len: 3,
             bytes,
@@ -310,6 +315,7 @@ mod tests {
         let (queues, record) = head.payload(&bytes).unwrap();
         assert_eq!(queues.collect::<Vec<_>>(), QUEUES);
         assert_eq!((record.bytes, record.time_to_live_ms), (&b"nnpppbody"[..], Some(5000)));
+        assert_eq!(record.note, 4);
     }
 
     #[test]

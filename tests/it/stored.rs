@@ -62,7 +62,7 @@ impl Writing {
         fs::write(directory.join("format"), "1\n").unwrap();
         let definitions = Definitions::open(directory).unwrap();
         let mut broker = Broker::open("mq@test".into(), definitions).unwrap();
-        broker.started_unix_ms = WRITTEN_UNIX_MS;
+        broker.started_at(WRITTEN_UNIX_MS);
         let folder =
             |name: &str| Arc::new(Directory::open(&directory.join(name), Access::Write).unwrap());
         let mut recovery = broker.recovery();

@@ -95,6 +95,7 @@ fn publish(store: &Store, queue: u32, to: &mpsc::SyncSender<(u64, Place)>) {
             published_at: 0,
             time_to_live_ms: None,
             priority: 0,
+            note: 0,
             names_len: 0,
             properties_len: 0,
             bytes: &bytes,

@@ -211,6 +211,7 @@ impl World {
             published_at: content.published_at,
             time_to_live_ms: content.time_to_live_ms,
             priority: content.priority,
+            note: content.priority,
             names_len: content.names_len,
             properties_len: content.properties_len,
             bytes: &content.bytes,

@@ -92,7 +92,7 @@ impl Broker {
             self.permissions.set(name, user, Some(full));
         }
         let mut vhosts = self.vhosts.write().unwrap_or_else(PoisonError::into_inner);
-        vhosts.insert(name.clone(), Arc::new(vhost));
+        vhosts.insert(name.clone(), vhost);
         Ok(Put::Created)
     }
 

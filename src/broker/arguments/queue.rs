@@ -12,11 +12,6 @@ const NOT_YET_KINDS: &[QueueKind] = &[QueueKind::Quorum, QueueKind::Stream];
 
 /// The arguments whose meaning is not there yet.
 const NOT_YET: &[&str] = &[
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-overflow",
     "x-max-priority",
     "x-single-active-consumer",
     "x-consumer-timeout",

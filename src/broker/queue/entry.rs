@@ -45,6 +45,18 @@ impl Entry {
         }
     }
 
+    /// An entry that stands nowhere.
+    pub(super) fn unplaced(place: Option<Place>) -> Self {
+        Self {
+            message: None,
+            place,
+            body_len: 0,
+            position: 0,
+            deadline: Millis::MAX,
+            redelivered: false,
+        }
+    }
+
     /// Bytes it takes in memory, as they are counted; none without its message.
     #[inline]
     pub(super) fn resident_bytes(&self) -> u64 {

@@ -10,6 +10,7 @@ use std::sync::{Arc, MutexGuard};
 
 use super::emptied::Emptied;
 use super::{Millis, Queue, State};
+use crate::broker::dead_letter;
 use crate::broker::memory::REPORT_BYTES;
 use crate::store::{Place, Runs, Store};
 
@@ -25,6 +26,8 @@ struct Errand {
     emptied: Option<Box<(Emptied, Millis)>>,
     /// Messages are to be read; when that was asked for.
     fetch: Option<Millis>,
+    /// Messages have died; when.
+    bury: Option<Millis>,
 }
 
 impl Errands {
@@ -59,6 +62,11 @@ impl Errands {
     pub(super) fn fetch(&mut self, now: Millis) {
         self.0.get_or_insert_default().fetch = Some(now);
     }
+
+    /// Remembers that the dead are to be buried.
+    pub(super) fn bury(&mut self, now: Millis) {
+        self.0.get_or_insert_default().bury = Some(now);
+    }
 }
 
 impl Errand {
@@ -71,6 +79,9 @@ impl Errand {
         if let Some(emptied) = self.emptied {
             let (emptied, now) = *emptied;
             queue.drop_emptied(store, emptied, now);
+        }
+        if let (Some(now), Some(queue)) = (self.bury, queue.this.upgrade()) {
+            dead_letter::in_turn(queue, now);
         }
     }
 

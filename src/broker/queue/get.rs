@@ -3,6 +3,7 @@
 //! What cannot be read now keeps its place, and who asked is told. Begin with [`Queue::get`].
 
 use super::end::Life;
+use super::limits::Expired;
 use super::pages::may_pass;
 use super::{Entry, Millis, Queue, State, count_u32};
 use crate::broker::message::Message;
@@ -47,7 +48,12 @@ impl Queue {
                 self.arm(&mut state);
                 return Err(self.cannot_read());
             }
-            state.expire(now);
+            if state.expire(now) == Expired::Some {
+                drop(state);
+                self.shared.aside.run(|| while self.lock().expire(now) == Expired::Some {});
+                state = self.lock();
+                continue;
+            }
             if !state.ready.is_front_paged() {
                 break;
             }

@@ -1,9 +1,13 @@
 //! What applies to a queue now, and what follows when that changes.
 
+use std::sync::atomic::Ordering;
+
 use super::end::Life;
-use super::{Millis, Queue, State};
-use crate::broker::arguments::Limits;
+use super::{Entry, Millis, Queue, State};
+use crate::broker::arguments::{Limits, Overflow};
+use crate::broker::dead_letter::Reason;
 use crate::broker::message::Message;
+use crate::store::Place;
 
 impl Queue {
     /// Has other limits apply from now on: a policy came, changed or went.
@@ -16,8 +20,15 @@ impl Queue {
             // RabbitMQ: the time begins anew (`rabbit_amqqueue_process:init_exp`).
             state.used_at = state.used_at.max(now);
         }
+        self.may_reject.store(limits.may_reject(), Ordering::Relaxed);
         state.limits = boxed(limits);
+        state.trim(now);
         self.arm(&mut state);
+    }
+
+    /// Whether a publish may be refused. Whoever remembers the answer looks again when the vhost's epoch has changed.
+    pub(in crate::broker) fn may_reject(&self) -> bool {
+        self.may_reject.load(Ordering::Relaxed)
     }
 
     /// What applies now.
@@ -26,12 +37,105 @@ impl Queue {
     }
 }
 
+/// Messages that a queue drops under one lock: a fraction of a millisecond. The timer goes on with more.
+const PIECE_LEN: usize = if cfg!(test) { 64 } else { 256 };
+
+/// How far the expired were dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expired {
+    /// None is left, as far as can be seen.
+    All,
+    /// There are more.
+    Some,
+}
+
 /// A queue without limits has none to look at.
 pub(super) fn boxed(limits: Limits) -> Option<Box<Limits>> {
     (!limits.is_none()).then(|| Box::new(limits))
 }
 
 impl State {
+    /// Whether anything but the messages themselves says how long they stay.
+    #[inline]
+    pub(super) fn is_limited(&self) -> bool {
+        self.limits.is_some()
+    }
+
+    /// Whether there is no room for a message, and it is to be refused for that (RabbitMQ:
+    /// `rabbit_amqqueue_process:will_overflow`, which looks at no consumer).
+    #[inline(never)]
+    pub(super) fn is_full_for(&self, message: &Message) -> bool {
+        let Some(limits) = self.limits.as_deref().filter(|limits| limits.may_reject()) else {
+            return false;
+        };
+        let bytes = self.ready.bytes() + message.body().len() as u64;
+        limits.is_exceeded_by(self.ready.len() as u64 + 1, bytes)
+    }
+
+    /// Takes no message, but for the dead letter exchange.
+    #[cold]
+    pub(super) fn refuse(&mut self, message: Message, place: Option<Place>, now: Millis) {
+        let overflow = self.limits.as_deref().map(|limits| limits.overflow);
+        if overflow == Some(Overflow::RejectPublishDlx) {
+            let entry = Entry { message: Some(message), ..Entry::unplaced(place) };
+            self.die(entry, Reason::MaxLen, now);
+        } else {
+            self.errands.dropped(place);
+        }
+    }
+
+    /// Whether more wait than may.
+    fn is_too_long(&self) -> bool {
+        let is_exceeded = |limits: &Limits| {
+            limits.overflow == Overflow::DropHead
+                && limits.is_exceeded_by(self.ready.len() as u64, self.ready.bytes())
+        };
+        self.limits.as_deref().is_some_and(is_exceeded)
+    }
+
+    /// When to go on dropping: at once, unless the first message cannot be read.
+    pub(super) fn trim_at(&self) -> Option<Millis> {
+        (self.is_limited() && self.is_too_long()).then(|| self.retry.at.unwrap_or(0))
+    }
+
+    /// Drops the oldest while more wait than may.
+    pub(super) fn trim(&mut self, now: Millis) {
+        for _ in 0..PIECE_LEN {
+            if !self.is_too_long() || self.is_front_put_off(now) {
+                return;
+            }
+            if let Err(error) = self.ready.load_front() {
+                return self.put_off(&error, now);
+            }
+            if let Some(entry) = self.ready.pop_front() {
+                self.die(entry, Reason::MaxLen, now);
+            }
+        }
+    }
+
+    /// Drops what has expired at the head (RabbitMQ: a classic queue looks at its head only).
+    ///
+    /// No more than a piece; whoever calls it has the timer set, which goes on.
+    pub(super) fn expire(&mut self, now: Millis) -> Expired {
+        if !self.ready.has_mortal() {
+            return Expired::All;
+        }
+        for _ in 0..PIECE_LEN {
+            if self.is_front_put_off(now) {
+                return Expired::All;
+            }
+            match self.ready.pop_expired(now) {
+                Ok(Some(entry)) => self.die(entry, Reason::Expired, now),
+                Ok(None) => return Expired::All,
+                Err(error) => self.put_off(&error, now),
+            }
+        }
+        match self.ready.front_deadline() {
+            Some(deadline) if deadline <= now => Expired::Some,
+            Some(_) | None => Expired::All,
+        }
+    }
+
     /// When an unused queue is deleted: without consumers, `x-expires` after its last use.
     pub(super) fn expires_at(&self) -> Option<Millis> {
         let after = self.limits.as_deref()?.expires_ms?;

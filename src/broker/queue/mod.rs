@@ -21,13 +21,16 @@ mod errands;
 mod far;
 mod fetch;
 mod get;
+mod grave;
 mod info;
 mod limits;
 mod pages;
 mod ready;
 mod recover;
 mod retry;
+mod settle;
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 pub use consumers::{ChannelLimit, ConsumerId, Subscription};
@@ -35,10 +38,13 @@ pub use end::{EndIf, InUse};
 pub use entry::{Entry, Millis};
 pub use info::{ConsumerInfo, QueueInfo};
 pub use recover::StartedAt;
+pub use settle::Settled;
 
 use self::consumers::Consumers;
 use self::end::Life;
 use self::errands::{Errands, Held};
+use self::grave::Grave;
+use self::limits::Expired;
 use self::pages::Pages;
 use self::ready::Ready;
 use self::retry::Retry;
@@ -50,6 +56,7 @@ use super::message::Message;
 use super::registry::ConnectionId;
 use super::stats::QueueCounters;
 use super::timers::Timers;
+use super::vhost::Vhost;
 use crate::store::{Aside, Place, QueueId, Spill, Store};
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
@@ -80,6 +87,10 @@ pub struct Shared {
     pub memory: Arc<Memory>,
     /// How long work is run.
     pub aside: Aside,
+    /// What the wall clock said when `now` was 0, in milliseconds since 1970.
+    pub started_unix_ms: Arc<AtomicU64>,
+    /// The vhost of the queue, which knows where its dead letters go.
+    pub vhost: Weak<Vhost>,
     pub compat: ChosenCompat,
 }
 
@@ -87,6 +98,11 @@ impl Shared {
     #[inline]
     fn store(&self) -> Option<&Arc<Store>> {
         self.store.get()
+    }
+
+    /// The calendar's time, in milliseconds since 1970.
+    fn unix_ms(&self, now: Millis) -> u64 {
+        self.started_unix_ms.load(Ordering::Relaxed).saturating_add(now)
     }
 }
 
@@ -97,6 +113,8 @@ pub struct Queue {
     /// The queue itself, for the timers.
     this: Weak<Queue>,
     shared: Shared,
+    /// A publish may be refused; told to who looks for a route.
+    may_reject: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -115,6 +133,8 @@ struct State {
     /// When the queue was last used, for its own expiry.
     used_at: Millis,
     errands: Errands,
+    /// What died and is not buried yet.
+    grave: Grave,
     /// Messages are being read.
     is_fetching: bool,
     /// Memory was short when messages were read last.
@@ -147,13 +167,16 @@ impl Queue {
     pub fn new(settings: Settings, shared: Shared, now: Millis) -> Arc<Self> {
         let Settings { name, vhost, .. } = &settings;
         let pages = Pages::new(Arc::clone(&shared.spill), name.clone(), vhost.clone());
-        let limits = limits::boxed(Limits::merge(&settings.wanted, None, None));
+        let limits = Limits::merge(&settings.wanted, None, None);
+        let may_reject = AtomicBool::new(limits.may_reject());
+        let limits = limits::boxed(limits);
         let ready = Ready::new(pages);
         let state = State { ready, limits, used_at: now, ..State::default() };
         let queue = Arc::new_cyclic(|this| Self {
             settings,
             this: this.clone(),
             shared,
+            may_reject,
             state: Mutex::new(state),
         });
         queue.arm(&mut queue.lock());
@@ -181,11 +204,15 @@ impl Queue {
     /// Cost: one lock, one push, one hand-over when a consumer has credit; no allocation once the deque has
     /// grown, no copy of the message (it is shared).
     #[inline]
-    pub fn push(&self, message: Message, place: Option<Place>, now: Millis) {
+    pub fn push(&self, message: Message, place: Option<Place>, now: Millis) -> Taken {
         let mut state = self.lock();
         if state.life == Life::Over {
             state.errands.dropped(place);
-            return;
+            return Taken::Yes;
+        }
+        if state.is_limited() && state.is_full_for(&message) {
+            state.refuse(message, place, now);
+            return Taken::Refused;
         }
         state.counters.publish += 1;
         let deadline = state.deadline(&message, now);
@@ -196,11 +223,16 @@ impl Queue {
             state.ready.push_back(entry);
         }
         state.deal(now);
+        if state.is_limited() {
+            state.trim(now);
+            self.arm(&mut state);
+        }
         // The message itself, or one behind those that were dealt.
         if state.ready.has_mortal() {
             state.expire(now);
             self.arm(&mut state);
         }
+        Taken::Yes
     }
 
     /// Adds a consumer and deals it what waits.
@@ -244,21 +276,6 @@ impl Queue {
         Left::Stays
     }
 
-    /// Forgets `count` deliveries of a consumer (`None`: of `basic.get`) that were acknowledged or dropped.
-    ///
-    /// Cost: one lock for the whole run of deliveries; the consumer is dealt what its credit allows.
-    pub fn settle(&self, consumer: Option<ConsumerId>, settled: Settled, now: Millis) {
-        let mut state = self.lock();
-        state.unacked = state.unacked.saturating_sub(settled.count);
-        state.unacked_bytes = state.unacked_bytes.saturating_sub(settled.bytes);
-        state.counters.ack += if settled.is_ack { settled.count } else { 0 };
-        if let Some(id) = consumer {
-            state.consumers.settle(id, u32::try_from(settled.count).unwrap_or(u32::MAX));
-            state.deal(now);
-            self.arm(&mut state);
-        }
-    }
-
     /// Takes back what was delivered and not acknowledged, or never left the broker; `returned` must be in the
     /// order of positions.
     pub fn put_back(&self, returned: Vec<Returned>, now: Millis) {
@@ -275,6 +292,7 @@ impl Queue {
         state.ready.put_back(entries);
         state.deal(now);
         state.expire(now);
+        state.trim(now);
         self.arm(&mut state);
     }
 
@@ -315,7 +333,9 @@ impl Queue {
         if state.retry.take_due(now) {
             state.try_again(now);
         }
+        state.bury_due(now);
         state.expire(now);
+        state.trim(now);
         let expired = state.expires_at().is_some_and(|at| at <= now);
         if !expired {
             self.arm(&mut state);
@@ -327,7 +347,8 @@ impl Queue {
     /// may have a deadline.
     fn arm(&self, state: &mut State) {
         let message = state.next_expiry();
-        let due = [message, state.expires_at(), state.retry.at];
+        let due =
+            [message, state.expires_at(), state.retry.at, state.grave.due_at(), state.trim_at()];
         let Some(at) = due.into_iter().flatten().min() else {
             return;
         };
@@ -338,13 +359,12 @@ impl Queue {
     }
 }
 
-/// Deliveries that are settled in one go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    pub count: u64,
-    pub bytes: u64,
-    /// Acknowledged; otherwise rejected or dropped.
-    pub is_ack: bool,
+/// Whether a queue has taken a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Yes,
+    /// It is full, and its publisher is to hear of it.
+    Refused,
 }
 
 /// A delivery on its way back.
@@ -366,7 +386,9 @@ impl State {
         let mut has_dealt = false;
         while !self.ready.is_empty() {
             // What expires just now may still be delivered (a time to live of 0 means "at once or never").
-            self.expire(now.saturating_sub(1));
+            if self.expire(now.saturating_sub(1)) == Expired::Some {
+                return;
+            }
             let alone = self.consumers.len() == 1 && !self.ready.has_mortal();
             let Some(consumer) = self.consumers.next() else { break };
             if self.ready.is_front_missing() {
@@ -414,20 +436,6 @@ impl State {
         }
         if has_dealt && self.ready.is_missing_any() {
             self.fetch_ahead(now);
-        }
-    }
-
-    /// Drops what has expired at the head (RabbitMQ: a classic queue looks at its head only).
-    fn expire(&mut self, now: Millis) {
-        if !self.ready.has_mortal() {
-            return;
-        }
-        while !self.is_front_put_off(now) {
-            match self.ready.pop_expired(now) {
-                Ok(Some(entry)) => self.errands.dropped(entry.place),
-                Ok(None) => return,
-                Err(error) => self.put_off(&error, now),
-            }
         }
     }
 

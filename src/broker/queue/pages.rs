@@ -64,6 +64,7 @@ impl Pages {
             published_at: 0,
             time_to_live_ms: None,
             priority: 0,
+            note: 0,
             names_len: 0,
             properties_len: 0,
             bytes: &bytes,

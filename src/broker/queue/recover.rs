@@ -32,7 +32,11 @@ impl Queue {
     pub fn recovered(&self, at: StartedAt) {
         let mut state = self.lock();
         state.ready.recovered();
-        state.expire(at.now);
+        // Dead letters wait for the queues they go to: the timer is set.
+        if !state.has_dead_letter_exchange() {
+            state.expire(at.now);
+            state.trim(at.now);
+        }
         self.arm(&mut state);
     }
 }

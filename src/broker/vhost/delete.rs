@@ -180,7 +180,7 @@ mod tests {
 
     /// A vhost whose disk can be full.
     struct Bench {
-        vhost: Vhost,
+        vhost: Arc<Vhost>,
         definitions: Arc<Definitions>,
         directory: TempDir,
     }

@@ -21,7 +21,7 @@ use std::sync::{
 
 use self::govern::Governed;
 use crate::broker::arguments::{
-    self, Lifetime, QueueArguments, QueueKind, exchange_noun, queue_noun,
+    self, Lifetime, Limits, QueueArguments, QueueKind, exchange_noun, queue_noun,
 };
 use crate::broker::durable::Ledger;
 use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};
@@ -145,7 +145,7 @@ impl Vhost {
         shared: queue::Shared,
         churn: Arc<ChurnCounters>,
         ledger: Ledger,
-    ) -> Self {
+    ) -> Arc<Self> {
         let mut topology = Topology::default();
         for settings in predeclared() {
             topology.exchanges.insert(settings.name.clone(), Exchange::new(settings));
@@ -154,7 +154,7 @@ impl Vhost {
         let (epoch, counters) = (AtomicU64::new(0), MessageCounters::default());
         let (changing, left_over) = (Mutex::new(()), Mutex::default());
         let is_change_long = AtomicBool::new(false);
-        Self {
+        Arc::new_cyclic(|this| Self {
             name,
             topology,
             epoch,
@@ -162,11 +162,11 @@ impl Vhost {
             is_change_long,
             ledger,
             left_over,
-            shared,
+            shared: queue::Shared { vhost: this.clone(), ..shared },
             counters,
             churn,
             governed: Governed::default(),
-        }
+        })
     }
 
     pub fn name(&self) -> &ShortStr {
@@ -241,6 +241,34 @@ impl Vhost {
             return Ok(route);
         }
         Ok(topology.route(source, routing_keys, &details()?))
+    }
+
+    /// Finds where a dead letter goes: nowhere when there is no such exchange. An internal one takes it too.
+    pub(in crate::broker) fn route_dead(
+        &self,
+        exchange: &str,
+        routing_keys: &[&str],
+        details: impl FnOnce() -> Details,
+    ) -> Route {
+        let topology = self.read();
+        let Some(source) = topology.exchanges.get(exchange) else {
+            return Route::nowhere(Arc::default());
+        };
+        let route = topology.route(source, routing_keys, &Details::default());
+        if route.by_key_alone {
+            return route;
+        }
+        topology.route(source, routing_keys, &details())
+    }
+
+    /// Has other limits apply to a queue: what its arguments and policies come to now.
+    pub fn set_queue_limits(&self, queue: &Queue, limits: Limits, now: Millis) {
+        let could_reject = queue.may_reject();
+        queue.set_limits(limits, now);
+        if queue.may_reject() != could_reject {
+            // Whoever remembers a route to it must know.
+            self.epoch.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// Declares an exchange, or checks that the one of that name is the same.
@@ -476,7 +504,7 @@ mod tests {
 
     const ME: ConnectionId = ConnectionId(1);
 
-    fn vhost() -> Vhost {
+    fn vhost() -> Arc<Vhost> {
         let name = literal("/");
         let ledger = Ledger::new(name.clone(), None);
         Vhost::new(name, queue::Shared::default(), Arc::default(), ledger)

@@ -19,6 +19,7 @@ impl Vhost {
     /// Names what it speaks of that is not there.
     pub(in crate::broker) fn restore_binding(&self, binding: Binding) -> Result<(), Fault> {
         let mut topology = self.write();
+        topology.exchange(&binding.source, &self.name)?;
         let name = &binding.destination.name;
         let destination = match binding.destination.kind {
             DestinationKind::Queue => {

@@ -186,7 +186,14 @@ impl Assembly {
         let Facts { is_persistent, time_to_live_ms, priority } = facts;
         let names_len = content.publish.names_len;
         let properties_len = content.properties_len;
-        let layout = Layout { names_len, properties_len, is_persistent, time_to_live_ms, priority };
+        let layout = Layout {
+            names_len,
+            properties_len,
+            is_persistent,
+            time_to_live_ms,
+            priority,
+            has_died: false,
+        };
         Message::new(layout, &mut self.bytes)
     }
 

@@ -15,7 +15,7 @@ use super::{Context, Running};
 use crate::broker::arguments::parse_expiration;
 use crate::broker::exchange::{Details, copies, may_have_copies, without_blind_copies};
 use crate::broker::message::Message;
-use crate::broker::queue::Millis;
+use crate::broker::queue::{Millis, Taken};
 use crate::broker::replies::{REPLY_TO, Replies};
 use crate::broker::{Broker, Route};
 use crate::store::{Appended, Refused};
@@ -162,7 +162,10 @@ impl Channel {
             }
             Err(_) => return Ok(Routed::Queues(Due::Refused)),
         };
-        push(route, message, kept, now);
+        let taken = push(route, message, kept, now);
+        if taken == Taken::Refused && matches!(self.mode, Mode::Confirm(_)) {
+            return Ok(Routed::Queues(Due::Refused));
+        }
         Ok(match kept {
             Some(Appended { batch, .. }) => Routed::Queues(Due::Synced(batch)),
             None if route.queues.is_empty() => Routed::Nowhere,
@@ -227,20 +230,23 @@ pub(super) fn keep(
     if !message.is_persistent() || route.kept_by.is_empty() {
         return Ok(None);
     }
-    let published_at = broker.started_unix_ms.saturating_add(now);
+    let published_at = broker.started_unix_ms().saturating_add(now);
     let new = message.to_record(&route.kept_by, published_at);
     store.append_quietly(&new).map(Some)
 }
 
-/// Hands a message to the queues of a route, those that keep it with its place.
+/// Hands a message to the queues of a route, those that keep it with its place; answers whether one of them is full.
 #[inline]
-pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now: Millis) {
+pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now: Millis) -> Taken {
     route.counters.publish_in.add(1);
     for history in &route.histories {
         history.add(message);
     }
-    let Some((last, others)) = route.queues.split_last() else { return };
+    let Some((last, others)) = route.queues.split_last() else { return Taken::Yes };
     route.counters.publish_out.add(route.queues.len() as u64);
+    if route.may_reject {
+        return push_where_there_is_room(route, message, kept, now);
+    }
     let Some(kept) = kept else {
         for queue in others {
             queue.push(message.clone(), None, now);
@@ -252,6 +258,25 @@ pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now
     for queue in &route.queues {
         queue.push(message.clone(), places.next(), now);
     }
+    Taken::Yes
+}
+
+/// The same when some of the queues may be full: what one of them refuses the others have nevertheless (RabbitMQ:
+/// `rabbit_channel`, "reject-publish"). A queue settles the place of what it refuses.
+fn push_where_there_is_room(
+    route: &Route,
+    message: &Message,
+    kept: Option<Appended>,
+    now: Millis,
+) -> Taken {
+    let mut places = kept.map(|kept| route.places(kept.first)).into_iter().flatten();
+    let mut taken = Taken::Yes;
+    for queue in &route.queues {
+        if queue.push(message.clone(), places.next(), now) == Taken::Refused {
+            taken = Taken::Refused;
+        }
+    }
+    taken
 }
 
 /// What of a message only some exchanges look at.

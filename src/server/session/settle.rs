@@ -10,6 +10,7 @@ use super::deliver::{Origin, Unacked};
 use super::{Context, Running};
 use crate::broker::mailbox::Post;
 use crate::broker::queue::{EndIf, Entry, Millis, Returned, Settled};
+use crate::store::Place;
 use crate::wire::method::basic;
 use crate::wire::{Fault, ReplyCode};
 
@@ -17,7 +18,7 @@ use crate::wire::{Fault, ReplyCode};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Ack,
-    /// Dropped (and dead-lettered, once queues can do that).
+    /// Dropped, or dead-lettered where the queue has an exchange for that.
     Drop,
     Requeue,
 }
@@ -86,11 +87,14 @@ impl Running {
         let from_consumers = taken.iter().filter(|one| one.origin.consumer.is_some()).count();
         channel.limit.give_back(u32::try_from(from_consumers).unwrap_or(u32::MAX));
         match outcome {
-            Outcome::Ack | Outcome::Drop => {
+            Outcome::Ack => {
                 for place in taken.iter().filter_map(|one| one.entry.place) {
                     self.disk.settled.push(place);
                 }
-                settle_runs(taken, outcome == Outcome::Ack, now);
+                settle_runs(taken, now);
+            }
+            Outcome::Drop => {
+                reject_runs(taken, now, |place| self.disk.settled.push(place));
             }
             Outcome::Requeue => put_back(taken, now),
         }
@@ -249,7 +253,7 @@ impl Channel {
 }
 
 /// Settles deliveries, one queue lock for each run from one consumer.
-fn settle_runs(taken: Vec<Unacked>, is_ack: bool, now: Millis) {
+fn settle_runs(taken: Vec<Unacked>, now: Millis) {
     let mut run: Option<(Arc<Origin>, Settled)> = None;
     for delivery in taken {
         let bytes = u64::from(delivery.entry.body_len);
@@ -259,7 +263,7 @@ fn settle_runs(taken: Vec<Unacked>, is_ack: bool, now: Millis) {
                 settled.bytes += bytes;
             }
             _ => {
-                let next = (delivery.origin, Settled { count: 1, bytes, is_ack });
+                let next = (delivery.origin, Settled { count: 1, bytes, is_ack: true });
                 if let Some((origin, settled)) = run.replace(next) {
                     origin.queue.settle(origin.consumer, settled, now);
                 }
@@ -268,6 +272,20 @@ fn settle_runs(taken: Vec<Unacked>, is_ack: bool, now: Millis) {
     }
     if let Some((origin, settled)) = run {
         origin.queue.settle(origin.consumer, settled, now);
+    }
+}
+
+/// Rejects deliveries, one queue lock for each run from one consumer; `settle` gets the places of those that are not
+/// dead-lettered.
+fn reject_runs(taken: Vec<Unacked>, now: Millis, mut settle: impl FnMut(Place)) {
+    let mut taken = taken.into_iter().peekable();
+    while let Some(Unacked { origin, entry, .. }) = taken.next() {
+        let mut entries = vec![entry];
+        while let Some(next) = taken.next_if(|next| Arc::ptr_eq(&next.origin, &origin)) {
+            entries.push(next.entry);
+        }
+        let dropped = origin.queue.reject(origin.consumer, entries, now);
+        dropped.iter().filter_map(|entry| entry.place).for_each(&mut settle);
     }
 }
 

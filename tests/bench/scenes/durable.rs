@@ -82,6 +82,7 @@ pub(super) fn append() -> Round {
         published_at: 1,
         time_to_live_ms: None,
         priority: 0,
+        note: 0,
         names_len: 6,
         properties_len: 2,
         bytes: &BODY,

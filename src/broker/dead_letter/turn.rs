@@ -1,0 +1,45 @@
+//! One queue after the other: what dies while dead letters are handed out waits for its turn.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::broker::queue::{Millis, Queue};
+
+/// Messages that are buried by whoever let them die, and by no timer: a fraction of a millisecond.
+const BURIED_AT_ONCE: usize = 128;
+
+thread_local! {
+    /// The queues whose turn comes; `None` while nobody on this thread buries anything.
+    static WAITING: RefCell<Option<VecDeque<Arc<Queue>>>> = const { RefCell::new(None) };
+}
+
+/// Ends the turns, also when a bug does.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        WAITING.set(None);
+    }
+}
+
+/// Buries what has died in a queue, and then what that lets die in others; left to their timers is what would take long.
+///
+/// Called while that is under way, it only stands in line.
+pub(in crate::broker) fn in_turn(queue: Arc<Queue>, now: Millis) {
+    let first = WAITING.with_borrow_mut(|waiting| {
+        if let Some(waiting) = waiting {
+            waiting.push_back(queue);
+            return None;
+        }
+        *waiting = Some(VecDeque::new());
+        Some(queue)
+    });
+    let Some(first) = first else { return };
+    let _end = End;
+    let (mut next, mut left) = (Some(first), BURIED_AT_ONCE);
+    while let Some(queue) = next {
+        left = left.saturating_sub(queue.bury(left, now));
+        next = WAITING.with_borrow_mut(|waiting| waiting.as_mut()?.pop_front());
+    }
+}

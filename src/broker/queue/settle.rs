@@ -1,0 +1,59 @@
+//! What becomes of a queue's deliveries when clients have made up their minds: acknowledged, dropped, or rejected and so
+//! dead-lettered. What comes back instead is put back where it stood ([`Queue::put_back`]).
+
+use super::{ConsumerId, Entry, Millis, Queue, State};
+use crate::broker::dead_letter::Reason;
+
+/// Deliveries that are settled in one go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    pub count: u64,
+    pub bytes: u64,
+    /// Acknowledged; otherwise rejected or dropped.
+    pub is_ack: bool,
+}
+
+impl Queue {
+    /// Forgets `count` deliveries of a consumer (`None`: of `basic.get`) that were acknowledged or dropped.
+    ///
+    /// Cost: one lock for the whole run of deliveries; the consumer is dealt what its credit allows.
+    pub fn settle(&self, consumer: Option<ConsumerId>, settled: Settled, now: Millis) {
+        self.settle_in(&mut self.lock(), consumer, settled, now);
+    }
+
+    fn settle_in(
+        &self,
+        state: &mut State,
+        consumer: Option<ConsumerId>,
+        settled: Settled,
+        now: Millis,
+    ) {
+        state.unacked = state.unacked.saturating_sub(settled.count);
+        state.unacked_bytes = state.unacked_bytes.saturating_sub(settled.bytes);
+        state.counters.ack += if settled.is_ack { settled.count } else { 0 };
+        if let Some(id) = consumer {
+            state.consumers.settle(id, u32::try_from(settled.count).unwrap_or(u32::MAX));
+            state.deal(now);
+            self.arm(state);
+        }
+    }
+
+    /// Takes back deliveries of a consumer (`None`: of `basic.get`) that were rejected; answers those that go nowhere
+    /// else, for who asks to settle.
+    pub fn reject(
+        &self,
+        consumer: Option<ConsumerId>,
+        entries: Vec<Entry>,
+        now: Millis,
+    ) -> Vec<Entry> {
+        let bytes = entries.iter().map(|entry| u64::from(entry.body_len)).sum();
+        let settled = Settled { count: entries.len() as u64, bytes, is_ack: false };
+        let mut state = self.lock();
+        let mut left = entries;
+        if state.has_dead_letter_exchange() {
+            left.drain(..).for_each(|entry| state.die(entry, Reason::Rejected, now));
+        }
+        self.settle_in(&mut state, consumer, settled, now);
+        left
+    }
+}
