@@ -93,6 +93,13 @@ impl Client {
         self.answer()
     }
 
+    /// Asks on channel 1; answers whether the broker has it. After a refusal the client is of no use any more.
+    pub(crate) fn is_had(&mut self, method: impl Into<Method>) -> bool {
+        self.put(1, method);
+        self.flush();
+        !matches!(self.said(), Method::ConnectionClose(_) | Method::ChannelClose(_))
+    }
+
     /// Asks for `count` things on channel 1, many at once, and waits for all the answers.
     pub(crate) fn ask_each<M: Into<Method>>(&mut self, count: usize, ask: impl Fn(usize) -> M) {
         for first in (0..count).step_by(ASKED_AT_ONCE) {
@@ -105,6 +112,15 @@ impl Client {
 
     /// The next method, deliveries left out; a close ends the run.
     pub(crate) fn answer(&mut self) -> Method {
+        match self.said() {
+            Method::ConnectionClose(close) => panic!("closed: {close:?}"),
+            Method::ChannelClose(close) => panic!("channel closed: {close:?}"),
+            other => other,
+        }
+    }
+
+    /// The next method, deliveries left out.
+    fn said(&mut self) -> Method {
         loop {
             let bytes = &self.inbound[self.seen..self.filled];
             let Some(frame) = frame::parse(bytes, 0).expect("a frame") else {
@@ -117,8 +133,6 @@ impl Client {
             }
             match method(frame.payload) {
                 Method::BasicDeliver(_) => {}
-                Method::ConnectionClose(close) => panic!("closed: {close:?}"),
-                Method::ChannelClose(close) => panic!("channel closed: {close:?}"),
                 other => return other,
             }
         }

@@ -4,6 +4,8 @@
 //! 1000` only sizes in that range. Every row is a broker of its own, started on an empty directory. `MQ_BIN` names another program to
 //! measure, such as the release build, which is optimised a little further. Under `cargo test --benches` the smallest rows run, to see that they work.
 //!
+//! A broker that does not have what a row is about is said to have refused it.
+//!
 //! What to look for: a rate that falls faster than the axis grows, memory for each that rises, a `ping` (the longest
 //! round trip of somebody else, every 10 ms) above 50 ms.
 
@@ -22,8 +24,10 @@ mod client;
 mod connections;
 mod consumers;
 mod flow;
+mod moment;
 mod ping;
 mod queues;
+mod rules;
 mod table;
 
 use std::time::Duration;
@@ -66,6 +70,11 @@ impl Plan {
         )
     }
 
+    /// A fixed size, or less of it where only small rows run.
+    pub(crate) fn at_most(&self, size: usize) -> usize {
+        size.min(self.most.saturating_mul(100))
+    }
+
     pub(crate) fn up_to(&self, sizes: impl IntoIterator<Item = usize>) -> Vec<usize> {
         sizes.into_iter().filter(|size| (self.least..=self.most).contains(size)).collect()
     }
@@ -87,6 +96,11 @@ const AXES: &[Axis] = &[
     ("bodies", bodies::run),
     ("prefetch", consumers::prefetch),
     ("consumers", consumers::run),
+    ("expiry", moment::expiry),
+    ("delayed", moment::delayed),
+    ("dead-letters", moment::dead_letters),
+    ("priorities", rules::priorities),
+    ("circles", rules::circles),
 ];
 
 fn main() {

@@ -28,6 +28,11 @@ impl Table {
         let cells: Vec<_> = cells.map(|(cell, width)| format!(" {cell:>width$} ")).collect();
         say(&format!("|{}|", cells.join("|")));
     }
+
+    /// A row of something that the broker does not have.
+    pub(crate) fn refused(&self, size: usize) {
+        self.row([short(size as f64), "refused".to_owned()]);
+    }
 }
 
 fn say(line: &str) {
