@@ -57,7 +57,10 @@ impl Moment {
     }
 
     fn wait(self) {
-        std::thread::sleep(self.0.saturating_duration_since(Instant::now()));
+        // It may come back sooner.
+        while Instant::now() < self.0 {
+            std::thread::park_timeout(self.0.saturating_duration_since(Instant::now()));
+        }
     }
 }
 
