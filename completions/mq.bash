@@ -2245,7 +2245,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__serve)
-            opts="-u -o -q -h --listen --http --tls-listen --data-dir --memory --threads --compat --log-format --print-url --memory-high-watermark --disk-free-limit --max-connections --max-channels --consumer-max-per-channel --max-message-size --heartbeat --consumer-timeout --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-u -o -q -h --listen --http --tls-listen --data-dir --memory --threads --compat --definitions --log-format --print-url --memory-high-watermark --disk-free-limit --max-connections --max-channels --consumer-max-per-channel --max-message-size --heartbeat --consumer-timeout --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2273,6 +2273,10 @@ _mq() {
                     ;;
                 --compat)
                     COMPREPLY=($(compgen -W "3.10 4.3" -- "${cur}"))
+                    return 0
+                    ;;
+                --definitions)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --log-format)

@@ -77,6 +77,7 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l data-dir -d 'Keep the br
 complete -c mq -n "__fish_mq_using_subcommand serve" -l threads -d 'Threads that serve connections [default: one less than there are cores, at least one]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l compat -d 'Answer as this release of RabbitMQ does; 4.3 refuses what RabbitMQ 4.3 refuses by default, so that a test run shows what an upgrade breaks [default: as RabbitMQ 4 does, and what 4.3 deprecates still works]' -r -f -a "3.10\t''
 4.3\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l definitions -d 'Load this file of definitions, as RabbitMQ exports them, over what is there before clients are let in' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log on stderr in this format' -r -f -a "text\t''
 json\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory-high-watermark -d 'Have publishers pause while the process has more memory than this: a part of the machine\'s, such as 0.6, or a size, such as 2GiB' -r

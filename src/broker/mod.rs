@@ -19,6 +19,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod memory;
 pub mod message;
+pub mod policies;
 pub mod queue;
 pub mod registry;
 mod removal;
@@ -121,6 +122,7 @@ impl Broker {
         }
         broker.parameters = Parameters::new(mem::take(&mut saved.parameters));
         broker.apply_parameters();
+        broker.restore_policies();
         let vhosts = broker.vhosts.read().unwrap_or_else(PoisonError::into_inner);
         saved.fill(&vhosts, &definitions)?;
         drop(vhosts);

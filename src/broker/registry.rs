@@ -78,6 +78,11 @@ pub struct Channel {
 }
 
 impl Connection {
+    /// Tells the connection that it is closed.
+    pub fn close(&self, fault: Fault) {
+        self.mailbox.post(Post::Close(fault));
+    }
+
     /// What was agreed on; nothing before the handshake is done.
     pub fn agreed(&self) -> Option<Arc<Agreed>> {
         lock(&self.agreed).clone()

@@ -47,6 +47,9 @@ pub struct Args {
     /// what an upgrade breaks [default: as RabbitMQ 4 does, and what 4.3 deprecates still works]
     #[arg(long, value_name = "VERSION")]
     compat: Option<Release>,
+    /// Load this file of definitions, as RabbitMQ exports them, over what is there before clients are let in
+    #[arg(long, value_name = "FILE")]
+    definitions: Option<PathBuf>,
     /// Write the log on stderr in this format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -148,6 +151,7 @@ impl Args {
             tls,
             http: self.http.or(is_usual.then_some(HTTP)),
             compat,
+            definitions: self.definitions.clone(),
             limits: self.limits.limits(compat)?,
             memory: self.limits.watermark(),
             directory,

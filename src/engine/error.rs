@@ -59,6 +59,9 @@ pub enum Error {
     /// What a data directory holds cannot be used.
     #[error("cannot use what is kept in {directory}")]
     Kept { directory: String, source: StoreError },
+    /// A file of definitions that the broker does not take.
+    #[error("cannot load the definitions in '{path}'")]
+    Definitions { path: String, source: Cause },
     /// An address this process cannot listen on.
     #[error("cannot listen on {address}")]
     Listen { address: String, source: Cause },
@@ -156,7 +159,7 @@ impl Error {
             | Self::Listen { .. } => Category::Unreachable,
             Self::Refused { code: 401 | 403, .. } => Category::Denied,
             Self::Refused { code: 530, text, .. } if text.contains("refused") => Category::Denied,
-            Self::Refused { .. } => Category::Refused,
+            Self::Refused { .. } | Self::Definitions { .. } => Category::Refused,
             Self::TimedOut { .. } => Category::TimedOut,
             Self::Protocol { .. } | Self::Threads { .. } => Category::Bug,
         }
@@ -190,6 +193,9 @@ impl Error {
             Self::Kept { source: StoreError::Damaged { .. }, directory } => Some(format!(
                 "nothing was changed; see what is whole with `mq store check {directory}`"
             )),
+            Self::Definitions { .. } => Some(
+                "write them as RabbitMQ exports them: one JSON object with lists of users, vhosts, queues and so on".into(),
+            ),
             Self::HostEnded { .. } => Some(
                 "keep one running with `mq serve`, so that no command has to be the host".into(),
             ),

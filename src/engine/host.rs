@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub struct HostOptions {
     pub limits: NodeLimits,
     /// How much memory the process may have before publishers pause.
     pub memory: Watermark,
+    /// A file of definitions to load before clients are let in.
+    pub definitions: Option<PathBuf>,
     /// The directory that others find it by; its Unix sockets are there.
     pub directory: Option<PathBuf>,
 }
@@ -162,6 +164,9 @@ impl Host {
             (broker, Found::default())
         };
         broker.answer_as(options.compat);
+        if let Some(path) = &options.definitions {
+            load_definitions(&broker, path).inspect_err(|_| broker.close())?;
+        }
         broker.limits =
             NodeLimits { memory_bytes_max: options.memory.bytes(), ..options.limits.clone() };
         let broker = Arc::new(broker);
@@ -304,6 +309,14 @@ fn kept(directory: &Directory, node: String, clock: Clock) -> Result<(Broker, Fo
         ))
     };
     open().map_err(|source| Error::Kept { directory: directory.to_string(), source })
+}
+
+/// Loads a file of definitions over what is kept.
+fn load_definitions(broker: &Broker, path: &Path) -> Result<(), Error> {
+    let cannot = |source| Error::Definitions { path: path.display().to_string(), source };
+    let bytes = fs::read(path).map_err(|error| cannot(error.into()))?;
+    management::import_definitions(broker, &bytes)
+        .map_err(|error| cannot(Cause::new(error.to_string())))
 }
 
 fn held(directory: &Directory) -> Result<DirectoryLock, Error> {

@@ -13,7 +13,8 @@ pub(super) fn object(table: &FieldTable) -> Value {
     Value::Object(entries.collect::<Map<_, _>>())
 }
 
-fn value(field: &FieldValue) -> Value {
+/// One value.
+pub(super) fn value(field: &FieldValue) -> Value {
     match field {
         FieldValue::Bool(value) => (*value).into(),
         FieldValue::I8(value) => (*value).into(),

@@ -18,8 +18,9 @@ use crate::broker::auth::{Origin, User};
 
 /// Tags that let a user in at all (RabbitMQ: `rabbit_mgmt_util:is_mgmt_user`).
 const MANAGEMENT: &[&str] = &["administrator", "monitoring", "policymaker", "management"];
-const MONITORING: &[&str] = &["administrator", "monitoring"];
-const ADMINISTRATOR: &[&str] = &["administrator"];
+pub(super) const MONITORING: &[&str] = &["administrator", "monitoring"];
+pub(super) const POLICYMAKER: &[&str] = &["administrator", "policymaker"];
+pub(super) const ADMINISTRATOR: &[&str] = &["administrator"];
 
 /// Lets a request through when its user may use the API, and notes the user in it.
 pub(super) async fn log_in(
@@ -51,13 +52,9 @@ pub(super) async fn administrator(request: Request, next: Next) -> Response {
 
 async fn require(tags: &[&str], reason: &'static str, request: Request, next: Next) -> Response {
     match request.extensions().get::<User>() {
-        Some(user) if has_tag(user, tags) => next.run(request).await,
+        Some(user) if user.has_tag(tags) => next.run(request).await,
         Some(_) | None => Refusal::NotAuthorised { reason }.into_response(),
     }
-}
-
-fn has_tag(user: &User, tags: &[&str]) -> bool {
-    user.tags.iter().any(|tag| tags.contains(&tag.as_str()))
 }
 
 fn user(management: &Management, headers: &HeaderMap, origin: Origin) -> Result<User, Refusal> {
@@ -65,7 +62,7 @@ fn user(management: &Management, headers: &HeaderMap, origin: Origin) -> Result<
     let (name, password) = basic(credentials.as_bytes()).ok_or(Refusal::LoginFailed)?;
     let user = management.broker.users.log_in(&name, &password, origin);
     let user = user.ok_or(Refusal::LoginFailed)?;
-    if !has_tag(&user, MANAGEMENT) {
+    if !user.has_tag(MANAGEMENT) {
         return Err(Refusal::NotAuthorised { reason: "Not management user" });
     }
     Ok(user)

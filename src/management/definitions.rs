@@ -4,9 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
+use super::change::{Asked, Done};
+use super::import::{Definitions, Missing};
 use super::refusal::Refusal;
 use super::view::{Names, View};
-use super::{bindings, exchanges, overview, queues, users, vhosts};
+use super::{bindings, exchanges, policies, queues, users, vhosts};
+use crate::wire::ShortStr;
 
 /// `GET /definitions`.
 pub(super) fn of_broker(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
@@ -19,10 +22,10 @@ pub(super) fn of_broker(view: &View<'_>, names: &Names) -> Result<Value, Refusal
         "users": keep(users::list(view), &user),
         "vhosts": keep(vhosts::list(view, names)?, &["name", "description", "tags", "metadata"]),
         "permissions": users::permissions(view, names)?,
-        "topic_permissions": [],
-        "parameters": [],
-        "global_parameters": overview::global_parameters(view),
-        "policies": [],
+        "topic_permissions": users::topic_permissions(view, names)?,
+        "parameters": policies::parameters(view, names)?,
+        "global_parameters": policies::global_parameters(view),
+        "policies": policies::list(view, names)?,
         "queues": declared_queues(view, names, &["name", "vhost"])?,
         "exchanges": declared_exchanges(view, names, &["name", "vhost"])?,
         "bindings": made_bindings(view, names, &["source", "vhost"])?,
@@ -35,12 +38,67 @@ pub(super) fn of_vhost(view: &View<'_>, names: &Names) -> Result<Value, Refusal>
     Ok(json!({
         "rabbit_version": view.broker.compat().version(),
         "rabbitmq_version": view.broker.compat().version(),
-        "parameters": [],
-        "policies": [],
+        "parameters": without_vhost(policies::parameters(view, names)?),
+        "policies": without_vhost(policies::list(view, names)?),
         "queues": declared_queues(view, names, &["name"])?,
         "exchanges": declared_exchanges(view, names, &["name"])?,
         "bindings": made_bindings(view, names, &["source"])?,
     }))
+}
+
+fn without_vhost(mut rows: Vec<Value>) -> Vec<Value> {
+    for row in &mut rows {
+        if let Value::Object(row) = row {
+            row.shift_remove("vhost");
+        }
+    }
+    rows
+}
+
+/// `POST /definitions`: what comes is JSON, or a form with a file of it.
+pub(super) fn import(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    asked.administrator()?;
+    put(asked, None)
+}
+
+/// `POST /definitions/:vhost`.
+pub(super) fn import_into_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    asked.administrator()?;
+    let name = asked.names.vhost()?;
+    let vhost = asked.view.broker.vhost(name).map_err(|_| Refusal::vhost_not_found())?;
+    put(asked, Some(vhost.name()))
+}
+
+fn put(asked: &Asked<'_>, vhost: Option<&ShortStr>) -> Result<Done, Refusal> {
+    let bytes = file_of_form(&asked.body).unwrap_or(&asked.body);
+    let Ok(Value::Object(root)) = serde_json::from_slice(bytes) else {
+        return Err(Refusal::bad_request("failed_to_parse_json"));
+    };
+    let view = &asked.view;
+    let definitions = Definitions::read(&root, vhost, view.broker)?;
+    definitions.put(view.broker, Some(&view.user.name), Missing::LeftOut, view.uptime_ms)?;
+    Ok(Done::Quietly)
+}
+
+/// The file in a form, as browsers send one (RFC 7578): the part called `file`, between the boundaries.
+fn file_of_form(body: &[u8]) -> Option<&[u8]> {
+    let body = body.strip_prefix(b"--")?;
+    let line_end = find(body, b"\r\n")?;
+    let boundary = [b"\r\n--", &body[..line_end]].concat();
+    let mut rest = &body[line_end..];
+    loop {
+        let head_end = find(rest, b"\r\n\r\n")?;
+        let (head, content) = (&rest[..head_end], &rest[head_end + 4..]);
+        let end = find(content, &boundary)?;
+        if find(head, b"name=\"file\"").is_some() {
+            return Some(&content[..end]);
+        }
+        rest = &content[end + boundary.len()..];
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 /// RabbitMQ leaves out exclusive queues: they end with their connection.
@@ -94,4 +152,19 @@ fn keep(rows: Vec<Value>, fields: &[&str]) -> Vec<Value> {
         row
     };
     rows.into_iter().map(cut).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_of_form;
+
+    #[test]
+    fn the_file_of_a_form_is_found() {
+        let form = b"--b1\r\nContent-Disposition: form-data; name=\"redirect\"\r\n\r\n/x\r\n--b1\r\n\
+            Content-Disposition: form-data; name=\"file\"; filename=\"f.json\"\r\nContent-Type: application/json\r\n\r\n\
+            {\"a\": 1}\r\n--b1--\r\n";
+        assert_eq!(file_of_form(form), Some(&b"{\"a\": 1}"[..]));
+        assert_eq!(file_of_form(b"{}"), None);
+        assert_eq!(file_of_form(b"--b1\r\n"), None);
+    }
 }

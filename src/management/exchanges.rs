@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::rates::Subject;
 use super::refusal::Refusal;
 use super::view::{Names, View};
-use super::{arguments, bindings};
+use super::{arguments, bindings, policies};
 use crate::broker::exchange::ExchangeKind;
 use crate::broker::vhost::{ExchangeInfo, Vhost};
 
@@ -69,6 +69,9 @@ fn row(view: &View<'_>, exchange: &ExchangeInfo) -> Value {
         "arguments": arguments::object(&settings.arguments),
         "message_stats": view.rates.counters(&subject, &exchange.counters.snapshot()),
     });
+    if let Ok(vhost) = view.broker.vhost(&exchange.vhost) {
+        policies::put_applied(&mut row, &vhost, policies::Subject::Exchange(&settings.name));
+    }
     // Who declared the others is not kept.
     if is_ours {
         row["user_who_performed_action"] = "rmq-internal".into();

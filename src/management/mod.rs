@@ -1,4 +1,4 @@
-//! HTTP in front of a broker: the reading half of RabbitMQ's management API.
+//! HTTP in front of a broker: RabbitMQ's management API.
 //!
 //! Every answer is a pure function of the broker: `View` in, JSON out, one file for a family of objects. Shapes
 //! and texts are RabbitMQ's, so that its clients (`rabbitmq_http_client`, exporters, our own commands) read ours.
@@ -8,11 +8,13 @@
 //! Names only the broker and wire values. Listeners are made by others (see [`serve`]); what there is to know of
 //! them comes as [`Facts`].
 //!
-//! Reading order: [`Management`], [`router`] with the table of paths, `view`, then any family.
+//! Reading order: [`Management`], [`router`] with the table of paths, `view`, then any family; `change` for what is put
+//! and deleted, `import` for definitions.
 
 mod arguments;
 mod auth;
 mod bindings;
+mod change;
 mod channels;
 mod connections;
 mod consumers;
@@ -20,10 +22,13 @@ mod definitions;
 mod exchanges;
 mod features;
 mod health;
+mod import;
+mod json;
 mod listing;
 mod message_stats;
 mod nodes;
 mod overview;
+mod policies;
 mod queues;
 mod rates;
 mod refusal;
@@ -46,6 +51,7 @@ use axum::routing::{MethodRouter, any, get};
 use axum::{Json, Router};
 use serde_json::Value;
 
+pub use self::import::{ImportError, import_definitions};
 pub use self::serving::serve;
 
 use self::listing::Selection;
@@ -128,6 +134,7 @@ pub fn router(management: Arc<Management>) -> Router {
         .route_layer(from_fn(auth::monitor))
         .merge(administered().route_layer(from_fn(auth::administrator)))
         .merge(managed())
+        .merge(change::routes())
         .merge(not_there_yet())
         .route_layer(from_fn_with_state(Arc::clone(&management), auth::log_in));
     let missing = async || Refusal::NotFound;
@@ -138,7 +145,7 @@ pub fn router(management: Arc<Management>) -> Router {
 fn managed() -> Routes {
     Router::new()
         .route("/overview", always(overview::overview))
-        .route("/cluster-name", always(overview::cluster_name))
+        .route("/cluster-name", always(policies::cluster_name))
         .route("/version", always(overview::version))
         .route("/whoami", always(users::whoami))
         .route("/extensions", list(overview::none))
@@ -168,20 +175,20 @@ fn managed() -> Routes {
         .route("/connections/username/{user}", list(connections::of_user))
         .route("/channels", list(channels::list))
         .route("/channels/{channel}", one(channels::one))
-        .route("/policies", list(overview::none))
-        .route("/policies/{vhost}", list(overview::none))
-        .route("/operator-policies", list(overview::none))
-        .route("/operator-policies/{vhost}", list(overview::none))
-        .route("/policies/{vhost}/{name}", one(overview::absent))
-        .route("/operator-policies/{vhost}/{name}", one(overview::absent))
-        .route("/parameters", list(overview::none))
-        .route("/parameters/{component}", list(overview::none))
-        .route("/parameters/{component}/{vhost}", list(overview::none))
-        .route("/parameters/{component}/{vhost}/{name}", one(overview::absent))
-        .route("/global-parameters", always_list(overview::global_parameters))
-        .route("/global-parameters/{name}", one(overview::global_parameter))
-        .route("/vhost-limits", list(overview::none))
-        .route("/vhost-limits/{vhost}", list(overview::none))
+        .route("/policies", list(policies::list))
+        .route("/policies/{vhost}", list(policies::list))
+        .route("/operator-policies", list(policies::list_operators))
+        .route("/operator-policies/{vhost}", list(policies::list_operators))
+        .route("/policies/{vhost}/{name}", one(policies::one))
+        .route("/operator-policies/{vhost}/{name}", one(policies::one_operators))
+        .route("/parameters", list(policies::parameters))
+        .route("/parameters/{component}", list(policies::parameters))
+        .route("/parameters/{component}/{vhost}", list(policies::parameters))
+        .route("/parameters/{component}/{vhost}/{name}", one(policies::parameter))
+        .route("/global-parameters", always_list(policies::global_parameters))
+        .route("/global-parameters/{name}", one(policies::global_parameter))
+        .route("/vhost-limits", list(policies::vhost_limits))
+        .route("/vhost-limits/{vhost}", list(policies::vhost_limits))
         .merge(health_checks())
 }
 
@@ -228,16 +235,17 @@ fn administered() -> Routes {
         .route("/users", always_list(users::list))
         .route("/users/{user}", one(users::one))
         .route("/users/{user}/permissions", list(users::permissions))
-        .route("/users/{user}/topic-permissions", list(overview::none))
-        .route("/users/without-permissions", list(overview::none))
-        .route("/user-limits", list(overview::none))
+        .route("/users/{user}/topic-permissions", list(users::topic_permissions))
+        .route("/users/without-permissions", always_list(users::without_permissions))
+        .route("/user-limits", list(users::limits))
         .route("/user-limits/{user}", list(users::limits))
         .route("/permissions", list(users::permissions))
         .route("/permissions/{vhost}/{user}", one(users::permission_of))
-        .route("/topic-permissions", list(overview::none))
-        .route("/topic-permissions/{vhost}/{user}", one(overview::absent))
+        .route("/topic-permissions", list(users::topic_permissions))
+        .route("/topic-permissions/{vhost}/{user}", list(users::topic_permissions_of))
+        .route("/topic-permissions/{vhost}/{user}/{exchange}", list(users::topic_permissions_of))
         .route("/vhosts/{vhost}/permissions", list(users::permissions))
-        .route("/vhosts/{vhost}/topic-permissions", list(overview::none))
+        .route("/vhosts/{vhost}/topic-permissions", list(users::topic_permissions))
         .route("/definitions", one(definitions::of_broker))
         .route("/definitions/{vhost}", one(definitions::of_vhost))
 }
@@ -253,14 +261,10 @@ fn not_there_yet() -> Routes {
         "/rebalance/queues",
         "/reset",
         "/reset/{node}",
-        "/vhost-limits/{vhost}/{name}",
-        "/user-limits/{user}/{name}",
-        "/users/bulk-delete",
         "/vhosts/{vhost}/start/{node}",
         "/vhosts/{vhost}/deletion/protection",
         "/exchanges/{vhost}/{exchange}/publish",
         "/queues/{vhost}/{queue}/get",
-        "/queues/{vhost}/{queue}/contents",
         "/queues/{vhost}/{queue}/actions",
         "/queues/quorum/{vhost}/{queue}/status",
         "/queues/quorum/{vhost}/{queue}/replicas/{action}",

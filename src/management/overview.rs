@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::rates::Subject;
 use super::refusal::Refusal;
 use super::view::{Names, View};
-use super::{exchanges, message_stats, queues};
+use super::{exchanges, message_stats, policies, queues};
 use crate::broker::vhost::Vhost;
 
 /// `GET /overview`.
@@ -26,7 +26,7 @@ pub(super) fn overview(view: &View<'_>) -> Value {
         "product_name": super::PRODUCT,
         "product_version": env!("CARGO_PKG_VERSION"),
         "rabbitmq_version": view.broker.compat().version(),
-        "cluster_name": view.node(),
+        "cluster_name": policies::cluster_name(view)["name"],
         "cluster_tags": {},
         "node_tags": {},
         "default_queue_type": "classic",
@@ -47,31 +47,9 @@ pub(super) fn overview(view: &View<'_>) -> Value {
     })
 }
 
-/// `GET /cluster-name`.
-pub(super) fn cluster_name(view: &View<'_>) -> Value {
-    json!({"name": view.node()})
-}
-
 /// `GET /version`.
 pub(super) fn version(view: &View<'_>) -> Value {
     view.broker.compat().version().into()
-}
-
-/// `GET /global-parameters`: the only ones that always are.
-pub(super) fn global_parameters(view: &View<'_>) -> Vec<Value> {
-    vec![json!({"name": "cluster_name", "value": view.node()})]
-}
-
-/// `GET /global-parameters/:name`.
-pub(super) fn global_parameter(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    let name = names.get("name")?;
-    let mut all = global_parameters(view).into_iter();
-    all.find(|parameter| parameter["name"] == name).ok_or(Refusal::NotFound)
-}
-
-/// One of what there is none of yet.
-pub(super) fn absent(_: &View<'_>, _: &Names) -> Result<Value, Refusal> {
-    Err(Refusal::NotFound)
 }
 
 /// Lists of what there is none of yet and nobody can make yet: the empty list is the truth. A vhost in the path

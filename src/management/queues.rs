@@ -8,7 +8,7 @@ use super::listing::Selection;
 use super::rates::{Numbers, Subject};
 use super::refusal::Refusal;
 use super::view::{Names, View};
-use super::{arguments, bindings, consumers, message_stats};
+use super::{arguments, bindings, consumers, message_stats, policies};
 use crate::broker::queue::{Queue, QueueInfo, Settings};
 use crate::broker::vhost::Vhost;
 
@@ -88,9 +88,6 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
         "arguments": arguments::object(arguments),
         "node": view.node(),
         "state": "running",
-        "policy": null,
-        "operator_policy": null,
-        "effective_policy_definition": {},
         "consumers": info.consumers,
         "consumer_capacity": info.consumer_capacity,
         "consumer_utilisation": info.consumer_capacity,
@@ -104,6 +101,10 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
         "message_stats": view.rates.counters(&counters, &message_stats::of_queue(&info.counters)),
     });
     put_places(&mut row, info, bytes);
+    if let Ok(vhost) = view.broker.vhost(vhost) {
+        let kind = info.settings.wanted.kind;
+        policies::put_applied(&mut row, &vhost, policies::Subject::Queue(name, kind));
+    }
     let subject = Subject::QueueLengths(vhost.clone(), name.clone());
     view.rates.put_lengths(&mut row, &subject, &lengths(info));
     if let Some(owner) = exclusive_owner.and_then(|id| view.broker.registry.get(id)) {

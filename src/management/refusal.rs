@@ -7,6 +7,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::wire::{Fault, ReplyCode};
+
 /// Why a request got no answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Refusal {
@@ -14,6 +16,10 @@ pub(super) enum Refusal {
     NotFound,
     /// The request cannot be understood: the error's name and its reason.
     BadRequest { error: &'static str, reason: String },
+    /// The same with a reason that is no text.
+    BadReason(Value),
+    /// What something was to be done with, or in, is not there.
+    Missing { reason: String },
     /// Nobody said who asks.
     NoCredentials,
     /// Name and password do not fit, or the user may not log in from there.
@@ -31,6 +37,39 @@ impl Refusal {
     pub(super) fn bad_request(reason: impl Into<String>) -> Self {
         Self::BadRequest { error: "bad_request", reason: reason.into() }
     }
+
+    /// The answer to a change in a vhost that is not there.
+    pub(super) fn vhost_not_found() -> Self {
+        Self::Missing { reason: "vhost_not_found".to_owned() }
+    }
+
+    /// The reason as a text.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::BadRequest { reason, .. } | Self::Missing { reason } => reason.clone(),
+            Self::BadReason(reason) | Self::Unhealthy(reason) => reason.to_string(),
+            Self::NotAuthorised { reason } => (*reason).to_owned(),
+            Self::NotFound => "Not Found".to_owned(),
+            Self::NoCredentials | Self::LoginFailed => "Login failed".to_owned(),
+            Self::NotThereYet => "it is not implemented".to_owned(),
+        }
+    }
+
+    /// Says which parameter of a vhost it is about, as RabbitMQ does when definitions come in.
+    pub(super) fn about(self, vhost: &str, name: &str) -> Self {
+        Self::bad_request(format!("{} ({vhost}/{name})", self.reason()))
+    }
+}
+
+/// What AMQP refuses is refused here in the same words, without the code.
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        match fault.code {
+            ReplyCode::NotFound => Self::Missing { reason: fault.text },
+            ReplyCode::AccessRefused => Self::NotAuthorised { reason: "Access refused." },
+            _ => Self::bad_request(fault.text),
+        }
+    }
 }
 
 impl IntoResponse for Refusal {
@@ -41,6 +80,12 @@ impl IntoResponse for Refusal {
             }
             Self::BadRequest { error, reason } => {
                 (StatusCode::BAD_REQUEST, json!({"error": error, "reason": reason}))
+            }
+            Self::BadReason(reason) => {
+                (StatusCode::BAD_REQUEST, json!({"error": "bad_request", "reason": reason}))
+            }
+            Self::Missing { reason } => {
+                (StatusCode::NOT_FOUND, json!({"error": "not_found", "reason": reason}))
             }
             Self::NoCredentials => {
                 let realm = [(header::WWW_AUTHENTICATE, "Basic realm=\"RabbitMQ Management\"")];

@@ -9,6 +9,7 @@ use super::rates::{Numbers, Subject};
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use super::{message_stats, queues};
+use crate::broker::admin::VhostMetadata;
 use crate::broker::vhost::Vhost;
 use crate::wire::ShortStr;
 
@@ -24,25 +25,23 @@ pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
     view.vhost(names.vhost()?).map(|vhost| row(view, &messages, &vhost))
 }
 
-fn description(vhost: &Vhost) -> &'static str {
-    if vhost.name() == "/" { "Default virtual host" } else { "" }
-}
-
 fn row(view: &View<'_>, messages: &BTreeMap<ShortStr, Numbers>, vhost: &Arc<Vhost>) -> Value {
     let name = vhost.name().clone();
     let counters = messages.get(&name).cloned().unwrap_or_default();
+    let VhostMetadata { description, tags, default_queue_type, is_traced } = vhost.metadata();
+    let default_queue_type = default_queue_type.unwrap_or_else(|| "classic".to_owned());
     let mut row = json!({
         "name": name.as_str(),
-        "description": description(vhost),
-        "tags": [],
-        "default_queue_type": "classic",
+        "description": description,
+        "tags": tags,
+        "default_queue_type": default_queue_type,
         "protected_from_deletion": false,
         "metadata": {
-            "description": description(vhost),
-            "tags": [],
-            "default_queue_type": "classic",
+            "description": description,
+            "tags": tags,
+            "default_queue_type": default_queue_type,
         },
-        "tracing": false,
+        "tracing": is_traced,
         "cluster_state": {view.node(): "running"},
         "message_stats": view.rates.counters(&Subject::Vhost(name.clone()), &counters),
     });

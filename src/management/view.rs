@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::auth::MONITORING;
 use super::rates::Rates;
 use super::refusal::Refusal;
 use super::{Facts, Management};
@@ -45,23 +46,36 @@ impl<'a> View<'a> {
 
     /// The vhosts a list is about: the one in the path, or all.
     pub(super) fn vhosts(&self, names: &Names) -> Result<Vec<Arc<Vhost>>, Refusal> {
-        match names.0.get("vhost") {
-            Some(name) => Ok(vec![self.vhost(name)?]),
-            None => Ok(self.broker.vhosts()),
+        if let Some(name) = names.0.get("vhost") {
+            return Ok(vec![self.vhost(name)?]);
         }
+        let all = self.broker.vhosts().into_iter();
+        Ok(all.filter(|vhost| self.check_visible(vhost).is_ok()).collect())
+    }
+
+    /// Refuses a vhost that the user may not be in; who sees the whole broker sees all.
+    pub(super) fn check_visible(&self, vhost: &Vhost) -> Result<(), Refusal> {
+        let may_be_in = || self.broker.permissions.get(&self.user.name, vhost.name()).is_some();
+        if self.user.has_tag(MONITORING) || may_be_in() {
+            return Ok(());
+        }
+        Err(Refusal::NotAuthorised { reason: "User not authorised to access virtual host" })
     }
 
     pub(super) fn vhost(&self, name: &str) -> Result<Arc<Vhost>, Refusal> {
-        self.broker.vhost(name).map_err(|_| Refusal::NotFound)
+        let vhost = self.broker.vhost(name).map_err(|_| Refusal::NotFound)?;
+        self.check_visible(&vhost)?;
+        Ok(vhost)
     }
 
     /// The connections that are open, each with what it has agreed on. As in RabbitMQ, one that has not is not
-    /// listed.
+    /// listed; who does not see the whole broker sees his own.
     pub(super) fn connections(&self) -> Vec<(Arc<Connection>, Arc<Agreed>)> {
         let list = self.broker.registry.list().into_iter();
         list.filter_map(|connection| {
             let agreed = connection.agreed()?;
-            Some((connection, agreed))
+            let is_shown = self.user.has_tag(MONITORING) || agreed.user == self.user.name;
+            is_shown.then_some((connection, agreed))
         })
         .collect()
     }

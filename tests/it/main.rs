@@ -23,6 +23,7 @@ mod cmd_publish;
 mod cmd_reach;
 mod cmd_route;
 mod cmd_rpc;
+mod cmd_serve;
 mod cmd_store;
 mod cmd_tls;
 mod cmd_topology;
@@ -35,6 +36,7 @@ mod generated;
 mod kills;
 mod local;
 mod management;
+mod management_change;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../support/rabbitmq.rs"]
 mod rabbitmq;

@@ -3,6 +3,7 @@
 use super::{Parameter, ParameterName, missing};
 use crate::broker::Broker;
 use crate::broker::durable::Record;
+use crate::broker::policies::{pairs, term};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, ShortStr};
 
@@ -34,12 +35,13 @@ impl VhostLimits {
 fn check(table: &FieldTable) -> Result<(), Fault> {
     for (name, value) in table {
         if ![CONNECTIONS, QUEUES].contains(&name.as_str()) {
-            return Err(refused(&format!("Unrecognised limit {name}")));
+            let given = pairs(&FieldTable::from_entries(vec![(name.clone(), value.clone())]));
+            return Err(refused(&format!("Unrecognised terms {given} in limits")));
         }
         if value.as_integer().is_none() {
             return Err(refused(&format!(
-                "{name} should be integer, actually was {}",
-                value.type_name()
+                "{name} should be a number, actually was {}",
+                term(value)
             )));
         }
     }

@@ -9,6 +9,7 @@ mod admission;
 mod limits;
 mod parameters;
 mod permissions;
+mod policies;
 mod users;
 mod vhosts;
 
@@ -17,6 +18,7 @@ use std::sync::{MutexGuard, PoisonError};
 pub use admission::Admitted;
 pub use limits::VhostLimits;
 pub use parameters::{Parameter, ParameterName, Parameters};
+pub use policies::PolicyName;
 pub use vhosts::{VhostChange, VhostMetadata};
 
 use super::Broker;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
-use crate::wire::{FieldValue, ShortStr};
+use super::Put;
+use crate::broker::Broker;
+use crate::broker::durable::Record;
+use crate::wire::{Fault, FieldValue, ShortStr};
 
 /// What a parameter is known by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +23,41 @@ pub struct ParameterName {
 pub struct Parameter {
     pub name: ParameterName,
     pub value: FieldValue,
+}
+
+impl Broker {
+    /// Sets a global parameter.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written down.
+    pub fn set_global(&self, name: &ShortStr, value: FieldValue) -> Result<Put, Fault> {
+        let _administering = self.administering();
+        let parameter = Parameter { name: global(name), value };
+        let record = Record::default().put_parameter(&parameter);
+        self.write_down(record, &format!("global parameter '{name}'"))?;
+        Ok(Put::over(self.parameters.set(&parameter.name, Some(parameter.value))))
+    }
+
+    /// Takes a global parameter away; answers whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written down.
+    pub fn clear_global(&self, name: &ShortStr) -> Result<bool, Fault> {
+        let _administering = self.administering();
+        let parameter = global(name);
+        if self.parameters.get(&parameter).is_none() {
+            return Ok(false);
+        }
+        let record = Record::default().remove_parameter(&parameter);
+        self.write_down(record, &format!("end of global parameter '{name}'"))?;
+        Ok(self.parameters.set(&parameter, None))
+    }
+}
+
+fn global(name: &ShortStr) -> ParameterName {
+    ParameterName { vhost: ShortStr::empty(), component: ShortStr::empty(), name: name.clone() }
 }
 
 /// All parameters.

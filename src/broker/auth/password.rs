@@ -1,5 +1,7 @@
 //! Passwords the way RabbitMQ keeps them: a salt of four bytes, and the hash of salt and password.
 
+use std::hash::{BuildHasher, RandomState};
+
 use sha2::{Digest, Sha256, Sha512};
 
 /// Bytes of a salt.
@@ -55,6 +57,12 @@ impl PasswordHash {
         let hashing = Hashing::default();
         let hash = hashing.hash(&salt, password.as_bytes());
         Self { hashing, bytes: [&salt[..], &hash[..]].concat() }
+    }
+
+    /// Hashes a password with a salt that no other has.
+    pub fn fresh(password: &str) -> Self {
+        let [a, b, c, d, ..] = RandomState::new().hash_one(password.len()).to_be_bytes();
+        Self::new(password, [a, b, c, d])
     }
 
     /// Takes a hash as definitions have it: salt and hash; empty for no password.

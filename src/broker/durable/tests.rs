@@ -7,10 +7,11 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::broker::Broker;
-use crate::broker::admin::{Put, VhostChange};
+use crate::broker::admin::{PolicyName, Put, VhostChange};
 use crate::broker::auth::{Origin, PasswordHash, Permission, TopicPermission, UserLimits};
 use crate::broker::exchange::ExchangeKind;
 use crate::broker::exchange::binding::{DestinationKind, DestinationName};
+use crate::broker::policies::Author;
 use crate::broker::queue::Shared;
 use crate::broker::registry::ConnectionId;
 use crate::broker::vhost::{BindingRequest, DeleteIf, QueueDeclaration, Vhost};
@@ -354,6 +355,32 @@ fn what_administrators_said_comes_back() {
     let refused = declare_queue(&vhost, "c", Life::Durable, FieldTable::new()).unwrap_err();
     assert_eq!(refused.text, "cannot declare queue 'c': queue limit in vhost 'v' (2) is reached");
     declare_queue(&vhost, "b", Life::Durable, FieldTable::new()).unwrap();
+}
+
+#[test]
+fn policies_come_back_before_the_queues_they_apply_to() {
+    let directory = TempDir::new().unwrap();
+    let broker = open(directory.path());
+    broker.put_vhost(&name("gone"), VhostChange::default(), None).unwrap();
+    let of =
+        |vhost: &str| PolicyName { author: Author::User, vhost: name(vhost), name: name("policy") };
+    let value = FieldTable::new()
+        .with("pattern", "^p$")
+        .with("definition", FieldTable::new().with("max-length", FieldValue::I64(7)));
+    for vhost in ["/", "gone"] {
+        assert_eq!(broker.put_policy(&of(vhost), value.clone(), 0).unwrap(), Put::Created);
+    }
+    declare_queue(&root(&broker), "p", Life::Durable, FieldTable::new()).unwrap();
+    assert!(broker.delete_vhost(&name("gone")).unwrap());
+    drop(broker);
+
+    let broker = open(directory.path());
+    assert_eq!(broker.parameters.list().len(), 1, "the other went with its vhost");
+    let queue = root(&broker).find_queue("p").unwrap();
+    assert_eq!(queue.limits().max_length, Some(7));
+    assert!(broker.delete_policy(&of("/"), 0).unwrap());
+    assert!(!broker.delete_policy(&of("/"), 0).unwrap());
+    assert_eq!(queue.limits().max_length, None);
 }
 
 /// A generator that needs no crate: splitmix64.

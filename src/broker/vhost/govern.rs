@@ -1,19 +1,22 @@
-//! What is said of a vhost, how much it may have, and its end.
+//! What is said of a vhost, how much it may have, which policies apply in it, and its end.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Vhost, not_default, refused};
 use crate::broker::admin::{VhostLimits, VhostMetadata};
-use crate::broker::arguments::exchange_noun;
-use crate::broker::queue::{EndIf, Queue};
+use crate::broker::arguments::{Limits, exchange_noun};
+use crate::broker::exchange::{Exchange, ExchangeSettings};
+use crate::broker::policies::{Applied, Policies, Policy, Subject};
+use crate::broker::queue::{EndIf, Millis, Queue};
 use crate::broker::topology::Topology;
-use crate::wire::{Fault, ReplyCode};
+use crate::wire::{Fault, ReplyCode, ShortStr};
 
 /// What administrators say of a vhost.
 #[derive(Debug, Default)]
 pub(super) struct Governed {
     metadata: RwLock<VhostMetadata>,
     limits: RwLock<VhostLimits>,
+    policies: Policies,
 }
 
 impl Vhost {
@@ -71,6 +74,73 @@ impl Vhost {
             return Err(Fault::new(ReplyCode::PreconditionFailed, text));
         }
         Ok(())
+    }
+
+    /// The policies of its queues and exchanges.
+    pub fn policies(&self) -> &Policies {
+        &self.governed.policies
+    }
+
+    /// Changes policies and has what then applies apply; publishes and declarations go on meanwhile.
+    pub(in crate::broker) fn change_policies(&self, change: impl FnOnce(&Policies), now: Millis) {
+        let changing = self.changing();
+        // Queues that are declared from now on find the new ones.
+        change(&self.governed.policies);
+        let queues: Vec<_> = self.read().queues.values().cloned().collect();
+        drop(changing);
+        self.shared.aside.run(|| {
+            for queue in queues {
+                self.apply_policies(&queue, now);
+            }
+        });
+        self.apply_alternates();
+    }
+
+    /// Tells a queue what policies say of it.
+    pub(super) fn apply_policies(&self, queue: &Queue, now: Millis) {
+        let settings = queue.settings();
+        let subject = Subject::Queue(&settings.name, settings.wanted.kind);
+        let Applied { user, operator } = self.governed.policies.applied(subject);
+        let (user, operator) = (user.as_deref(), operator.as_deref());
+        let limits =
+            Limits::merge(&settings.wanted, user.map(Policy::limits), operator.map(Policy::limits));
+        if queue.limits() != limits {
+            queue.set_limits(limits, now);
+        }
+    }
+
+    /// Tells a queue that is new; most vhosts have no policies.
+    pub(super) fn apply_policies_to_new(&self, queue: &Queue, now: Millis) {
+        if !self.governed.policies.is_empty() {
+            self.apply_policies(queue, now);
+        }
+    }
+
+    /// Where an exchange's messages go that it cannot route: where it was declared to, or a policy says.
+    pub(super) fn alternate(&self, settings: &ExchangeSettings) -> Option<ShortStr> {
+        settings.alternate().or_else(|| {
+            let applied = self.governed.policies.applied(Subject::Exchange(&settings.name));
+            applied.user?.alternate().cloned()
+        })
+    }
+
+    /// Tells exchanges where their messages go that they cannot route.
+    fn apply_alternates(&self) {
+        let topology = self.read();
+        let differs =
+            |exchange: &&Exchange| exchange.alternate != self.alternate(&exchange.settings);
+        let names = topology.exchanges.values().filter(differs);
+        let names: Vec<_> = names.map(|exchange| exchange.settings.name.clone()).collect();
+        drop(topology);
+        if names.is_empty() {
+            return;
+        }
+        let mut topology = self.write();
+        for name in names {
+            if let Some(exchange) = topology.exchanges.get_mut(&name) {
+                exchange.alternate = self.alternate(&exchange.settings);
+            }
+        }
     }
 
     /// Has routes looked up again that are remembered.

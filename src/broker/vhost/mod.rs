@@ -373,6 +373,7 @@ impl Vhost {
             settings.id = self.ledger.add_queue(&settings)?;
         }
         let queue = Queue::new(settings, self.shared.clone(), now);
+        self.apply_policies_to_new(&queue, now);
         self.write().queues.insert(queue.name().clone(), Arc::clone(&queue));
         self.churn.queue_created.add(1);
         Ok(queue)
@@ -380,7 +381,9 @@ impl Vhost {
 
     /// Puts an exchange in that is written down, or need not be.
     pub(in crate::broker) fn restore_exchange(&self, settings: ExchangeSettings) {
-        self.write().exchanges.insert(settings.name.clone(), Exchange::new(settings));
+        let mut exchange = Exchange::new(settings);
+        exchange.alternate = self.alternate(&exchange.settings);
+        self.write().exchanges.insert(exchange.settings.name.clone(), exchange);
     }
 
     /// All queues, in the order of their names.

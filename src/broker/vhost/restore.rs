@@ -9,6 +9,7 @@ impl Vhost {
     /// Puts a queue in that is written down, when the broker starts.
     pub(in crate::broker) fn restore_queue(&self, settings: Settings) {
         let queue = Queue::new(settings, self.shared.clone(), 0);
+        self.apply_policies_to_new(&queue, 0);
         self.write().queues.insert(queue.name().clone(), queue);
     }
 

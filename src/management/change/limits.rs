@@ -1,0 +1,91 @@
+//! Limits of vhosts and of users.
+
+use serde_json::{Value, json};
+
+use super::{Asked, Done};
+use crate::broker::auth::UserLimits;
+use crate::broker::policies::term;
+use crate::management::json;
+use crate::management::refusal::Refusal;
+use crate::wire::FieldTable;
+
+/// `PUT /vhost-limits/:vhost/:name`.
+pub(super) fn of_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    asked.administrator()?;
+    let vhost = asked.vhost()?;
+    let body = asked.body()?;
+    body.require(&["value"])?;
+    let value = json::value(body.get("value").unwrap_or(&Value::Null))?;
+    let mut limits = asked.view.broker.vhost_limits(vhost.name()).unwrap_or_default();
+    limits.insert(asked.name("name")?, value);
+    asked.view.broker.limit_vhost(vhost.name(), limits)?;
+    Ok(Done::Quietly)
+}
+
+/// `DELETE /vhost-limits/:vhost/:name`.
+pub(super) fn clear_of_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    asked.administrator()?;
+    let vhost = asked.vhost()?;
+    asked.view.broker.clear_vhost_limit(vhost.name(), asked.names.get("name")?)?;
+    Ok(Done::Quietly)
+}
+
+/// `PUT /user-limits/:user/:name`.
+pub(super) fn of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    asked.administrator()?;
+    let body = asked.body()?;
+    body.require(&["value"])?;
+    let value = body.get("value").unwrap_or(&Value::Null);
+    let (user, name) = (asked.names.get("user")?, asked.names.get("name")?);
+    let most = most(name, value)?;
+    of_user_named(&mut UserLimits::default(), name, value)?;
+    let is_there = asked.view.broker.limit_user(user, |limits| {
+        if let Ok(limit) = of_user_named(limits, name, value) {
+            *limit = most;
+        }
+    })?;
+    if is_there {
+        Ok(Done::Quietly)
+    } else {
+        Err(Refusal::BadReason(json!(["no_such_user", user])))
+    }
+}
+
+/// `DELETE /user-limits/:user/:name`.
+pub(super) fn clear_of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    asked.administrator()?;
+    let (user, name) = (asked.names.get("user")?, asked.names.get("name")?);
+    let is_there = asked.view.broker.limit_user(user, |limits| {
+        // Without a limit of that name there is nothing to clear.
+        if let Ok(limit) = of_user_named(limits, name, &Value::Null) {
+            *limit = None;
+        }
+    })?;
+    if is_there { Ok(Done::Quietly) } else { Err(Refusal::NotFound) }
+}
+
+/// The limit of that name.
+pub(super) fn of_user_named<'a>(
+    limits: &'a mut UserLimits,
+    name: &str,
+    value: &Value,
+) -> Result<&'a mut Option<u64>, Refusal> {
+    match name {
+        "max-connections" => Ok(&mut limits.connections_max),
+        "max-channels" => Ok(&mut limits.channels_max),
+        _ => {
+            let given = FieldTable::from_entries(vec![(json::name_of(name)?, json::value(value)?)]);
+            let given = crate::broker::policies::pairs(&given);
+            Err(Refusal::bad_request(format!("Unrecognised terms {given} in user-limits")))
+        }
+    }
+}
+
+/// A limit; a negative one is none.
+pub(super) fn most(name: &str, value: &Value) -> Result<Option<u64>, Refusal> {
+    let number = value.as_i64().ok_or_else(|| {
+        let told = json::value(value).map(|value| term(&value)).unwrap_or_default();
+        Refusal::bad_request(format!("{name} should be a number, actually was {told}"))
+    })?;
+    Ok(u64::try_from(number).ok())
+}

@@ -1,0 +1,189 @@
+//! Queues, exchanges and bindings: declared and deleted as the user could over AMQP.
+
+use serde_json::Value;
+
+use super::body::Body;
+use super::{Asked, Done};
+use crate::broker::auth::{Resource, Right};
+use crate::broker::compat::Compat;
+use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};
+use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
+use crate::broker::registry::ConnectionId;
+use crate::broker::vhost::{BindingRequest, DeleteIf, QueueDeclaration, Vhost};
+use crate::management::json::name_of;
+use crate::management::refusal::Refusal;
+use crate::wire::ShortStr;
+
+/// No connection: exclusive queues are not its own.
+pub(in crate::management) const NOBODY: ConnectionId = ConnectionId(0);
+
+/// `PUT /queues/:vhost/:queue`.
+pub(super) fn declare_queue(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let (vhost, rights) = asked.inside()?;
+    let declaration = read_queue(asked.name("queue")?, &asked.body()?)?;
+    let name = &declaration.name;
+    rights.check(Right::Configure, Resource::Queue(name))?;
+    let is_new = vhost.find_queue(name).is_none();
+    if is_new && let Some(to) = declaration.arguments.get("x-dead-letter-exchange") {
+        rights.check(Right::Read, Resource::Queue(name))?;
+        rights.check(Right::Write, Resource::Exchange(to.as_str().unwrap_or_default()))?;
+    }
+    vhost.declare_queue(declaration, false, NOBODY, asked.view.uptime_ms)?;
+    Ok(if is_new { Done::Created } else { Done::Quietly })
+}
+
+/// Reads a queue; its arguments may leave the type to a field of its own.
+pub(in crate::management) fn read_queue(
+    name: ShortStr,
+    body: &Body,
+) -> Result<QueueDeclaration, Refusal> {
+    Ok(QueueDeclaration {
+        name,
+        is_durable: body.flag("durable")?,
+        is_exclusive: false,
+        is_auto_delete: body.flag("auto_delete")?,
+        arguments: body.table("arguments")?,
+    })
+}
+
+/// `DELETE /queues/:vhost/:queue`.
+pub(super) fn delete_queue(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let (vhost, rights) = asked.inside()?;
+    let name = asked.name("queue")?;
+    rights.check(Right::Configure, Resource::Queue(&name))?;
+    if vhost.find_queue(&name).is_none() {
+        return Err(Refusal::NotFound);
+    }
+    let only = DeleteIf { unused: asked.says_yes("if-unused"), empty: asked.says_yes("if-empty") };
+    vhost.delete_queue(&name, only, NOBODY)?;
+    Ok(Done::Quietly)
+}
+
+/// `DELETE /queues/:vhost/:queue/contents`.
+pub(super) fn purge(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let (vhost, rights) = asked.inside()?;
+    let name = asked.name("queue")?;
+    if vhost.find_queue(&name).is_none() {
+        return Err(Refusal::NotFound);
+    }
+    rights.check(Right::Read, Resource::Queue(&name))?;
+    vhost.queue(&name, NOBODY)?.purge();
+    Ok(Done::Quietly)
+}
+
+/// `PUT /exchanges/:vhost/:exchange`.
+pub(super) fn declare_exchange(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let (vhost, rights) = asked.inside()?;
+    let name = name_of(asked.names.exchange("exchange")?)?;
+    let settings = read_exchange(name, &asked.body()?, asked.view.broker.compat())?;
+    let name = settings.name.clone();
+    Vhost::check_not_default(&name)?;
+    rights.check(Right::Configure, Resource::Exchange(&name))?;
+    let is_new = vhost.find_exchange(&name).is_none();
+    if is_new && let Some(to) = settings.arguments.get("alternate-exchange") {
+        rights.check(Right::Read, Resource::Exchange(&name))?;
+        rights.check(Right::Write, Resource::Exchange(to.as_str().unwrap_or_default()))?;
+    }
+    vhost.declare_exchange(settings)?;
+    Ok(if is_new { Done::Created } else { Done::Quietly })
+}
+
+/// Reads an exchange.
+pub(in crate::management) fn read_exchange(
+    name: ShortStr,
+    body: &Body,
+    compat: Compat,
+) -> Result<ExchangeSettings, Refusal> {
+    let kind = ExchangeKind::from_name(body.optional_text("type")?.unwrap_or("direct"), compat)?;
+    Ok(ExchangeSettings {
+        name,
+        kind,
+        is_durable: body.flag("durable")?,
+        is_auto_delete: body.flag("auto_delete")?,
+        is_internal: body.flag("internal")?,
+        arguments: body.table("arguments")?,
+    })
+}
+
+/// `DELETE /exchanges/:vhost/:exchange`.
+pub(super) fn delete_exchange(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let (vhost, rights) = asked.inside()?;
+    let name = name_of(asked.names.exchange("exchange")?)?;
+    if vhost.find_exchange(&name).is_none() {
+        return Err(Refusal::NotFound);
+    }
+    vhost.check_deletable(&name)?;
+    rights.check(Right::Configure, Resource::Exchange(&name))?;
+    let only = DeleteIf { unused: asked.says_yes("if-unused"), empty: false };
+    vhost.delete_exchange(&name, only)?;
+    Ok(Done::Quietly)
+}
+
+/// `POST /bindings/:vhost/e/:exchange/q/:queue` and `.../e/:destination`.
+pub(super) fn bind(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let (vhost, rights) = asked.inside()?;
+    let body = asked.body()?;
+    let (source, destination) = ends(asked)?;
+    let (routing_key, arguments) = (body.optional_name("routing_key")?, body.table("arguments")?);
+    let request = BindingRequest { source, destination, routing_key, arguments };
+    let name = &request.destination.name;
+    match request.destination.kind {
+        DestinationKind::Queue => rights.check(Right::Write, Resource::Queue(name))?,
+        DestinationKind::Exchange => rights.check(Right::Write, Resource::Exchange(name))?,
+    }
+    rights.check(Right::Read, Resource::Exchange(&request.source))?;
+    let BindingRequest { source, destination, routing_key, arguments } = request.clone();
+    let key = Binding { source, destination, routing_key, arguments }.properties_key();
+    // What an exchange remembers is told to those who bind over AMQP.
+    vhost.bind(request.clone(), NOBODY)?;
+    // Quoted once more: it is a part of a path.
+    let location = format!("{}/{}", request.destination.name, key.replace('%', "%25"));
+    Ok(Done::Bound { location })
+}
+
+/// `DELETE .../:properties_key`.
+pub(super) fn unbind(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let (vhost, rights) = asked.inside()?;
+    let (source, destination) = ends(asked)?;
+    let key = asked.names.get("properties_key")?;
+    let found = vhost.bindings_that(|binding| {
+        binding.source == source
+            && binding.destination == destination
+            && binding.properties_key() == key
+    });
+    let Some(binding) = found.into_iter().next() else { return Err(Refusal::NotFound) };
+    match destination.kind {
+        DestinationKind::Queue => rights.check(Right::Write, Resource::Queue(&destination.name))?,
+        DestinationKind::Exchange => {
+            rights.check(Right::Write, Resource::Exchange(&destination.name))?;
+        }
+    }
+    rights.check(Right::Read, Resource::Exchange(&source))?;
+    let Binding { source, destination, routing_key, arguments } = binding;
+    vhost.unbind(BindingRequest { source, destination, routing_key, arguments }, NOBODY)?;
+    Ok(Done::Quietly)
+}
+
+/// The ends of the binding in the path.
+fn ends(asked: &Asked<'_>) -> Result<(ShortStr, DestinationName), Refusal> {
+    let exchange = |name| asked.names.exchange(name).and_then(name_of);
+    let destination = match asked.names.0.get("queue") {
+        Some(_) => DestinationName { kind: DestinationKind::Queue, name: asked.name("queue")? },
+        None => DestinationName { kind: DestinationKind::Exchange, name: exchange("destination")? },
+    };
+    Ok((exchange("exchange")?, destination))
+}
+
+/// Reads a binding of definitions.
+pub(in crate::management) fn read_binding(body: &Body) -> Result<BindingRequest, Refusal> {
+    let kind = match body.get("destination_type").and_then(Value::as_str) {
+        Some("exchange") => DestinationKind::Exchange,
+        _ => DestinationKind::Queue,
+    };
+    Ok(BindingRequest {
+        source: body.name("source")?,
+        destination: DestinationName { kind, name: body.name("destination")? },
+        routing_key: body.optional_name("routing_key")?,
+        arguments: body.table("arguments")?,
+    })
+}

@@ -1,0 +1,45 @@
+//! `mq serve --definitions`: what a file says is there before the first client comes, or there is no broker.
+
+use std::fs;
+
+use crate::support::cli::program;
+
+#[test]
+fn a_file_that_is_no_definitions_ends_the_start_and_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("definitions.json");
+    let data = directory.path().join("data");
+    #[rustfmt::skip]
+    let cases = [
+        ("{", "they are no JSON: EOF while parsing an object at line 1 column 1"),
+        ("{\"vhosts\":[{\"name\":\"v\"}],\"queues\":[{\"name\":\"q\",\"vhost\":\"w\",\"durable\":true,\"auto_delete\":false,\"arguments\":{}}]}",
+            "[\"no_such_vhost\",\"w\"]"),
+    ];
+    for (text, cause) in cases {
+        fs::write(&file, text).unwrap();
+        let run = program()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(&data)
+            .arg("--definitions")
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(65), "{text}");
+        let told = String::from_utf8(run.stderr).unwrap();
+        let expected = format!(
+            "error: cannot load the definitions in '{}'\ncause: {cause}\n\
+             hint: write them as RabbitMQ exports them: one JSON object with lists of users, vhosts, queues and so on\n",
+            file.display()
+        );
+        assert_eq!(told, expected);
+    }
+    let missing = directory.path().join("nowhere.json");
+    let run = program()
+        .args(["serve", "--memory", "--listen", "127.0.0.1:0", "--definitions"])
+        .arg(&missing)
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(65));
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert!(told.contains("cause: No such file or directory"), "{told}");
+}

@@ -1,0 +1,389 @@
+//! What is put, posted and deleted over HTTP: codes and reasons seen on RabbitMQ 3.10.8, and what follows in the broker.
+
+use mq::broker::arguments::QueueKind;
+use mq::broker::policies::Subject;
+use mq::broker::registry::Peer;
+use mq::wire::shortstr::literal;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::management::Site;
+
+const GUEST: (&str, &str) = ("guest", "guest");
+
+/// Asks with a body; answers the status and the body, if it is JSON.
+async fn send(
+    site: &Site,
+    login: (&str, &str),
+    method: Method,
+    path: &str,
+    body: &Value,
+) -> (u16, Value) {
+    let url = format!("http://{}/api/{path}", site.address);
+    let request = site.http.request(method, url).basic_auth(login.0, Some(login.1));
+    let request = if body.is_null() { request } else { request.body(body.to_string()) };
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default();
+    (status, body)
+}
+
+/// Requests of guest, one after the other: method, path, body, status, and the reason when it is refused.
+async fn play(site: &Site, steps: &[(&str, &str, Value, u16, Value)]) {
+    for (method, path, body, status, reason) in steps {
+        let method_of = Method::from_bytes(method.as_bytes()).unwrap();
+        let (got, answer) = send(site, GUEST, method_of, path, body).await;
+        let told = (got, answer["reason"].clone());
+        assert_eq!(told, (*status, reason.clone()), "{method} {path} {body}");
+    }
+}
+
+fn missing() -> Value {
+    json!("Not Found")
+}
+
+#[tokio::test]
+async fn users_and_permissions_are_put_and_deleted() {
+    let site = Site::start().await;
+    let all = |write: &str| json!({"configure": "", "write": write, "read": ""});
+    let null = Value::Null;
+    #[rustfmt::skip]
+    let steps = [
+        ("PUT", "users/u", json!({"password": "x"}), 400, json!("tags_not_present")),
+        ("PUT", "users/u", null.clone(), 400, json!("tags_not_present")),
+        ("PUT", "users/u", json!({"password": "x", "tags": "a, b"}), 201, null.clone()),
+        ("PUT", "users/u", json!({"tags": ""}), 204, null.clone()),
+        ("PUT", "users/u", json!({"password_hash": "!!", "tags": ""}), 400, json!(["not_base64", "!!"])),
+        ("PUT", "users/u", json!({"password": "a", "password_hash": "AAAA", "tags": ""}), 400, json!("both_password_and_password_hash_are_provided")),
+        ("PUT", "users/u", json!({"password": "p", "tags": ["management"]}), 204, null.clone()),
+        ("GET", "users/nope", null.clone(), 404, missing()),
+        ("PUT", "permissions/%2F/u", json!({"configure": "", "write": ""}), 400, json!("[{key_missing,read}]")),
+        ("PUT", "permissions/%2F/u", all("("), 400, json!(["invalid_regexp", "(", "{\"missing )\",1}"])),
+        ("PUT", "permissions/%2F/nope", all(""), 400, json!("vhost_or_user_not_found")),
+        ("PUT", "permissions/nov/u", all(""), 400, json!("vhost_or_user_not_found")),
+        ("GET", "permissions/%2F/u", null.clone(), 404, missing()),
+        ("PUT", "permissions/%2F/u", all("a"), 201, null.clone()),
+        ("PUT", "permissions/%2F/u", all("b"), 204, null.clone()),
+        ("PUT", "topic-permissions/%2F/u", json!({"write": "a", "read": "b"}), 400, json!("[{key_missing,exchange}]")),
+        ("PUT", "topic-permissions/%2F/u", json!({"exchange": "amq.topic", "write": "a", "read": "b"}), 201, null.clone()),
+        ("DELETE", "topic-permissions/%2F/u/amq.topic", null.clone(), 204, null.clone()),
+        ("DELETE", "topic-permissions/%2F/u", null.clone(), 404, missing()),
+        ("GET", "topic-permissions/%2F/u", null.clone(), 404, missing()),
+        ("DELETE", "permissions/%2F/u", null.clone(), 204, null.clone()),
+        ("DELETE", "permissions/%2F/u", null.clone(), 404, missing()),
+        ("PUT", "user-limits/u/max-channels", json!({"value": 5}), 204, null.clone()),
+        ("PUT", "user-limits/u/bogus", json!({"value": 5}), 400, json!("Unrecognised terms [{<<\"bogus\">>,5}] in user-limits")),
+        ("PUT", "user-limits/u/max-channels", json!({"value": "a"}), 400, json!("max-channels should be a number, actually was <<\"a\">>")),
+        ("PUT", "user-limits/nope/max-channels", json!({"value": 1}), 400, json!(["no_such_user", "nope"])),
+    ];
+    play(&site, &steps).await;
+    assert_eq!(
+        site.read("user-limits").await,
+        json!([{"user": "u", "value": {"max-channels": 5}}])
+    );
+    assert_eq!(site.read("users/without-permissions").await[0]["name"], "u");
+    assert_eq!(site.read("users/u").await["tags"], json!(["management"]));
+    let hash = site.read("users/u").await["password_hash"].clone();
+    #[rustfmt::skip]
+    let steps = [
+        ("PUT", "users/v", json!({"password_hash": hash, "tags": ""}), 201, null.clone()),
+        ("POST", "users/bulk-delete", json!({}), 400, json!("[{key_missing,users}]")),
+        ("POST", "users/bulk-delete", json!({"users": ["u", "zz"]}), 400, json!(["no_such_user", "zz"])),
+        ("DELETE", "users/u", null.clone(), 404, missing()),
+        ("DELETE", "users/v", null.clone(), 204, null.clone()),
+    ];
+    play(&site, &steps).await;
+    assert_eq!(site.broker.users.list().len(), 1);
+}
+
+#[tokio::test]
+async fn vhosts_and_their_limits_are_put_and_deleted() {
+    let site = Site::start().await;
+    let null = Value::Null;
+    #[rustfmt::skip]
+    let steps = [
+        ("PUT", "vhosts/v", json!({"description": "d", "tags": "a,b"}), 201, null.clone()),
+        ("PUT", "vhosts/v", null.clone(), 204, null.clone()),
+        ("PUT", "vhost-limits/v/max-queues", json!({"value": 1}), 204, null.clone()),
+        ("PUT", "vhost-limits/v/max-queues", json!({"value": "5"}), 400, json!("Validation failed\n\nmax-queues should be a number, actually was <<\"5\">>\n")),
+        ("PUT", "vhost-limits/v/bogus", json!({"value": 5}), 400, json!("Validation failed\n\nUnrecognised terms [{<<\"bogus\">>,5}] in limits\n")),
+        ("PUT", "vhost-limits/nov/max-queues", json!({"value": 5}), 404, json!("vhost_not_found")),
+        ("PUT", "vhost-limits/v/max-queues", json!({}), 400, json!("[{key_missing,value}]")),
+        ("PUT", "queues/v/q", json!({"durable": true}), 201, null.clone()),
+        ("PUT", "queues/v/r", json!({}), 400, json!("cannot declare queue 'r': queue limit in vhost 'v' (1) is reached")),
+    ];
+    play(&site, &steps).await;
+    let vhost = site.read("vhosts/v").await;
+    assert_eq!((&vhost["description"], &vhost["tags"]), (&json!("d"), &json!(["a", "b"])));
+    let limits = json!({"vhost": "v", "value": {"max-queues": 1}});
+    assert_eq!(site.read("vhost-limits").await, json!([limits]));
+    let permission =
+        json!({"user": "guest", "vhost": "v", "configure": ".*", "write": ".*", "read": ".*"});
+    assert_eq!(site.read("vhosts/v/permissions").await, json!([permission]));
+    #[rustfmt::skip]
+    let steps = [
+        ("DELETE", "vhost-limits/v/max-queues", null.clone(), 204, null.clone()),
+        ("PUT", "queues/v/r", json!({}), 201, null.clone()),
+        ("DELETE", "vhosts/v", null.clone(), 204, null.clone()),
+        ("DELETE", "vhosts/v", null.clone(), 404, missing()),
+        ("PUT", "queues/v/q", json!({}), 404, json!("vhost_not_found")),
+    ];
+    play(&site, &steps).await;
+    assert_eq!(site.read("permissions").await.as_array().unwrap().len(), 1);
+    assert_eq!(site.read("parameters").await, json!([]));
+}
+
+#[tokio::test]
+async fn policies_apply_when_they_are_put() {
+    let site = Site::start().await;
+    let null = Value::Null;
+    let policy =
+        |pattern: &str, definition: Value| json!({"pattern": pattern, "definition": definition});
+    #[rustfmt::skip]
+    let steps = [
+        ("PUT", "policies/%2F/p", policy("(", json!({"max-length": 1})), 400, json!("Validation failed\n\npattern should be regular expression but is invalid: {\"missing )\",1}\n")),
+        ("PUT", "policies/%2F/p", policy("a", json!({"bogus": 5})), 400, json!("Validation failed\n\n[{&lt;&lt;\"bogus\"&gt;&gt;,5}] are not recognised policy settings\n")),
+        ("PUT", "policies/%2F/p", json!({"definition": {}}), 400, json!("[{key_missing,pattern}]")),
+        ("PUT", "policies/%2F/p", json!("x"), 400, json!("not_json")),
+        ("PUT", "policies/nov/p", policy("a", json!({"max-length": 1})), 404, json!("vhost_not_found")),
+        ("PUT", "policies/%2F/p", policy("^ord", json!({"message-ttl": 700, "max-length": 9})), 201, null.clone()),
+        ("PUT", "policies/%2F/x", json!({"pattern": "^events", "apply-to": "exchanges", "definition": {"alternate-exchange": "amq.fanout"}}), 201, null.clone()),
+        ("PUT", "operator-policies/%2F/o", policy("", json!({"dead-letter-exchange": "x"})), 400, json!("Validation failed\n\n[{<<\"dead-letter-exchange\">>,<<\"x\">>}] are not recognised policy settings\n")),
+        ("PUT", "operator-policies/%2F/o", policy("", json!({"max-length": 5})), 201, null.clone()),
+    ];
+    play(&site, &steps).await;
+    let vhost = site.broker.vhost("/").unwrap();
+    let limits = |queue: &str| {
+        let limits = vhost.find_queue(queue).unwrap().limits();
+        (limits.message_ttl_ms, limits.max_length)
+    };
+    // Its argument is less than what the policy says.
+    assert_eq!(limits("orders"), (Some(600), Some(5)));
+    assert_eq!(limits("zebra"), (None, Some(5)));
+    let row = site.read("queues/%2F/orders").await;
+    assert_eq!((&row["policy"], &row["operator_policy"]), (&json!("p"), &json!("o")));
+    assert_eq!(row["effective_policy_definition"], json!({"max-length": 5, "message-ttl": 700}));
+    let row = site.read("exchanges/%2F/events").await;
+    assert_eq!((&row["policy"], &row["operator_policy"]), (&json!("x"), &json!("o")));
+    let expected = json!([{"vhost": "/", "name": "o", "pattern": "", "apply-to": "all",
+        "definition": {"max-length": 5}, "priority": 0}]);
+    assert_eq!(site.read("operator-policies").await, expected);
+    assert_eq!(site.read("policies").await.as_array().unwrap().len(), 2);
+    assert_eq!(site.read("parameters").await[0]["component"], "operator_policy");
+    assert!(vhost.policies().applied(Subject::Queue("new", QueueKind::Classic)).operator.is_some());
+    #[rustfmt::skip]
+    let steps = [
+        ("PUT", "queues/%2F/ordinary", json!({}), 201, null.clone()),
+        ("DELETE", "policies/%2F/nope", null.clone(), 404, missing()),
+        ("DELETE", "operator-policies/%2F/o", null.clone(), 204, null.clone()),
+    ];
+    play(&site, &steps).await;
+    assert_eq!(limits("ordinary"), (Some(700), Some(9)), "declared under a policy");
+    assert_eq!(limits("zebra"), (None, None));
+    play(&site, &[("DELETE", "policies/%2F/p", null.clone(), 204, null.clone())]).await;
+    assert_eq!(limits("orders"), (Some(600), None));
+}
+
+#[tokio::test]
+async fn queues_exchanges_and_bindings_are_put_and_deleted() {
+    let site = Site::start().await;
+    let null = Value::Null;
+    let refused = || json!("Access refused.");
+    #[rustfmt::skip]
+    let steps = [
+        ("PUT", "queues/%2F/q", json!({"durable": true}), 201, null.clone()),
+        ("PUT", "queues/%2F/q", json!({"durable": "true"}), 204, null.clone()),
+        ("PUT", "queues/%2F/q", json!({}), 400, json!("inequivalent arg 'durable' for queue 'q' in vhost '/': received 'false' but current is 'true'")),
+        ("PUT", "queues/%2F/q", json!({"durable": "no"}), 400, json!(["not_boolean", "no"])),
+        ("PUT", "queues/%2F/r", json!({"arguments": {"x-message-ttl": -1}}), 400, json!("invalid arg 'x-message-ttl' for queue 'r' in vhost '/': {value_negative,-1}")),
+        ("PUT", "queues/%2F/amq.x", json!({}), 401, refused()),
+        ("PUT", "queues/nov/q", json!({}), 404, json!("vhost_not_found")),
+        ("DELETE", "queues/%2F/nope/contents", null.clone(), 404, missing()),
+        ("DELETE", "queues/%2F/q/contents", null.clone(), 204, null.clone()),
+        ("PUT", "exchanges/%2F/x", json!({"type": "topic", "durable": true}), 201, null.clone()),
+        ("PUT", "exchanges/%2F/x", json!({"type": "fanout"}), 400, json!("inequivalent arg 'type' for exchange 'x' in vhost '/': received 'fanout' but current is 'topic'")),
+        ("PUT", "exchanges/%2F/amq.y", json!({"type": "topic"}), 401, refused()),
+        ("PUT", "exchanges/%2F/amq.default", json!({"type": "direct"}), 401, refused()),
+        ("DELETE", "exchanges/%2F/amq.topic", null.clone(), 401, refused()),
+        ("POST", "bindings/%2F/e/x/q/q", json!({"routing_key": "a.#"}), 201, null.clone()),
+        ("POST", "bindings/%2F/e/x/e/amq.topic", json!({}), 201, null.clone()),
+        ("POST", "bindings/%2F/e/nope/q/q", json!({}), 404, json!("no exchange 'nope' in vhost '/'")),
+        ("POST", "bindings/%2F/e/x/q/nope", json!({}), 404, json!("no queue 'nope' in vhost '/'")),
+        ("POST", "bindings/%2F/e/amq.default/q/q", json!({}), 401, refused()),
+        ("DELETE", "bindings/%2F/e/x/q/q/zz", null.clone(), 404, missing()),
+        ("DELETE", "bindings/%2F/e/x/q/q/a.%2523", null.clone(), 204, null.clone()),
+        ("DELETE", "exchanges/%2F/x?if-unused=true", null.clone(), 400, json!("exchange 'x' in vhost '/' in use")),
+        ("DELETE", "bindings/%2F/e/x/e/amq.topic/~", null.clone(), 204, null.clone()),
+        ("DELETE", "exchanges/%2F/x?if-unused=true", null.clone(), 204, null.clone()),
+        ("DELETE", "exchanges/%2F/x", null.clone(), 404, missing()),
+        ("DELETE", "queues/%2F/orders?if-unused=true", null.clone(), 400, json!("queue 'orders' in vhost '/' in use")),
+        ("DELETE", "queues/%2F/q?if-empty=true", null.clone(), 204, null.clone()),
+        ("DELETE", "queues/%2F/q", null.clone(), 404, missing()),
+    ];
+    play(&site, &steps).await;
+    let url = format!("http://{}/api/bindings/%2F/e/amq.topic/q/zebra", site.address);
+    let request =
+        site.http.post(url).basic_auth("guest", Some("guest")).body("{\"routing_key\":\"#\"}");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["location"], "zebra/%2523");
+}
+
+#[tokio::test]
+async fn parameters_are_those_of_components_that_are_there() {
+    let site = Site::start().await;
+    let null = Value::Null;
+    #[rustfmt::skip]
+    let steps = [
+        ("PUT", "parameters/foo/%2F/n", json!({"value": {}}), 400, json!("Validation failed\n\ncomponent foo not found\n")),
+        ("PUT", "parameters/policy/%2F/n", json!({"value": {}}), 400, json!("policies may not be set using this method")),
+        ("PUT", "parameters/vhost-limits/%2F/limits", json!({"value": {"max-queues": 3, "a": 1}}), 400, json!("Validation failed\n\nUnrecognised terms [{&lt;&lt;\"a\"&gt;&gt;,1}] in limits\n")),
+        ("PUT", "parameters/vhost-limits/%2F/limits", json!({"value": {"max-queues": 30}}), 201, null.clone()),
+        ("DELETE", "parameters/foo/%2F/limits", null.clone(), 404, missing()),
+        ("PUT", "global-parameters/g", json!({"value": {"a": [1, 2]}}), 201, null.clone()),
+        ("PUT", "global-parameters/g", json!({"value": 5}), 204, null.clone()),
+        ("PUT", "global-parameters/g", json!({}), 400, json!("[{key_missing,value}]")),
+        ("PUT", "cluster-name", json!({"name": "x"}), 204, null.clone()),
+    ];
+    play(&site, &steps).await;
+    let limits = json!({"value": {"max-queues": 30}, "vhost": "/", "component": "vhost-limits", "name": "limits"});
+    assert_eq!(site.read("parameters/vhost-limits").await, json!([limits]));
+    assert_eq!(site.read("parameters/vhost-limits/%2F/limits").await, limits);
+    assert_eq!(site.read("global-parameters/g").await, json!({"name": "g", "value": 5}));
+    assert_eq!(site.read("overview").await["cluster_name"], "x");
+    #[rustfmt::skip]
+    let steps = [
+        ("DELETE", "parameters/vhost-limits/%2F/limits", null.clone(), 204, null.clone()),
+        ("DELETE", "global-parameters/g", null.clone(), 204, null.clone()),
+        ("DELETE", "global-parameters/g", null.clone(), 404, missing()),
+    ];
+    play(&site, &steps).await;
+}
+
+/// What comes out of one broker makes another one like it.
+#[tokio::test]
+async fn definitions_go_from_one_broker_to_another() {
+    let (one, other) = (Site::start().await, Site::start().await);
+    let null = Value::Null;
+    #[rustfmt::skip]
+    let steps = [
+        ("PUT", "vhosts/v", json!({"description": "d"}), 201, null.clone()),
+        ("PUT", "users/bob", json!({"password": "x", "tags": "policymaker"}), 201, null.clone()),
+        ("PUT", "user-limits/bob/max-channels", json!({"value": 5}), 204, null.clone()),
+        ("PUT", "permissions/v/bob", json!({"configure": "^a", "write": "", "read": ".*"}), 201, null.clone()),
+        ("PUT", "topic-permissions/v/bob", json!({"exchange": "amq.topic", "write": "a", "read": "b"}), 201, null.clone()),
+        ("PUT", "policies/v/p", json!({"pattern": "q", "definition": {"max-length": 3}, "priority": 2}), 201, null.clone()),
+        ("PUT", "operator-policies/v/o", json!({"pattern": "q", "definition": {"expires": 3000}}), 201, null.clone()),
+        ("PUT", "vhost-limits/v/max-queues", json!({"value": 100}), 204, null.clone()),
+        ("PUT", "queues/v/q", json!({"durable": true, "arguments": {"x-message-ttl": 5}}), 201, null.clone()),
+        ("PUT", "exchanges/v/x", json!({"type": "headers", "durable": true}), 201, null.clone()),
+        ("POST", "bindings/v/e/x/q/q", json!({"arguments": {"x-match": "any", "a": "b"}}), 201, null.clone()),
+    ];
+    play(&one, &steps).await;
+    let definitions = one.read("definitions").await;
+    for _ in 0..2 {
+        assert_eq!(send(&other, GUEST, Method::POST, "definitions", &definitions).await.0, 204);
+        assert_eq!(other.read("definitions").await, definitions);
+    }
+    let inside = one.read("definitions/v").await;
+    assert_eq!(inside["queues"][0].get("vhost"), None);
+    play(&other, &[("PUT", "vhosts/w", null.clone(), 201, null.clone())]).await;
+    assert_eq!(send(&other, GUEST, Method::POST, "definitions/w", &inside).await.0, 204);
+    assert_eq!(other.read("definitions/w").await, inside);
+    #[rustfmt::skip]
+    let steps = [
+        ("POST", "definitions", json!([]), 400, json!("failed_to_parse_json")),
+        ("POST", "definitions", json!({"users": [{"name": "x"}]}), 400, json!("tags_not_present")),
+        ("POST", "definitions/nov", json!({}), 404, json!("vhost_not_found")),
+        // A binding to what is not there is left out, as RabbitMQ does.
+        ("POST", "definitions", json!({"bindings": [{"source": "x", "vhost": "v", "destination": "nope", "destination_type": "queue", "routing_key": "", "arguments": {}}]}), 204, null.clone()),
+    ];
+    play(&other, &steps).await;
+}
+
+#[tokio::test]
+async fn tags_say_who_may_change_what() {
+    let site = Site::start().await;
+    let null = Value::Null;
+    let mut steps = Vec::new();
+    for (user, tags) in [
+        ("nobody", ""),
+        ("manager", "management"),
+        ("maker", "policymaker"),
+        ("monitor", "monitoring"),
+    ] {
+        let path = match user {
+            "nobody" => ["users/nobody", "permissions/%2F/nobody"],
+            "manager" => ["users/manager", "permissions/%2F/manager"],
+            "maker" => ["users/maker", "permissions/%2F/maker"],
+            _ => ["users/monitor", "permissions/%2F/monitor"],
+        };
+        steps.push(("PUT", path[0], json!({"password": "x", "tags": tags}), 201, null.clone()));
+        let all = json!({"configure": "^mine", "write": ".*", "read": ".*"});
+        steps.push(("PUT", path[1], all, 201, null.clone()));
+    }
+    steps.push(("PUT", "vhosts/hidden", null.clone(), 201, null.clone()));
+    play(&site, &steps).await;
+    let policy = || json!({"pattern": "x", "definition": {"max-length": 1}});
+    #[rustfmt::skip]
+    let cases = [
+        ("nobody",  Method::GET,    "queues",                 null.clone(), 401, "Not management user"),
+        ("manager", Method::PUT,    "users/x",                json!({"tags": ""}), 401, "Not administrator user"),
+        ("manager", Method::PUT,    "vhosts/x",               null.clone(), 401, "Not administrator user"),
+        ("manager", Method::PUT,    "policies/%2F/p",         policy(),     401, "User not authorised to access object"),
+        ("maker",   Method::PUT,    "policies/%2F/p",         policy(),     201, ""),
+        ("maker",   Method::PUT,    "policies/hidden/p",      policy(),     401, "User not authorised to access virtual host"),
+        ("maker",   Method::PUT,    "operator-policies/%2F/p", policy(),    401, "Not administrator user"),
+        ("monitor", Method::DELETE, "policies/%2F/p",         null.clone(), 401, "User not authorised to access object"),
+        ("manager", Method::PUT,    "queues/%2F/mine",        json!({}),    201, ""),
+        ("manager", Method::PUT,    "queues/%2F/other",       json!({}),    401, "Access refused."),
+        ("manager", Method::GET,    "queues/hidden",          null.clone(), 401, "User not authorised to access virtual host"),
+        ("manager", Method::PUT,    "queues/hidden/mine",     json!({}),    401, "User not authorised to access virtual host"),
+        ("monitor", Method::GET,    "queues/hidden",          null.clone(), 200, ""),
+        ("manager", Method::POST,   "definitions",            json!({}),    401, "Not administrator user"),
+    ];
+    for (user, method, path, body, status, reason) in cases {
+        let (got, answer) = send(&site, (user, "x"), method.clone(), path, &body).await;
+        let told = answer["reason"].as_str().unwrap_or_default();
+        assert_eq!((got, told), (status, reason), "{user} {method} {path}");
+    }
+    let names = |answer: &Value| answer.as_array().unwrap().len();
+    assert_eq!(names(&send(&site, ("manager", "x"), Method::GET, "vhosts", &null).await.1), 1);
+    assert_eq!(names(&send(&site, ("monitor", "x"), Method::GET, "vhosts", &null).await.1), 2);
+    assert_eq!(names(&send(&site, ("manager", "x"), Method::GET, "connections", &null).await.1), 0);
+    assert_eq!(names(&send(&site, ("monitor", "x"), Method::GET, "connections", &null).await.1), 1);
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_with_the_reason_that_was_given() {
+    let site = Site::start().await;
+    let listed = site.read("connections").await[0]["name"].as_str().unwrap().to_owned();
+    let connection = site.broker.registry.list().into_iter().find(|one| *one.peer.name == *listed);
+    let connection = connection.unwrap();
+    let reasons = || {
+        let mut posts = std::collections::VecDeque::new();
+        connection.mailbox.drain(&mut posts);
+        format!("{posts:?}")
+    };
+    let path = listed.replace(' ', "%20").replace('>', "%3E").replace(':', "%3A");
+    let url = format!("http://{}/api/connections/{path}", site.address);
+    for (given, told) in [(None, "Closed via management plugin"), (Some("go away"), "go away")] {
+        let mut request = site.http.delete(&url).basic_auth("guest", Some("guest"));
+        if let Some(reason) = given {
+            request = request.header("X-Reason", reason);
+        }
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 204);
+        let posted = reasons();
+        assert!(posted.contains("ConnectionForced") && posted.contains(told), "{posted}");
+    }
+    let null = Value::Null;
+    #[rustfmt::skip]
+    let steps = [
+        ("DELETE", "connections/nope", null.clone(), 404, missing()),
+        ("DELETE", "connections/username/guest", null.clone(), 204, null.clone()),
+    ];
+    play(&site, &steps).await;
+    assert!(reasons().contains("Closed via management plugin"));
+    let stranger = site.broker.connect(Peer { name: "silent".into(), ..connection.peer.clone() });
+    assert!(stranger.agreed().is_none(), "one that has not logged in is nobody's");
+    assert_eq!(literal("guest"), connection.agreed().unwrap().user);
+}
