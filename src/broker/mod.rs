@@ -169,7 +169,8 @@ impl Broker {
 
     /// Takes the queues that are to be given their messages back; before anybody uses the broker.
     pub fn recovery(&self) -> Recovery {
-        let queues = self.vhosts().into_iter().flat_map(|vhost| vhost.queues());
+        let with_holders = |vhost: Arc<Vhost>| vhost.queues().into_iter().chain(vhost.holders());
+        let queues = self.vhosts().into_iter().flat_map(with_holders);
         Recovery::new(queues, Arc::clone(&self.shared.spill), self.started_unix_ms())
     }
 

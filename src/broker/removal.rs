@@ -73,7 +73,11 @@ impl Removal {
             topology.is_durable(&DestinationName { kind, name: name.clone() })
         };
         let queue = self.queue.as_ref();
+        let holder = |name: &ShortStr| topology.exchanges.get(name)?.holder.clone();
+        let holders = self.exchanges.iter().filter_map(holder);
+        let holders = holders.filter(|holder| holder.settings().is_durable);
         Struck {
+            holders: holders.map(|holder| holder.name().clone()).collect(),
             queue: queue.filter(|name| is_durable(DestinationKind::Queue, name)),
             exchanges: self
                 .exchanges

@@ -96,6 +96,13 @@ impl Route {
     }
 }
 
+impl Remains {
+    /// The queues in which exchanges that were taken out kept messages.
+    pub(super) fn holders(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.exchanges.iter().filter_map(|exchange| exchange.holder.as_ref())
+    }
+}
+
 impl Topology {
     pub(super) fn exchange(&self, name: &str, vhost: &str) -> Result<&Exchange, Fault> {
         self.exchanges.get(name).ok_or_else(|| {
@@ -198,6 +205,12 @@ impl Topology {
         while let Some(&exchange) = asked.exchanges.get(at) {
             at += 1;
             route.by_key_alone &= exchange.routes_by_key_alone();
+            if details.delay_ms().is_some()
+                && let Some(holder) = &exchange.holder
+            {
+                route.queues.push(Arc::clone(holder));
+                continue;
+            }
             route.histories.extend(exchange.history().cloned());
             let mut found = Vec::new();
             let used = if exchange.looks_at_keys() { keys.len() } else { 1 };

@@ -72,6 +72,9 @@ fn row(view: &View<'_>, exchange: &ExchangeInfo) -> Value {
     if let Ok(vhost) = view.broker.vhost(&exchange.vhost) {
         policies::put_applied(&mut row, &vhost, policies::Subject::Exchange(&settings.name));
     }
+    if let Some(delayed) = exchange.delayed {
+        row["messages_delayed"] = delayed.into();
+    }
     // Who declared the others is not kept.
     if is_ours {
         row["user_who_performed_action"] = "rmq-internal".into();

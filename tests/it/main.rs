@@ -30,6 +30,7 @@ mod cmd_topology;
 mod cmd_tutorial;
 mod damage;
 mod dead_letters;
+mod delayed;
 mod disk_full;
 mod durable;
 mod generated;

@@ -6,7 +6,7 @@
 use crate::broker::arguments::DeadLetterTo;
 use crate::broker::compat::Compat;
 use crate::broker::dead_letter::Reason;
-use crate::broker::exchange::told_copies;
+use crate::broker::exchange::{DELAY, told_copies};
 use crate::broker::message::{Layout, Message};
 use crate::wire::properties::Properties;
 use crate::wire::shortstr::literal;
@@ -40,6 +40,9 @@ pub(in crate::broker) fn letter(
     death: Death<'_>,
     to: &DeadLetterTo,
 ) -> Option<Letter> {
+    if death.reason == Reason::Due {
+        return due(message);
+    }
     let mut properties = Properties::decode(message.properties()).ok()?;
     let (exchange, key) = message.exchange_and_key();
     let mut headers = properties.headers.take().unwrap_or_default();
@@ -62,13 +65,47 @@ pub(in crate::broker) fn letter(
         keys = vec![key.clone()];
     }
     properties.headers = Some(headers);
-    let message = rewritten(message, &to.exchange, &keys[0], &properties);
+    let layout = Layout { has_died: true, ..Layout::default() };
+    let message = rewritten(message, layout, &to.exchange, &keys[0], &properties);
     Some(Letter { message, keys, headers: properties.headers.unwrap_or_default() })
+}
+
+/// A message that was kept until now, as it was published, but that its delay is told negative: it is over.
+fn due(message: &Message) -> Option<Letter> {
+    let mut properties = Properties::decode(message.properties()).ok()?;
+    let headers = properties.headers.get_or_insert_default();
+    if let Some(delay) = headers.get(DELAY) {
+        let over = negated(delay);
+        headers.insert(literal(DELAY), over);
+    }
+    let (exchange, key) = message.exchange_and_key();
+    let mut keys = vec![ShortStr::try_from(key).ok()?];
+    keys.extend(told_copies(headers));
+    let layout = Layout {
+        has_died: message.has_died(),
+        time_to_live_ms: message.time_to_live_ms(),
+        ..Layout::default()
+    };
+    let exchange = ShortStr::try_from(exchange).ok()?;
+    let message = rewritten(message, layout, &exchange, &keys[0], &properties);
+    Some(Letter { message, keys, headers: properties.headers.unwrap_or_default() })
+}
+
+/// The same number below 0, in the same type where it has one.
+fn negated(delay: &FieldValue) -> FieldValue {
+    match delay {
+        FieldValue::I8(ms) => FieldValue::I8(ms.saturating_neg()),
+        FieldValue::I16(ms) => FieldValue::I16(ms.saturating_neg()),
+        FieldValue::I32(ms) => FieldValue::I32(ms.saturating_neg()),
+        FieldValue::LongStr(text) => FieldValue::from(format!("-{}", text.to_text()).as_str()),
+        other => FieldValue::I64(other.as_integer().unwrap_or_default().saturating_neg()),
+    }
 }
 
 /// The message with these names and properties.
 fn rewritten(
     message: &Message,
+    layout: Layout,
     exchange: &ShortStr,
     key: &ShortStr,
     properties: &Properties,
@@ -83,9 +120,8 @@ fn rewritten(
         names_len,
         properties_len: bytes.len() - names_len,
         is_persistent: properties.is_persistent(),
-        time_to_live_ms: None,
         priority: properties.priority.unwrap_or_default(),
-        has_died: true,
+        ..layout
     };
     bytes.extend_from_slice(message.body());
     Message::new(layout, &mut bytes)

@@ -24,6 +24,8 @@ pub enum Reason {
     MaxLen,
     /// It was delivered too often.
     DeliveryLimit,
+    /// It has not died: a delayed exchange has kept it, and its time has come.
+    Due,
 }
 
 impl Reason {
@@ -34,6 +36,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::MaxLen => "maxlen",
             Self::DeliveryLimit => "delivery_limit",
+            Self::Due => "due",
         }
     }
 }

@@ -102,12 +102,14 @@ impl Ledger {
         let key = |name: &&ShortStr| rows::key_in(&self.vhost, name);
         let changes = || {
             let queue = struck.queue.iter().map(|name| Change::Remove(Table::Queues, key(name)));
+            let holders = struck.holders.iter();
+            let holders = holders.map(|name| Change::Remove(Table::Queues, key(&name)));
             let exchanges = struck.exchanges.iter();
             let exchanges = exchanges.map(|name| Change::Remove(Table::Exchanges, key(name)));
             let bindings = struck.bindings.iter().map(|(source, binding)| {
                 Change::Remove(Table::Bindings, rows::binding_key(&self.vhost, source, binding))
             });
-            queue.chain(exchanges).chain(bindings).collect()
+            queue.chain(holders).chain(exchanges).chain(bindings).collect()
         };
         let noun = || match (struck.queue, struck.exchanges.first()) {
             (Some(name), _) => format!("deletion of {}", queue_noun(name, &self.vhost)),
@@ -133,6 +135,8 @@ impl Ledger {
 pub(super) struct Struck<'a> {
     pub(super) queue: Option<&'a ShortStr>,
     pub(super) exchanges: Vec<&'a ShortStr>,
+    /// The queues in which exchanges among them keep messages.
+    pub(super) holders: Vec<ShortStr>,
     pub(super) bindings: Vec<&'a (ShortStr, BindingKey)>,
 }
 

@@ -33,7 +33,7 @@ impl Details {
 }
 
 /// The header with the delay of a delayed message, in milliseconds.
-pub(super) const DELAY: &str = "x-delay";
+pub const DELAY: &str = "x-delay";
 
 /// Headers with further routing keys; the second is taken out before anybody gets the message (RabbitMQ:
 /// "Sender-selected Distribution").

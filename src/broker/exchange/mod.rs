@@ -4,6 +4,7 @@
 //! bindings as they were asked for stands beside it.
 
 pub mod binding;
+mod delayed;
 mod details;
 mod direct;
 mod headers;
@@ -14,7 +15,7 @@ mod topic;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use details::{Details, copies, may_have_copies, told_copies, without_blind_copies};
+pub use details::{DELAY, Details, copies, may_have_copies, told_copies, without_blind_copies};
 pub use history::History;
 
 use self::binding::{Binding, BindingKey, Destination, Targets};
@@ -24,6 +25,7 @@ use self::spread::Spread;
 use self::topic::Topic;
 use super::arguments::{self, QueueKind};
 use super::compat::Compat;
+use super::queue::Queue;
 use super::stats::ExchangeCounters;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
@@ -35,6 +37,7 @@ pub enum ExchangeKind {
     Topic,
     Headers,
     ConsistentHash,
+    DelayedMessage,
     LocalRandom,
     ModulusHash,
     Random,
@@ -42,16 +45,17 @@ pub enum ExchangeKind {
 }
 
 /// Types RabbitMQ has, as plugins or built in, that are not there yet.
-const NOT_YET: &[&str] = &["x-delayed-message", "x-jms-topic"];
+const NOT_YET: &[&str] = &["x-jms-topic"];
 
 impl ExchangeKind {
     /// All types, in the order listings show them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Direct,
         Self::Fanout,
         Self::Headers,
         Self::Topic,
         Self::ConsistentHash,
+        Self::DelayedMessage,
         Self::LocalRandom,
         Self::ModulusHash,
         Self::Random,
@@ -65,6 +69,7 @@ impl ExchangeKind {
             Self::Topic => "topic",
             Self::Headers => "headers",
             Self::ConsistentHash => "x-consistent-hash",
+            Self::DelayedMessage => "x-delayed-message",
             Self::LocalRandom => "x-local-random",
             Self::ModulusHash => "x-modulus-hash",
             Self::Random => "x-random",
@@ -94,8 +99,17 @@ impl ExchangeKind {
     }
 
     /// Checks the arguments an exchange of this type is declared with.
-    pub fn check(self, arguments: &FieldTable, name: &str, vhost: &str) -> Result<(), Fault> {
+    pub fn check(
+        self,
+        arguments: &FieldTable,
+        name: &str,
+        vhost: &str,
+        compat: Compat,
+    ) -> Result<(), Fault> {
         match self {
+            Self::DelayedMessage => {
+                delayed::inner(arguments, compat)?.check(arguments, name, vhost, compat)
+            }
             Self::ConsistentHash => spread::check_consistent(arguments, name, vhost),
             Self::RecentHistory => history::check(arguments),
             _ => Ok(()),
@@ -121,6 +135,16 @@ impl ExchangeSettings {
         let name = self.arguments.get("alternate-exchange")?.as_str()?;
         ShortStr::try_from(name).ok()
     }
+
+    /// The type by which messages are matched: that of a delayed exchange is among its arguments.
+    fn matched_as(&self) -> ExchangeKind {
+        match self.kind {
+            ExchangeKind::DelayedMessage => {
+                delayed::inner(&self.arguments, Compat::default()).unwrap_or(ExchangeKind::Direct)
+            }
+            kind => kind,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -135,11 +159,14 @@ enum Router {
 
 impl Router {
     fn new(settings: &ExchangeSettings) -> Self {
-        match settings.kind {
+        match settings.matched_as() {
             ExchangeKind::Direct => Self::Direct(Direct::default()),
             ExchangeKind::Fanout => Self::Fanout(Targets::default()),
             ExchangeKind::Topic => Self::Topic(Topic::default()),
-            ExchangeKind::Headers => Self::Headers(Headers::default()),
+            // A delayed exchange never matches as one.
+            ExchangeKind::Headers | ExchangeKind::DelayedMessage => {
+                Self::Headers(Headers::default())
+            }
             ExchangeKind::ConsistentHash => Self::Spread(Spread::consistent(&settings.arguments)),
             ExchangeKind::LocalRandom | ExchangeKind::Random => Self::Spread(Spread::random()),
             ExchangeKind::ModulusHash => Self::Spread(Spread::modulus()),
@@ -157,6 +184,8 @@ pub struct Exchange {
     pub settings: ExchangeSettings,
     pub alternate: Option<ShortStr>,
     pub counters: Arc<ExchangeCounters>,
+    /// Where a delayed exchange keeps messages until their time has come.
+    pub holder: Option<Arc<Queue>>,
     router: Router,
     bindings: HashMap<BindingKey, Binding>,
 }
@@ -173,7 +202,7 @@ impl Exchange {
         let router = Router::new(&settings);
         let alternate = settings.alternate();
         let counters = Arc::default();
-        Self { settings, alternate, counters, router, bindings: HashMap::new() }
+        Self { settings, alternate, counters, holder: None, router, bindings: HashMap::new() }
     }
 
     pub fn has_bindings(&self) -> bool {
@@ -198,7 +227,7 @@ impl Exchange {
 
     /// Whether two messages with one routing key always take the same way.
     pub fn routes_by_key_alone(&self) -> bool {
-        !matches!(self.router, Router::Headers(_) | Router::Spread(_))
+        self.holder.is_none() && !matches!(self.router, Router::Headers(_) | Router::Spread(_))
     }
 
     /// Whether each of a message's keys is asked for on its own; other types look at a message once.
@@ -216,7 +245,7 @@ impl Exchange {
 
     /// Checks a binding before it is made.
     pub fn check_binding(&self, binding: &Binding, to: &Destination) -> Result<(), Fault> {
-        match self.settings.kind {
+        match self.settings.matched_as() {
             ExchangeKind::Headers => headers::check(&binding.arguments),
             ExchangeKind::ConsistentHash => spread::check_weight(&binding.routing_key),
             ExchangeKind::LocalRandom => check_local(&binding.routing_key, to),

@@ -74,6 +74,7 @@ impl Queue {
         for gone in state.consumers.remove_all() {
             gone.mailbox.post(Post::Cancelled { slot: gone.slot });
         }
+        state.drop_held();
         state.drop_all()
     }
 }

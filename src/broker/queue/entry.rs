@@ -1,7 +1,7 @@
 //! A message in a queue, with its body ([`Entry`]) or as little as possible ([`Stored`]).
 
 use crate::broker::message::Message;
-use crate::store::Place;
+use crate::store::{Place, Waiting};
 
 /// Milliseconds since the broker started: the only clock state knows.
 pub type Millis = u64;
@@ -54,6 +54,18 @@ impl Entry {
             position: 0,
             deadline: Millis::MAX,
             redelivered: false,
+        }
+    }
+
+    /// One that the store gave back.
+    pub(super) fn recovered(waiting: &Waiting, deadline: Millis) -> Self {
+        Self {
+            message: None,
+            place: Some(waiting.place),
+            body_len: waiting.body_len,
+            position: waiting.sequence,
+            deadline,
+            redelivered: waiting.redelivered,
         }
     }
 

@@ -249,7 +249,7 @@ impl Burying<'_> {
 
     fn hand_out(&mut self, letter: &Letter, reason: Reason, vhost: &Vhost) -> Result<Kept, NotNow> {
         let mut route = self.route(letter, vhost);
-        if reason != Reason::Rejected {
+        if !matches!(reason, Reason::Rejected | Reason::Due) {
             route = route.without(|queue| dead_letter::is_cycle(letter, queue.name()));
         }
         let message = &letter.message;

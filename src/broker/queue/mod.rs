@@ -28,6 +28,7 @@ mod pages;
 mod ready;
 mod recover;
 mod retry;
+mod schedule;
 mod settle;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,6 +49,7 @@ use self::limits::Expired;
 use self::pages::Pages;
 use self::ready::Ready;
 use self::retry::Retry;
+use self::schedule::Schedule;
 use super::arguments::{Limits, QueueArguments};
 use super::compat::ChosenCompat;
 use super::mailbox::Post;
@@ -141,6 +143,8 @@ struct State {
     is_frugal: bool,
     /// What could not be read and is tried again.
     retry: Retry,
+    /// For the messages of a delayed exchange.
+    schedule: Option<Box<Schedule>>,
     /// Messages that are damaged.
     unreadable: u64,
     /// Bytes in memory that the broker's [`Memory`] knows of.
@@ -171,7 +175,8 @@ impl Queue {
         let may_reject = AtomicBool::new(limits.may_reject());
         let limits = limits::boxed(limits);
         let ready = Ready::new(pages);
-        let state = State { ready, limits, used_at: now, ..State::default() };
+        let schedule = settings.holds_for().map(|_| Box::default());
+        let state = State { ready, limits, schedule, used_at: now, ..State::default() };
         let queue = Arc::new_cyclic(|this| Self {
             settings,
             this: this.clone(),
@@ -210,9 +215,16 @@ impl Queue {
             state.errands.dropped(place);
             return Taken::Yes;
         }
-        if state.is_limited() && state.is_full_for(&message) {
-            state.refuse(message, place, now);
-            return Taken::Refused;
+        if state.is_limited() {
+            if state.schedule.is_some() {
+                state.hold(message, place, now);
+                self.arm(&mut state);
+                return Taken::Yes;
+            }
+            if state.is_full_for(&message) {
+                state.refuse(message, place, now);
+                return Taken::Refused;
+            }
         }
         state.counters.publish += 1;
         let deadline = state.deadline(&message, now);
@@ -334,6 +346,7 @@ impl Queue {
             state.try_again(now);
         }
         state.bury_due(now);
+        state.release_due(now);
         state.expire(now);
         state.trim(now);
         let expired = state.expires_at().is_some_and(|at| at <= now);
@@ -347,8 +360,14 @@ impl Queue {
     /// may have a deadline.
     fn arm(&self, state: &mut State) {
         let message = state.next_expiry();
-        let due =
-            [message, state.expires_at(), state.retry.at, state.grave.due_at(), state.trim_at()];
+        let due = [
+            message,
+            state.expires_at(),
+            state.retry.at,
+            state.grave.due_at(),
+            state.trim_at(),
+            state.due_at(),
+        ];
         let Some(at) = due.into_iter().flatten().min() else {
             return;
         };

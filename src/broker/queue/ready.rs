@@ -405,14 +405,7 @@ impl Ready {
 
     /// Appends a message found in the store; one that belongs further to the front is put there in the end.
     pub(super) fn recover(&mut self, waiting: &Waiting, deadline: Millis) {
-        let entry = Entry {
-            message: None,
-            place: Some(waiting.place),
-            body_len: waiting.body_len,
-            position: waiting.sequence,
-            deadline,
-            redelivered: waiting.redelivered,
-        };
+        let entry = Entry::recovered(waiting, deadline);
         let stored = Stored::new(&entry, waiting.place);
         match self.far.back() {
             Some(last) if last.position > stored.position => self.moved.push(stored),

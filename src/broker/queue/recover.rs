@@ -19,6 +19,9 @@ impl Queue {
     pub fn recover(&self, waiting: &Waiting, at: StartedAt) {
         let own = waiting.time_to_live_ms;
         let mut state = self.lock();
+        if let Some(schedule) = &mut state.schedule {
+            return schedule.recover(*waiting);
+        }
         let limit = state.limits.as_deref().and_then(|limits| limits.message_ttl_ms);
         let time_to_live = limit.into_iter().chain(own).min();
         let deadline = time_to_live.map_or(Millis::MAX, |ttl| {
@@ -30,6 +33,9 @@ impl Queue {
 
     /// Says that all its messages have been given back. The store must be there by now: it is told which have expired.
     pub fn recovered(&self, at: StartedAt) {
+        if let Some(store) = self.shared.store() {
+            self.read_schedule(store, at);
+        }
         let mut state = self.lock();
         state.ready.recovered();
         // Dead letters wait for the queues they go to: the timer is set.

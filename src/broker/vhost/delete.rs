@@ -111,6 +111,9 @@ impl Vhost {
             removal.bindings = bindings.split_off(bindings.len().saturating_sub(PIECE_LEN));
             let remains = self.write().remove(removal);
             // Not under the lock: publishers wait for it, and get it meanwhile.
+            for holder in remains.holders() {
+                holder.end();
+            }
             drop(remains);
             if bindings.is_empty() {
                 return;

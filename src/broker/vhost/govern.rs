@@ -157,8 +157,9 @@ impl Vhost {
         let _changing = self.changing();
         self.ledger.close()?;
         let topology = std::mem::take(&mut *self.write());
-        let Topology { queues, .. } = topology;
-        Ok(queues.into_values().collect())
+        let Topology { queues, exchanges, .. } = topology;
+        let holders = exchanges.into_values().filter_map(|exchange| exchange.holder);
+        Ok(queues.into_values().chain(holders).collect())
     }
 
     /// Ends the queues it had.

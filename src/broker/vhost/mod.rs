@@ -9,6 +9,7 @@
 
 mod bind;
 mod delete;
+mod exchanges;
 mod govern;
 mod restore;
 
@@ -97,6 +98,8 @@ pub struct ExchangeInfo {
     pub settings: ExchangeSettings,
     pub vhost: ShortStr,
     pub counters: Arc<ExchangeCounters>,
+    /// Messages a delayed exchange keeps; none for any other.
+    pub delayed: Option<usize>,
 }
 
 /// The exchanges every vhost starts with.
@@ -271,42 +274,6 @@ impl Vhost {
         }
     }
 
-    /// Declares an exchange, or checks that the one of that name is the same.
-    pub fn declare_exchange(&self, settings: ExchangeSettings) -> Result<(), Fault> {
-        not_default(&settings.name)?;
-        let noun = exchange_noun(&settings.name, &self.name);
-        // Whoever declares it wants it to stay, with bindings or without.
-        self.left_over().retain(|name| *name != settings.name);
-        if let Some(current) = self.read().exchanges.get(&settings.name) {
-            return assert_same_exchange(&current.settings, &settings, &noun);
-        }
-        not_reserved("exchange", &settings.name)?;
-        if let Some(value) = settings.arguments.get("alternate-exchange")
-            && value.as_str().is_none()
-        {
-            let kind = value.type_name();
-            let text = format!("invalid type '{kind}' for arg 'alternate-exchange' in {noun}");
-            return Err(Fault::new(ReplyCode::PreconditionFailed, text));
-        }
-        settings.kind.check(&settings.arguments, &settings.name, &self.name)?;
-        let _changing = self.changing();
-        // Somebody else may have declared it just before.
-        if let Some(current) = self.read().exchanges.get(&settings.name) {
-            return assert_same_exchange(&current.settings, &settings, &noun);
-        }
-        if settings.is_durable {
-            self.ledger.add_exchange(&settings)?;
-        }
-        self.restore_exchange(settings);
-        Ok(())
-    }
-
-    /// Checks that an exchange is there (a passive declare).
-    pub fn check_exchange(&self, name: &str) -> Result<(), Fault> {
-        not_default(name)?;
-        self.read().exchange(name, &self.name).map(drop)
-    }
-
     /// Finds a queue that `connection` may use; one that is ending is waited for.
     ///
     /// # Errors
@@ -379,13 +346,6 @@ impl Vhost {
         Ok(queue)
     }
 
-    /// Puts an exchange in that is written down, or need not be.
-    pub(in crate::broker) fn restore_exchange(&self, settings: ExchangeSettings) {
-        let mut exchange = Exchange::new(settings);
-        exchange.alternate = self.alternate(&exchange.settings);
-        self.write().exchanges.insert(exchange.settings.name.clone(), exchange);
-    }
-
     /// All queues, in the order of their names.
     pub fn queues(&self) -> Vec<Arc<Queue>> {
         let mut queues: Vec<_> = self.read().queues.values().cloned().collect();
@@ -396,27 +356,6 @@ impl Vhost {
     /// The queue of that name, for those who only look at it.
     pub fn find_queue(&self, name: &str) -> Option<Arc<Queue>> {
         self.read().queues.get(name).cloned()
-    }
-
-    /// The exchange of that name.
-    pub fn find_exchange(&self, name: &str) -> Option<ExchangeInfo> {
-        self.read().exchanges.get(name).map(|exchange| self.info(exchange))
-    }
-
-    fn info(&self, exchange: &Exchange) -> ExchangeInfo {
-        ExchangeInfo {
-            settings: exchange.settings.clone(),
-            vhost: self.name.clone(),
-            counters: Arc::clone(&exchange.counters),
-        }
-    }
-
-    /// All exchanges, in the order of their names.
-    pub fn exchanges(&self) -> Vec<ExchangeInfo> {
-        let info = |exchange: &Exchange| self.info(exchange);
-        let mut exchanges: Vec<_> = self.read().exchanges.values().map(info).collect();
-        exchanges.sort_by(|one, other| one.settings.name.cmp(&other.settings.name));
-        exchanges
     }
 
     /// All bindings, those of the default exchange included, in the order of source and destination.
@@ -486,19 +425,6 @@ fn same_queue(
     let kind = current.wanted.kind;
     arguments::assert_queue_equivalence(kind, &current.arguments, &asked.arguments, context)?;
     Ok(Arc::clone(queue))
-}
-
-/// Order of checks: RabbitMQ, `rabbit_exchange:assert_equivalence`.
-fn assert_same_exchange(
-    current: &ExchangeSettings,
-    asked: &ExchangeSettings,
-    noun: &str,
-) -> Result<(), Fault> {
-    arguments::assert_text("type", current.kind.name(), asked.kind.name(), noun)?;
-    arguments::assert_flag("durable", current.is_durable, asked.is_durable, noun)?;
-    arguments::assert_flag("auto_delete", current.is_auto_delete, asked.is_auto_delete, noun)?;
-    arguments::assert_flag("internal", current.is_internal, asked.is_internal, noun)?;
-    arguments::assert_equivalent("alternate-exchange", &current.arguments, &asked.arguments, noun)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! How a vhost gets back what is written down, when the broker starts.
 
+use std::sync::Arc;
+
 use super::{Vhost, no_queue};
 use crate::broker::exchange::binding::{Binding, Destination, DestinationKind};
 use crate::broker::queue::{Queue, Settings};
@@ -9,6 +11,13 @@ impl Vhost {
     /// Puts a queue in that is written down, when the broker starts.
     pub(in crate::broker) fn restore_queue(&self, settings: Settings) {
         let queue = Queue::new(settings, self.shared.clone(), 0);
+        if let Some(exchange) = queue.settings().holds_for() {
+            // An exchange that was never written down, or struck out since, has nothing to keep.
+            if let Some(exchange) = self.write().exchanges.get_mut(exchange) {
+                exchange.holder = Some(Arc::clone(&queue));
+            }
+            return;
+        }
         self.apply_policies_to_new(&queue, 0);
         self.write().queues.insert(queue.name().clone(), queue);
     }
