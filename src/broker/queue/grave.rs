@@ -305,3 +305,118 @@ enum Kept {
     WhereItMust,
     InMemory,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::durable::Ledger;
+    use crate::broker::message::Layout;
+    use crate::broker::queue::fetch::tests::{Bench, Kept, numbers};
+    use crate::broker::registry::ConnectionId;
+    use crate::broker::vhost::{DeleteIf, QueueDeclaration};
+    use crate::store::QueueId;
+    use crate::wire::FieldTable;
+    use crate::wire::shortstr::literal;
+
+    const ME: ConnectionId = ConnectionId(1);
+
+    fn declare(vhost: &Vhost, name: &'static str, arguments: FieldTable) -> Arc<Queue> {
+        let asked = QueueDeclaration {
+            name: literal(name),
+            is_durable: false,
+            is_exclusive: false,
+            is_auto_delete: false,
+            arguments,
+        };
+        vhost.declare_queue(asked, false, ME, 0).unwrap()
+    }
+
+    /// A vhost of the bench's store, a queue that leads its dead letters to another one, and that one.
+    fn queues(bench: &Bench) -> (Arc<Vhost>, Arc<Queue>, Arc<Queue>) {
+        let name = literal("/");
+        let ledger = Ledger::new(name.clone(), None);
+        let vhost = Vhost::new(name, bench.queue.shared.clone(), Arc::default(), ledger);
+        let dead = declare(&vhost, "dead", FieldTable::new());
+        let to_dead = FieldTable::new()
+            .with("x-dead-letter-exchange", "")
+            .with("x-dead-letter-routing-key", "dead");
+        let source = declare(&vhost, "q", to_dead);
+        (vhost, source, dead)
+    }
+
+    /// A message with properties, though none of them is set.
+    fn message(number: u32) -> Message {
+        let mut bytes = vec![0, 0];
+        bytes.extend(number.to_be_bytes());
+        Message::new(Layout { properties_len: 2, ..Layout::default() }, &mut bytes)
+    }
+
+    fn in_memory(number: u32) -> Entry {
+        let message = Some(message(number));
+        Entry { message, body_len: 4, ..Entry::unplaced(None) }
+    }
+
+    fn taken(queue: &Queue) -> Vec<Entry> {
+        std::iter::from_fn(|| queue.get(true, 0).unwrap()).map(|(entry, _)| entry).collect()
+    }
+
+    #[test]
+    fn messages_that_only_the_store_has_are_read_and_settled_when_they_are_buried() {
+        let bench = Bench::new();
+        let (_vhost, source, dead) = queues(&bench);
+        let entries: Vec<Entry> = (0..5)
+            .map(|number| {
+                let (message, queues) = (message(number), [QueueId(1)]);
+                let appended = bench.store.append(&message.to_record(&queues, 0)).unwrap();
+                Entry { body_len: 4, ..Entry::unplaced(Some(appended.first)) }
+            })
+            .collect();
+        assert!(source.reject(None, entries, 0).is_empty());
+        assert_eq!(numbers(&taken(&dead)), [0, 1, 2, 3, 4]);
+        bench.store.close();
+        let mut found = Kept::default();
+        let (store, _) = Store::open(bench.directory.path(), &mut found).unwrap();
+        store.close();
+        assert_eq!(found.0.len(), 0);
+    }
+
+    #[test]
+    fn very_many_dead_are_buried_in_their_order_and_most_of_them_by_the_timer() {
+        let bench = Bench::new();
+        let (_vhost, source, dead) = queues(&bench);
+        assert!(source.reject(None, (0..1_000).map(in_memory).collect(), 0).is_empty());
+        let at_once = dead.counts().ready;
+        assert!((1..1_000).contains(&at_once), "{at_once}");
+        (0..10).for_each(|_| assert!(!source.on_time(0)));
+        assert_eq!(numbers(&taken(&dead)), (0..1_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_queue_that_is_deleted_buries_its_dead() {
+        let bench = Bench::new();
+        let (vhost, source, dead) = queues(&bench);
+        source.reject(None, (0..300).map(in_memory).collect(), 0);
+        vhost.delete_queue(&literal("q"), DeleteIf::default(), ME).unwrap();
+        drop(source);
+        for _ in 0..10 {
+            bench.queue.shared.timers.due(0).iter().for_each(|queue| _ = queue.on_time(0));
+        }
+        assert_eq!(numbers(&taken(&dead)), (0..300).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_queue_that_leads_to_itself_is_no_recursion() {
+        let bench = Bench::new();
+        let (vhost, ..) = queues(&bench);
+        let ring = FieldTable::new()
+            .with("x-dead-letter-exchange", "")
+            .with("x-dead-letter-routing-key", "ring");
+        let ring = declare(&vhost, "ring", ring);
+        let mut entries = vec![in_memory(0)];
+        for _ in 0..50 {
+            ring.reject(None, entries, 0);
+            entries = taken(&ring);
+            assert_eq!(numbers(&entries), [0]);
+        }
+    }
+}

@@ -154,3 +154,74 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::queue::fetch::tests::Bench;
+    use crate::broker::queue::{Left, Returned, Taken};
+
+    #[test]
+    fn a_shorter_limit_drops_the_oldest_piece_by_piece() {
+        let bench = Bench::new();
+        let count = u32::try_from(PIECE_LEN * 3).unwrap();
+        (0..count).for_each(|number| bench.push_kept(number));
+        bench.queue.set_limits(Limits { max_length: Some(10), ..Limits::default() }, 0);
+        let first = bench.queue.counts().ready;
+        assert_eq!(first as usize, PIECE_LEN * 2);
+        assert_eq!(bench.queue.lock().timer_at, Some(0), "the timer goes on at once");
+        (0..2).for_each(|_| assert!(!bench.queue.on_time(0)));
+        assert_eq!(bench.queue.counts().ready, 10);
+        assert_eq!(bench.get(true, 0).map(|(entry, _)| Bench::number(&entry)), Some(count - 10));
+    }
+
+    #[test]
+    fn what_comes_back_may_be_too_much() {
+        let bench = Bench::new();
+        bench.queue.set_limits(Limits { max_length_bytes: Some(2048), ..Limits::default() }, 0);
+        (0..2).for_each(|number| bench.push_kept(number));
+        let consumer = bench.subscribe(1);
+        let taken = bench.take(1);
+        bench.push_kept(2);
+        assert_eq!(bench.queue.unsubscribe(consumer, 0), Left::Stays);
+        let back = |entry| Returned { entry, consumer: None, no_ack: false };
+        bench.queue.put_back(taken.into_iter().map(back).collect(), 0);
+        assert_eq!(bench.get(true, 0).map(|(entry, _)| Bench::number(&entry)), Some(1));
+    }
+
+    #[test]
+    fn a_full_queue_refuses_what_it_is_told_to_refuse() {
+        let bench = Bench::new();
+        let limits =
+            Limits { max_length: Some(1), overflow: Overflow::RejectPublish, ..Limits::default() };
+        assert!(!bench.queue.may_reject());
+        bench.queue.set_limits(limits, 0);
+        assert!(bench.queue.may_reject());
+        let push = || bench.queue.push(Bench::message(0), Some(bench.append(0)), 0);
+        assert_eq!([push(), push()], [Taken::Yes, Taken::Refused]);
+        bench.queue.set_limits(Limits::default(), 0);
+        assert!(!bench.queue.may_reject());
+        assert_eq!(push(), Taken::Yes);
+    }
+
+    #[test]
+    fn a_new_time_to_expire_begins_when_it_is_told() {
+        let bench = Bench::new();
+        bench.queue.set_limits(Limits { expires_ms: Some(100), ..Limits::default() }, 50);
+        assert!(!bench.queue.on_time(149));
+        assert!(bench.queue.on_time(150));
+        bench.queue.set_limits(Limits::default(), 150);
+        assert!(!bench.queue.on_time(1_000));
+    }
+
+    #[test]
+    fn whoever_gets_from_a_queue_does_not_wait_for_the_timer() {
+        let bench = Bench::new();
+        bench.queue.set_limits(Limits { message_ttl_ms: Some(5), ..Limits::default() }, 0);
+        let count = u32::try_from(PIECE_LEN * 3).unwrap();
+        (0..count).for_each(|number| bench.push_kept(number));
+        bench.queue.set_limits(Limits::default(), 0);
+        bench.push_kept(count);
+        assert_eq!(bench.get(true, 5).map(|(entry, _)| Bench::number(&entry)), Some(count));
+    }
+}
