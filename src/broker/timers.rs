@@ -10,9 +10,9 @@ use std::task::Waker;
 
 use super::queue::{Millis, Queue};
 
-/// Queues that are taken at once: what is due for all of them is done before others get their turn, and a queue that is
-/// deleted takes some ten microseconds.
-const DUE_AT_ONCE: usize = 64;
+/// Queues that are taken at once: what is due for all of them is done before others get their turn. A queue that is
+/// deleted takes some ten microseconds, one that buries its dead letters some milliseconds.
+const DUE_AT_ONCE: usize = 8;
 
 /// All times some queue waits for.
 #[derive(Debug, Default)]
