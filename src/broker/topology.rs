@@ -205,16 +205,18 @@ impl Topology {
         while let Some(&exchange) = asked.exchanges.get(at) {
             at += 1;
             route.by_key_alone &= exchange.routes_by_key_alone();
-            if details.delay_ms().is_some()
-                && let Some(holder) = &exchange.holder
+            if let Some(holder) = &exchange.holder
+                && details.delay_ms().is_some()
             {
                 route.queues.push(Arc::clone(holder));
                 continue;
             }
-            route.histories.extend(exchange.history().cloned());
+            if let Some(history) = exchange.history() {
+                route.histories.push(Arc::clone(history));
+            }
             let mut found = Vec::new();
-            let used = if exchange.looks_at_keys() { keys.len() } else { 1 };
-            for routing_key in keys.iter().take(used) {
+            let keys_len = if exchange.looks_at_keys() { keys.len() } else { 1 };
+            for routing_key in &keys[..keys_len.min(keys.len())] {
                 exchange.matches(&RoutingInput { routing_key, details }, &mut found);
             }
             let alternate = if found.is_empty() { exchange.alternate.as_ref() } else { None };

@@ -209,8 +209,8 @@ impl From<FieldTable> for FieldValue {
 pub struct FieldTable(Vec<(ShortStr, FieldValue)>);
 
 impl FieldTable {
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(Vec::new())
     }
 
     /// Takes the entries as they are, names that repeat included, as they may come from the wire.

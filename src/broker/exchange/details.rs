@@ -13,6 +13,14 @@ pub struct Details {
 }
 
 impl Details {
+    /// Those of a message of which nothing is known but its keys.
+    pub const NONE: Self = Self {
+        headers: FieldTable::new(),
+        correlation_id: None,
+        message_id: None,
+        timestamp: None,
+    };
+
     /// Reads them from encoded properties.
     pub fn read(properties: &[u8]) -> Result<Self, DecodeError> {
         let Properties { headers, correlation_id, message_id, timestamp, .. } =

@@ -34,6 +34,9 @@ use crate::broker::topology::{Route, Topology};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
+/// What is looked at first: most exchanges ask for no more than the key.
+static NONE: Details = Details::NONE;
+
 /// Bindings that are taken out under one lock of the topology, which publishers may wait for: a millisecond or two.
 const PIECE_LEN: usize = 1000;
 
@@ -239,7 +242,7 @@ impl Vhost {
             let noun = exchange_noun(exchange, &self.name);
             return Err(refused(format!("cannot publish to internal {noun}")));
         }
-        let route = topology.route(source, routing_keys, &Details::default());
+        let route = topology.route(source, routing_keys, &NONE);
         if route.by_key_alone {
             return Ok(route);
         }
@@ -257,7 +260,7 @@ impl Vhost {
         let Some(source) = topology.exchanges.get(exchange) else {
             return Route::nowhere(Arc::default());
         };
-        let route = topology.route(source, routing_keys, &Details::default());
+        let route = topology.route(source, routing_keys, &NONE);
         if route.by_key_alone {
             return route;
         }
