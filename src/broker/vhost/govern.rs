@@ -105,7 +105,7 @@ impl Vhost {
         let limits =
             Limits::merge(&settings.wanted, user.map(Policy::limits), operator.map(Policy::limits));
         if queue.limits() != limits {
-            queue.set_limits(limits, now);
+            self.set_queue_limits(queue, limits, now);
         }
     }
 
