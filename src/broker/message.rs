@@ -127,6 +127,12 @@ impl Message {
         self.layout().time_to_live_ms
     }
 
+    /// The `priority` property; 0 when there is none.
+    #[inline]
+    pub fn priority(&self) -> u8 {
+        self.layout().priority
+    }
+
     /// Whether the broker has dead-lettered it, so that its `x-death` header is not a client's.
     pub fn has_died(&self) -> bool {
         self.layout().has_died

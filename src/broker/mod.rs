@@ -184,9 +184,13 @@ impl Broker {
         }
     }
 
-    /// Has the broker answer as this release of RabbitMQ does; before anybody uses it.
+    /// Has the broker answer as this release of RabbitMQ does; before anybody uses it, and before its queues are given
+    /// their messages back.
     pub fn answer_as(&self, compat: Compat) {
         self.shared.compat.choose(compat);
+        for queue in self.vhosts().into_iter().flat_map(|vhost| vhost.queues()) {
+            queue.follow_release();
+        }
     }
 
     /// The release of RabbitMQ whose answers ours are.

@@ -13,6 +13,7 @@ use super::exchange::binding::{
     Binding, BindingKey, Destination, DestinationKind, DestinationName,
 };
 use super::exchange::{Details, Exchange, History, RoutingInput};
+use super::message::Message;
 use super::queue::Queue;
 use super::removal::Removal;
 use super::stats::ExchangeCounters;
@@ -39,10 +40,12 @@ pub(super) struct Remains {
 /// Where messages with one exchange and routing key go.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Each queue once; those that keep persistent messages come first.
+    /// Each queue once; those that keep every message come first, then those that keep persistent ones.
     pub queues: Vec<Arc<Queue>>,
     /// What the store calls those that do.
     pub kept_by: Vec<QueueId>,
+    /// How many of them keep every message: quorum queues.
+    always_kept_by: usize,
     pub counters: Arc<ExchangeCounters>,
     /// Nothing but the key takes part, so the route may be remembered until the topology changes.
     pub by_key_alone: bool,
@@ -64,9 +67,15 @@ impl Route {
 
     /// The places of a message in the queues that keep it, by that of the first.
     #[inline]
-    pub fn places(&self, first: Place) -> impl Iterator<Item = Place> + use<> {
-        let count = u32::try_from(self.kept_by.len()).unwrap_or(u32::MAX);
+    pub fn places(&self, message: &Message, first: Place) -> impl Iterator<Item = Place> + use<> {
+        let count = u32::try_from(self.keepers(message).len()).unwrap_or(u32::MAX);
         (0..count).map(move |nth| first.nth(nth))
+    }
+
+    /// What the store calls the queues that keep this message; no more of them are given a place.
+    #[inline]
+    pub fn keepers(&self, message: &Message) -> &[QueueId] {
+        if message.is_persistent() { &self.kept_by } else { &self.kept_by[..self.always_kept_by] }
     }
 
     /// A route that leads nowhere yet.
@@ -74,6 +83,7 @@ impl Route {
         Self {
             queues: Vec::new(),
             kept_by: Vec::new(),
+            always_kept_by: 0,
             counters,
             by_key_alone: true,
             histories: Vec::new(),
@@ -91,8 +101,10 @@ impl Route {
     /// Brings the queues that keep messages to the front.
     fn sort(&mut self) {
         self.may_reject = self.queues.iter().any(|queue| queue.may_reject());
-        self.queues.sort_by_key(|queue| queue.settings().id.is_none());
+        self.queues.sort_by_key(|queue| (queue.settings().id.is_none(), !queue.is_quorum()));
         self.kept_by = self.queues.iter().map_while(|queue| queue.settings().id).collect();
+        let kept = &self.queues[..self.kept_by.len()];
+        self.always_kept_by = kept.iter().take_while(|queue| queue.is_quorum()).count();
     }
 }
 

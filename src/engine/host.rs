@@ -157,13 +157,13 @@ impl Host {
         let clock = Clock::start();
         // Nobody is let in before everything is there again.
         let (mut broker, found) = if let Some(directory) = directory {
-            kept(directory, node, clock)?
+            kept(directory, node, clock, options.compat)?
         } else {
             let broker = Broker::new(node);
             broker.started_at(clock.start_unix_ms());
+            broker.answer_as(options.compat);
             (broker, Found::default())
         };
-        broker.answer_as(options.compat);
         if let Some(path) = &options.definitions {
             load_definitions(&broker, path).inspect_err(|_| broker.close())?;
         }
@@ -291,12 +291,18 @@ impl Host {
 }
 
 /// Opens the broker that is kept in a directory of ours.
-fn kept(directory: &Directory, node: String, clock: Clock) -> Result<(Broker, Found), Error> {
+fn kept(
+    directory: &Directory,
+    node: String,
+    clock: Clock,
+    compat: Compat,
+) -> Result<(Broker, Found), Error> {
     let path = directory.path();
     let open = || {
         format::check_or_write(path)?;
         let mut broker = Broker::open(node, Definitions::open(path)?)?;
         broker.started_at(clock.start_unix_ms());
+        broker.answer_as(compat);
         let mut recovery = broker.recovery();
         let (store, report) = Store::open(path, &mut recovery)?;
         broker.keep_in(Arc::new(store));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::arguments;
 use super::refusal::Refusal;
 use super::view::{Names, View};
-use crate::broker::queue::{ConsumerInfo, Queue};
+use crate::broker::queue::{Activity, ConsumerInfo, Queue};
 use crate::broker::registry::{Agreed, Connection};
 
 /// `GET /consumers` and `/consumers/:vhost`.
@@ -52,8 +52,8 @@ fn row(view: &View<'_>, known: &KnownConnections, consumer: &ConsumerInfo) -> Va
     let wanted = &consumer.subscription;
     json!({
         "consumer_tag": wanted.tag.as_str(),
-        "active": true,
-        "activity_status": "up",
+        "active": consumer.activity != Activity::Waiting,
+        "activity_status": consumer.activity.name(),
         "ack_required": !wanted.no_ack,
         "exclusive": wanted.exclusive,
         "prefetch_count": wanted.prefetch,

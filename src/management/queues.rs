@@ -81,7 +81,7 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
     let mut row = json!({
         "name": name.as_str(),
         "vhost": vhost.as_str(),
-        "type": "classic",
+        "type": info.settings.wanted.kind.name(),
         "durable": is_durable,
         "auto_delete": is_auto_delete,
         "exclusive": exclusive_owner.is_some(),
@@ -92,7 +92,7 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
         "consumer_capacity": info.consumer_capacity,
         "consumer_utilisation": info.consumer_capacity,
         "exclusive_consumer_tag": info.exclusive_consumer.as_deref(),
-        "single_active_consumer_tag": null,
+        "single_active_consumer_tag": info.single_active_consumer.as_deref(),
         "head_message_timestamp": null,
         "memory": bytes,
         "message_bytes": bytes,

@@ -9,7 +9,7 @@ use mq::wire::constants::PROTOCOL_HEADER;
 use mq::wire::method::{basic, channel, connection};
 use mq::wire::shortstr::literal;
 
-use super::support::session::{Client, Said, start_ok};
+use super::support::session::{Client, Said, ready, start_ok};
 
 fn limited(limits: NodeLimits) -> Arc<Broker> {
     let mut broker = Broker::new("mq@test".into());
@@ -88,6 +88,30 @@ fn larger_messages_are_refused_before_their_bodies_come() {
     client.publish("q", &[b"1234"], 0);
     let text = "PRECONDITION_FAILED - message size 4 is larger than configured max size 3";
     assert_eq!(refusal(&client.said()), (1, 406, text.into(), (60, 40)));
+}
+
+#[test]
+fn a_channel_that_keeps_a_delivery_for_too_long_is_closed_and_gives_it_back() {
+    let timeout = Some(10_000);
+    let broker = limited(NodeLimits { consumer_timeout_ms: timeout, ..NodeLimits::default() });
+    let mut client = Client::open(&broker, 0);
+    client.declare("q");
+    client.consume("q", "a");
+    client.publish("q", &[b"1", b"2"], 0);
+    client.said();
+    client.send(1, basic::Ack { delivery_tag: 1, multiple: false }, 0);
+    assert_eq!(client.session.deadline(), Some(1_000));
+    for now in (1_000..11_000).step_by(1_000) {
+        client.session.on_timeout(now, &mut client.out);
+        assert_eq!(client.said(), [], "at {now}");
+    }
+    client.session.on_timeout(11_000, &mut client.out);
+    let text = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value \
+                used: 10000 ms. This timeout value can be configured, see consumers doc guide to learn more";
+    assert_eq!(refusal(&client.said()), (1, 406, text.into(), (0, 0)));
+    assert_eq!(ready(&broker, "q"), 1);
+    client.session.on_timeout(30_000, &mut client.out);
+    assert_eq!(client.said(), []);
 }
 
 #[test]

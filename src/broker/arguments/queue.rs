@@ -8,18 +8,11 @@ use super::{Context, not_yet, precondition};
 use crate::wire::{Fault, FieldTable, FieldValue, ShortStr};
 
 /// The queue types whose meaning is not there yet.
-const NOT_YET_KINDS: &[QueueKind] = &[QueueKind::Quorum, QueueKind::Stream];
+const NOT_YET_KINDS: &[QueueKind] = &[QueueKind::Stream];
 
 /// The arguments whose meaning is not there yet.
-const NOT_YET: &[&str] = &[
-    "x-max-priority",
-    "x-single-active-consumer",
-    "x-consumer-timeout",
-    "x-consumer-disconnected-timeout",
-    "x-delayed-retry-type",
-    "x-delayed-retry-min",
-    "x-delayed-retry-max",
-];
+const NOT_YET: &[&str] =
+    &["x-consumer-timeout", "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"];
 
 /// Bytes of a stream's segment beyond which RabbitMQ refuses (`rabbit_stream_queue`).
 const SEGMENT_MAX_BYTES: i64 = 3_000_000_000;

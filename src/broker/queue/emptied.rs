@@ -25,12 +25,15 @@ pub(super) struct Emptied {
     pub(super) late: VecDeque<Entry>,
     /// Those that could not be read when all that was around them was dropped.
     pub(super) pages: Vec<Page>,
+    /// Those of other priorities.
+    pub(super) others: Vec<Emptied>,
 }
 
 impl Emptied {
     pub(super) fn len(&self) -> usize {
         let paged = self.pages.iter().map(|page| page.count as usize).sum::<usize>();
-        self.near.len() + self.far.len() + self.late.len() + paged
+        let others = self.others.iter().map(Self::len).sum::<usize>();
+        self.near.len() + self.far.len() + self.late.len() + paged + others
     }
 }
 
@@ -78,11 +81,16 @@ impl Queue {
     }
 
     fn settle_emptied(&self, store: &Store, emptied: Emptied, now: Millis) {
-        let Emptied { near, far, late, mut pages } = emptied;
         let mut settling = Settling::new(store);
-        let places = near.into_iter().chain(late).filter_map(|entry| entry.place);
-        places.for_each(|place| settling.push(place));
-        pages.extend(far.take_apart(&mut |place| settling.push(place)));
+        let mut pages = Vec::new();
+        let mut all = vec![emptied];
+        while let Some(Emptied { near, far, late, pages: unread, others }) = all.pop() {
+            let places = near.into_iter().chain(late).filter_map(|entry| entry.place);
+            places.for_each(|place| settling.push(place));
+            pages.extend(unread);
+            pages.extend(far.take_apart(&mut |place| settling.push(place)));
+            all.extend(others);
+        }
         settling.tell();
         self.drop_pages(store, &pages, now);
     }

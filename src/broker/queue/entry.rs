@@ -1,5 +1,6 @@
 //! A message in a queue, with its body ([`Entry`]) or as little as possible ([`Stored`]).
 
+use super::{Returns, Shown};
 use crate::broker::message::Message;
 use crate::store::{Place, Waiting};
 
@@ -21,6 +22,10 @@ pub struct Entry {
     pub deadline: Millis,
     /// It was delivered before.
     pub redelivered: bool,
+    /// How often it came back, where that is counted.
+    pub returns: Returns,
+    /// Its place among the priorities of the queue.
+    pub level: u8,
 }
 
 /// Bytes counted for a message in memory beside its own: its entry, its head, and what the allocator adds.
@@ -54,6 +59,8 @@ impl Entry {
             position: 0,
             deadline: Millis::MAX,
             redelivered: false,
+            returns: Returns::default(),
+            level: 0,
         }
     }
 
@@ -66,6 +73,8 @@ impl Entry {
             position: waiting.sequence,
             deadline,
             redelivered: waiting.redelivered,
+            returns: Returns::default(),
+            level: 0,
         }
     }
 
@@ -114,15 +123,33 @@ impl Stored {
     }
 
     /// The entry again, with its message when that has been read.
-    pub(super) fn into_entry(self, message: Option<Message>) -> Entry {
+    pub(super) fn into_entry(self, message: Option<Message>, shown: Shown) -> Entry {
+        let redelivered = self.deadline_and_flag & 1 == 1;
         Entry {
             message,
             place: Some(self.place),
             body_len: self.body_len,
             position: self.position,
             deadline: self.deadline(),
-            redelivered: self.deadline_and_flag & 1 == 1,
+            redelivered,
+            returns: Returns::new(shown, redelivered),
+            level: 0,
         }
+    }
+}
+
+/// Both in the order of positions.
+pub(super) fn merge(left: Vec<Entry>, right: Vec<Entry>) -> Vec<Entry> {
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    loop {
+        let from_left = match (left.peek(), right.peek()) {
+            (Some(a), Some(b)) => a.position < b.position,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => return merged,
+        };
+        merged.extend(if from_left { left.next() } else { right.next() });
     }
 }
 
@@ -150,8 +177,10 @@ mod tests {
                 position: 5,
                 deadline,
                 redelivered,
+                returns: Returns::default(),
+                level: 0,
             };
-            let back = Stored::new(&entry, place).into_entry(None);
+            let back = Stored::new(&entry, place).into_entry(None, Shown::Never);
             let known =
                 |entry: &Entry| (entry.position, entry.deadline, entry.redelivered, entry.place);
             assert_eq!(known(&back), known(&entry));

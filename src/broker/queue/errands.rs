@@ -139,7 +139,7 @@ impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
         let state = &mut *self.state;
-        let resident_bytes = state.ready.resident_bytes();
+        let resident_bytes = state.resident_bytes();
         if resident_bytes.abs_diff(state.reported_bytes) >= REPORT_BYTES {
             self.after.queue.shared.memory.report(state.reported_bytes, resident_bytes);
             state.reported_bytes = resident_bytes;

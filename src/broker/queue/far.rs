@@ -81,7 +81,9 @@ impl Far {
         match self.chunks.back_mut() {
             Some(Chunk::Here(chunk)) if chunk.len() < CHUNK_LEN => chunk.push(stored),
             Some(_) | None => {
-                let mut chunk = Vec::with_capacity(CHUNK_LEN);
+                // Many lists are short: one for each priority.
+                let room = if self.chunks.is_empty() { 0 } else { CHUNK_LEN };
+                let mut chunk = Vec::with_capacity(room);
                 chunk.push(stored);
                 self.chunks.push_back(Chunk::Here(chunk));
                 self.in_memory += 1;

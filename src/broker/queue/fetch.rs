@@ -35,7 +35,7 @@ impl Queue {
     /// others stand before it that way.
     #[inline]
     pub(super) fn belongs_far(&self, state: &State, place: Option<Place>) -> bool {
-        let is_long = || state.ready.resident_bytes() > RESIDENT_BYTES_KEPT;
+        let is_long = || state.resident_bytes() > RESIDENT_BYTES_KEPT;
         let is_short = || match place {
             Some(_) => self.shared.memory.is_short(),
             None => self.shared.memory.is_very_short(),
@@ -78,10 +78,10 @@ impl Queue {
     fn fetch(&self, store: &Store, now: Millis) {
         let put_off = self.load_pages().err();
         let is_frugal = self.shared.memory.is_short();
-        let wanted = {
+        let (wanted, level) = {
             let mut state = self.lock();
             state.is_frugal = is_frugal;
-            state.ready.window(read_ahead(is_frugal).window)
+            (state.ready.window(read_ahead(is_frugal).window), state.ready.level())
         };
         let places: Vec<Place> = wanted.iter().map(|wanted| wanted.place).collect();
         let mut found = Vec::with_capacity(wanted.len());
@@ -89,31 +89,36 @@ impl Queue {
             let Some(&Wanted { position, .. }) = wanted.get(at) else { return };
             found.push(Found { position, read: read.map(|record| Message::from_record(&record)) });
         });
-        self.take_in(found, put_off, now);
+        self.take_in(found, level, put_off, now);
     }
 
     /// Reads the pages that the next window is on, up to one that cannot be read now.
     fn load_pages(&self) -> Result<(), StoreError> {
-        let (missing, pages) = {
+        let (missing, level, pages) = {
             let state = self.lock();
             let missing = state.ready.missing_pages();
             if missing.is_empty() {
                 return Ok(());
             }
-            (missing, state.ready.pages().clone())
+            (missing, state.ready.level(), state.ready.pages().clone())
         };
         for page in missing {
             let entries = pages.read(&page)?;
-            self.lock().ready.load(&page, entries);
+            let mut state = self.lock();
+            state.turn_to(level);
+            state.ready.load(&page, entries);
+            state.bring_up();
         }
         Ok(())
     }
 
-    /// Takes in what was read, and deals. What could not be read now, for `put_off` or another reason, waits on.
-    fn take_in(&self, found: Vec<Found>, put_off: Option<StoreError>, now: Millis) {
+    /// Takes in what was read of a level, and deals. What could not be read now, for `put_off` or another reason, waits on.
+    fn take_in(&self, found: Vec<Found>, level: u8, put_off: Option<StoreError>, now: Millis) {
         let mut state = self.lock();
         state.is_fetching = false;
+        state.turn_to(level);
         let Filled { lost, put_off: also } = state.ready.fill(found);
+        state.bring_up();
         match put_off.or(also) {
             Some(error) => state.put_off(&error, now),
             None => state.retry.is_failing = false,
@@ -221,6 +226,10 @@ pub(super) mod tests {
 
     impl Bench {
         pub(in crate::broker::queue) fn new() -> Self {
+            Self::of(QueueArguments::default())
+        }
+
+        pub(in crate::broker::queue) fn of(wanted: QueueArguments) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let mut found = Kept::default();
             let (store, _) = Store::open(directory.path(), &mut found).unwrap();
@@ -236,7 +245,7 @@ pub(super) mod tests {
                 is_auto_delete: false,
                 exclusive_owner: None,
                 arguments: FieldTable::new(),
-                wanted: QueueArguments::default(),
+                wanted,
             };
             let queue = Queue::new(settings, shared, 0);
             let (mailbox, consumers) = (Arc::default(), Mutex::default());

@@ -18,8 +18,9 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `RESOURCE_ERROR` when the first message cannot be read just now; it waits on.
+    /// `RESOURCE_LOCKED` when the queue serves one consumer and RabbitMQ refuses others, `RESOURCE_ERROR` when the first message cannot be read just now; it waits on.
     pub fn get(&self, no_ack: bool, now: Millis) -> Result<Option<(Entry, u32)>, Fault> {
+        self.check_gettable()?;
         loop {
             let Some((mut entry, left)) = self.take_first(no_ack, now)? else { return Ok(None) };
             if entry.message.is_some() {
@@ -37,12 +38,26 @@ impl Queue {
         }
     }
 
+    fn check_gettable(&self) -> Result<(), Fault> {
+        let is_single = self.settings.wanted.is_single_active_consumer && self.is_quorum();
+        if !is_single || self.shared.compat.get().is_3_10() {
+            return Ok(());
+        }
+        let text = format!(
+            "cannot obtain access to locked {}. basic.get operations are not supported by quorum queues \
+             with single active consumer",
+            self.noun()
+        );
+        Err(Fault::new(ReplyCode::ResourceLocked, text))
+    }
+
     /// Takes the first entry; it is counted as given away if it has its message.
     fn take_first(&self, no_ack: bool, now: Millis) -> Result<Option<(Entry, u32)>, Fault> {
         let mut state = self.lock();
         state.used_at = now;
         // The next may be on a page again when all of one have expired.
         loop {
+            state.bring_up();
             if let Err(error) = state.ready.load_front() {
                 state.put_off(&error, now);
                 self.arm(&mut state);
@@ -59,6 +74,7 @@ impl Queue {
             }
         }
         let taken = state.ready.pop_front();
+        state.bring_up_next();
         self.arm(&mut state);
         let Some(entry) = taken else {
             state.counters.get_empty += 1;
@@ -67,7 +83,7 @@ impl Queue {
         if entry.message.is_some() {
             state.count_get(&entry, no_ack);
         }
-        Ok(Some((entry, count_u32(state.ready.len()))))
+        Ok(Some((entry, count_u32(state.waiting()))))
     }
 
     /// Reads the message of an entry that was taken out.
@@ -95,7 +111,7 @@ impl Queue {
         if state.life == Life::Over {
             state.errands.dropped(entry.place);
         } else {
-            state.ready.put_back(vec![entry]);
+            state.put_back_all(vec![entry]);
             state.put_off(error, now);
             state.deal(now);
             self.arm(&mut state);

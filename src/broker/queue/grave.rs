@@ -256,11 +256,10 @@ impl Burying<'_> {
         let mut kept = Kept::WhereItMust;
         let mut first = None;
         if let Some(store) = self.store
-            && message.is_persistent()
-            && !route.kept_by.is_empty()
+            && !route.keepers(message).is_empty()
         {
             let published_at = self.queue.shared.unix_ms(self.now);
-            match store.append_quietly(&message.to_record(&route.kept_by, published_at)) {
+            match store.append_quietly(&message.to_record(route.keepers(message), published_at)) {
                 Ok(appended) => first = Some(appended.first),
                 // Nothing is written any more: what it was comes back with the next start.
                 Err(Refused(Health::Failed)) => kept = Kept::InMemory,
@@ -270,7 +269,7 @@ impl Burying<'_> {
         for history in &route.histories {
             history.add(message);
         }
-        let mut places = first.map(|first| route.places(first)).into_iter().flatten();
+        let mut places = first.map(|first| route.places(message, first)).into_iter().flatten();
         for queue in &route.queues {
             queue.push(message.clone(), places.next(), self.now);
         }

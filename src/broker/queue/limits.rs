@@ -68,8 +68,8 @@ impl State {
         let Some(limits) = self.limits.as_deref().filter(|limits| limits.may_reject()) else {
             return false;
         };
-        let bytes = self.ready.bytes() + message.body().len() as u64;
-        limits.is_exceeded_by(self.ready.len() as u64 + 1, bytes)
+        let bytes = self.waiting_bytes() + message.body().len() as u64;
+        limits.is_exceeded_by(self.waiting() as u64 + 1, bytes)
     }
 
     /// Takes no message, but for the dead letter exchange.
@@ -88,7 +88,7 @@ impl State {
     fn is_too_long(&self) -> bool {
         let is_exceeded = |limits: &Limits| {
             limits.overflow == Overflow::DropHead
-                && limits.is_exceeded_by(self.ready.len() as u64, self.ready.bytes())
+                && limits.is_exceeded_by(self.waiting() as u64, self.waiting_bytes())
         };
         self.limits.as_deref().is_some_and(is_exceeded)
     }
@@ -110,6 +110,7 @@ impl State {
             if let Some(entry) = self.ready.pop_front() {
                 self.die(entry, Reason::MaxLen, now);
             }
+            self.bring_up();
         }
     }
 
@@ -125,7 +126,10 @@ impl State {
                 return Expired::All;
             }
             match self.ready.pop_expired(now) {
-                Ok(Some(entry)) => self.die(entry, Reason::Expired, now),
+                Ok(Some(entry)) => {
+                    self.die(entry, Reason::Expired, now);
+                    self.bring_up();
+                }
                 Ok(None) => return Expired::All,
                 Err(error) => self.put_off(&error, now),
             }

@@ -11,7 +11,8 @@
 //! read ahead of the consumers on the store's thread (`fetch`).
 //!
 //! Reading order: [`Queue::push`] (a publish arrives), `State::deal` (a consumer gets it), [`Queue::settle`]
-//! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires), `ready`, `fetch`, `retry`.
+//! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires), `ready`, `fetch`, `retry`;
+//! [`Queue::subscribe`] for the consumers.
 
 mod consumers;
 mod emptied;
@@ -23,13 +24,17 @@ mod fetch;
 mod get;
 mod grave;
 mod info;
+mod levels;
 mod limits;
 mod pages;
+mod quorum;
 mod ready;
 mod recover;
 mod retry;
 mod schedule;
 mod settle;
+mod single;
+mod subscribing;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -37,14 +42,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 pub use consumers::{ChannelLimit, ConsumerId, Subscription};
 pub use end::{EndIf, InUse};
 pub use entry::{Entry, Millis};
-pub use info::{ConsumerInfo, QueueInfo};
+pub use info::{Activity, ConsumerInfo, QueueInfo};
+pub use quorum::{Returns, Shown};
 pub use recover::StartedAt;
-pub use settle::Settled;
+pub use settle::{Returned, Settled};
+pub use subscribing::Left;
 
 use self::consumers::Consumers;
 use self::end::Life;
 use self::errands::{Errands, Held};
 use self::grave::Grave;
+use self::levels::Levels;
 use self::limits::Expired;
 use self::pages::Pages;
 use self::ready::Ready;
@@ -60,7 +68,7 @@ use super::stats::QueueCounters;
 use super::timers::Timers;
 use super::vhost::Vhost;
 use crate::store::{Aside, Place, QueueId, Spill, Store};
-use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
+use crate::wire::{FieldTable, ShortStr};
 
 /// What a queue was declared with.
 #[derive(Clone, Debug)]
@@ -123,6 +131,8 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct State {
     ready: Ready,
+    /// Those of another priority than those in `ready`, where that counts.
+    levels: Option<Box<Levels>>,
     consumers: Consumers,
     unacked: u64,
     unacked_bytes: u64,
@@ -151,15 +161,6 @@ struct State {
     reported_bytes: u64,
 }
 
-/// What is to be done after a consumer has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
-    /// The queue stays.
-    Stays,
-    /// It was the last consumer of an auto-delete queue: delete it.
-    DeleteQueue,
-}
-
 /// Ready messages and consumers, as `queue.declare-ok` tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
@@ -176,7 +177,8 @@ impl Queue {
         let limits = limits::boxed(limits);
         let ready = Ready::new(pages);
         let schedule = settings.holds_for().map(|_| Box::default());
-        let state = State { ready, limits, schedule, used_at: now, ..State::default() };
+        let consumers = subscribing::consumers_of(&settings.wanted);
+        let state = State { ready, limits, schedule, consumers, used_at: now, ..State::default() };
         let queue = Arc::new_cyclic(|this| Self {
             settings,
             this: this.clone(),
@@ -184,6 +186,7 @@ impl Queue {
             may_reject,
             state: Mutex::new(state),
         });
+        queue.follow_release();
         queue.arm(&mut queue.lock());
         queue
     }
@@ -228,12 +231,14 @@ impl Queue {
         }
         state.counters.publish += 1;
         let deadline = state.deadline(&message, now);
+        state.turn_to_priority(message.priority());
         let entry = state.ready.place(message, place, deadline);
         if self.belongs_far(&state, place) {
             self.push_far(&mut state, entry);
         } else {
             state.ready.push_back(entry);
         }
+        state.bring_up();
         state.deal(now);
         if state.is_limited() {
             state.trim(now);
@@ -247,74 +252,9 @@ impl Queue {
         Taken::Yes
     }
 
-    /// Adds a consumer and deals it what waits.
-    ///
-    /// # Errors
-    ///
-    /// `ACCESS_REFUSED` when an exclusive consumer is there, or exclusive use is asked for and others are.
-    pub fn subscribe(&self, subscription: Subscription, now: Millis) -> Result<ConsumerId, Fault> {
-        let mut state = self.lock();
-        let taken = state.consumers.has_exclusive()
-            || (subscription.exclusive && state.consumers.len() > 0);
-        if taken {
-            let text = format!("{} in exclusive use", self.noun());
-            return Err(Fault::new(ReplyCode::AccessRefused, text));
-        }
-        if state.life != Life::Living {
-            return Err(Fault::new(ReplyCode::NotFound, format!("no {}", self.noun())));
-        }
-        let id = state.consumers.add(subscription);
-        state.deal(now);
-        self.arm(&mut state);
-        Ok(id)
-    }
-
     /// The queue as error texts call it.
     fn noun(&self) -> String {
         super::arguments::queue_noun(&self.settings.name, &self.settings.vhost)
-    }
-
-    /// Takes a consumer away; what it holds unacknowledged stays with its channel.
-    pub fn unsubscribe(&self, id: ConsumerId, now: Millis) -> Left {
-        let mut state = self.lock();
-        let removed = state.consumers.remove(id).is_some();
-        state.used_at = state.used_at.max(now);
-        // An exclusive consumer may have kept others from being served.
-        state.deal(now);
-        self.arm(&mut state);
-        if removed && self.settings.is_auto_delete && state.consumers.len() == 0 {
-            return Left::DeleteQueue;
-        }
-        Left::Stays
-    }
-
-    /// Takes back what was delivered and not acknowledged, or never left the broker; `returned` must be in the
-    /// order of positions.
-    pub fn put_back(&self, returned: Vec<Returned>, now: Millis) {
-        let mut state = self.lock();
-        let mut entries = Vec::with_capacity(returned.len());
-        for one in returned {
-            state.uncount(&one);
-            entries.push(one.entry);
-        }
-        if state.life == Life::Over {
-            state.errands.dropped(entries.iter().filter_map(|entry| entry.place));
-            return;
-        }
-        state.ready.put_back(entries);
-        state.deal(now);
-        state.expire(now);
-        state.trim(now);
-        self.arm(&mut state);
-    }
-
-    /// Deals again to consumers whose channel's limit changed, or whose full mailbox was emptied; all of them stand in
-    /// line before the first gets anything.
-    pub fn resume(&self, consumers: impl IntoIterator<Item = ConsumerId>, now: Millis) {
-        let mut state = self.lock();
-        consumers.into_iter().for_each(|id| state.consumers.unblock(id));
-        state.deal(now);
-        self.arm(&mut state);
     }
 
     /// Drops every ready message; answers how many.
@@ -332,7 +272,7 @@ impl Queue {
 
     pub fn counts(&self) -> Counts {
         let state = self.lock();
-        Counts { ready: count_u32(state.ready.len()), consumers: count_u32(state.consumers.len()) }
+        Counts { ready: count_u32(state.waiting()), consumers: count_u32(state.consumers.len()) }
     }
 
     /// Does what is due at `now`; answers whether the queue itself has expired and must be deleted.
@@ -386,16 +326,6 @@ pub enum Taken {
     Refused,
 }
 
-/// A delivery on its way back.
-#[derive(Clone, Debug)]
-pub struct Returned {
-    pub entry: Entry,
-    /// `None` for `basic.get`.
-    pub consumer: Option<ConsumerId>,
-    /// It was not counted as unacknowledged.
-    pub no_ack: bool,
-}
-
 impl State {
     /// Hands waiting messages to consumers with credit, one each in turn (RabbitMQ: round-robin).
     ///
@@ -408,7 +338,8 @@ impl State {
             if self.expire(now.saturating_sub(1)) == Expired::Some {
                 return;
             }
-            let alone = self.consumers.len() == 1 && !self.ready.has_mortal();
+            let alone =
+                self.consumers.len() == 1 && !self.ready.has_mortal() && self.levels.is_none();
             let Some(consumer) = self.consumers.next() else { break };
             if self.ready.is_front_missing() {
                 self.fetch(now);
@@ -451,6 +382,7 @@ impl State {
             } else {
                 has_dealt = true;
                 self.consumers.rotate();
+                self.bring_up_next();
             }
         }
         if has_dealt && self.ready.is_missing_any() {
@@ -458,21 +390,9 @@ impl State {
         }
     }
 
-    /// Forgets that a message was given to somebody.
-    fn uncount(&mut self, returned: &Returned) {
-        if !returned.no_ack {
-            self.unacked = self.unacked.saturating_sub(1);
-            let bytes = u64::from(returned.entry.body_len);
-            self.unacked_bytes = self.unacked_bytes.saturating_sub(bytes);
-        }
-        if let Some(id) = returned.consumer {
-            self.consumers.settle(id, 1);
-        }
-    }
-
     /// Drops every waiting message; answers how many there were.
     fn drop_all(&mut self) -> u32 {
-        let emptied = self.ready.drop_all();
+        let emptied = self.take_all();
         let count = emptied.len();
         self.errands.emptied(emptied, self.used_at);
         count_u32(count)

@@ -12,9 +12,10 @@
 use std::collections::VecDeque;
 
 use super::emptied::Emptied;
-use super::entry::{Entry, Millis, Stored};
+use super::entry::{Entry, Millis, Stored, merge};
 use super::far::{Far, Loaded};
 use super::pages::{Page, Pages, may_pass};
+use super::{Returns, Shown};
 use crate::broker::message::Message;
 use crate::store::{Place, StoreError, Waiting};
 
@@ -42,6 +43,10 @@ pub(super) struct Ready {
     mortal: usize,
     /// How many stood on pages that could not be read.
     lost: u64,
+    /// What is told of how often each came back.
+    shown: Shown,
+    /// Of all of them.
+    level: u8,
 }
 
 /// A message that is to be read.
@@ -76,6 +81,36 @@ pub(super) struct Filled {
 impl Ready {
     pub(super) fn new(pages: Pages) -> Self {
         Self { pages, ..Self::default() }
+    }
+
+    /// Says how the returns of what comes from now on are told.
+    pub(super) fn show(&mut self, shown: Shown) {
+        self.shown = shown;
+    }
+
+    #[inline]
+    pub(super) fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// Is another level from now on; only while there is nothing in it.
+    pub(super) fn become_level(&mut self, level: u8) {
+        debug_assert!(self.is_empty());
+        self.level = level;
+    }
+
+    /// Another level of the same queue, with nothing in it.
+    pub(super) fn beside(&self, level: u8) -> Self {
+        let Self { shown, .. } = *self;
+        Self { shown, level, ..Self::new(self.pages.clone()) }
+    }
+
+    /// Puts another level here, whose messages get the next positions; answers what was here.
+    pub(super) fn replace_by(&mut self, other: Self) -> Self {
+        let before = std::mem::replace(self, other);
+        self.next_position = self.next_position.max(before.next_position);
+        self.lost += before.lost;
+        Self { lost: 0, ..before }
     }
 
     pub(super) fn pages(&self) -> &Pages {
@@ -125,7 +160,16 @@ impl Ready {
         let position = self.next_position;
         self.next_position += 1;
         let body_len = u32::try_from(message.body().len()).unwrap_or(u32::MAX);
-        Entry { message: Some(message), place, body_len, position, deadline, redelivered: false }
+        Entry {
+            message: Some(message),
+            place,
+            body_len,
+            position,
+            deadline,
+            redelivered: false,
+            returns: Returns::new(self.shown, false),
+            level: self.level,
+        }
     }
 
     #[inline]
@@ -255,7 +299,11 @@ impl Ready {
         }
         let stored = self.pop_far();
         self.close_up();
-        stored.map(|stored| stored.into_entry(None))
+        stored.map(|stored| self.entry_of(stored, None))
+    }
+
+    fn entry_of(&self, stored: Stored, message: Option<Message>) -> Entry {
+        Entry { level: self.level, ..stored.into_entry(message, self.shown) }
     }
 
     /// Takes the first entry if it has expired by `now`.
@@ -359,7 +407,7 @@ impl Ready {
                 let Some(stored) = self.pop_far() else { continue };
                 match read {
                     Ok(message) => {
-                        let entry = stored.into_entry(Some(message));
+                        let entry = self.entry_of(stored, Some(message));
                         self.count_in(&entry);
                         self.near.push_back(entry);
                     }
@@ -397,10 +445,10 @@ impl Ready {
     ///
     /// Cost: none for each of them.
     pub(super) fn drop_all(&mut self) -> Emptied {
-        let Self { next_position, lost, .. } = *self;
-        let empty = Self { next_position, lost, ..Self::new(self.pages.clone()) };
+        let Self { next_position, lost, shown, level, .. } = *self;
+        let empty = Self { next_position, lost, shown, level, ..Self::new(self.pages.clone()) };
         let Self { near, far, late, .. } = std::mem::replace(self, empty);
-        Emptied { near, far, late, pages: Vec::new() }
+        Emptied { near, far, late, ..Emptied::default() }
     }
 
     /// Appends a message found in the store; one that belongs further to the front is put there in the end.
@@ -425,22 +473,8 @@ impl Ready {
         }
         self.far.page_out(&self.pages);
         if let Some(last) = self.far.back() {
-            self.next_position = last.position + 1;
+            self.next_position = self.next_position.max(last.position + 1);
         }
-    }
-}
-
-fn merge(left: Vec<Entry>, right: Vec<Entry>) -> Vec<Entry> {
-    let mut merged = Vec::with_capacity(left.len() + right.len());
-    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
-    loop {
-        let from_left = match (left.peek(), right.peek()) {
-            (Some(a), Some(b)) => a.position < b.position,
-            (Some(_), None) => true,
-            (None, Some(_)) => false,
-            (None, None) => return merged,
-        };
-        merged.extend(if from_left { left.next() } else { right.next() });
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a queue gets its messages back when the broker starts: as places, which are read when somebody wants them.
 
+use super::ready::Ready;
 use super::{Millis, Queue};
 use crate::store::Waiting;
 
@@ -28,6 +29,7 @@ impl Queue {
             let expires_at_unix_ms = waiting.published_at.saturating_add(ttl);
             expires_at_unix_ms.saturating_add(at.now).saturating_sub(at.unix_ms)
         });
+        state.turn_to_priority(waiting.priority);
         state.ready.recover(waiting, deadline);
     }
 
@@ -37,7 +39,7 @@ impl Queue {
             self.read_schedule(store, at);
         }
         let mut state = self.lock();
-        state.ready.recovered();
+        state.for_each_level(Ready::recovered);
         // Dead letters wait for the queues they go to: the timer is set.
         if !state.has_dead_letter_exchange() {
             state.expire(at.now);

@@ -1,6 +1,7 @@
 //! What becomes of a queue's deliveries when clients have made up their minds: acknowledged, dropped, or rejected and so
-//! dead-lettered. What comes back instead is put back where it stood ([`Queue::put_back`]).
+//! dead-lettered; or given back, to where they stood ([`Queue::put_back`]).
 
+use super::end::Life;
 use super::{ConsumerId, Entry, Millis, Queue, State};
 use crate::broker::dead_letter::Reason;
 
@@ -11,6 +12,16 @@ pub struct Settled {
     pub bytes: u64,
     /// Acknowledged; otherwise rejected or dropped.
     pub is_ack: bool,
+}
+
+/// A delivery on its way back.
+#[derive(Clone, Debug)]
+pub struct Returned {
+    pub entry: Entry,
+    /// `None` for `basic.get`.
+    pub consumer: Option<ConsumerId>,
+    /// It was not counted as unacknowledged.
+    pub no_ack: bool,
 }
 
 impl Queue {
@@ -55,5 +66,42 @@ impl Queue {
         }
         self.settle_in(&mut state, consumer, settled, now);
         left
+    }
+
+    /// Takes back what was delivered and not acknowledged, or never left the broker; `returned` must be in the
+    /// order of positions.
+    pub fn put_back(&self, returned: Vec<Returned>, now: Millis) {
+        let mut state = self.lock();
+        let mut entries = Vec::with_capacity(returned.len());
+        for one in returned {
+            state.uncount(&one);
+            entries.push(one.entry);
+        }
+        if state.life == Life::Over {
+            state.errands.dropped(entries.iter().filter_map(|entry| entry.place));
+            return;
+        }
+        if let Some(rule) = self.delivery_rule(&state) {
+            entries = state.let_go_of_poison(entries, rule, now);
+        }
+        state.put_back_all(entries);
+        state.deal(now);
+        state.expire(now);
+        state.trim(now);
+        self.arm(&mut state);
+    }
+}
+
+impl State {
+    /// Forgets that a message was given to somebody.
+    fn uncount(&mut self, returned: &Returned) {
+        if !returned.no_ack {
+            self.unacked = self.unacked.saturating_sub(1);
+            let bytes = u64::from(returned.entry.body_len);
+            self.unacked_bytes = self.unacked_bytes.saturating_sub(bytes);
+        }
+        if let Some(id) = returned.consumer {
+            self.consumers.settle(id, 1);
+        }
     }
 }

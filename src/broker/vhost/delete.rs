@@ -51,6 +51,7 @@ impl Vhost {
             Err(fault) if fault.code == ReplyCode::NotFound => return Ok(0),
             Err(fault) => return Err(fault),
         };
+        check_conditions(&queue, only)?;
         let only = EndIf { unused: only.unused, empty: only.empty, expired_at: None };
         self.take_out(&queue, only).map_err(|stays| {
             let why = match stays {
@@ -152,6 +153,23 @@ impl Vhost {
         self.take_away(removal);
         Ok(())
     }
+}
+
+/// A quorum queue is deleted whatever is in it, or not at all (RabbitMQ: `rabbit_quorum_queue:delete`).
+fn check_conditions(queue: &Queue, only: DeleteIf) -> Result<(), Fault> {
+    let flag = match only {
+        DeleteIf { unused: true, .. } => "if-unused",
+        DeleteIf { empty: true, .. } => "if-empty",
+        DeleteIf { .. } => return Ok(()),
+    };
+    if !queue.is_quorum() {
+        return Ok(());
+    }
+    let noun = queue_noun(queue.name(), &queue.settings().vhost);
+    let text = format!(
+        "cannot delete {noun}. queue.delete operations with {flag} flag set are not supported by quorum queues"
+    );
+    Err(Fault::new(ReplyCode::NotImplemented, text))
 }
 
 #[cfg(test)]

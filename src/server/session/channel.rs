@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::assembly::{self, Assembly};
 use super::confirms::Confirms;
+use super::patience::Notes;
 use super::tx::Transaction;
 use super::unacked::Outstanding;
 use super::{Context, Running, decode_method, split_method};
@@ -26,6 +27,8 @@ pub(super) struct Channel {
     /// The tag of the last delivery.
     pub(super) last_tag: u64,
     pub(super) unacked: Outstanding,
+    /// When which of them were given, roughly.
+    pub(super) notes: Notes,
     pub(super) consumers: HashMap<ShortStr, ConsumerSlot>,
     /// What `basic.qos` said for consumers to come.
     pub(super) prefetch: u32,
@@ -64,6 +67,7 @@ impl Channel {
             mode: Mode::Plain,
             last_tag: 0,
             unacked: Outstanding::default(),
+            notes: Notes::default(),
             consumers: HashMap::new(),
             prefetch: 0,
             limit: Arc::default(),

@@ -7,11 +7,11 @@ use super::channel::ReplyConsumer;
 use super::deliver::{Delivery, Origin, Source, Unacked, write_delivery, write_get_ok};
 use super::publish::unique_name;
 use super::{Context, Running};
-use crate::broker::arguments::{not_yet, queue_noun};
+use crate::broker::arguments::queue_noun;
 use crate::broker::auth::{Resource, Right};
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::message::Message;
-use crate::broker::queue::{EndIf, Entry, Left, Millis, Subscription};
+use crate::broker::queue::{EndIf, Entry, Left, Millis, Queue, Returns, Subscription};
 use crate::broker::replies::REPLY_TO;
 use crate::wire::frame;
 use crate::wire::method::basic;
@@ -21,7 +21,7 @@ fn precondition(text: &str) -> Fault {
     Fault::new(ReplyCode::PreconditionFailed, text)
 }
 
-/// Arguments of `basic.consume` whose meaning is not there yet; a wrong type is told first.
+/// Checks the arguments of `basic.consume`.
 fn check_arguments(arguments: &FieldTable, noun: &str) -> Result<(), Fault> {
     let Some(value) = arguments.get("x-priority") else { return Ok(()) };
     if value.as_integer().is_none() {
@@ -29,7 +29,7 @@ fn check_arguments(arguments: &FieldTable, noun: &str) -> Result<(), Fault> {
         let text = format!("invalid arg 'x-priority' for {noun}: \"expected integer, got {kind}\"");
         return Err(precondition(&text));
     }
-    Err(not_yet("consumer argument 'x-priority'"))
+    Ok(())
 }
 
 impl Running {
@@ -59,7 +59,12 @@ impl Running {
         let channel = self.channel(number)?;
         let (prefetch, limit) = (channel.prefetch, Arc::clone(&channel.limit));
         let queue = self.vhost.queue(&name, cx.connection.id)?;
-        check_arguments(&consume.arguments, &queue_noun(&name, self.vhost.name()))?;
+        let noun = queue_noun(&name, self.vhost.name());
+        if queue.is_quorum() && limit.most() > 0 {
+            let text = format!("{noun} does not support global qos");
+            return Err(Fault::new(ReplyCode::NotImplemented, text));
+        }
+        check_arguments(&consume.arguments, &noun)?;
         let slot = self.sources.reserve();
         let no_ack = consume.no_ack;
         let subscription = Subscription {
@@ -129,12 +134,15 @@ impl Running {
         let channel = self.channel(number)?;
         if let Some(slot) = channel.consumers.remove(tag) {
             channel.info.consumers.set(channel.consumers.len() as u64);
-            self.unsubscribe(slot, now);
+            let handing_over = self.unsubscribe(slot, now);
             // What was dealt before the consumer left is sent before `cancel-ok`.
             self.flush_posts(cx, posts, None, now, out);
             // The news that its queue is gone may have been among them, and has released the slot.
             if self.sources.get(slot).is_some() {
                 self.sources.release(slot);
+            }
+            if let Some(queue) = handing_over {
+                queue.hand_over(now);
             }
         } else if channel.reply.as_ref().is_some_and(|reply| reply.tag == *tag)
             && let Some(reply) = channel.reply.take()
@@ -148,27 +156,34 @@ impl Running {
         Ok(())
     }
 
-    /// Takes a consumer away from its queue, which may be the end of that queue.
-    fn unsubscribe(&self, slot: ConsumerSlot, now: Millis) {
-        let Some(source) = self.sources.get(slot) else { return };
-        let Origin { queue, consumer: Some(id), .. } = &*source.origin else { return };
-        if queue.unsubscribe(*id, now) == Left::DeleteQueue {
-            let only = EndIf { unused: true, ..EndIf::default() };
-            self.vhost.remove_queue(queue, only, now);
+    /// Takes a consumer away from its queue, which may be the end of that queue. Answers with the queue if it is to be
+    /// told when everything is back ([`Queue::hand_over`]).
+    fn unsubscribe(&self, slot: ConsumerSlot, now: Millis) -> Option<Arc<Queue>> {
+        let source = self.sources.get(slot)?;
+        let Origin { queue, consumer: Some(id), .. } = &*source.origin else { return None };
+        match queue.unsubscribe(*id, now) {
+            Left::Stays => None,
+            Left::HandsOver => Some(Arc::clone(queue)),
+            Left::DeleteQueue => {
+                let only = EndIf { unused: true, ..EndIf::default() };
+                self.vhost.remove_queue(queue, only, now);
+                // Somebody else may use it by now, and then it stays.
+                Some(Arc::clone(queue))
+            }
         }
     }
 
-    pub(super) fn unsubscribe_channel(&self, number: u16, now: Millis) {
-        let Some(channel) = self.channels.get(&number) else { return };
-        for slot in channel.consumers.values() {
-            self.unsubscribe(*slot, now);
-        }
+    /// The same for all consumers of a channel.
+    pub(super) fn unsubscribe_channel(&self, number: u16, now: Millis) -> Vec<Arc<Queue>> {
+        let Some(channel) = self.channels.get(&number) else { return Vec::new() };
+        let slots = channel.consumers.values();
+        slots.filter_map(|slot| self.unsubscribe(*slot, now)).collect()
     }
 
-    pub(super) fn unsubscribe_all(&self, now: Millis) {
-        for number in self.channels.keys() {
-            self.unsubscribe_channel(*number, now);
-        }
+    /// The same for all consumers of a connection.
+    pub(super) fn unsubscribe_all(&self, now: Millis) -> Vec<Arc<Queue>> {
+        let numbers = self.channels.keys();
+        numbers.flat_map(|number| self.unsubscribe_channel(*number, now)).collect()
     }
 
     pub(super) fn on_get(
@@ -270,6 +285,7 @@ impl Running {
             tag: channel.last_tag,
             redelivered: entry.redelivered,
             message: entry.message(),
+            returns: entry.returns,
         };
         write_delivery(out, &delivery, self.frame_max);
         channel.info.counters.redeliver.add(u64::from(entry.redelivered));
@@ -299,6 +315,7 @@ impl Running {
             tag: channel.last_tag,
             redelivered: false,
             message,
+            returns: Returns::default(),
         };
         write_delivery(out, &delivery, self.frame_max);
         channel.info.counters.deliver_no_ack.add(1);

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use crate::broker::mailbox::ConsumerSlot;
 use crate::broker::message::Message;
-use crate::broker::queue::{ConsumerId, Entry, Queue};
-use crate::wire::ShortStr;
+use crate::broker::queue::{ConsumerId, Entry, Queue, Returns};
 use crate::wire::constants::{CLASS_BASIC, FRAME_METHOD};
 use crate::wire::frame;
 use crate::wire::method::basic;
+use crate::wire::{Properties, ShortStr};
 
 /// Where a delivery came from and where it goes back to.
 #[derive(Debug)]
@@ -81,6 +81,7 @@ pub(super) struct Delivery<'a> {
     pub(super) tag: u64,
     pub(super) redelivered: bool,
     pub(super) message: &'a Message,
+    pub(super) returns: Returns,
 }
 
 /// Appends `basic.deliver` with its content.
@@ -98,8 +99,38 @@ pub(super) fn write_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>, frame_m
         to.bit(delivery.redelivered);
         to.bytes(message.names());
     });
-    let (properties, body) = (message.properties(), message.body());
-    frame::write_content(out, delivery.channel, properties, body, frame_max);
+    write_counted(out, delivery.channel, message, delivery.returns, frame_max);
+}
+
+/// Appends the content of a delivery, which may tell how often it came back.
+#[inline]
+fn write_counted(
+    out: &mut Vec<u8>,
+    channel: u16,
+    message: &Message,
+    returns: Returns,
+    frame_max: u32,
+) {
+    if returns.is_told() {
+        let properties = with_counts(message.properties(), returns);
+        frame::write_content(out, channel, &properties, message.body(), frame_max);
+    } else {
+        frame::write_content(out, channel, message.properties(), message.body(), frame_max);
+    }
+}
+
+/// The properties of a message with headers that tell how often it came back.
+#[inline(never)]
+fn with_counts(encoded: &[u8], returns: Returns) -> Vec<u8> {
+    // They were whole when the message was published.
+    let Ok(mut properties) = Properties::decode(encoded) else { return encoded.to_vec() };
+    let mut headers = properties.headers.take().unwrap_or_default();
+    for (name, count) in returns.headers() {
+        headers.remove(name);
+        headers = headers.with(name, count);
+    }
+    properties.headers = Some(headers);
+    properties.to_bytes()
 }
 
 /// Bytes of a delivery's frames beside names, properties, body and consumer tag, for one body frame.
@@ -123,7 +154,7 @@ pub(super) fn write_get_ok(
         to.bytes(message.names());
         to.u32(left);
     });
-    frame::write_content(out, channel, message.properties(), message.body(), frame_max);
+    write_counted(out, channel, message, entry.returns, frame_max);
 }
 
 /// Appends `basic.return` (312 `NO_ROUTE`) with its content.

@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::deliver::Sources;
 use super::disk::Disk;
+use super::patience::Patience;
 use super::routes::Routes;
 use super::{Context, Phase, Running, Session, decode_method};
 use crate::broker::admin::Admitted;
@@ -125,7 +126,7 @@ impl Session {
                 on_tune_ok(agreed, &tune_ok).map(Step::Open)
             }
             (Step::Open(agreed), Method::ConnectionOpen(open)) => {
-                return self.on_open(&agreed, &open, out);
+                return self.on_open(&agreed, &open, now, out);
             }
             (_, Method::ConnectionClose(_)) => {
                 frame::write_method(out, 0, &connection::CloseOk {}.into());
@@ -190,6 +191,7 @@ impl Session {
         &mut self,
         agreed: &Agreed,
         open: &connection::Open,
+        now: Millis,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let Context { broker, connection, .. } = &self.cx;
@@ -197,6 +199,7 @@ impl Session {
         let Admitted { vhost, rights } = admitted
             .map_err(|fault| fault.in_method(connection::CLASS_ID, connection::Open::METHOD_ID))?;
         self.cx.heartbeat.agree(agreed.heartbeat_s);
+        let timeout_ms = self.cx.broker.limits.consumer_timeout_ms;
         self.phase = Phase::Running(Box::new(Running {
             user: agreed.user.clone(),
             routes: Routes::new(Arc::clone(&vhost), Arc::clone(&rights)),
@@ -216,6 +219,7 @@ impl Session {
             confirming: Vec::new(),
             gathered: Vec::new(),
             disk: Disk::default(),
+            patience: timeout_ms.map(|timeout_ms| Patience::new(timeout_ms, now)),
         }));
         frame::write_method(out, 0, &connection::OpenOk { known_hosts: ShortStr::empty() }.into());
         Ok(())

@@ -53,7 +53,7 @@ impl Heartbeat {
 
     /// Appends a heartbeat when one is due.
     pub(super) fn beat(&mut self, now: Millis, out: &mut Vec<u8>) {
-        if now >= self.sent_at + self.interval_ms / 2 {
+        if self.beats_at().is_some_and(|at| now >= at) {
             frame::write_heartbeat(out);
             self.sent_at = now;
         }

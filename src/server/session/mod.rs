@@ -20,6 +20,7 @@ mod deliver;
 mod disk;
 mod handshake;
 mod heartbeat;
+mod patience;
 mod publish;
 mod routes;
 mod settle;
@@ -37,6 +38,7 @@ use self::deliver::Sources;
 use self::disk::Disk;
 use self::handshake::Handshake;
 use self::heartbeat::Heartbeat;
+use self::patience::Patience;
 use self::routes::Routes;
 use crate::broker::Broker;
 use crate::broker::auth::{Origin as LoginOrigin, Rights};
@@ -114,6 +116,8 @@ struct Running {
     /// Channels that gathered a message in this round and may hold memory.
     gathered: Vec<u16>,
     disk: Disk,
+    /// How long deliveries may stay unacknowledged, when that is limited.
+    patience: Option<Patience>,
 }
 
 impl Session {
@@ -299,13 +303,17 @@ impl Session {
             Phase::Handshake(handshake) => Some(handshake.deadline()),
             // Heartbeats of a peer that is not read from cannot be missed.
             Phase::Running(running) if running.disk.is_held() => self.cx.heartbeat.beats_at(),
-            Phase::Running(_) => self.cx.heartbeat.deadline(),
+            Phase::Running(running) => {
+                let looks_at = running.patience.map(|patience| patience.looks_at);
+                self.cx.heartbeat.deadline().into_iter().chain(looks_at).min()
+            }
             Phase::Closing { until } | Phase::Silent { until } => Some(*until),
             Phase::Closed => None,
         }
     }
 
-    /// Does what is due at `now`: a heartbeat, or giving up a peer that is silent or slow.
+    /// Does what is due at `now`: a heartbeat, giving up a peer that is silent or slow, or a channel that keeps
+    /// deliveries for too long.
     pub fn on_timeout(&mut self, now: Millis, out: &mut Vec<u8>) {
         if self.deadline().is_none_or(|at| now < at) {
             return;
@@ -320,6 +328,7 @@ impl Session {
             Phase::Running(running) => {
                 self.cx.heartbeat.beat(now, out);
                 running.routes.rest();
+                self.lose_patience(now, out);
             }
             Phase::Handshake(_) | Phase::Closing { .. } | Phase::Silent { .. } => self.end(now),
             Phase::Closed => {}
@@ -341,9 +350,10 @@ impl Session {
         let phase = std::mem::replace(&mut self.phase, Phase::Closed);
         let mut posts = std::mem::take(&mut self.posts);
         if let Phase::Running(mut running) = phase {
-            running.unsubscribe_all(now);
+            let handing_over = running.unsubscribe_all(now);
             posts.extend(self.cx.connection.mailbox.close());
             running.end(&self.cx, posts, now);
+            handing_over.iter().for_each(|queue| queue.hand_over(now));
         }
     }
 }

@@ -227,11 +227,12 @@ pub(super) fn keep(
     now: Millis,
 ) -> Result<Option<Appended>, Refused> {
     let Some(store) = &broker.store else { return Ok(None) };
-    if !message.is_persistent() || route.kept_by.is_empty() {
+    let keepers = route.keepers(message);
+    if keepers.is_empty() {
         return Ok(None);
     }
     let published_at = broker.started_unix_ms().saturating_add(now);
-    let new = message.to_record(&route.kept_by, published_at);
+    let new = message.to_record(keepers, published_at);
     store.append_quietly(&new).map(Some)
 }
 
@@ -254,7 +255,7 @@ pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now
         return last.push(message.clone(), None, now);
     };
     // The queues that keep it come first.
-    let mut places = route.places(kept.first);
+    let mut places = route.places(message, kept.first);
     for queue in &route.queues {
         queue.push(message.clone(), places.next(), now);
     }
@@ -269,7 +270,7 @@ fn push_where_there_is_room(
     kept: Option<Appended>,
     now: Millis,
 ) -> Taken {
-    let mut places = kept.map(|kept| route.places(kept.first)).into_iter().flatten();
+    let mut places = kept.map(|kept| route.places(message, kept.first)).into_iter().flatten();
     let mut taken = Taken::Yes;
     for queue in &route.queues {
         if queue.push(message.clone(), places.next(), now) == Taken::Refused {

@@ -9,7 +9,7 @@ use super::channel::{Channel, Mode};
 use super::deliver::{Origin, Unacked};
 use super::{Context, Running};
 use crate::broker::mailbox::Post;
-use crate::broker::queue::{EndIf, Entry, Millis, Returned, Settled};
+use crate::broker::queue::{EndIf, Millis, Returned, Settled};
 use crate::store::Place;
 use crate::wire::method::basic;
 use crate::wire::{Fault, ReplyCode};
@@ -20,7 +20,10 @@ pub(super) enum Outcome {
     Ack,
     /// Dropped, or dead-lettered where the queue has an exchange for that.
     Drop,
-    Requeue,
+    /// Given back; a rejection counts as a failure, where those are counted.
+    Requeue {
+        is_failure: bool,
+    },
 }
 
 impl Running {
@@ -39,7 +42,8 @@ impl Running {
         nack: &basic::Nack,
         now: Millis,
     ) -> Result<(), Fault> {
-        let outcome = if nack.requeue { Outcome::Requeue } else { Outcome::Drop };
+        let requeue = Outcome::Requeue { is_failure: false };
+        let outcome = if nack.requeue { requeue } else { Outcome::Drop };
         self.settle(number, nack.delivery_tag, nack.multiple, outcome, now)
     }
 
@@ -49,7 +53,8 @@ impl Running {
         reject: &basic::Reject,
         now: Millis,
     ) -> Result<(), Fault> {
-        let outcome = if reject.requeue { Outcome::Requeue } else { Outcome::Drop };
+        let requeue = Outcome::Requeue { is_failure: true };
+        let outcome = if reject.requeue { requeue } else { Outcome::Drop };
         self.settle(number, reject.delivery_tag, false, outcome, now)
     }
 
@@ -96,7 +101,7 @@ impl Running {
             Outcome::Drop => {
                 reject_runs(taken, now, |place| self.disk.settled.push(place));
             }
-            Outcome::Requeue => put_back(taken, now),
+            Outcome::Requeue { is_failure } => put_back(taken, is_failure, now),
         }
         if channel.limit.most() > 0 && from_consumers > 0 {
             self.resume_channel(number, now);
@@ -113,7 +118,7 @@ impl Running {
             return Err(Fault::new(ReplyCode::NotImplemented, "requeue=false"));
         }
         let taken = self.channel(number)?.unacked.take_all();
-        self.settle_now(number, taken, Outcome::Requeue, now);
+        self.settle_now(number, taken, Outcome::Requeue { is_failure: false }, now);
         Ok(())
     }
 
@@ -128,7 +133,7 @@ impl Running {
         now: Millis,
         out: &mut Vec<u8>,
     ) {
-        self.unsubscribe_channel(number, now);
+        let handing_over = self.unsubscribe_channel(number, now);
         let Some(channel) = self.channels.get_mut(&number) else { return };
         let consumers = std::mem::take(&mut channel.consumers);
         if let Some(reply) = channel.reply.take() {
@@ -148,7 +153,8 @@ impl Running {
             self.sources.release(slot);
         }
         unacked.append(&mut unsent);
-        put_back(unacked, now);
+        put_back(unacked, true, now);
+        handing_over.iter().for_each(|queue| queue.hand_over(now));
     }
 
     /// Sends or takes back everything in the mailbox, so that no post names a consumer that is about to go.
@@ -221,7 +227,7 @@ impl Running {
             }
             cx.broker.churn.channel_closed.add(1);
         }
-        put_back(returned, now);
+        put_back(returned, true, now);
         self.disk.tell_settled(cx.broker.store.as_deref());
         for queue in self.exclusive.drain().filter_map(|(_, queue)| queue.upgrade()) {
             self.vhost.remove_queue(&queue, EndIf::default(), now);
@@ -291,20 +297,23 @@ fn reject_runs(taken: Vec<Unacked>, now: Millis, mut settle: impl FnMut(Place)) 
 
 /// Gives deliveries back to their queues, marked as redelivered: to each queue all at once, in the order of their
 /// positions, whichever consumers had them.
-fn put_back(mut returned: Vec<Unacked>, now: Millis) {
+fn put_back(mut returned: Vec<Unacked>, is_failure: bool, now: Millis) {
     returned.sort_by_key(|one| (Arc::as_ptr(&one.origin.queue), one.entry.position));
     let mut returned = returned.into_iter().peekable();
     while let Some(first) = returned.next() {
         let queue = Arc::clone(&first.origin.queue);
-        let mut all = vec![given_back(first)];
+        let mut all = vec![given_back(first, is_failure)];
         while let Some(next) = returned.next_if(|next| Arc::ptr_eq(&next.origin.queue, &queue)) {
-            all.push(given_back(next));
+            all.push(given_back(next, is_failure));
         }
         queue.put_back(all, now);
     }
 }
 
-fn given_back(delivery: Unacked) -> Returned {
-    let Origin { consumer, no_ack, .. } = *delivery.origin;
-    Returned { entry: Entry { redelivered: true, ..delivery.entry }, consumer, no_ack }
+fn given_back(delivery: Unacked, is_failure: bool) -> Returned {
+    let Unacked { origin, mut entry, .. } = delivery;
+    let Origin { consumer, no_ack, .. } = *origin;
+    entry.redelivered = true;
+    entry.returns.count(is_failure);
+    Returned { entry, consumer, no_ack }
 }

@@ -214,7 +214,7 @@ fn keep_staged(
     now: Millis,
 ) -> Result<Option<(Route, Appended)>, Refused> {
     let Staged { message, copies, .. } = staged;
-    if broker.store.is_none() || !message.is_persistent() {
+    if broker.store.is_none() {
         return Ok(None);
     }
     // An exchange deleted since then takes the message with it.
@@ -227,8 +227,10 @@ fn keep_staged(
 
 /// Settles what the store has taken of a commit that does not happen.
 fn take_back(broker: &Broker, taken: &[Kept]) {
-    let at = taken.iter().filter_map(|one| one.at.as_ref());
-    let places = at.flat_map(|(route, kept)| route.places(kept.first));
+    let places = taken.iter().flat_map(|one| {
+        let at = one.at.as_ref();
+        at.into_iter().flat_map(|(route, kept)| route.places(&one.staged.message, kept.first))
+    });
     if let Some(store) = &broker.store {
         store.settle(&places.collect());
     }

@@ -56,6 +56,11 @@ impl Outstanding {
         self.slots.len() - self.gaps
     }
 
+    /// The tag of the oldest.
+    pub(super) fn first_tag(&self) -> Option<u64> {
+        self.slots.front().map(|slot| slot.tag)
+    }
+
     /// Adds a delivery, whose tag is greater than all before.
     #[inline]
     pub(super) fn push(&mut self, delivery: Unacked) {
@@ -136,7 +141,7 @@ impl Outstanding {
 mod tests {
     use super::*;
     use crate::broker::arguments::QueueArguments;
-    use crate::broker::queue::{Queue, Settings, Shared};
+    use crate::broker::queue::{Queue, Returns, Settings, Shared};
     use crate::wire::FieldTable;
     use crate::wire::shortstr::literal;
 
@@ -166,6 +171,8 @@ mod tests {
             position,
             deadline: 0,
             redelivered: false,
+            returns: Returns::default(),
+            level: 0,
         };
         Unacked { tag, origin, entry }
     }

@@ -1,0 +1,91 @@
+//! How consumers come to a queue and leave it. Begin with [`Queue::subscribe`].
+
+use super::consumers::Consumers;
+use super::end::Life;
+use super::single::Single;
+use super::{ConsumerId, Millis, Queue, State, Subscription};
+use crate::broker::arguments::{QueueArguments, QueueKind};
+use crate::wire::{Fault, ReplyCode};
+
+/// What is to be done after a consumer has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// The queue stays.
+    Stays,
+    /// It stays, and serves its next consumer when it is told that everything of this one is back.
+    HandsOver,
+    /// It was the last consumer of an auto-delete queue: delete it.
+    DeleteQueue,
+}
+
+/// Who may be served, for a queue that asked for one at a time.
+pub(super) fn consumers_of(wanted: &QueueArguments) -> Consumers {
+    if wanted.is_single_active_consumer {
+        Consumers::one_at_a_time(Single::new(wanted.kind == QueueKind::Quorum))
+    } else {
+        Consumers::default()
+    }
+}
+
+impl Queue {
+    /// Adds a consumer and deals it what waits.
+    ///
+    /// # Errors
+    ///
+    /// `ACCESS_REFUSED` when an exclusive consumer is there, or exclusive use is asked for and others are.
+    pub fn subscribe(&self, subscription: Subscription, now: Millis) -> Result<ConsumerId, Fault> {
+        let mut state = self.lock();
+        if self.is_taken_for(&state, &subscription) {
+            let text = format!("{} in exclusive use", self.noun());
+            return Err(Fault::new(ReplyCode::AccessRefused, text));
+        }
+        if state.life != Life::Living {
+            return Err(Fault::new(ReplyCode::NotFound, format!("no {}", self.noun())));
+        }
+        let id = state.consumers.add(subscription);
+        state.deal(now);
+        self.arm(&mut state);
+        Ok(id)
+    }
+
+    /// Whether a consumer cannot be had beside those that are there. Quorum queues know no exclusive ones (RabbitMQ
+    /// ignores the flag).
+    fn is_taken_for(&self, state: &State, subscription: &Subscription) -> bool {
+        let wants_alone = subscription.exclusive && !self.is_quorum();
+        let is_shared = state.consumers.len() > 0 || state.consumers.single.is_some();
+        (wants_alone && is_shared) || (!self.is_quorum() && state.consumers.has_exclusive())
+    }
+
+    /// Takes a consumer away; what it holds unacknowledged stays with its channel.
+    ///
+    /// When its channel ends, what it holds comes back next, and then [`Self::hand_over`] follows.
+    pub fn unsubscribe(&self, id: ConsumerId, now: Millis) -> Left {
+        let mut state = self.lock();
+        let removed = state.consumers.remove(id);
+        state.used_at = state.used_at.max(now);
+        // An exclusive consumer may have kept others from being served.
+        state.deal(now);
+        self.arm(&mut state);
+        if removed.is_some() && self.settings.is_auto_delete && state.consumers.len() == 0 {
+            return Left::DeleteQueue;
+        }
+        if removed == Some(true) { Left::HandsOver } else { Left::Stays }
+    }
+
+    /// Serves the next consumer, when only one is served at a time and that one has gone.
+    pub fn hand_over(&self, now: Millis) {
+        let mut state = self.lock();
+        state.consumers.hand_over();
+        state.deal(now);
+        self.arm(&mut state);
+    }
+
+    /// Deals again to consumers whose channel's limit changed, or whose full mailbox was emptied; all of them stand in
+    /// line before the first gets anything.
+    pub fn resume(&self, consumers: impl IntoIterator<Item = ConsumerId>, now: Millis) {
+        let mut state = self.lock();
+        consumers.into_iter().for_each(|id| state.consumers.unblock(id));
+        state.deal(now);
+        self.arm(&mut state);
+    }
+}
