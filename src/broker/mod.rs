@@ -27,6 +27,7 @@ pub mod replies;
 pub mod stats;
 pub mod timers;
 mod topology;
+pub mod trace;
 pub mod vhost;
 
 use std::collections::BTreeMap;

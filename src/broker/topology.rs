@@ -53,6 +53,8 @@ pub struct Route {
     pub histories: Vec<Arc<History>>,
     /// One of the queues may refuse a message because it is full.
     pub may_reject: bool,
+    /// The firehose tells of what goes here.
+    pub is_traced: bool,
 }
 
 impl Route {
@@ -88,6 +90,7 @@ impl Route {
             by_key_alone: true,
             histories: Vec::new(),
             may_reject: false,
+            is_traced: false,
         }
     }
 
@@ -96,6 +99,12 @@ impl Route {
         self.queues.retain(|queue| !is_left_out(queue));
         self.sort();
         self
+    }
+
+    /// The route without the queues that have been deleted since it was found.
+    #[must_use]
+    pub fn living(self) -> Self {
+        self.without(Queue::is_over)
     }
 
     /// Brings the queues that keep messages to the front.

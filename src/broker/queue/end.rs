@@ -67,6 +67,11 @@ impl Queue {
         self.lock().life == Life::Ending
     }
 
+    /// Whether it has ended: nothing is kept there any more.
+    pub(in crate::broker) fn is_over(&self) -> bool {
+        self.lock().life == Life::Over
+    }
+
     /// Ends the queue: tells its consumers and drops its messages. The vhost has taken it out already.
     pub(in crate::broker) fn end(&self) -> u32 {
         let mut state = self.lock();

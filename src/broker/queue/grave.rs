@@ -290,7 +290,7 @@ impl Burying<'_> {
         let exchange = self.to.as_ref().map_or("", |to| &to.exchange);
         let keys: Vec<&str> = letter.keys.iter().map(ShortStr::as_str).collect();
         let details = || Details::read(letter.message.properties()).unwrap_or_default();
-        let route = vhost.route_dead(exchange, &keys, details);
+        let route = vhost.route_within(exchange, &keys, details);
         if route.by_key_alone && letter.keys.len() == 1 {
             self.known = Some((epoch, names.to_vec(), route.clone()));
         }

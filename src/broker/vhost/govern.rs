@@ -1,5 +1,6 @@
 //! What is said of a vhost, how much it may have, which policies apply in it, and its end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Vhost, not_default, refused};
@@ -17,6 +18,7 @@ pub(super) struct Governed {
     metadata: RwLock<VhostMetadata>,
     limits: RwLock<VhostLimits>,
     policies: Policies,
+    is_traced: AtomicBool,
 }
 
 impl Vhost {
@@ -25,8 +27,19 @@ impl Vhost {
         self.governed.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether the firehose is on.
+    #[inline]
+    pub fn is_traced(&self) -> bool {
+        self.governed.is_traced.load(Ordering::Relaxed)
+    }
+
     /// Has something else said of it.
     pub(in crate::broker) fn describe(&self, metadata: VhostMetadata) {
+        let was_traced = self.governed.is_traced.swap(metadata.is_traced, Ordering::Relaxed);
+        if was_traced != metadata.is_traced {
+            // Routes that are remembered say whether they are traced.
+            self.forget_routes();
+        }
         *self.governed.metadata.write().unwrap_or_else(PoisonError::into_inner) = metadata;
     }
 

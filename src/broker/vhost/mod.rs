@@ -242,15 +242,17 @@ impl Vhost {
             let noun = exchange_noun(exchange, &self.name);
             return Err(refused(format!("cannot publish to internal {noun}")));
         }
-        let route = topology.route(source, routing_keys, &NONE);
-        if route.by_key_alone {
-            return Ok(route);
+        let mut route = topology.route(source, routing_keys, &NONE);
+        if !route.by_key_alone {
+            route = topology.route(source, routing_keys, &details()?);
         }
-        Ok(topology.route(source, routing_keys, &details()?))
+        route.is_traced = self.is_traced();
+        Ok(route)
     }
 
-    /// Finds where a dead letter goes: nowhere when there is no such exchange. An internal one takes it too.
-    pub(in crate::broker) fn route_dead(
+    /// Finds where a message of the broker's own goes: nowhere when there is no such exchange. An internal one takes
+    /// it too.
+    pub(in crate::broker) fn route_within(
         &self,
         exchange: &str,
         routing_keys: &[&str],

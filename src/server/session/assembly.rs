@@ -155,12 +155,6 @@ impl Assembly {
         }
     }
 
-    /// Exchange and routing key, two encoded short strings, of the content that has come.
-    #[inline]
-    pub(super) fn names(&self, content: &Content) -> &[u8] {
-        &self.bytes[..content.publish.names_len]
-    }
-
     /// The encoded properties of the content that has come.
     #[inline]
     pub(super) fn properties(&self, content: &Content) -> &[u8] {

@@ -12,6 +12,7 @@ use super::{Context, Running, decode_method, split_method};
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::queue::{ChannelLimit, Millis};
 use crate::broker::registry;
+use crate::broker::trace::Tracer;
 use crate::wire::constants::{CLASS_BASIC, FRAME_BODY, FRAME_HEADER, FRAME_METHOD};
 use crate::wire::frame::{self, Frame};
 use crate::wire::method::{access, basic, channel, confirm, tx};
@@ -22,6 +23,7 @@ use crate::wire::{DecodeError, Fault, LongStr, Method, Reader, ReplyCode, ShortS
 pub(super) struct Channel {
     pub(super) number: u16,
     pub(super) info: Arc<registry::Channel>,
+    pub(super) tracer: Arc<Tracer>,
     pub(super) assembly: Assembly,
     pub(super) mode: Mode,
     /// The tag of the last delivery.
@@ -59,10 +61,11 @@ pub(super) struct ReplyConsumer {
 }
 
 impl Channel {
-    fn new(info: Arc<registry::Channel>) -> Self {
+    fn new(info: Arc<registry::Channel>, tracer: Arc<Tracer>) -> Self {
         Self {
             number: info.number,
             info,
+            tracer,
             assembly: Assembly::default(),
             mode: Mode::Plain,
             last_tag: 0,
@@ -192,7 +195,8 @@ impl Running {
                 cx.broker.check_channels(&self.user)?;
                 let info = cx.connection.add_channel(frame.channel, now);
                 cx.broker.churn.channel_created.add(1);
-                self.channels.insert(frame.channel, Box::new(Channel::new(info)));
+                let channel = Channel::new(info, Arc::clone(&self.tracer));
+                self.channels.insert(frame.channel, Box::new(channel));
                 let open_ok = channel::OpenOk { channel_id: LongStr::default() };
                 frame::write_method(out, frame.channel, &open_ok.into());
                 Ok(())

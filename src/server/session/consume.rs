@@ -198,7 +198,7 @@ impl Running {
         self.rights.check(Right::Read, Resource::Queue(&name))?;
         let queue = self.vhost.queue(&name, cx.connection.id)?;
         let got = queue.get(get.no_ack, now)?;
-        let frame_max = self.frame_max;
+        let (frame_max, is_traced) = (self.frame_max, self.vhost.is_traced());
         let channel = self.channel(number)?;
         let Some((mut entry, left)) = got else {
             channel.info.counters.get_empty.add(1);
@@ -209,6 +209,10 @@ impl Running {
         channel.last_tag += 1;
         let tag = channel.last_tag;
         write_get_ok(out, number, tag, &entry, left, frame_max);
+        if is_traced {
+            let (message, redelivered) = (entry.message(), entry.redelivered);
+            channel.tracer.delivered(message, queue.name(), redelivered, number, now);
+        }
         if get.no_ack {
             channel.info.counters.get_no_ack.add(1);
             if let Some(place) = entry.place {
@@ -288,6 +292,10 @@ impl Running {
             returns: entry.returns,
         };
         write_delivery(out, &delivery, self.frame_max);
+        if self.vhost.is_traced() {
+            let queue = source.origin.queue.name();
+            self.tracer.delivered(delivery.message, queue, entry.redelivered, source.channel, now);
+        }
         channel.info.counters.redeliver.add(u64::from(entry.redelivered));
         channel.info.active_at.set(now);
         if source.origin.no_ack {

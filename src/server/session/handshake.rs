@@ -17,6 +17,7 @@ use super::{Context, Phase, Running, Session, decode_method};
 use crate::broker::admin::Admitted;
 use crate::broker::queue::Millis;
 use crate::broker::registry::Agreed;
+use crate::broker::trace::Tracer;
 use crate::wire::codec::Reader;
 use crate::wire::constants::{
     CHANNEL_MAX_DEFAULT, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD, FRAME_MIN_SIZE,
@@ -198,6 +199,12 @@ impl Session {
         let admitted = broker.admit(connection, &open.virtual_host, agreed.clone());
         let Admitted { vhost, rights } = admitted
             .map_err(|fault| fault.in_method(connection::CLASS_ID, connection::Open::METHOD_ID))?;
+        let tracer = Tracer {
+            node: broker.node.clone(),
+            vhost: Arc::clone(&vhost),
+            connection: Arc::clone(&connection.peer.name),
+            user: agreed.user.clone(),
+        };
         self.cx.heartbeat.agree(agreed.heartbeat_s);
         let timeout_ms = self.cx.broker.limits.consumer_timeout_ms;
         self.phase = Phase::Running(Box::new(Running {
@@ -205,6 +212,7 @@ impl Session {
             routes: Routes::new(Arc::clone(&vhost), Arc::clone(&rights)),
             rights,
             vhost,
+            tracer: Arc::new(tracer),
             frame_max: agreed.frame_max,
             channel_max: agreed.channel_max,
             message_bytes_max: self.cx.broker.limits.message_bytes_max,

@@ -45,6 +45,7 @@ use crate::broker::auth::{Origin as LoginOrigin, Rights};
 use crate::broker::mailbox::Post;
 use crate::broker::queue::{Millis, Queue};
 use crate::broker::registry::Connection;
+use crate::broker::trace::Tracer;
 use crate::broker::vhost::Vhost;
 use crate::wire::constants::{
     FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD,
@@ -101,6 +102,7 @@ struct Running {
     /// What the user may do in the vhost.
     rights: Arc<Rights>,
     vhost: Arc<Vhost>,
+    tracer: Arc<Tracer>,
     routes: Routes,
     frame_max: u32,
     channel_max: u16,

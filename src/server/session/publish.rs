@@ -101,11 +101,19 @@ impl Running {
         channel.info.counters.publish.add(1);
         self.disk.published = self.disk.published.max(Published::Something);
         if let Mode::Transaction(transaction) = &mut channel.mode {
-            // Whether the exchange is there is told now, the rest at the commit.
-            let names = channel.assembly.names(&content);
-            self.routes.find(names, || Ok(Details::default()))?;
+            // It is routed now, and handed over at the commit.
             let message = channel.assembly.message(&content, facts);
-            transaction.stage(Staged { message, delivery, copies });
+            let route = if reply_name(&message).is_some() {
+                self.routes.check_default()?;
+                None
+            } else {
+                let route = self.routes.find_all(&message, &copies)?;
+                if route.is_traced {
+                    channel.tracer.published(&message, &copies, &route.queues, number, now);
+                }
+                Some(route.clone())
+            };
+            transaction.stage(Staged { message, delivery, route });
             return Ok(());
         }
         let message = channel.assembly.message(&content, facts);
@@ -143,17 +151,17 @@ impl Channel {
         copies: &[ShortStr],
         now: Millis,
     ) -> Result<Routed, Fault> {
-        let names = message.names();
-        // The default exchange (an empty first string) leads to reply names as it does to queues.
-        if names.first() == Some(&0)
-            && let Some(Ok(key)) = names.get(2..).map(std::str::from_utf8)
-            && Replies::is_reply_name(key)
-        {
+        if let Some(name) = reply_name(message) {
             routes.check_default()?;
-            let is_there = broker.replies.post(key, message.clone());
-            return Ok(if is_there { Routed::Queues(Due::Now) } else { Routed::Nowhere });
+            if self.tracer.vhost.is_traced() {
+                self.tracer.published(message, copies, &[], self.number, now);
+            }
+            return Ok(reply(broker, name, message));
         }
         let route = routes.find_all(message, copies)?;
+        if route.is_traced {
+            self.tracer.published(message, copies, &route.queues, self.number, now);
+        }
         let kept = match keep(broker, route, message, now) {
             Ok(kept) => kept,
             Err(refused) if matches!(self.mode, Mode::Plain) => {
@@ -214,6 +222,25 @@ impl Channel {
         self.assembly.splice_properties(content, at..at + 1 + REPLY_TO.len(), &name);
         Ok(())
     }
+}
+
+/// The reply name a message is for: the default exchange (an empty first string) leads there as it does to queues.
+#[inline]
+pub(super) fn reply_name(message: &Message) -> Option<&str> {
+    let names = message.names();
+    if names.first() != Some(&0) {
+        return None;
+    }
+    let key = std::str::from_utf8(names.get(2..)?).ok()?;
+    Replies::is_reply_name(key).then_some(key)
+}
+
+/// Hands a direct reply to whoever waits for it.
+pub(super) fn reply(broker: &Broker, name: &str, message: &Message) -> Routed {
+    let is_there = broker.replies.post(name, message.clone());
+    // To RabbitMQ 3.10 it has gone to no queue.
+    let is_routed = is_there && !broker.compat().is_3_10();
+    if is_routed { Routed::Queues(Due::Now) } else { Routed::Nowhere }
 }
 
 /// Gives a message to the store that must survive in one of its queues; `None` for any other.

@@ -4,12 +4,11 @@
 //! when all of it is on disk. What the store does not take closes the channel, and then nothing was published or
 //! settled; what it took and could not sync closes it with RabbitMQ's `partial tx completion`.
 
-use super::channel::{Channel, Mode};
+use super::channel::Mode;
 use super::confirms::Due;
 use super::deliver::Unacked;
 use super::disk::Published;
-use super::publish::{Delivery, Routed, keep, push};
-use super::routes::Routes;
+use super::publish::{Delivery, Routed, keep, push, reply, reply_name};
 use super::settle::Outcome;
 use super::{Context, Running};
 use crate::broker::message::Message;
@@ -18,15 +17,15 @@ use crate::broker::{Broker, Route};
 use crate::store::{Appended, Refused};
 use crate::wire::frame;
 use crate::wire::method::tx;
-use crate::wire::{Fault, ReplyCode, ShortStr};
+use crate::wire::{Fault, ReplyCode};
 
 /// A publish that waits for the commit.
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) message: Message,
     pub(super) delivery: Delivery,
-    /// Further routing keys.
-    pub(super) copies: Vec<ShortStr>,
+    /// The way it had when it was published (RabbitMQ: `rabbit_channel`, "tx"); a direct reply has none.
+    pub(super) route: Option<Route>,
 }
 
 /// What has been said since the last commit or rollback, in order.
@@ -64,8 +63,7 @@ impl Transaction {
 /// A publish of a commit, and what the store gave it.
 struct Kept {
     staged: Staged,
-    /// The route that the store was told of; another one may hold when the message is pushed.
-    at: Option<(Route, Appended)>,
+    at: Option<Appended>,
 }
 
 fn precondition(text: impl Into<String>) -> Fault {
@@ -111,7 +109,7 @@ impl Running {
         let mut transaction = self.take_transaction(number)?;
         let staged = std::mem::take(&mut transaction.publishes);
         let channel = self.channels.get_mut(&number).ok_or_else(not_transactional)?;
-        let kept = match keep_all(&cx.broker, &mut self.routes, staged, now) {
+        let kept = match keep_all(&cx.broker, staged, now) {
             Ok(kept) => kept,
             Err(refused) => {
                 // Its deliveries go back with the channel.
@@ -120,20 +118,11 @@ impl Running {
             }
         };
         let mut safe_with = None;
-        let mut is_complete = true;
         for Kept { staged, at } in kept {
-            match channel.push_staged(&cx.broker, &mut self.routes, &staged, at, now) {
-                Routed::Queues(Due::Now) => {}
-                Routed::Queues(Due::Synced(batch)) => safe_with = safe_with.max(Some(batch)),
-                Routed::Queues(Due::Refused) => is_complete = false,
-                Routed::Nowhere => {
-                    channel.on_unroutable(staged.delivery, &staged.message, self.frame_max, out);
-                }
+            safe_with = safe_with.max(at.map(|at| at.batch));
+            if push_staged(&cx.broker, &staged, at, now) == Routed::Nowhere {
+                channel.on_unroutable(staged.delivery, &staged.message, self.frame_max, out);
             }
-        }
-        if !is_complete {
-            channel.mode = Mode::Transaction(transaction);
-            return Err(partly_committed());
         }
         if safe_with.is_some() {
             self.disk.published = Published::ToKeep;
@@ -165,72 +154,44 @@ impl Running {
     }
 }
 
-impl Channel {
-    /// Hands a publish of a commit to its queues.
-    fn push_staged(
-        &mut self,
-        broker: &Broker,
-        routes: &mut Routes,
-        staged: &Staged,
-        at: Option<(Route, Appended)>,
-        now: Millis,
-    ) -> Routed {
-        match at {
-            Some((route, kept)) => {
-                push(&route, &staged.message, Some(kept), now);
-                Routed::Queues(Due::Synced(kept.batch))
-            }
-            None => self
-                .route(broker, routes, &staged.message, &staged.copies, now)
-                .unwrap_or(Routed::Nowhere),
+/// Hands a publish of a commit to its queues.
+fn push_staged(broker: &Broker, staged: &Staged, at: Option<Appended>, now: Millis) -> Routed {
+    let Staged { message, route, .. } = staged;
+    match (route, reply_name(message)) {
+        (Some(route), _) => {
+            push(route, message, at, now);
+            if route.queues.is_empty() { Routed::Nowhere } else { Routed::Queues(Due::Now) }
         }
+        (None, Some(name)) => reply(broker, name, message),
+        (None, None) => Routed::Nowhere,
     }
 }
 
 /// Gives the store every publish of a commit that must survive, or none of them.
-fn keep_all(
-    broker: &Broker,
-    routes: &mut Routes,
-    publishes: Vec<Staged>,
-    now: Millis,
-) -> Result<Vec<Kept>, Refused> {
+fn keep_all(broker: &Broker, publishes: Vec<Staged>, now: Millis) -> Result<Vec<Kept>, Refused> {
     let mut taken = Vec::with_capacity(publishes.len());
-    for staged in publishes {
-        match keep_staged(broker, routes, &staged, now) {
-            Ok(at) => taken.push(Kept { staged, at }),
+    for mut staged in publishes {
+        // A queue deleted since then takes the message with it.
+        staged.route = staged.route.map(Route::living);
+        let route = staged.route.as_ref();
+        let at = match route.map(|route| keep(broker, route, &staged.message, now)).transpose() {
+            Ok(at) => at.flatten(),
             Err(refused) => {
                 take_back(broker, &taken);
                 return Err(refused);
             }
-        }
+        };
+        taken.push(Kept { staged, at });
     }
     Ok(taken)
 }
 
-fn keep_staged(
-    broker: &Broker,
-    routes: &mut Routes,
-    staged: &Staged,
-    now: Millis,
-) -> Result<Option<(Route, Appended)>, Refused> {
-    let Staged { message, copies, .. } = staged;
-    if broker.store.is_none() {
-        return Ok(None);
-    }
-    // An exchange deleted since then takes the message with it.
-    let Ok(route) = routes.find_all(message, copies) else {
-        return Ok(None);
-    };
-    let kept = keep(broker, route, message, now)?;
-    Ok(kept.map(|kept| (route.clone(), kept)))
-}
-
 /// Settles what the store has taken of a commit that does not happen.
 fn take_back(broker: &Broker, taken: &[Kept]) {
-    let places = taken.iter().flat_map(|one| {
-        let at = one.at.as_ref();
-        at.into_iter().flat_map(|(route, kept)| route.places(&one.staged.message, kept.first))
-    });
+    let at = taken
+        .iter()
+        .filter_map(|one| Some((one.staged.route.as_ref()?, &one.staged.message, one.at?)));
+    let places = at.flat_map(|(route, message, kept)| route.places(message, kept.first));
     if let Some(store) = &broker.store {
         store.settle(&places.collect());
     }

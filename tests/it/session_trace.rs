@@ -1,0 +1,140 @@
+//! The firehose, as frames show it: what is told of a message that is published or delivered in a traced vhost.
+
+use std::sync::Arc;
+
+use mq::broker::Broker;
+use mq::broker::admin::VhostChange;
+use mq::wire::method::{basic, queue, tx};
+use mq::wire::shortstr::literal;
+use mq::wire::{FieldTable, FieldValue, Method, Properties};
+
+use super::support::session::{Client, Said, broker, ready};
+
+fn trace(broker: &Broker, is_on: bool) {
+    let change = VhostChange { is_traced: Some(is_on), ..VhostChange::default() };
+    broker.put_vhost(&literal("/"), change, None).unwrap();
+}
+
+/// A client with a queue `q`, and a queue `log` that gets all that is traced.
+fn traced() -> (Arc<Broker>, Client) {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    client.declare("q");
+    client.declare("log");
+    let bind = queue::Bind {
+        queue: literal("log"),
+        exchange: literal("amq.rabbitmq.trace"),
+        routing_key: literal("#"),
+        ..Default::default()
+    };
+    client.send(1, bind, 0);
+    trace(&broker, true);
+    client.said();
+    (broker, client)
+}
+
+/// The next that was traced: routing key, headers, body.
+fn next(client: &mut Client) -> (String, FieldTable, Vec<u8>) {
+    client.send(1, basic::Get { queue: literal("log"), no_ack: true, ..Default::default() }, 0);
+    let headers = client.got_properties().headers.unwrap();
+    let mut said = client.said();
+    let Some(Said::Body(body)) = said.pop() else { panic!("{said:?}") };
+    let Some(Said::Method(1, Method::BasicGetOk(got))) = said.pop() else { panic!("{said:?}") };
+    assert_eq!(got.exchange, "amq.rabbitmq.trace");
+    (got.routing_key.to_string(), headers, body)
+}
+
+fn texts(texts: &[&str]) -> FieldValue {
+    FieldValue::Array(texts.iter().map(|text| FieldValue::from(*text)).collect())
+}
+
+#[test]
+fn a_publish_and_a_delivery_are_told_with_everything_that_is_known() {
+    let (_broker, mut client) = traced();
+    let headers =
+        FieldTable::new().with("CC", texts(&["q", "other"])).with("a", FieldValue::I32(1));
+    let properties = Properties {
+        headers: Some(headers.clone()),
+        content_type: Some(literal("text/plain")),
+        priority: Some(3),
+        timestamp: Some(7),
+        ..Properties::default()
+    };
+    client.publish_with("q", &properties, b"body");
+    client.send(1, basic::Get { queue: literal("q"), no_ack: true, ..Default::default() }, 0);
+    client.said();
+
+    let told = FieldTable::new()
+        .with("timestamp", FieldValue::I32(7))
+        .with("priority", FieldValue::I32(3))
+        .with("headers", headers)
+        .with("content_type", "text/plain");
+    let common = FieldTable::new()
+        .with("exchange_name", "")
+        .with("routing_keys", texts(&["q", "q", "other"]))
+        .with("properties", told)
+        .with("node", "mq@test");
+    let with_whom = |headers: FieldTable| {
+        headers
+            .with("vhost", "/")
+            .with("connection", "peer -> broker")
+            .with("channel", FieldValue::I32(1))
+            .with("user", "guest")
+    };
+    let published = with_whom(common.clone()).with("routed_queues", texts(&["other", "q"]));
+    assert_eq!(next(&mut client), ("publish.".to_owned(), published, b"body".to_vec()));
+    let delivered = with_whom(common.with("redelivered", FieldValue::I32(0)));
+    assert_eq!(next(&mut client), ("deliver.q".to_owned(), delivered, b"body".to_vec()));
+}
+
+#[test]
+fn a_message_that_no_queue_takes_and_one_that_comes_again_are_told() {
+    let (_broker, mut client) = traced();
+    client.publish("nobody", &[b"lost"], 0);
+    let (key, headers, _) = next(&mut client);
+    assert_eq!(
+        (key.as_str(), headers.get("routed_queues")),
+        ("publish.", Some(&texts(&["nobody"])))
+    );
+
+    client.publish("q", &[b"again"], 0);
+    next(&mut client);
+    client.consume("q", "tag");
+    client.said();
+    let first = next(&mut client);
+    assert_eq!(
+        (first.0.as_str(), first.1.get("redelivered")),
+        ("deliver.q", Some(&FieldValue::I32(0)))
+    );
+    client.send(1, basic::Recover { requeue: true }, 0);
+    client.said();
+    let second = next(&mut client);
+    assert_eq!(
+        (second.0.as_str(), second.1.get("redelivered")),
+        ("deliver.q", Some(&FieldValue::I32(1)))
+    );
+}
+
+/// Routes that connections remember must not outlive the change.
+#[test]
+fn it_is_switched_on_and_off_under_a_connection_that_publishes() {
+    let (broker, mut client) = traced();
+    client.publish("q", &[b"1"], 0);
+    trace(&broker, false);
+    client.publish("q", &[b"2"], 0);
+    assert_eq!((ready(&broker, "log"), ready(&broker, "q")), (1, 2));
+    trace(&broker, true);
+    client.publish("q", &[b"3"], 0);
+    assert_eq!((ready(&broker, "log"), ready(&broker, "q")), (2, 3));
+    assert!(broker.vhost("/").unwrap().metadata().is_traced);
+}
+
+#[test]
+fn what_is_in_a_transaction_is_told_when_it_is_published_and_once() {
+    let (broker, mut client) = traced();
+    client.send(1, tx::Select {}, 0);
+    client.publish("q", &[b"1"], 0);
+    assert_eq!((ready(&broker, "log"), ready(&broker, "q")), (1, 0));
+    client.send(1, tx::Commit {}, 0);
+    assert_eq!((ready(&broker, "log"), ready(&broker, "q")), (1, 1));
+}
