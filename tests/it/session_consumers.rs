@@ -29,7 +29,7 @@ fn got(client: &mut Client) -> Vec<(String, String)> {
     for said in client.said() {
         match said {
             Said::Method(_, Method::BasicDeliver(deliver)) => {
-                tag = deliver.consumer_tag.to_string()
+                tag = deliver.consumer_tag.to_string();
             }
             Said::Body(body) => got.push((tag.clone(), String::from_utf8(body).unwrap())),
             Said::Method(..) | Said::Heartbeat => {}

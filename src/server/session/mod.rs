@@ -355,7 +355,9 @@ impl Session {
             let handing_over = running.unsubscribe_all(now);
             posts.extend(self.cx.connection.mailbox.close());
             running.end(&self.cx, posts, now);
-            handing_over.iter().for_each(|queue| queue.hand_over(now));
+            for queue in handing_over {
+                queue.hand_over(now);
+            }
         }
     }
 }

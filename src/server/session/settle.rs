@@ -154,7 +154,9 @@ impl Running {
         }
         unacked.append(&mut unsent);
         put_back(unacked, true, now);
-        handing_over.iter().for_each(|queue| queue.hand_over(now));
+        for queue in handing_over {
+            queue.hand_over(now);
+        }
     }
 
     /// Sends or takes back everything in the mailbox, so that no post names a consumer that is about to go.
