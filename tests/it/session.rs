@@ -224,6 +224,27 @@ fn a_direct_reply_reaches_the_channel_that_asked() {
     assert_eq!(close.reply_code, 404, "the name is gone with its channel");
 }
 
+/// Whoever asks for the name itself is told that somebody consumes there (seen with RabbitMQ 3.10).
+#[test]
+fn the_name_direct_replies_are_asked_for_can_be_declared_and_makes_no_queue() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    let name = "amq.rabbitmq.reply-to";
+    for passive in [false, true] {
+        client.send(1, queue::Declare { queue: literal(name), passive, ..Default::default() }, 0);
+        let queue = literal(name);
+        let ok = queue::DeclareOk { queue, message_count: 0, consumer_count: 1 };
+        assert_eq!(client.said(), [Said::Method(1, ok.into())]);
+    }
+    assert!(broker.vhost("/").unwrap().find_queue(name).is_none());
+    client.send(1, basic::Consume { queue: literal(name), no_ack: true, ..Default::default() }, 0);
+    client.said();
+    client.send(1, basic::Consume { queue: literal(name), ..Default::default() }, 0);
+    let said = client.said();
+    let [Said::Method(1, Method::ChannelClose(close))] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(close.reply_text, "PRECONDITION_FAILED - reply consumer cannot acknowledge");
+}
+
 #[test]
 fn a_message_that_is_too_large_closes_its_channel_only() {
     let mut client = Client::open(&broker(), 0);

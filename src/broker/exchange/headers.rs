@@ -66,7 +66,11 @@ fn rule(arguments: &FieldTable) -> Result<(Rule, bool), Fault> {
     let refuse = |text: String| Err(Fault::new(ReplyCode::PreconditionFailed, text));
     let Some(value) = arguments.get("x-match") else { return Ok((Rule::All, false)) };
     let FieldValue::LongStr(text) = value else {
-        let shown = value.as_integer().map_or_else(|| format!("{value:?}"), |n| n.to_string());
+        let shown = match value {
+            FieldValue::Void => "undefined".to_owned(),
+            FieldValue::Bool(it) => it.to_string(),
+            other => other.as_integer().map_or_else(|| format!("{other:?}"), |n| n.to_string()),
+        };
         return refuse(format!(
             "Invalid x-match field type {} (value {shown}); expected longstr",
             value.type_name()

@@ -107,11 +107,11 @@ impl Running {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let channel = self.channel(number)?;
-        if channel.reply.is_some() {
-            return Err(precondition("reply consumer already set"));
-        }
         if !consume.no_ack {
             return Err(precondition("reply consumer cannot acknowledge"));
+        }
+        if channel.reply.is_some() {
+            return Err(precondition("reply consumer already set"));
         }
         let name = cx.broker.replies.add(Arc::clone(&cx.connection.mailbox), number);
         channel.reply = Some(ReplyConsumer { tag: tag.clone(), name });

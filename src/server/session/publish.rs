@@ -100,23 +100,10 @@ impl Running {
             if content.publish.is_mandatory { Delivery::Mandatory } else { Delivery::Optional };
         channel.info.counters.publish.add(1);
         self.disk.published = self.disk.published.max(Published::Something);
-        if let Mode::Transaction(transaction) = &mut channel.mode {
-            // It is routed now, and handed over at the commit.
-            let message = channel.assembly.message(&content, facts);
-            let route = if reply_name(&message).is_some() {
-                self.routes.check_default()?;
-                None
-            } else {
-                let route = self.routes.find_all(&message, &copies)?;
-                if route.is_traced {
-                    channel.tracer.published(&message, &copies, &route.queues, number, now);
-                }
-                Some(route.clone())
-            };
-            transaction.stage(Staged { message, delivery, route });
-            return Ok(());
-        }
         let message = channel.assembly.message(&content, facts);
+        if matches!(channel.mode, Mode::Transaction(_)) {
+            return channel.stage(&mut self.routes, message, &copies, delivery, now);
+        }
         let routed = channel.route(&cx.broker, &mut self.routes, &message, &copies, now)?;
         let due = match routed {
             Routed::Queues(due) => due,
@@ -179,6 +166,31 @@ impl Channel {
             None if route.queues.is_empty() => Routed::Nowhere,
             None => Routed::Queues(Due::Now),
         })
+    }
+
+    /// Keeps a publish of a transaction: it is routed now, and handed over at the commit.
+    fn stage(
+        &mut self,
+        routes: &mut Routes,
+        message: Message,
+        copies: &[ShortStr],
+        delivery: Delivery,
+        now: Millis,
+    ) -> Result<(), Fault> {
+        let route = if reply_name(&message).is_some() {
+            routes.check_default()?;
+            None
+        } else {
+            let route = routes.find_all(&message, copies)?;
+            if route.is_traced {
+                self.tracer.published(&message, copies, &route.queues, self.number, now);
+            }
+            Some(route.clone())
+        };
+        if let Mode::Transaction(transaction) = &mut self.mode {
+            transaction.stage(Staged { message, delivery, route });
+        }
+        Ok(())
     }
 
     /// Takes out what the publisher wants nobody to see.

@@ -10,7 +10,7 @@ use crate::broker::auth::{Resource, Right};
 use crate::broker::exchange::binding::{DestinationKind, DestinationName};
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
 use crate::broker::queue::{Counts, Millis};
-use crate::broker::replies::Replies;
+use crate::broker::replies::{REPLY_TO, Replies};
 use crate::broker::vhost::{BindingRequest, DeleteIf, QueueDeclaration};
 use crate::wire::frame;
 use crate::wire::method::{exchange, queue};
@@ -140,8 +140,8 @@ impl Running {
         now: Millis,
     ) -> Result<Option<Method>, Fault> {
         let name = strip(&declare.queue);
-        if Replies::is_reply_name(&name) {
-            if !cx.broker.replies.is_alive(&name) {
+        if name == REPLY_TO || Replies::is_reply_name(&name) {
+            if name != REPLY_TO && !cx.broker.replies.is_alive(&name) {
                 let text = format!("no {}", queue_noun(&name, self.vhost.name()));
                 return Err(Fault::new(ReplyCode::NotFound, text));
             }
