@@ -1,8 +1,9 @@
 //! What a broker knows: vhosts, exchanges, queues, who is connected. Synchronous: no sockets, no frames, no
 //! clock (`now` is an argument, in milliseconds since the broker started).
 //!
-//! Lock order, here and nowhere else: vhost (changing, topology), then queue, then mailbox or timers or the store's. No lock
-//! is held when another queue is called or a message is read, and none across an `.await` (there is none here).
+//! Lock order, here and nowhere else: vhost (changing, topology), then the order of streams ([`StreamOrder`]), then queue,
+//! then mailbox or timers or the store's. No lock but the order of streams is held when another queue is called or a message
+//! is read, and none across an `.await` (there is none here).
 //!
 //! The publish line through this layer: [`vhost::Vhost::route`] (or the route a channel remembers),
 //! [`queue::Queue::push`], [`mailbox::Mailbox`].
@@ -36,6 +37,7 @@ use std::mem;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+pub use self::queue::StreamOrder;
 pub use topology::Route;
 
 use self::admin::{Parameters, VhostMetadata};

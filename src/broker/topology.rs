@@ -40,12 +40,14 @@ pub(super) struct Remains {
 /// Where messages with one exchange and routing key go.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Each queue once; those that keep every message come first, then those that keep persistent ones.
+    /// Each queue once; streams come first, then others that keep every message, then those that keep persistent ones.
     pub queues: Vec<Arc<Queue>>,
-    /// What the store calls those that do.
+    /// What the store calls those that keep messages.
     pub kept_by: Vec<QueueId>,
-    /// How many of them keep every message: quorum queues.
+    /// How many of them keep every message: streams and quorum queues.
     always_kept_by: usize,
+    /// How many are streams.
+    pub streams: usize,
     pub counters: Arc<ExchangeCounters>,
     /// Nothing but the key takes part, so the route may be remembered until the topology changes.
     pub by_key_alone: bool,
@@ -86,6 +88,7 @@ impl Route {
             queues: Vec::new(),
             kept_by: Vec::new(),
             always_kept_by: 0,
+            streams: 0,
             counters,
             by_key_alone: true,
             histories: Vec::new(),
@@ -110,10 +113,14 @@ impl Route {
     /// Brings the queues that keep messages to the front.
     fn sort(&mut self) {
         self.may_reject = self.queues.iter().any(|queue| queue.may_reject());
-        self.queues.sort_by_key(|queue| (queue.settings().id.is_none(), !queue.is_quorum()));
+        self.queues.sort_by_key(|queue| {
+            (queue.settings().id.is_none(), !queue.is_stream(), !queue.is_quorum())
+        });
         self.kept_by = self.queues.iter().map_while(|queue| queue.settings().id).collect();
         let kept = &self.queues[..self.kept_by.len()];
-        self.always_kept_by = kept.iter().take_while(|queue| queue.is_quorum()).count();
+        self.streams = kept.iter().take_while(|queue| queue.is_stream()).count();
+        let keeps_all = |queue: &&Arc<Queue>| queue.is_stream() || queue.is_quorum();
+        self.always_kept_by = kept.iter().take_while(keeps_all).count();
     }
 }
 

@@ -123,11 +123,14 @@ impl Fault {
         self.code.level()
     }
 
-    /// The reply text: `NAME - explanation`; one that does not fit ends in dots.
+    /// The reply text: `NAME - explanation`, or the name alone; one that does not fit ends in dots.
     ///
     /// RabbitMQ: `rabbit_binary_generator` keeps 252 bytes and adds three dots; we cut at a character.
     pub fn reply_text(&self) -> ShortStr {
-        ShortStr::truncated(&self.to_string())
+        match self.text.as_str() {
+            "" => ShortStr::truncated(self.code.name()),
+            _ => ShortStr::truncated(&self.to_string()),
+        }
     }
 }
 

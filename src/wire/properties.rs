@@ -4,7 +4,7 @@
 //! set as values, for the client and for the rare feature that changes one.
 
 use super::codec::{DecodeError, Reader, Wire, Writer};
-use super::field::FieldTable;
+use super::field::{FieldTable, FieldValue};
 use super::shortstr::ShortStr;
 
 macro_rules! properties {
@@ -169,6 +169,64 @@ impl<'a> Encoded<'a> {
     }
 }
 
+/// The properties with one more header, which takes the place of one of its name.
+///
+/// Cost: one allocation and one copy; the headers are decoded only when the name is among their bytes.
+pub fn with_header(encoded: &[u8], name: &str, value: &FieldValue) -> Vec<u8> {
+    let found = Encoded::scan(encoded).unwrap_or_default();
+    let is_named = |headers: &[u8]| headers.windows(name.len()).any(|at| at == name.as_bytes());
+    let (start, old_len, kept) = match found.headers {
+        Some(headers) => {
+            let start = headers.as_ptr() as usize - encoded.as_ptr() as usize;
+            let is_plain = !is_named(headers);
+            let entries = if is_plain { headers[4..].to_vec() } else { without(&found, name) };
+            (start, headers.len(), entries)
+        }
+        None => (headers_start(encoded), 0, Vec::new()),
+    };
+    let mut added = FieldTable::new();
+    added.insert(ShortStr::truncated(name), value.clone());
+    let table = [kept, entries_of(&added)].concat();
+    let mut made = Vec::with_capacity(encoded.len() + table.len() + 4);
+    made.extend_from_slice(encoded.get(..start).unwrap_or(&[0, 0]));
+    if let [high, ..] = made.as_mut_slice() {
+        *high |= (HAS_HEADERS >> 8) as u8;
+    }
+    made.extend_from_slice(&u32::try_from(table.len()).unwrap_or(u32::MAX).to_be_bytes());
+    made.extend_from_slice(&table);
+    made.extend_from_slice(encoded.get(start + old_len..).unwrap_or_default());
+    made
+}
+
+/// The entries of a header table but for this one.
+fn without(found: &Encoded<'_>, name: &str) -> Vec<u8> {
+    let headers = found.headers().unwrap_or_default();
+    let mut kept = FieldTable::new();
+    for (key, value) in headers.into_iter().filter(|(key, _)| key.as_str() != name) {
+        kept.insert(key.clone(), value.clone());
+    }
+    entries_of(&kept)
+}
+
+/// A table without its length.
+fn entries_of(table: &FieldTable) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    table.encode(&mut Writer::new(&mut bytes));
+    bytes.split_off(4)
+}
+
+/// Where the headers would stand in properties that have none: behind content type and encoding.
+fn headers_start(encoded: &[u8]) -> usize {
+    let mut from = Reader::new(encoded);
+    let flags = read_flags(&mut from).unwrap_or(0);
+    for bit in [15, 14] {
+        if flags & (1 << bit) != 0 && from.short_bytes().is_err() {
+            break;
+        }
+    }
+    encoded.len() - from.rest().len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +256,27 @@ mod tests {
         let bytes = full().to_bytes();
         assert_eq!(Properties::decode(&bytes), Ok(full()));
         assert_eq!(Properties::default().to_bytes(), [0, 0]);
+    }
+
+    #[test]
+    fn a_header_is_added_or_takes_the_place_of_its_like() {
+        let header = |properties: &Properties| properties.headers.clone().unwrap();
+        let added = |properties: Properties| {
+            let bytes = with_header(&properties.to_bytes(), "x-offset", &FieldValue::I64(7));
+            Properties::decode(&bytes).unwrap()
+        };
+        let offset = FieldTable::new().with("x-offset", FieldValue::I64(7));
+        let bare = added(Properties::default());
+        assert_eq!(bare, Properties { headers: Some(offset.clone()), ..Properties::default() });
+        let without_headers = Properties { headers: None, ..full() };
+        assert_eq!(added(without_headers), Properties { headers: Some(offset), ..full() });
+        let with_another = FieldTable::new().with("k", "v").with("x-offset", FieldValue::I64(7));
+        let all = added(full());
+        assert_eq!(header(&all), with_another);
+        assert_eq!(Properties { headers: full().headers, ..all }, full());
+        let old = FieldTable::new().with("x-offset", "old").with("k", "v");
+        let replaced = added(Properties { headers: Some(old), ..full() });
+        assert_eq!(header(&replaced), with_another);
     }
 
     #[test]

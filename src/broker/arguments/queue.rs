@@ -7,9 +7,6 @@ use super::values::{KNOWN, known};
 use super::{Context, not_yet, precondition};
 use crate::wire::{Fault, FieldTable, FieldValue, ShortStr};
 
-/// The queue types whose meaning is not there yet.
-const NOT_YET_KINDS: &[QueueKind] = &[QueueKind::Stream];
-
 /// The arguments whose meaning is not there yet.
 const NOT_YET: &[&str] =
     &["x-consumer-timeout", "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"];
@@ -217,7 +214,7 @@ impl QueueArguments {
         if kind == QueueKind::Stream {
             check_stream(arguments)?;
         }
-        check_there(arguments, kind)?;
+        check_there(arguments)?;
         Ok(Self::read(arguments))
     }
 
@@ -279,10 +276,7 @@ fn check_stream(arguments: &FieldTable) -> Result<(), Fault> {
 }
 
 /// Refuses by name what RabbitMQ has and this broker does not, or not yet.
-fn check_there(arguments: &FieldTable, kind: QueueKind) -> Result<(), Fault> {
-    if NOT_YET_KINDS.contains(&kind) {
-        return Err(not_yet(&format!("queue type '{}'", kind.name())));
-    }
+fn check_there(arguments: &FieldTable) -> Result<(), Fault> {
     match arguments.iter().find(|(name, _)| NOT_YET.contains(&name.as_str())) {
         Some((name, _)) => Err(not_yet(&format!("queue argument '{name}'"))),
         None => Ok(()),

@@ -47,7 +47,7 @@ impl ChannelLimit {
     }
 
     /// Counts deliveries that must be acknowledged.
-    fn take(&self, count: u32) {
+    pub(super) fn take(&self, count: u32) {
         self.used.fetch_add(count, Ordering::AcqRel);
     }
 
@@ -82,7 +82,7 @@ impl Subscription {
 }
 
 /// Names one consumer of one queue, also after it has gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConsumerId {
     at: usize,
     serial: u64,

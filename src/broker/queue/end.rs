@@ -44,6 +44,11 @@ impl Queue {
     /// Says which condition does not hold.
     pub(in crate::broker) fn begin_end(&self, only: EndIf) -> Result<(), InUse> {
         let mut state = self.lock();
+        if state.stream.is_some() {
+            // RabbitMQ asks a stream for no condition (`rabbit_stream_queue:delete`).
+            state.life = Life::Ending;
+            return Ok(());
+        }
         let has_expired = |now| state.expires_at().is_some_and(|at| at <= now);
         if (only.unused && state.consumers.len() > 0)
             || only.expired_at.is_some_and(|now| !has_expired(now))

@@ -9,10 +9,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, MutexGuard};
 
 use super::emptied::Emptied;
-use super::{Millis, Queue, State};
+use super::{ConsumerId, Millis, Queue, State};
 use crate::broker::dead_letter;
 use crate::broker::memory::REPORT_BYTES;
-use crate::store::{Place, Runs, Store};
+use crate::store::{Batch, Place, Runs, Store};
 
 /// What the store is to be told and asked, if anything.
 #[derive(Debug, Default)]
@@ -28,6 +28,18 @@ struct Errand {
     fetch: Option<Millis>,
     /// Messages have died; when.
     bury: Option<Millis>,
+    /// What a stream has to ask.
+    stream: Option<Box<StreamErrand>>,
+}
+
+/// What a stream has to ask the store, and when that was.
+#[derive(Debug, Default)]
+struct StreamErrand {
+    /// Consumers that messages are to be read for.
+    reads: Vec<ConsumerId>,
+    awaited: Option<Batch>,
+    retires: bool,
+    now: Millis,
 }
 
 impl Errands {
@@ -67,6 +79,41 @@ impl Errands {
     pub(super) fn bury(&mut self, now: Millis) {
         self.0.get_or_insert_default().bury = Some(now);
     }
+
+    fn of_stream(&mut self, now: Millis) -> &mut StreamErrand {
+        let errand = self.0.get_or_insert_default().stream.get_or_insert_default();
+        errand.now = now;
+        errand
+    }
+
+    /// Remembers that messages of a stream are to be read for a consumer.
+    pub(super) fn read_stream(&mut self, consumer: ConsumerId, now: Millis) {
+        self.of_stream(now).reads.push(consumer);
+    }
+
+    /// Remembers that a stream waits for a batch to be on disk.
+    pub(super) fn await_sync(&mut self, batch: Batch, now: Millis) {
+        self.of_stream(now).awaited = Some(batch);
+    }
+
+    /// Remembers that a stream has segments to be deleted.
+    pub(super) fn retire_stream(&mut self, now: Millis) {
+        self.of_stream(now).retires = true;
+    }
+}
+
+impl StreamErrand {
+    fn tell(&self, queue: &Queue, store: &Arc<Store>) {
+        for id in &self.reads {
+            queue.read_stream_later(store, *id, self.now);
+        }
+        if let Some(batch) = self.awaited {
+            queue.wake_when_synced(store, batch, self.now);
+        }
+        if self.retires {
+            queue.retire_stream_later(store, self.now);
+        }
+    }
 }
 
 impl Errand {
@@ -94,6 +141,9 @@ impl Errand {
         }
         if let Some(now) = self.fetch {
             queue.fetch_later(store, now);
+        }
+        if let Some(stream) = &self.stream {
+            stream.tell(queue, store);
         }
     }
 }

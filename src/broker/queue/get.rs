@@ -5,7 +5,7 @@
 use super::end::Life;
 use super::limits::Expired;
 use super::pages::may_pass;
-use super::{Entry, Millis, Queue, State, count_u32};
+use super::{Entry, Millis, Queue, Refusal, State, count_u32};
 use crate::broker::message::Message;
 use crate::store::StoreError;
 use crate::wire::{Fault, ReplyCode};
@@ -19,7 +19,9 @@ impl Queue {
     /// # Errors
     ///
     /// `RESOURCE_LOCKED` when the queue serves one consumer and RabbitMQ refuses others, `RESOURCE_ERROR` when the first message cannot be read just now; it waits on.
+    /// `NOT_IMPLEMENTED` for a stream.
     pub fn get(&self, no_ack: bool, now: Millis) -> Result<Option<(Entry, u32)>, Fault> {
+        self.check_no_stream(Refusal::Get)?;
         self.check_gettable()?;
         loop {
             let Some((mut entry, left)) = self.take_first(no_ack, now)? else { return Ok(None) };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::end::Life;
 use super::pages::may_pass;
-use super::{Entry, Millis, Queue, State};
+use super::{Entry, Millis, Queue, State, StreamOrder};
 use crate::broker::arguments::DeadLetterTo;
 use crate::broker::dead_letter::{self, Death, Letter, Reason};
 use crate::broker::exchange::Details;
@@ -255,11 +255,15 @@ impl Burying<'_> {
         let message = &letter.message;
         let mut kept = Kept::WhereItMust;
         let mut first = None;
+        let kept_by = route.keepers(message);
+        // Until its queues have it.
+        let mut order = StreamOrder::default();
         if let Some(store) = self.store
-            && !route.keepers(message).is_empty()
+            && !kept_by.is_empty()
         {
+            order.hold_of(&self.queue.shared.stream_order, &route);
             let published_at = self.queue.shared.unix_ms(self.now);
-            match store.append_quietly(&message.to_record(route.keepers(message), published_at)) {
+            match store.append_quietly(&message.to_record(kept_by, published_at)) {
                 Ok(appended) => first = Some(appended.first),
                 // Nothing is written any more: what it was comes back with the next start.
                 Err(Refused(Health::Failed)) => kept = Kept::InMemory,

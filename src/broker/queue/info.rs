@@ -60,8 +60,8 @@ impl Queue {
         let exclusive = state.consumers.iter().find(|consumer| consumer.subscription.exclusive);
         QueueInfo {
             settings: self.settings.clone(),
-            ready: state.waiting() as u64,
-            ready_bytes: state.waiting_bytes(),
+            ready: state.len(),
+            ready_bytes: state.bytes(),
             unacked: state.unacked,
             unacked_bytes: state.unacked_bytes,
             consumers: state.consumers.len() as u64,

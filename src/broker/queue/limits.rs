@@ -23,6 +23,7 @@ impl Queue {
         self.may_reject.store(limits.may_reject(), Ordering::Relaxed);
         state.limits = boxed(limits);
         state.trim(now);
+        self.retire_if_due(&mut state, now);
         self.arm(&mut state);
     }
 

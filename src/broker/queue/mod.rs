@@ -8,7 +8,8 @@
 //! passed in), and the only I/O is that of `pages`, once in a thousand messages of a long backlog.
 //!
 //! A long queue keeps its front in memory and of the rest only where the store has it (`ready`); what is missing is
-//! read ahead of the consumers on the store's thread (`fetch`).
+//! read ahead of the consumers on the store's thread (`fetch`). A stream keeps its messages and does all of this its own
+//! way (`stream`).
 //!
 //! Reading order: [`Queue::push`] (a publish arrives), `State::deal` (a consumer gets it), [`Queue::settle`]
 //! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires), `ready`, `fetch`, `retry`;
@@ -33,11 +34,13 @@ mod recover;
 mod retry;
 mod schedule;
 mod settle;
+mod shared;
 mod single;
+mod stream;
 mod subscribing;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use consumers::{ChannelLimit, ConsumerId, Subscription};
 pub use end::{EndIf, InUse};
@@ -46,6 +49,8 @@ pub use info::{Activity, ConsumerInfo, QueueInfo};
 pub use quorum::{Returns, Shown};
 pub use recover::StartedAt;
 pub use settle::{Returned, Settled};
+pub use shared::Shared;
+pub use stream::{Refusal, StreamOrder};
 pub use subscribing::Left;
 
 use self::consumers::Consumers;
@@ -58,16 +63,13 @@ use self::pages::Pages;
 use self::ready::Ready;
 use self::retry::Retry;
 use self::schedule::Schedule;
-use super::arguments::{Limits, QueueArguments};
-use super::compat::ChosenCompat;
+use self::stream::Stream;
+use super::arguments::{Limits, QueueArguments, QueueKind};
 use super::mailbox::Post;
-use super::memory::Memory;
 use super::message::Message;
 use super::registry::ConnectionId;
 use super::stats::QueueCounters;
-use super::timers::Timers;
-use super::vhost::Vhost;
-use crate::store::{Aside, Place, QueueId, Spill, Store};
+use crate::store::{Place, QueueId};
 use crate::wire::{FieldTable, ShortStr};
 
 /// What a queue was declared with.
@@ -84,36 +86,6 @@ pub struct Settings {
     pub arguments: FieldTable,
     /// What the arguments ask for; what applies is in the queue's state.
     pub wanted: QueueArguments,
-}
-
-/// What all queues of a broker share.
-#[derive(Clone, Debug, Default)]
-pub struct Shared {
-    pub timers: Arc<Timers>,
-    /// Set once, when its directory has been read; never for a broker that keeps everything in memory.
-    pub store: Arc<OnceLock<Arc<Store>>>,
-    /// Set once, before its directory is read: queues may be given more than memory has room for.
-    pub spill: Arc<OnceLock<Arc<Spill>>>,
-    pub memory: Arc<Memory>,
-    /// How long work is run.
-    pub aside: Aside,
-    /// What the wall clock said when `now` was 0, in milliseconds since 1970.
-    pub started_unix_ms: Arc<AtomicU64>,
-    /// The vhost of the queue, which knows where its dead letters go.
-    pub vhost: Weak<Vhost>,
-    pub compat: ChosenCompat,
-}
-
-impl Shared {
-    #[inline]
-    fn store(&self) -> Option<&Arc<Store>> {
-        self.store.get()
-    }
-
-    /// The calendar's time, in milliseconds since 1970.
-    fn unix_ms(&self, now: Millis) -> u64 {
-        self.started_unix_ms.load(Ordering::Relaxed).saturating_add(now)
-    }
 }
 
 /// A queue and the lock around its state.
@@ -140,6 +112,8 @@ struct State {
     life: Life,
     /// What applies, if anything does.
     limits: Option<Box<Limits>>,
+    /// There for a stream, which has nothing in `ready`.
+    stream: Option<Box<Stream>>,
     /// The earliest time registered with the timers.
     timer_at: Option<Millis>,
     /// When the queue was last used, for its own expiry.
@@ -175,10 +149,13 @@ impl Queue {
         let limits = Limits::merge(&settings.wanted, None, None);
         let may_reject = AtomicBool::new(limits.may_reject());
         let limits = limits::boxed(limits);
+        let is_stream = settings.wanted.kind == QueueKind::Stream;
+        let stream = is_stream.then(|| Box::new(Stream::new(pages.clone())));
         let ready = Ready::new(pages);
         let schedule = settings.holds_for().map(|_| Box::default());
         let consumers = subscribing::consumers_of(&settings.wanted);
-        let state = State { ready, limits, schedule, consumers, used_at: now, ..State::default() };
+        let state =
+            State { ready, limits, schedule, stream, consumers, used_at: now, ..State::default() };
         let queue = Arc::new_cyclic(|this| Self {
             settings,
             this: this.clone(),
@@ -217,6 +194,9 @@ impl Queue {
         if state.life == Life::Over {
             state.errands.dropped(place);
             return Taken::Yes;
+        }
+        if state.stream.is_some() {
+            return self.push_to_stream(state, message, place, now);
         }
         if state.is_limited() {
             if state.schedule.is_some() {
@@ -272,7 +252,10 @@ impl Queue {
 
     pub fn counts(&self) -> Counts {
         let state = self.lock();
-        Counts { ready: count_u32(state.waiting()), consumers: count_u32(state.consumers.len()) }
+        // RabbitMQ counts no consumers of a stream here (`rabbit_stream_queue:stat`).
+        let consumers = if state.stream.is_some() { 0 } else { state.consumers.len() };
+        let ready = u32::try_from(state.len()).unwrap_or(u32::MAX);
+        Counts { ready, consumers: count_u32(consumers) }
     }
 
     /// Does what is due at `now`; answers whether the queue itself has expired and must be deleted.
@@ -284,9 +267,11 @@ impl Queue {
         }
         if state.retry.take_due(now) {
             state.try_again(now);
+            state.read_stream_again(now);
         }
         state.bury_due(now);
         state.release_due(now);
+        self.retire_if_due(&mut state, now);
         state.expire(now);
         state.trim(now);
         let expired = state.expires_at().is_some_and(|at| at <= now);
@@ -307,6 +292,7 @@ impl Queue {
             state.grave.due_at(),
             state.trim_at(),
             state.due_at(),
+            self.retires_at(state),
         ];
         let Some(at) = due.into_iter().flatten().min() else {
             return;
@@ -390,8 +376,13 @@ impl State {
         }
     }
 
-    /// Drops every waiting message; answers how many there were.
+    /// Drops every waiting message; answers how many there were. Those of a stream wait for nobody.
     fn drop_all(&mut self) -> u32 {
+        if let Some(stream) = &mut self.stream {
+            let emptied = stream.drop_all();
+            self.errands.emptied(emptied, self.used_at);
+            return 0;
+        }
         let emptied = self.take_all();
         let count = emptied.len();
         self.errands.emptied(emptied, self.used_at);
@@ -402,7 +393,8 @@ impl State {
 impl Drop for Queue {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        self.shared.memory.report(state.reported_bytes, 0);
+        let of_stream = state.stream.as_deref().map_or(0, Stream::reported_bytes);
+        self.shared.memory.report(state.reported_bytes + of_stream, 0);
     }
 }
 

@@ -23,6 +23,9 @@ impl Queue {
         if let Some(schedule) = &mut state.schedule {
             return schedule.recover(*waiting);
         }
+        if state.stream.is_some() {
+            return Self::recover_stream(&mut state, waiting);
+        }
         let limit = state.limits.as_deref().and_then(|limits| limits.message_ttl_ms);
         let time_to_live = limit.into_iter().chain(own).min();
         let deadline = time_to_live.map_or(Millis::MAX, |ttl| {
@@ -39,6 +42,9 @@ impl Queue {
             self.read_schedule(store, at);
         }
         let mut state = self.lock();
+        if state.stream.is_some() {
+            return self.recovered_stream(&mut state, at.now);
+        }
         state.for_each_level(Ready::recovered);
         // Dead letters wait for the queues they go to: the timer is set.
         if !state.has_dead_letter_exchange() {

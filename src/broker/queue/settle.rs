@@ -43,6 +43,9 @@ impl Queue {
         state.unacked_bytes = state.unacked_bytes.saturating_sub(settled.bytes);
         state.counters.ack += if settled.is_ack { settled.count } else { 0 };
         if let Some(id) = consumer {
+            if state.stream.is_some() {
+                return self.settle_with_stream(state, id, settled, now);
+            }
             state.consumers.settle(id, u32::try_from(settled.count).unwrap_or(u32::MAX));
             state.deal(now);
             self.arm(state);
@@ -61,7 +64,8 @@ impl Queue {
         let settled = Settled { count: entries.len() as u64, bytes, is_ack: false };
         let mut state = self.lock();
         let mut left = entries;
-        if state.has_dead_letter_exchange() {
+        // What is in a stream does not die of a rejection.
+        if state.stream.is_none() && state.has_dead_letter_exchange() {
             left.drain(..).for_each(|entry| state.die(entry, Reason::Rejected, now));
         }
         self.settle_in(&mut state, consumer, settled, now);
@@ -72,6 +76,9 @@ impl Queue {
     /// order of positions.
     pub fn put_back(&self, returned: Vec<Returned>, now: Millis) {
         let mut state = self.lock();
+        if state.stream.is_some() {
+            return self.put_back_to_stream(&mut state, &returned, now);
+        }
         let mut entries = Vec::with_capacity(returned.len());
         for one in returned {
             state.uncount(&one);

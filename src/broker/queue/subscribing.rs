@@ -34,6 +34,9 @@ impl Queue {
     ///
     /// `ACCESS_REFUSED` when an exclusive consumer is there, or exclusive use is asked for and others are.
     pub fn subscribe(&self, subscription: Subscription, now: Millis) -> Result<ConsumerId, Fault> {
+        if self.is_stream() {
+            return self.subscribe_to_stream(subscription, now);
+        }
         let mut state = self.lock();
         if self.is_taken_for(&state, &subscription) {
             let text = format!("{} in exclusive use", self.noun());
@@ -62,6 +65,7 @@ impl Queue {
     pub fn unsubscribe(&self, id: ConsumerId, now: Millis) -> Left {
         let mut state = self.lock();
         let removed = state.consumers.remove(id);
+        Self::leave_stream(&mut state, id);
         state.used_at = state.used_at.max(now);
         // An exclusive consumer may have kept others from being served.
         state.deal(now);
@@ -84,6 +88,9 @@ impl Queue {
     /// line before the first gets anything.
     pub fn resume(&self, consumers: impl IntoIterator<Item = ConsumerId>, now: Millis) {
         let mut state = self.lock();
+        if state.stream.is_some() {
+            return self.resume_stream(&mut state, consumers, now);
+        }
         consumers.into_iter().for_each(|id| state.consumers.unblock(id));
         state.deal(now);
         self.arm(&mut state);

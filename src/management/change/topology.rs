@@ -67,7 +67,9 @@ pub(super) fn purge(asked: &Asked<'_>) -> Result<Done, Refusal> {
         return Err(Refusal::NotFound);
     }
     rights.check(Right::Read, Resource::Queue(&name))?;
-    vhost.queue(&name, NOBODY)?.purge();
+    let queue = vhost.queue(&name, NOBODY)?;
+    queue.check_no_stream(crate::broker::queue::Refusal::Purge)?;
+    queue.purge();
     Ok(Done::Quietly)
 }
 

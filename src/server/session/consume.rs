@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::channel::ReplyConsumer;
-use super::deliver::{Delivery, Origin, Source, Unacked, write_delivery, write_get_ok};
+use super::deliver::{
+    Delivery, Origin, Source, Unacked, write_delivery, write_get_ok, write_stream_delivery,
+};
 use super::publish::unique_name;
 use super::{Context, Running};
 use crate::broker::arguments::queue_noun;
@@ -59,6 +61,7 @@ impl Running {
         let channel = self.channel(number)?;
         let (prefetch, limit) = (channel.prefetch, Arc::clone(&channel.limit));
         let queue = self.vhost.queue(&name, cx.connection.id)?;
+        queue.check_consumer_arguments(&consume.arguments)?;
         let noun = queue_noun(&name, self.vhost.name());
         if queue.is_quorum() && limit.most() > 0 {
             let text = format!("{noun} does not support global qos");
@@ -86,7 +89,8 @@ impl Running {
                 return Err(fault);
             }
         };
-        let origin = Arc::new(Origin { queue, consumer, no_ack });
+        let is_stream = queue.is_stream();
+        let origin = Arc::new(Origin { queue, consumer, no_ack, is_stream });
         self.sources.set(slot, Source { channel: number, tag: tag.clone(), origin });
         let channel = self.channel(number)?;
         channel.consumers.insert(tag.clone(), slot);
@@ -220,7 +224,8 @@ impl Running {
             }
         } else {
             channel.info.counters.get.add(1);
-            let origin = Arc::new(Origin { queue, consumer: None, no_ack: false });
+            let origin =
+                Arc::new(Origin { queue, consumer: None, no_ack: false, is_stream: false });
             entry.forget_message();
             channel.unacked.push(Unacked { tag, origin, entry });
         }
@@ -283,6 +288,7 @@ impl Running {
         let Some(source) = self.sources.get(slot) else { return };
         let Some(channel) = self.channels.get_mut(&source.channel) else { return };
         channel.last_tag += 1;
+        let is_stream = source.origin.is_stream;
         let delivery = Delivery {
             channel: source.channel,
             consumer_tag: &source.tag,
@@ -291,10 +297,18 @@ impl Running {
             message: entry.message(),
             returns: entry.returns,
         };
-        write_delivery(out, &delivery, self.frame_max);
+        if is_stream {
+            write_stream_delivery(out, &delivery, entry.position, self.frame_max);
+        } else {
+            write_delivery(out, &delivery, self.frame_max);
+        }
         if self.vhost.is_traced() {
             let queue = source.origin.queue.name();
             self.tracer.delivered(delivery.message, queue, entry.redelivered, source.channel, now);
+        }
+        if is_stream {
+            // The stream keeps it, and it does not come back.
+            entry.message = None;
         }
         channel.info.counters.redeliver.add(u64::from(entry.redelivered));
         channel.info.active_at.set(now);

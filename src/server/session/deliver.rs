@@ -11,7 +11,8 @@ use crate::broker::queue::{ConsumerId, Entry, Queue, Returns};
 use crate::wire::constants::{CLASS_BASIC, FRAME_METHOD};
 use crate::wire::frame;
 use crate::wire::method::basic;
-use crate::wire::{Properties, ShortStr};
+use crate::wire::properties::with_header;
+use crate::wire::{FieldValue, Properties, ShortStr};
 
 /// Where a delivery came from and where it goes back to.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Origin {
     pub(super) consumer: Option<ConsumerId>,
     /// Its deliveries count as settled when they are sent.
     pub(super) no_ack: bool,
+    /// Its deliveries say which offset they have.
+    pub(super) is_stream: bool,
 }
 
 /// A consumer of this connection.
@@ -91,15 +94,20 @@ pub(super) struct Delivery<'a> {
 pub(super) fn write_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>, frame_max: u32) {
     let message = delivery.message;
     out.reserve(message.len() + delivery.consumer_tag.len() + DELIVERY_OVERHEAD);
+    write_deliver(out, delivery);
+    write_counted(out, delivery.channel, message, delivery.returns, frame_max);
+}
+
+#[inline]
+fn write_deliver(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
     frame::write_with(out, FRAME_METHOD, delivery.channel, |to| {
         to.u16(CLASS_BASIC);
         to.u16(basic::Deliver::METHOD_ID);
         to.short(delivery.consumer_tag);
         to.u64(delivery.tag);
         to.bit(delivery.redelivered);
-        to.bytes(message.names());
+        to.bytes(delivery.message.names());
     });
-    write_counted(out, delivery.channel, message, delivery.returns, frame_max);
 }
 
 /// Appends the content of a delivery, which may tell how often it came back.
@@ -135,6 +143,24 @@ fn with_counts(encoded: &[u8], returns: Returns) -> Vec<u8> {
 
 /// Bytes of a delivery's frames beside names, properties, body and consumer tag, for one body frame.
 const DELIVERY_OVERHEAD: usize = 64;
+
+/// Appends `basic.deliver` of a message of a stream: its headers say which offset it has (RabbitMQ:
+/// `rabbit_stream_queue:entry_to_msg`).
+///
+/// Cost: beside a delivery's one small allocation.
+pub(super) fn write_stream_delivery(
+    out: &mut Vec<u8>,
+    delivery: &Delivery<'_>,
+    offset: u64,
+    frame_max: u32,
+) {
+    let message = delivery.message;
+    let offset = FieldValue::I64(i64::try_from(offset).unwrap_or(i64::MAX));
+    let properties = with_header(message.properties(), "x-stream-offset", &offset);
+    out.reserve(message.len() + delivery.consumer_tag.len() + 2 * DELIVERY_OVERHEAD);
+    write_deliver(out, delivery);
+    frame::write_content(out, delivery.channel, &properties, message.body(), frame_max);
+}
 
 /// Appends `basic.get-ok` with its content.
 pub(super) fn write_get_ok(

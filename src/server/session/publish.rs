@@ -17,7 +17,7 @@ use crate::broker::exchange::{Details, copies, may_have_copies, without_blind_co
 use crate::broker::message::Message;
 use crate::broker::queue::{Millis, Taken};
 use crate::broker::replies::{REPLY_TO, Replies};
-use crate::broker::{Broker, Route};
+use crate::broker::{Broker, Route, StreamOrder};
 use crate::store::{Appended, Refused};
 use crate::wire::constants::CLASS_BASIC;
 use crate::wire::properties::Encoded;
@@ -149,7 +149,8 @@ impl Channel {
         if route.is_traced {
             self.tracer.published(message, copies, &route.queues, self.number, now);
         }
-        let kept = match keep(broker, route, message, now) {
+        let mut order = StreamOrder::default();
+        let kept = match keep(broker, route, message, now, &mut order) {
             Ok(kept) => kept,
             Err(refused) if matches!(self.mode, Mode::Plain) => {
                 broker.alarm.warn_of_unkept(refused);
@@ -255,21 +256,24 @@ pub(super) fn reply(broker: &Broker, name: &str, message: &Message) -> Routed {
     if is_routed { Routed::Queues(Due::Now) } else { Routed::Nowhere }
 }
 
-/// Gives a message to the store that must survive in one of its queues; `None` for any other.
+/// Gives a message to the store that must survive in one of its queues; `None` for any other. What it holds of `order`
+/// is to be held until [`push`] is done.
 ///
 /// Cost: two tests for a message that need not be kept; else one lock and one copy in the store.
 #[inline]
-pub(super) fn keep(
-    broker: &Broker,
+pub(super) fn keep<'a>(
+    broker: &'a Broker,
     route: &Route,
     message: &Message,
     now: Millis,
+    order: &mut StreamOrder<'a>,
 ) -> Result<Option<Appended>, Refused> {
     let Some(store) = &broker.store else { return Ok(None) };
     let keepers = route.keepers(message);
     if keepers.is_empty() {
         return Ok(None);
     }
+    order.hold(broker, route);
     let published_at = broker.started_unix_ms().saturating_add(now);
     let new = message.to_record(keepers, published_at);
     store.append_quietly(&new).map(Some)

@@ -68,6 +68,13 @@ impl Running {
     ) -> Result<(), Fault> {
         let channel = self.channel(number)?;
         let taken = channel.take_unacked(tag, multiple)?;
+        let mut of_streams = taken.iter().filter(|one| one.origin.is_stream);
+        if outcome != Outcome::Ack
+            && let Some(refused) = of_streams.find_map(|one| one.origin.queue.check_nack().err())
+        {
+            channel.unacked.put_back(taken);
+            return Err(refused);
+        }
         if let Mode::Transaction(transaction) = &mut channel.mode {
             transaction.settle(taken, outcome);
             return Ok(());

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::channel::strip;
 use super::publish::{keep, push, unique_name};
 use super::{Context, Running};
+use crate::broker::StreamOrder;
 use crate::broker::arguments::queue_noun;
 use crate::broker::auth::{Resource, Right};
 use crate::broker::exchange::binding::{DestinationKind, DestinationName};
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
-use crate::broker::queue::{Counts, Millis};
+use crate::broker::queue::{Counts, Millis, Refusal};
 use crate::broker::replies::{REPLY_TO, Replies};
 use crate::broker::vhost::{BindingRequest, DeleteIf, QueueDeclaration};
 use crate::wire::frame;
@@ -90,7 +91,9 @@ impl Running {
             Method::QueuePurge(purge) => {
                 let name = self.channel(number)?.queue_name(&purge.queue)?;
                 self.rights.check(Right::Read, Resource::Queue(&name))?;
-                let message_count = self.vhost.queue(&name, cx.connection.id)?.purge();
+                let queue = self.vhost.queue(&name, cx.connection.id)?;
+                queue.check_no_stream(Refusal::Purge)?;
+                let message_count = queue.purge();
                 (!purge.nowait).then(|| queue::PurgeOk { message_count }.into())
             }
             Method::QueueDelete(delete) => {
@@ -203,10 +206,12 @@ impl Running {
         self.check_binding(&request)?;
         let Some(replay) = self.vhost.bind(request, cx.connection.id)? else { return Ok(()) };
         for (message, route) in self.vhost.replayed(&replay) {
-            let kept = keep(&cx.broker, &route, &message, now).unwrap_or_else(|refused| {
-                cx.broker.alarm.warn_of_unkept(refused);
-                None
-            });
+            let mut order = StreamOrder::default();
+            let kept =
+                keep(&cx.broker, &route, &message, now, &mut order).unwrap_or_else(|refused| {
+                    cx.broker.alarm.warn_of_unkept(refused);
+                    None
+                });
             push(&route, &message, kept, now);
         }
         Ok(())

@@ -13,7 +13,7 @@ use super::settle::Outcome;
 use super::{Context, Running};
 use crate::broker::message::Message;
 use crate::broker::queue::Millis;
-use crate::broker::{Broker, Route};
+use crate::broker::{Broker, Route, StreamOrder};
 use crate::store::{Appended, Refused};
 use crate::wire::frame;
 use crate::wire::method::tx;
@@ -109,7 +109,9 @@ impl Running {
         let mut transaction = self.take_transaction(number)?;
         let staged = std::mem::take(&mut transaction.publishes);
         let channel = self.channels.get_mut(&number).ok_or_else(not_transactional)?;
-        let kept = match keep_all(&cx.broker, staged, now) {
+        // From the first publish to the last: a stream counts all of them in one go.
+        let mut order = StreamOrder::default();
+        let kept = match keep_all(&cx.broker, staged, now, &mut order) {
             Ok(kept) => kept,
             Err(refused) => {
                 // Its deliveries go back with the channel.
@@ -168,13 +170,19 @@ fn push_staged(broker: &Broker, staged: &Staged, at: Option<Appended>, now: Mill
 }
 
 /// Gives the store every publish of a commit that must survive, or none of them.
-fn keep_all(broker: &Broker, publishes: Vec<Staged>, now: Millis) -> Result<Vec<Kept>, Refused> {
+fn keep_all<'a>(
+    broker: &'a Broker,
+    publishes: Vec<Staged>,
+    now: Millis,
+    order: &mut StreamOrder<'a>,
+) -> Result<Vec<Kept>, Refused> {
     let mut taken = Vec::with_capacity(publishes.len());
     for mut staged in publishes {
         // A queue deleted since then takes the message with it.
         staged.route = staged.route.map(Route::living);
         let route = staged.route.as_ref();
-        let at = match route.map(|route| keep(broker, route, &staged.message, now)).transpose() {
+        let kept = route.map(|route| keep(broker, route, &staged.message, now, order));
+        let at = match kept.transpose() {
             Ok(at) => at.flatten(),
             Err(refused) => {
                 take_back(broker, &taken);

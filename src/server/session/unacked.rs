@@ -159,7 +159,7 @@ mod tests {
             wanted: QueueArguments::default(),
         };
         let queue = Queue::new(settings, Shared::default(), 0);
-        Arc::new(Origin { queue, consumer: None, no_ack: false })
+        Arc::new(Origin { queue, consumer: None, no_ack: false, is_stream: false })
     }
 
     fn delivery(tag: u64, origin: &Arc<Origin>) -> Unacked {

@@ -1,0 +1,71 @@
+//! A consumer of a stream comes and goes.
+
+use super::filter::Filter;
+use super::reader::Reader;
+use super::refusals::Refusal;
+use super::start::Start;
+use crate::broker::queue::end::Life;
+use crate::broker::queue::{ConsumerId, Millis, Queue, State, Subscription};
+use crate::wire::{Fault, ReplyCode};
+
+impl Queue {
+    /// Adds a consumer and deals it what there is from where it begins. Any number may consume, exclusive ones too
+    /// (RabbitMQ: `rabbit_stream_queue:consume`, which looks at no such flag).
+    ///
+    /// # Errors
+    ///
+    /// `PRECONDITION_FAILED` without a prefetch limit and for a start that is none; `NOT_IMPLEMENTED`, closing the
+    /// connection, without acknowledgements and with a limit of the channel.
+    pub(in crate::broker::queue) fn subscribe_to_stream(
+        &self,
+        subscription: Subscription,
+        now: Millis,
+    ) -> Result<ConsumerId, Fault> {
+        if subscription.prefetch == 0 {
+            return Err(self.refuse(Refusal::NoPrefetch));
+        }
+        if subscription.no_ack {
+            return Err(self.refuse(Refusal::NoAck));
+        }
+        if subscription.limit.most() > 0 {
+            return Err(self.refuse(Refusal::GlobalQos));
+        }
+        let start = Start::of(&subscription.arguments, self.unix_ms(now))
+            .map_err(|shown| self.refuse(Refusal::BadStart(shown)))?;
+        // 3.10 knows none.
+        let is_3_10 = self.shared.compat.get().is_3_10();
+        let filter = Filter::of(&subscription.arguments).filter(|_| !is_3_10);
+        let mut held = self.lock();
+        let state = &mut *held;
+        let Some(stream) = state.stream.as_mut().filter(|_| state.life == Life::Living) else {
+            return Err(Fault::new(ReplyCode::NotFound, format!("no {}", self.noun())));
+        };
+        let reader = Reader::new(&subscription, start.find(&stream.index), filter);
+        let id = state.consumers.add(subscription);
+        stream.readers.insert(id, reader);
+        self.deal_to(state, [id], now);
+        // What is on disk by now is not known to a stream that nobody was reading.
+        self.deal_at_end(state, now);
+        Ok(id)
+    }
+
+    /// Forgets a consumer that has left.
+    pub(in crate::broker::queue) fn leave_stream(state: &mut State, id: ConsumerId) {
+        let Some(stream) = &mut state.stream else { return };
+        if let Some(reader) = stream.readers.remove(&id) {
+            stream.ahead_bytes -= reader.ahead_bytes;
+        }
+        stream.at_end.retain(|at_end| *at_end != id);
+    }
+
+    /// Deals to consumers whose mailbox has room again.
+    pub(in crate::broker::queue) fn resume_stream(
+        &self,
+        state: &mut State,
+        consumers: impl IntoIterator<Item = ConsumerId>,
+        now: Millis,
+    ) {
+        self.deal_to(state, consumers, now);
+        state.await_sync(now);
+    }
+}

@@ -1,0 +1,165 @@
+//! What goes out of a stream: to each consumer on its own, as far as its credit and its mailbox go.
+
+use super::Stream;
+use super::reader::Reader;
+use crate::broker::mailbox::Post;
+use crate::broker::message::Message;
+use crate::broker::queue::{ConsumerId, Entry, Millis, Queue, Returned, Returns, Settled, State};
+
+/// Bytes of messages read for a consumer below which more are read.
+const AHEAD_BYTES_LOW: u64 = 128 << 10;
+
+/// What became of one round with a consumer.
+#[derive(Debug, Default)]
+struct Dealt {
+    count: u64,
+    wants_reading: bool,
+}
+
+/// What a consumer gets next.
+enum Next {
+    Message(u64, Message),
+    /// It is being read, or is to be.
+    Reading,
+    /// There is nothing yet.
+    End,
+}
+
+impl Stream {
+    /// What comes next for a consumer; it is taken with that.
+    fn next_for(&self, reader: &mut Reader) -> Next {
+        if let Some((offset, message)) = reader.take_offered() {
+            return Next::Message(offset, message);
+        }
+        if reader.is_reading {
+            return Next::Reading;
+        }
+        reader.next = reader.next.max(self.index.first());
+        while reader.next < self.synced.up_to() {
+            let recent = self.recent.get(reader.next).filter(|_| reader.not_before.is_none());
+            let Some(message) = recent else { return Next::Reading };
+            reader.next += 1;
+            if reader.takes(message) {
+                return Next::Message(reader.next - 1, message.clone());
+            }
+        }
+        Next::End
+    }
+
+    /// Whether more should be read for a consumer, now that it has what there was.
+    fn wants_reading(&self, reader: &Reader) -> bool {
+        !reader.is_reading
+            && reader.ahead_bytes < AHEAD_BYTES_LOW
+            && reader.next < self.synced.up_to()
+            && (reader.not_before.is_some() || self.recent.get(reader.next).is_none())
+    }
+
+    /// Gives a consumer what it has credit for.
+    ///
+    /// Cost: one mailbox lock for all of it.
+    fn deal(&mut self, id: ConsumerId) -> Dealt {
+        let mut dealt = Dealt::default();
+        let Some(mut reader) = self.readers.remove(&id) else { return dealt };
+        self.ahead_bytes -= reader.ahead_bytes;
+        let mailbox = std::sync::Arc::clone(&reader.mailbox);
+        let mut open = mailbox.open();
+        while reader.has_credit() {
+            if !open.has_room() {
+                open.turn_away(reader.slot);
+                break;
+            }
+            let (offset, message) = match self.next_for(&mut reader) {
+                Next::Message(offset, message) => (offset, message),
+                Next::Reading => break,
+                Next::End => {
+                    if !std::mem::replace(&mut reader.is_at_end, true) {
+                        self.at_end.push(id);
+                    }
+                    break;
+                }
+            };
+            let entry = delivery(offset, message);
+            dealt.count += 1;
+            // Counted before the other side can see it, and so before it can settle it.
+            reader.take_credit();
+            open.push(Post::Delivery { slot: reader.slot, entry });
+        }
+        drop(open);
+        dealt.wants_reading = self.wants_reading(&reader);
+        reader.is_reading |= dealt.wants_reading;
+        self.ahead_bytes += reader.ahead_bytes;
+        self.readers.insert(id, reader);
+        dealt
+    }
+}
+
+/// A delivery: nothing that its receiver would have to settle with the store.
+fn delivery(offset: u64, message: Message) -> Entry {
+    Entry {
+        body_len: u32::try_from(message.body().len()).unwrap_or(u32::MAX),
+        message: Some(message),
+        place: None,
+        position: offset,
+        deadline: Millis::MAX,
+        redelivered: false,
+        returns: Returns::default(),
+        level: 0,
+    }
+}
+
+impl Queue {
+    /// Deals to these consumers. What they have is not counted as unacknowledged: it is in the stream all the same.
+    pub(super) fn deal_to(
+        &self,
+        state: &mut State,
+        consumers: impl IntoIterator<Item = ConsumerId>,
+        now: Millis,
+    ) {
+        let Some(stream) = &mut state.stream else { return };
+        for id in consumers {
+            let dealt = stream.deal(id);
+            state.counters.deliver += dealt.count;
+            if dealt.wants_reading {
+                state.errands.read_stream(id, now);
+            }
+        }
+        stream.report(&self.shared.memory);
+    }
+
+    /// Gives a consumer credit for deliveries that were settled, in whatever way.
+    pub(in crate::broker::queue) fn settle_with_stream(
+        &self,
+        state: &mut State,
+        id: ConsumerId,
+        settled: Settled,
+        now: Millis,
+    ) {
+        let Some(stream) = &mut state.stream else { return };
+        if let Some(reader) = stream.readers.get_mut(&id) {
+            reader.give_credit(u32::try_from(settled.count).unwrap_or(u32::MAX));
+        }
+        self.deal_to(state, [id], now);
+        state.await_sync(now);
+    }
+
+    /// Takes back what was delivered: the stream has it anyway, and it is not delivered again (RabbitMQ:
+    /// `rabbit_stream_queue:settle`).
+    pub(in crate::broker::queue) fn put_back_to_stream(
+        &self,
+        state: &mut State,
+        returned: &[Returned],
+        now: Millis,
+    ) {
+        for one in returned {
+            if let (Some(stream), Some(id)) = (&mut state.stream, one.consumer)
+                && let Some(reader) = stream.readers.get_mut(&id)
+            {
+                reader.give_credit(1);
+            }
+        }
+        for of_one in returned.chunk_by(|one, next| one.consumer == next.consumer) {
+            self.deal_to(state, of_one[0].consumer, now);
+        }
+        state.await_sync(now);
+    }
+}

@@ -1,0 +1,92 @@
+//! `x-stream-filter`: which messages a consumer wants, by what their publishers said of them.
+//!
+//! RabbitMQ looks at chunks of messages through a bloom filter and so sends more than was asked for, which its clients
+//! must expect; here each message is looked at.
+
+use crate::wire::properties::Encoded;
+use crate::wire::{FieldTable, FieldValue};
+
+/// The header with which a publisher says what a message is about.
+const VALUE_HEADER: &str = "x-stream-filter-value";
+
+/// What a consumer asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Filter {
+    values: Vec<String>,
+    /// Messages of which nothing was said are wanted, too.
+    takes_unfiltered: bool,
+}
+
+impl Filter {
+    /// Reads the arguments of `basic.consume`; what is no text asks for nothing (RabbitMQ:
+    /// `rabbit_stream_queue:filter_spec`).
+    pub(super) fn of(arguments: &FieldTable) -> Option<Self> {
+        let text = |value: &FieldValue| value.as_str().map(str::to_owned);
+        let values = match arguments.get("x-stream-filter")? {
+            FieldValue::Array(values) => values.iter().filter_map(text).collect(),
+            value => vec![text(value)?],
+        };
+        let unfiltered = arguments.get("x-stream-match-unfiltered");
+        Some(Self { values, takes_unfiltered: unfiltered == Some(&FieldValue::Bool(true)) })
+    }
+
+    /// Whether a message with these properties is wanted.
+    ///
+    /// Cost: none of its headers is decoded unless the name of this one is among their bytes.
+    pub(super) fn takes(&self, properties: &[u8]) -> bool {
+        let named = |bytes: &[u8]| {
+            bytes.windows(VALUE_HEADER.len()).any(|name| name == VALUE_HEADER.as_bytes())
+        };
+        let found = Encoded::scan(properties).unwrap_or_default();
+        if !found.headers.is_some_and(named) {
+            return self.takes_unfiltered;
+        }
+        let headers = found.headers().unwrap_or_default();
+        match headers.get(VALUE_HEADER).and_then(FieldValue::as_str) {
+            None => self.takes_unfiltered,
+            Some(value) => self.values.iter().any(|wanted| wanted == value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::properties::Properties;
+
+    fn message(headers: Option<FieldTable>) -> Vec<u8> {
+        Properties { headers, ..Properties::default() }.to_bytes()
+    }
+
+    #[test]
+    fn a_filter_takes_its_values_and_if_asked_to_what_has_none() {
+        let value = |value: &str| FieldTable::new().with(VALUE_HEADER, value);
+        let list = FieldValue::Array(vec!["a".into(), "b".into(), FieldValue::I32(7)]);
+        #[rustfmt::skip]
+        let cases = [
+            // filter,     headers,                                   also unfiltered: no, yes
+            ("a".into(),   Some(value("a")),                          true,  true),
+            ("a".into(),   Some(value("b")),                          false, false),
+            ("a".into(),   None,                                      false, true),
+            ("a".into(),   Some(FieldTable::new().with("h", "a")),    false, true),
+            ("a".into(),   Some(FieldTable::new().with(VALUE_HEADER, FieldValue::I32(1))), false, true),
+            // The name stands in a value.
+            ("a".into(),   Some(FieldTable::new().with("h", VALUE_HEADER)), false, true),
+            (list.clone(), Some(value("b")),                          true,  true),
+            (list,         Some(value("c")),                          false, false),
+        ];
+        for (wanted, headers, alone, both) in cases {
+            let arguments = FieldTable::new().with("x-stream-filter", wanted);
+            let filter = Filter::of(&arguments).unwrap();
+            assert_eq!(filter.takes(&message(headers.clone())), alone, "{headers:?}");
+            let arguments = arguments.with("x-stream-match-unfiltered", true);
+            let filter = Filter::of(&arguments).unwrap();
+            assert_eq!(filter.takes(&message(headers.clone())), both, "{headers:?}");
+        }
+        assert_eq!(Filter::of(&FieldTable::new()), None);
+        assert_eq!(
+            Filter::of(&FieldTable::new().with("x-stream-filter", FieldValue::I32(1))),
+            None
+        );
+    }
+}

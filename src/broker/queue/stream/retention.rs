@@ -1,0 +1,153 @@
+//! What goes from a stream, by age and size: whole segments, never the one that is written to.
+//!
+//! Before anything is deleted a *marker* is appended to the log: a record of the stream without a message, which says
+//! which offset comes next and which is the first that is kept. All records before it in the log have lower offsets, so
+//! after a restart they are counted back from there, however much is gone. Marks of deleted messages are written
+//! after the marker; should they be lost in a crash, what comes back is known by its offset and deleted again.
+
+use std::sync::Arc;
+
+use super::index::{Places, Retention};
+use super::order;
+use super::publish::NOWHERE;
+use crate::broker::queue::pages::Page;
+use crate::broker::queue::{Millis, Queue, State};
+use crate::store::{NewRecord, Place, Runs, Store, Waiting};
+
+/// Set in the time to live of a marker; no message lives so long.
+const MARKER_BIT: u64 = 1 << 62;
+
+/// How long deleting waits after the log had no room for the marker.
+const RETRY_AFTER_MS: Millis = 1_000;
+
+/// Pages of deleted messages that are settled in one go: about ten milliseconds of the store's reading thread.
+const PAGES_AT_ONCE: usize = 16;
+
+/// A record that says which offsets a stream has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Marker {
+    pub(super) place: Place,
+    /// Records with lower sequences have lower offsets than `next`.
+    pub(super) sequence: u64,
+    pub(super) next: u64,
+    pub(super) first: u64,
+}
+
+impl Marker {
+    /// What a record says that was found, if it is one.
+    pub(super) fn of(waiting: &Waiting) -> Option<Self> {
+        let marked = waiting.time_to_live_ms.filter(|ttl| ttl & MARKER_BIT != 0)?;
+        let &Waiting { place, sequence, published_at: next, .. } = waiting;
+        Some(Self { place, sequence, next, first: marked & !MARKER_BIT })
+    }
+}
+
+impl Queue {
+    /// What is to be kept now.
+    fn retention(&self, state: &State, now: Millis) -> Retention {
+        let limits = state.limits.as_deref();
+        let age_ms = limits.and_then(|limits| limits.max_age_ms);
+        Retention {
+            max_bytes: limits.and_then(|limits| limits.max_length_bytes),
+            not_before: age_ms.map(|age_ms| self.unix_ms(now).saturating_sub(age_ms)),
+        }
+    }
+
+    /// Has segments deleted if there are too many or too old ones.
+    pub(in crate::broker::queue) fn retire_if_due(&self, state: &mut State, now: Millis) {
+        let retention = self.retention(state, now);
+        let Some(stream) = &mut state.stream else { return };
+        if stream.is_retiring
+            || now < stream.retire_not_before
+            || !stream.index.is_exceeding(retention)
+        {
+            return;
+        }
+        if self.shared.store().is_none() {
+            drop(stream.index.retire(retention));
+            stream.recent.forget_before(stream.index.first());
+            return;
+        }
+        stream.is_retiring = true;
+        state.errands.retire_stream(now);
+    }
+
+    /// When a segment will be too old.
+    pub(in crate::broker::queue) fn retires_at(&self, state: &State) -> Option<Millis> {
+        let age_ms = state.limits.as_deref()?.max_age_ms?;
+        let stream = state.stream.as_deref().filter(|stream| !stream.is_retiring)?;
+        let at = stream.index.reaches_age_at(age_ms)?.saturating_sub(self.unix_ms(0));
+        Some(at.saturating_add(1).max(stream.retire_not_before))
+    }
+
+    /// Has segments deleted on the store's reading thread.
+    pub(in crate::broker::queue) fn retire_stream_later(&self, store: &Arc<Store>, now: Millis) {
+        let this = self.this.clone();
+        store.read_later(Box::new(move |store| {
+            if let Some(queue) = this.upgrade() {
+                queue.retire_stream(store, now);
+            }
+        }));
+    }
+
+    fn retire_stream(self: &Arc<Self>, store: &Store, now: Millis) {
+        // No message may be in the log and not in the stream while the marker is written.
+        let order = order::lock(&self.shared.stream_order);
+        let mut held = self.lock();
+        let state = &mut *held;
+        let retention = self.retention(state, now);
+        let (Some(id), Some(stream)) = (self.settings.id, &mut state.stream) else { return };
+        stream.is_retiring = false;
+        let (first, next) = (stream.index.first_after(retention), stream.index.next());
+        if first == stream.index.first() {
+            self.arm(state);
+            return;
+        }
+        let queues = [id];
+        let record = NewRecord {
+            queues: &queues,
+            published_at: next,
+            time_to_live_ms: Some(first | MARKER_BIT),
+            note: 0,
+            priority: 0,
+            names_len: 0,
+            properties_len: 0,
+            bytes: &[],
+        };
+        let Ok(appended) = store.append_quietly(&record) else {
+            stream.retire_not_before = now.saturating_add(RETRY_AFTER_MS);
+            self.arm(state);
+            return;
+        };
+        let mut gone = stream.index.retire(retention);
+        stream.recent.forget_before(first);
+        let earlier = stream.marker.replace(appended.first);
+        self.arm(state);
+        drop(held);
+        drop(order);
+        store.ring();
+        store.settle(&Runs::from_iter(earlier));
+        gone.reverse();
+        self.settle_retired(store, gone, now);
+    }
+
+    /// Settles what was deleted, some now and the rest after what else is to be read. The last comes first.
+    fn settle_retired(self: &Arc<Self>, store: &Store, mut gone: Vec<Places>, now: Millis) {
+        let rest = gone.len().saturating_sub(PAGES_AT_ONCE);
+        let mut pages: Vec<Page> = Vec::new();
+        for places in gone.drain(rest..).rev() {
+            match places {
+                Places::Paged(page) => pages.push(page),
+                Places::Here(places) => {
+                    let places = places.iter().map(|stored| stored.place);
+                    store.settle(&places.filter(|place| *place != NOWHERE).collect());
+                }
+            }
+        }
+        self.drop_pages(store, &pages, now);
+        if let Some(all) = self.shared.store().filter(|_| !gone.is_empty()) {
+            let queue = Arc::clone(self);
+            all.read_later(Box::new(move |store| queue.settle_retired(store, gone, now)));
+        }
+    }
+}
