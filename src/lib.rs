@@ -57,7 +57,7 @@
 //! ```text
 //! DIR/format                     the version of all of it
 //! DIR/mq.lock                    held by the process that runs the broker
-//! DIR/definitions.redb           vhosts, users, exchanges, queues, bindings
+//! DIR/definitions.redb           vhosts, users, permissions, policies and other parameters, exchanges, queues, bindings
 //! DIR/messages/NNNNNNNN.log      records, each written once and read back in place
 //!              NNNNNNNN.marks    which of its slots are settled or were delivered
 //!              NNNNNNNN.index    its slots, so that a start reads no messages

@@ -29,6 +29,10 @@ fn row(view: &View<'_>, messages: &BTreeMap<ShortStr, Numbers>, vhost: &Arc<Vhos
     let name = vhost.name().clone();
     let counters = messages.get(&name).cloned().unwrap_or_default();
     let VhostMetadata { description, tags, default_queue_type, is_traced } = vhost.metadata();
+    let mut said = json!({"description": description, "tags": tags});
+    if let Some(kind) = &default_queue_type {
+        said["default_queue_type"] = kind.as_str().into();
+    }
     let default_queue_type = default_queue_type.unwrap_or_else(|| "classic".to_owned());
     let mut row = json!({
         "name": name.as_str(),
@@ -36,11 +40,8 @@ fn row(view: &View<'_>, messages: &BTreeMap<ShortStr, Numbers>, vhost: &Arc<Vhos
         "tags": tags,
         "default_queue_type": default_queue_type,
         "protected_from_deletion": false,
-        "metadata": {
-            "description": description,
-            "tags": tags,
-            "default_queue_type": default_queue_type,
-        },
+        // What definitions carry: only what was said.
+        "metadata": said,
         "tracing": is_traced,
         "cluster_state": {view.node(): "running"},
         "message_stats": view.rates.counters(&Subject::Vhost(name.clone()), &counters),

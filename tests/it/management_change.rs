@@ -113,6 +113,9 @@ async fn vhosts_and_their_limits_are_put_and_deleted() {
         ("PUT", "queues/v/r", json!({}), 400, json!("cannot declare queue 'r': queue limit in vhost 'v' (1) is reached")),
     ];
     play(&site, &steps).await;
+    let bogus = json!({"default_queue_type": "bogus"});
+    let (status, answer) = send(&site, GUEST, Method::PUT, "vhosts/v", &bogus).await;
+    assert_eq!((status, &answer["reason"]), (400, &json!("unsupported queue type 'bogus'")));
     let vhost = site.read("vhosts/v").await;
     assert_eq!((&vhost["description"], &vhost["tags"]), (&json!("d"), &json!(["a", "b"])));
     let limits = json!({"vhost": "v", "value": {"max-queues": 1}});
@@ -123,7 +126,18 @@ async fn vhosts_and_their_limits_are_put_and_deleted() {
     #[rustfmt::skip]
     let steps = [
         ("DELETE", "vhost-limits/v/max-queues", null.clone(), 204, null.clone()),
+        ("PUT", "vhosts/v", json!({"default_queue_type": "classic"}), 204, null.clone()),
         ("PUT", "queues/v/r", json!({}), 201, null.clone()),
+        ("PUT", "queues/v/s", json!({"durable": true}), 201, null.clone()),
+        ("PUT", "queues/v/s", json!({"durable": true}), 204, null.clone()),
+    ];
+    play(&site, &steps).await;
+    let arguments = |queue: Value| queue["arguments"].clone();
+    assert_eq!(arguments(site.read("queues/v/r").await), json!({}));
+    let typed = json!({"x-queue-type": "classic"});
+    assert_eq!(arguments(site.read("queues/v/s").await), typed, "the vhost's type for such");
+    #[rustfmt::skip]
+    let steps = [
         ("DELETE", "vhosts/v", null.clone(), 204, null.clone()),
         ("DELETE", "vhosts/v", null.clone(), 404, missing()),
         ("PUT", "queues/v/q", json!({}), 404, json!("vhost_not_found")),

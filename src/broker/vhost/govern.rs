@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Vhost, not_default, refused};
+use super::{QueueDeclaration, Vhost, not_default, refused};
 use crate::broker::admin::{VhostLimits, VhostMetadata};
 use crate::broker::arguments::{Limits, exchange_noun};
 use crate::broker::exchange::{Exchange, ExchangeSettings};
 use crate::broker::policies::{Applied, Policies, Policy, Subject};
 use crate::broker::queue::{EndIf, Millis, Queue};
 use crate::broker::topology::Topology;
-use crate::wire::{Fault, ReplyCode, ShortStr};
+use crate::wire::shortstr::literal;
+use crate::wire::{Fault, FieldValue, ReplyCode, ShortStr};
 
 /// What administrators say of a vhost.
 #[derive(Debug, Default)]
@@ -73,6 +74,20 @@ impl Vhost {
             return Err(refused(format!("deletion of system {noun} not allowed")));
         }
         Ok(())
+    }
+
+    /// Gives a queue that is declared without a type the one that the vhost has for such, when it can be of any
+    /// (RabbitMQ: `rabbit_amqqueue:augment_declare_args`).
+    pub(super) fn give_type(&self, asked: &mut QueueDeclaration) {
+        let can_be_any = asked.is_durable && !asked.is_exclusive && !asked.is_auto_delete;
+        if !can_be_any || asked.arguments.get("x-queue-type").is_some() {
+            return;
+        }
+        let metadata = self.governed.metadata.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kind) = &metadata.default_queue_type {
+            let kind = FieldValue::LongStr(kind.as_str().into());
+            asked.arguments.insert(literal("x-queue-type"), kind);
+        }
     }
 
     /// Refuses one queue too many; the caller is changing the topology.

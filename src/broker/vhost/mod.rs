@@ -308,6 +308,7 @@ impl Vhost {
         connection: ConnectionId,
         now: Millis,
     ) -> Result<Arc<Queue>, Fault> {
+        self.give_type(&mut asked);
         let noun = queue_noun(&asked.name, &self.name);
         let context = arguments::Context { noun: &noun, compat: self.shared.compat.get() };
         if server_named {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::body::Body;
 use super::{Asked, Done, gone};
 use crate::broker::admin::VhostChange;
+use crate::broker::arguments::QueueKind;
 use crate::management::refusal::Refusal;
 
 /// `PUT /vhosts/:vhost`.
@@ -25,12 +26,18 @@ pub(in crate::management) fn read(body: &Body) -> Result<VhostChange, Refusal> {
         let said = body.optional_text(name)?.or(inner.optional_text(name)?);
         Ok(said.map(str::to_owned))
     };
+    // RabbitMQ 3.10 exports the text "undefined" where nothing was said.
+    let default_queue_type = text("default_queue_type")?.filter(|kind| kind != "undefined");
+    if let Some(kind) = &default_queue_type
+        && QueueKind::from_name(kind).is_none()
+    {
+        return Err(Refusal::bad_request(format!("unsupported queue type '{kind}'")));
+    }
     let is_traced = body.get("tracing").is_some().then(|| body.flag("tracing")).transpose()?;
     Ok(VhostChange {
         description: text("description")?,
         tags: body.tags()?.or(inner.tags()?),
-        // RabbitMQ 3.10 exports the text "undefined" where nothing was said.
-        default_queue_type: text("default_queue_type")?.filter(|kind| kind != "undefined"),
+        default_queue_type,
         is_traced,
     })
 }
