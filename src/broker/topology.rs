@@ -113,9 +113,20 @@ impl Route {
     /// Brings the queues that keep messages to the front.
     fn sort(&mut self) {
         self.may_reject = self.queues.iter().any(|queue| queue.may_reject());
-        self.queues.sort_by_key(|queue| {
-            (queue.settings().id.is_none(), !queue.is_stream(), !queue.is_quorum())
-        });
+        let rank = |queue: &Arc<Queue>| match queue.settings().id {
+            None => 3,
+            Some(_) if queue.is_stream() => 0,
+            Some(_) if queue.is_quorum() => 1,
+            Some(_) => 2,
+        };
+        if !self.queues.is_sorted_by_key(rank) {
+            self.queues.sort_by_key(rank);
+        }
+        if self.queues.first().is_none_or(|first| first.settings().id.is_none()) {
+            // None keeps anything.
+            (self.kept_by, self.streams, self.always_kept_by) = (Vec::new(), 0, 0);
+            return;
+        }
         self.kept_by = self.queues.iter().map_while(|queue| queue.settings().id).collect();
         let kept = &self.queues[..self.kept_by.len()];
         self.streams = kept.iter().take_while(|queue| queue.is_stream()).count();
@@ -298,8 +309,8 @@ impl Topology {
     }
 }
 
-/// Exchanges up to which a list is searched faster than a set.
-const ASKED_LISTED_MAX: usize = 16;
+/// Exchanges or queues up to which a list is searched faster than a set.
+const LISTED_MAX: usize = 16;
 
 /// The exchanges to ask where a message goes, each once, in the order they were found.
 #[derive(Default)]
@@ -311,7 +322,7 @@ struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     fn add(&mut self, exchange: &'a Exchange) {
-        let is_new = if self.exchanges.len() <= ASKED_LISTED_MAX {
+        let is_new = if self.exchanges.len() <= LISTED_MAX {
             !self.exchanges.iter().any(|known| std::ptr::eq(*known, exchange))
         } else {
             if self.known.is_empty() {
@@ -330,6 +341,16 @@ fn dedup(queues: &mut Vec<Arc<Queue>>) {
     if queues.len() < 2 {
         return;
     }
-    let mut seen = HashSet::with_capacity(queues.len());
-    queues.retain(|queue| seen.insert(Arc::as_ptr(queue)));
+    if queues.len() > LISTED_MAX {
+        let mut seen = FxHashSet::default();
+        return queues.retain(|queue| seen.insert(Arc::as_ptr(queue)));
+    }
+    let mut at = 1;
+    while let Some(queue) = queues.get(at) {
+        if queues[..at].iter().any(|seen| Arc::ptr_eq(seen, queue)) {
+            queues.remove(at);
+        } else {
+            at += 1;
+        }
+    }
 }

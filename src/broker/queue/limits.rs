@@ -118,10 +118,12 @@ impl State {
     /// Drops what has expired at the head (RabbitMQ: a classic queue looks at its head only).
     ///
     /// No more than a piece; whoever calls it has the timer set, which goes on.
+    #[inline]
     pub(super) fn expire(&mut self, now: Millis) -> Expired {
-        if !self.ready.has_mortal() {
-            return Expired::All;
-        }
+        if self.ready.has_mortal() { self.expire_some(now) } else { Expired::All }
+    }
+
+    fn expire_some(&mut self, now: Millis) -> Expired {
         for _ in 0..PIECE_LEN {
             if self.is_front_put_off(now) {
                 return Expired::All;
