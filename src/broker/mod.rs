@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 pub use self::queue::StreamOrder;
 pub use topology::Route;
@@ -87,6 +87,8 @@ pub struct Broker {
     pub alarm: Alarm,
     /// Set before anybody uses the broker.
     pub limits: NodeLimits,
+    /// What every client is told first: encoded once, as it is the same for all.
+    pub greeting: OnceLock<Box<[u8]>>,
 }
 
 impl Broker {
@@ -167,6 +169,7 @@ impl Broker {
             shared,
             alarm: Alarm::default(),
             limits: NodeLimits::default(),
+            greeting: OnceLock::new(),
         }
     }
 

@@ -239,9 +239,9 @@ impl Topology {
             route.sort();
             return route;
         }
-        let mut asked = Asked { exchanges: vec![exchange], ..Asked::default() };
+        let mut asked = Asked::new(exchange);
         let mut at = 0;
-        while let Some(&exchange) = asked.exchanges.get(at) {
+        while let Some(exchange) = asked.nth(at) {
             at += 1;
             route.by_key_alone &= exchange.routes_by_key_alone();
             if let Some(holder) = &exchange.holder
@@ -313,25 +313,43 @@ impl Topology {
 const LISTED_MAX: usize = 16;
 
 /// The exchanges to ask where a message goes, each once, in the order they were found.
-#[derive(Default)]
 struct Asked<'a> {
-    exchanges: Vec<&'a Exchange>,
+    first: &'a Exchange,
+    /// None for most messages.
+    further: Vec<&'a Exchange>,
     /// All of them by identity, when there are many.
     known: FxHashSet<*const Exchange>,
 }
 
 impl<'a> Asked<'a> {
+    fn new(first: &'a Exchange) -> Self {
+        Self { first, further: Vec::new(), known: FxHashSet::default() }
+    }
+
+    fn nth(&self, at: usize) -> Option<&'a Exchange> {
+        match at.checked_sub(1) {
+            None => Some(self.first),
+            Some(at) => self.further.get(at).copied(),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = *const Exchange> {
+        let further = self.further.iter().map(|exchange| std::ptr::from_ref(*exchange));
+        std::iter::once(std::ptr::from_ref(self.first)).chain(further)
+    }
+
     fn add(&mut self, exchange: &'a Exchange) {
-        let is_new = if self.exchanges.len() <= LISTED_MAX {
-            !self.exchanges.iter().any(|known| std::ptr::eq(*known, exchange))
+        let added = std::ptr::from_ref(exchange);
+        let is_new = if self.further.len() < LISTED_MAX {
+            self.all().all(|known| !std::ptr::eq(known, added))
         } else {
             if self.known.is_empty() {
-                self.known.extend(self.exchanges.iter().map(|known| std::ptr::from_ref(*known)));
+                self.known = self.all().collect();
             }
-            self.known.insert(std::ptr::from_ref(exchange))
+            self.known.insert(added)
         };
         if is_new {
-            self.exchanges.push(exchange);
+            self.further.push(exchange);
         }
     }
 }

@@ -86,14 +86,7 @@ impl Session {
             self.phase = Phase::Closed;
             return Some(bytes.len());
         }
-        let start = connection::Start {
-            version_major: 0,
-            version_minor: 9,
-            server_properties: server_properties(&self.cx),
-            mechanisms: "PLAIN AMQPLAIN".into(),
-            locales: "en_US".into(),
-        };
-        frame::write_method(out, 0, &start.into());
+        out.extend_from_slice(self.cx.broker.greeting.get_or_init(|| start_frame(&self.cx)));
         if let Phase::Handshake(handshake) = &mut self.phase {
             handshake.step = Step::StartOk;
         }
@@ -308,6 +301,20 @@ fn has_capability(client_properties: &FieldTable, name: &str) -> bool {
     matches!(capabilities.get(name), Some(FieldValue::Bool(true)))
 }
 
+/// The first frame of every connection.
+fn start_frame(cx: &Context) -> Box<[u8]> {
+    let start = connection::Start {
+        version_major: 0,
+        version_minor: 9,
+        server_properties: server_properties(cx),
+        mechanisms: "PLAIN AMQPLAIN".into(),
+        locales: "en_US".into(),
+    };
+    let mut bytes = Vec::new();
+    frame::write_method(&mut bytes, 0, &start.into());
+    bytes.into()
+}
+
 fn server_properties(cx: &Context) -> FieldTable {
     let capabilities = [
         "publisher_confirms",
@@ -315,6 +322,7 @@ fn server_properties(cx: &Context) -> FieldTable {
         "basic.nack",
         "consumer_cancel_notify",
         "connection.blocked",
+        "consumer_priorities",
         "authentication_failure_close",
         "per_consumer_qos",
         "direct_reply_to",
