@@ -47,6 +47,9 @@ impl Default for NodeLimits {
 }
 
 impl NodeLimits {
+    /// Largest message that may be allowed, in bytes (RabbitMQ: `MAX_MSG_SIZE`).
+    pub const MESSAGE_BYTES_CAP: u64 = 512 << 20;
+
     /// Whether one more connection may be opened; `open` counts it already.
     ///
     /// # Errors

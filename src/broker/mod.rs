@@ -14,6 +14,7 @@ pub mod arguments;
 pub mod auth;
 pub mod compat;
 pub mod dead_letter;
+pub mod deprecated;
 pub mod durable;
 pub mod exchange;
 pub mod limits;

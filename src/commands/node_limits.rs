@@ -9,8 +9,6 @@ use crate::engine::{Compat, NodeLimits, Watermark};
 
 /// RabbitMQ 4's limit of a message's size, which is lower than that of earlier releases and ours.
 const STRICT_MESSAGE_BYTES: u64 = 16 << 20;
-/// Largest message that may be allowed, in bytes (RabbitMQ's hard limit).
-const MESSAGE_BYTES_MAX: u64 = 512 << 20;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
@@ -54,7 +52,7 @@ impl LimitOptions {
         let usual_message =
             if compat.is_strict() { STRICT_MESSAGE_BYTES } else { usual.message_bytes_max };
         let message_bytes_max = self.max_message_size.map_or(usual_message, |size| size.bytes);
-        if message_bytes_max > MESSAGE_BYTES_MAX {
+        if message_bytes_max > NodeLimits::MESSAGE_BYTES_CAP {
             return Err(CommandError::usage("--max-message-size may be at most 512MiB"));
         }
         let heartbeat = self.heartbeat.map(|heartbeat| u16::try_from(heartbeat.as_secs()));

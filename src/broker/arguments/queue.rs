@@ -5,6 +5,7 @@
 
 use super::values::{KNOWN, known};
 use super::{Context, not_yet, precondition};
+use crate::broker::deprecated;
 use crate::wire::{Fault, FieldTable, FieldValue, ShortStr};
 
 /// The arguments whose meaning is not there yet.
@@ -175,8 +176,8 @@ impl QueueArguments {
     ///
     /// # Errors
     ///
-    /// `PRECONDITION_FAILED` with RabbitMQ's text for what it refuses, `NOT_IMPLEMENTED` naming an argument or queue
-    /// type whose meaning is not there yet.
+    /// `PRECONDITION_FAILED` with RabbitMQ's text for what it refuses, `INTERNAL_ERROR` for what is deprecated where that
+    /// is not permitted, `NOT_IMPLEMENTED` naming an argument whose meaning is not there yet.
     pub fn check(
         arguments: &FieldTable,
         lifetime: Lifetime,
@@ -196,7 +197,7 @@ impl QueueArguments {
             if let Some(value) = arguments.get(argument.name)
                 && argument.is_for(kind, compat)
             {
-                (argument.check)(value, arguments).map_err(|why| {
+                argument.check(value, arguments, compat).map_err(|why| {
                     precondition(format!("invalid arg '{}' for {noun}: {why}", argument.name))
                 })?;
             }
@@ -210,6 +211,7 @@ impl QueueArguments {
                 return Err(precondition(text));
             }
         }
+        deprecated::check_queue(compat, lifetime, arguments)?;
         kind.check_lifetime(lifetime, noun)?;
         if kind == QueueKind::Stream {
             check_stream(arguments)?;

@@ -20,7 +20,7 @@ pub(super) struct Known {
     kinds: &'static [QueueKind],
     /// The types that took it in 3.10.
     kinds_3_10: &'static [QueueKind],
-    pub(super) check: Check,
+    check: Check,
 }
 
 impl Known {
@@ -38,6 +38,21 @@ impl Known {
             return Q;
         }
         if compat.is_3_10() { self.kinds_3_10 } else { self.kinds }
+    }
+
+    /// Checks a value; answers with the term of RabbitMQ's refusal.
+    pub(super) fn check(
+        &self,
+        value: &FieldValue,
+        all: &FieldTable,
+        compat: Compat,
+    ) -> Result<(), String> {
+        (self.check)(value, all)?;
+        // 4.3 has given up the first store of classic queues.
+        if compat.is_strict() && self.name == "x-queue-version" && value.as_integer() == Some(1) {
+            return Err(unsupported_version(1));
+        }
+        Ok(())
     }
 
     /// Whether queues of this type take it.
@@ -186,8 +201,12 @@ fn version(value: &FieldValue, all: &FieldTable) -> Result<(), String> {
     not_negative(value, all)?;
     match integer(value)? {
         1 | 2 => Ok(()),
-        other => Err(format!("\"unsupported queue version '{other}'\"")),
+        other => Err(unsupported_version(other)),
     }
+}
+
+fn unsupported_version(version: i64) -> String {
+    format!("\"unsupported queue version '{version}'\"")
 }
 
 fn boolean(value: &FieldValue, _: &FieldTable) -> Result<(), String> {

@@ -9,6 +9,9 @@
 
 use std::ops::Range;
 
+use crate::broker::Broker;
+use crate::broker::compat::Compat;
+use crate::broker::limits::NodeLimits;
 use crate::broker::message::{Layout, Message};
 use crate::wire::constants::CLASS_BASIC;
 use crate::wire::content::ContentHeader;
@@ -82,6 +85,7 @@ impl Assembly {
         &mut self,
         payload: &[u8],
         body_bytes_max: u64,
+        broker: &Broker,
     ) -> Result<Option<Content>, Fault> {
         let Step::Header(publish) = self.step else { return Err(self.unexpected_header()) };
         let header = ContentHeader::decode(payload)
@@ -91,7 +95,7 @@ impl Assembly {
             return Err(unexpected(&format!("expected content header for class 60, {got}")));
         }
         if header.body_size > body_bytes_max {
-            return Err(too_large(header.body_size, body_bytes_max));
+            return Err(too_large(header.body_size, body_bytes_max, broker.compat()));
         }
         self.bytes.extend_from_slice(header.properties);
         let properties_len = header.properties.len();
@@ -211,9 +215,15 @@ fn unexpected(text: &str) -> Fault {
 
 /// A message that is too large ends the channel (RabbitMQ: `rabbit_channel:check_msg_size`).
 ///
-/// RabbitMQ takes the whole body in first; the announced size is enough to know, and saves its memory.
-fn too_large(size: u64, max: u64) -> Fault {
-    let text = format!("message size {size} is larger than configured max size {max}");
+/// RabbitMQ takes the whole body in first; the announced size is enough to know, and saves its memory. So RabbitMQ 4.3
+/// has it as well, where the announcement alone ends the connection.
+fn too_large(size: u64, max: u64, compat: Compat) -> Fault {
+    if compat.is_strict() {
+        let text = format!("content body size {size} exceeds maximum allowed size {max}");
+        return Fault::new(ReplyCode::FrameError, text);
+    }
+    let configured = if max == NodeLimits::MESSAGE_BYTES_CAP { "" } else { "configured " };
+    let text = format!("message size {size} is larger than {configured}max size {max}");
     let fault = Fault::new(ReplyCode::PreconditionFailed, text);
     fault.in_method(CLASS_BASIC, basic::Publish::METHOD_ID)
 }

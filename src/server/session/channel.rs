@@ -156,7 +156,9 @@ impl Running {
                     .map_err(|error| Fault::undecodable(error, class, method, arguments))?;
                 return Ok(());
             }
-            FRAME_HEADER => channel.assembly.on_header(frame.payload, self.message_bytes_max)?,
+            FRAME_HEADER => {
+                channel.assembly.on_header(frame.payload, self.message_bytes_max, &cx.broker)?
+            }
             FRAME_BODY => channel.assembly.on_body(frame.payload)?,
             _ => return Err(frame::broken(frame.kind, frame.payload, "unknown_frame")),
         };
@@ -239,7 +241,7 @@ impl Running {
             Method::BasicNack(nack) => self.on_nack(number, &nack, now),
             Method::BasicReject(reject) => self.on_reject(number, &reject, now),
             Method::BasicGet(get) => self.on_get(cx, number, &get, now, out),
-            Method::BasicQos(qos) => self.on_qos(number, &qos, now, out),
+            Method::BasicQos(qos) => self.on_qos(cx, number, &qos, now, out),
             Method::BasicConsume(consume) => self.on_consume(cx, number, consume, now, out),
             Method::BasicCancel(cancel) => self.on_cancel(cx, posts, number, &cancel, now, out),
             Method::BasicRecover(recover) => {

@@ -232,8 +232,10 @@ impl Running {
         Ok(())
     }
 
+    /// RabbitMQ 4.3 takes a prefetch of the channel for one of each consumer (`global_qos` is deprecated).
     pub(super) fn on_qos(
         &mut self,
+        cx: &Context,
         number: u16,
         qos: &basic::Qos,
         now: Millis,
@@ -245,7 +247,7 @@ impl Running {
         }
         let channel = self.channel(number)?;
         let count = u32::from(qos.prefetch_count);
-        if qos.global {
+        if qos.global && !cx.broker.compat().is_strict() {
             channel.limit.set_most(count);
             channel.info.global_prefetch.set(u64::from(count));
             self.resume_channel(number, now);

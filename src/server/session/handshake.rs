@@ -15,6 +15,8 @@ use super::patience::Patience;
 use super::routes::Routes;
 use super::{Context, Phase, Running, Session, decode_method};
 use crate::broker::admin::Admitted;
+use crate::broker::compat::Compat;
+use crate::broker::deprecated::frame_min_size;
 use crate::broker::queue::Millis;
 use crate::broker::registry::Agreed;
 use crate::broker::trace::Tracer;
@@ -117,7 +119,7 @@ impl Session {
                 self.on_start_ok(start_ok, now, out)
             }
             (Step::TuneOk(agreed), Method::ConnectionTuneOk(tune_ok)) => {
-                on_tune_ok(agreed, &tune_ok).map(Step::Open)
+                on_tune_ok(agreed, &tune_ok, self.cx.broker.compat()).map(Step::Open)
             }
             (Step::Open(agreed), Method::ConnectionOpen(open)) => {
                 return self.on_open(&agreed, &open, now, out);
@@ -228,8 +230,12 @@ impl Session {
 }
 
 /// Agrees on limits; a client may only lower ours (RabbitMQ: `rabbit_reader:validate_negotiated_integer_value`).
-fn on_tune_ok(mut agreed: Agreed, tune_ok: &connection::TuneOk) -> Result<Agreed, Fault> {
-    check_limit("frame_max", tune_ok.frame_max, FRAME_MIN_SIZE, FRAME_MAX_DEFAULT)?;
+fn on_tune_ok(
+    mut agreed: Agreed,
+    tune_ok: &connection::TuneOk,
+    compat: Compat,
+) -> Result<Agreed, Fault> {
+    check_limit("frame_max", tune_ok.frame_max, frame_min_size(compat), FRAME_MAX_DEFAULT)?;
     check_limit("channel_max", u32::from(tune_ok.channel_max), 1, u32::from(CHANNEL_MAX_DEFAULT))?;
     agreed.frame_max = tune_ok.frame_max;
     agreed.channel_max = tune_ok.channel_max;
