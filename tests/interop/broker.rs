@@ -97,7 +97,7 @@ impl Drop for Broker {
 }
 
 /// The port of `scheme://user@host:port/`.
-fn port_of(url: &str) -> u16 {
+pub(crate) fn port_of(url: &str) -> u16 {
     let authority = url.trim_end_matches('/').rsplit('/').next().expect("a URL has an authority");
     let (_, port) = authority.rsplit_once(':').unwrap_or_else(|| panic!("no port in '{url}'"));
     port.parse().unwrap_or_else(|_| panic!("no port in '{url}'"))

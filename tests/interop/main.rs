@@ -35,6 +35,7 @@ macro_rules! on_both {
 }
 
 mod broker;
+mod differential;
 mod foreign;
 mod installed;
 mod our_client;

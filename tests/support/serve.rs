@@ -31,9 +31,15 @@ impl MqServe {
     ///
     /// Panics with what the broker said when it does not come up.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_mq"))
             .args(["serve", "--memory", "--print-url"])
             .args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,0 +1,139 @@
+//! The referee: what RabbitMQ 3.10 answers to a script, frame by frame, and that ours answers the same.
+//!
+//! `scripts/NAME.script` says what is sent, `scripts/NAME.rabbitmq-3.10` what a real RabbitMQ 3.10 answered. Ours, with
+//! `--compat 3.10`, is compared with the record everywhere; RabbitMQ itself wherever it can be had, which shows that the
+//! record is right. After a change of a script: `MQ_RECORD=1 cargo test --test interop differential::rabbitmq`.
+//!
+//! Reading order: `script` (what a line means), [`speaker`] (who speaks it), `transcript` (what is compared).
+
+mod brokers;
+mod random;
+mod script;
+mod speaker;
+mod transcript;
+mod values;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::{env, fs};
+
+use speaker::{Place, Speaker, Wait};
+use transcript::Exchange;
+
+/// Set to `1` to have the transcripts written anew by the RabbitMQ that is here; to a name for one script.
+const RECORD: &str = "MQ_RECORD";
+/// What ours answers otherwise, a step a line behind its script's name: each a fault that somebody will mend.
+const KNOWN: &str = "tests/interop/differential/known-differences.txt";
+/// Fewer steps than these would not cover what the scripts are for.
+const STEPS_MIN: usize = 300;
+
+/// All comparisons share one vhost of one RabbitMQ.
+static ON_RABBITMQ: Mutex<()> = Mutex::new(());
+
+fn scripts() -> Vec<PathBuf> {
+    let folder = Path::new("tests/interop/differential/scripts");
+    let entries = fs::read_dir(folder).expect("the tests run in the package's root");
+    let mut found: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "script"));
+    found.sort();
+    found
+}
+
+fn record_of(script: &Path) -> PathBuf {
+    script.with_extension("rabbitmq-3.10")
+}
+
+/// Speaks a script; where a record says how much comes, it is waited for.
+fn speak(script: &Path, place: &Place, recorded: &[Exchange]) -> Vec<Exchange> {
+    let text = fs::read_to_string(script).unwrap();
+    let mut speaker = Speaker::new(place.clone());
+    let mut spoken = Vec::new();
+    for (at, step) in script::parse(&text).iter().enumerate() {
+        let wait = recorded.get(at).map_or(Wait::Quiet, |(_, answers)| Wait::For(answers.len()));
+        spoken.push((step.line.clone(), speaker.take(step, wait)));
+    }
+    spoken
+}
+
+/// A step that was answered otherwise than expected.
+struct Difference {
+    /// The script's name and the step.
+    step: String,
+    /// Both answers.
+    shown: String,
+}
+
+fn differences(script: &Path, expected: &[Exchange], found: &[Exchange]) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for (at, (step, answers)) in found.iter().enumerate() {
+        let wanted = expected.get(at).map(|(_, answers)| answers.as_slice()).unwrap_or_default();
+        if wanted != answers.as_slice() {
+            let list = |mark: char, lines: &[String]| {
+                lines.iter().map(|line| format!("    {mark} {line}\n")).collect::<String>()
+            };
+            let name = script.file_stem().unwrap_or_default().display();
+            let step = format!("{name}: {step}");
+            let shown =
+                format!("{step} (step {})\n{}{}", at + 1, list('-', wanted), list('+', answers));
+            differences.push(Difference { step, shown });
+        }
+    }
+    differences
+}
+
+fn recorded(script: &Path) -> Vec<Exchange> {
+    let record = record_of(script);
+    let text = fs::read_to_string(&record)
+        .unwrap_or_else(|error| panic!("{}: {error}; {RECORD}=1 makes it", record.display()));
+    let exchanges = transcript::read(&text);
+    let steps = script::parse(&fs::read_to_string(script).unwrap());
+    assert!(
+        exchanges.iter().map(|(line, _)| line).eq(steps.iter().map(|step| &step.line)),
+        "{} is older than its script; {RECORD}=1 renews it",
+        record.display()
+    );
+    exchanges
+}
+
+#[test]
+fn ours_answers_as_the_record_of_rabbitmq() {
+    let known = fs::read_to_string(KNOWN).unwrap_or_default();
+    let mut known: BTreeSet<&str> = known.lines().filter(|line| !line.starts_with('#')).collect();
+    let mut wrong = String::new();
+    let mut steps = 0;
+    for script in scripts() {
+        let expected = recorded(&script);
+        steps += expected.len();
+        let ours = brokers::Ours::start();
+        for difference in differences(&script, &expected, &speak(&script, &ours.place, &expected)) {
+            if !known.remove(difference.step.as_str()) {
+                wrong += &difference.shown;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+    assert!(known.is_empty(), "no longer different, so to be taken out of {KNOWN}: {known:#?}");
+    assert!(steps >= STEPS_MIN, "{steps} steps");
+}
+
+#[test]
+fn rabbitmq_answers_as_recorded() {
+    let asked = env::var(RECORD).unwrap_or_default();
+    let _alone = ON_RABBITMQ.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut wrong = String::new();
+    for script in scripts() {
+        let Some(place) = brokers::rabbitmq() else { return };
+        let is_asked =
+            asked == "1" || script.file_stem().is_some_and(|name| name == asked.as_str());
+        if is_asked {
+            let spoken = speak(&script, &place, &[]);
+            fs::write(record_of(&script), transcript::written(&spoken)).unwrap();
+        } else {
+            let expected = recorded(&script);
+            let found = differences(&script, &expected, &speak(&script, &place, &expected));
+            wrong.extend(found.into_iter().map(|difference| difference.shown));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
