@@ -17,7 +17,7 @@
 use mq::wire::codec::Wire as _;
 use mq::wire::constants::FRAME_MAX_DEFAULT;
 use mq::wire::method::METHODS;
-use mq::wire::{FieldTable, Properties, Writer, frame};
+use mq::wire::{FieldTable, Properties, frame};
 
 use super::values;
 
