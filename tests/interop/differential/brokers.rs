@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
-use super::speaker::Place;
+use super::speaker::{ANSWER_MAX, PROMPT_MAX, Place};
 use crate::broker::port_of;
 use crate::rabbitmq::RabbitMq;
 use crate::serve::MqServe;
@@ -25,6 +25,7 @@ impl Ours {
             amqp_port: port_of(server.url()),
             http_port: port_of(server.management_url()),
             vhost: "/".to_owned(),
+            answers_within: PROMPT_MAX,
         };
         Self { place, _server: server }
     }
@@ -37,6 +38,7 @@ pub(crate) fn rabbitmq() -> Option<Place> {
         amqp_port: port_of(&node.url()),
         http_port: port_of(&node.management_url()),
         vhost: VHOST.to_owned(),
+        answers_within: ANSWER_MAX,
     };
     let all = r#"{"configure": ".*", "write": ".*", "read": ".*"}"#;
     http(place.http_port, "DELETE", &format!("vhosts/{VHOST}"), "");

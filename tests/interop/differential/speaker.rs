@@ -18,8 +18,10 @@ use mq::wire::{LongStr, Method, Reader, ShortStr, frame, shortstr};
 use super::script::{Action, Kind, Opening, Step};
 use super::transcript;
 
-/// Longest wait for what is expected; RabbitMQ delays some answers for three seconds.
-const ANSWER_MAX: Duration = Duration::from_secs(8);
+/// Longest wait for what is expected; both brokers delay some answers for three seconds.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(8);
+/// The same for ours where nothing is delayed: an answer that does not come by then will not come.
+pub(crate) const PROMPT_MAX: Duration = Duration::from_secs(2);
 /// A broker that has said nothing for so long has said everything.
 const QUIET: Duration = Duration::from_millis(100);
 /// The same behind bytes that need not be answered, with room for the delayed answers.
@@ -31,6 +33,8 @@ pub(crate) struct Place {
     pub(crate) amqp_port: u16,
     pub(crate) http_port: u16,
     pub(crate) vhost: String,
+    /// How long an answer may take that nothing delays.
+    pub(crate) answers_within: Duration,
 }
 
 /// How the end of a step is found.
@@ -99,7 +103,7 @@ impl Speaker {
                     let _ = line.stream.shutdown(Shutdown::Both);
                 }
                 *self.generation.entry(*connection).or_default() += 1;
-                self.rest(&mut answers, Wait::Quiet, QUIET);
+                self.rest(&mut answers, Wait::Quiet, QUIET, QUIET);
             }
             Action::Send { connection, channel, opening, kind, bytes } => {
                 let at = (*connection, *channel);
@@ -109,17 +113,26 @@ impl Speaker {
                     Kind::Method if *channel != 0 => self.barrier(at, &mut answers),
                     Kind::Method | Kind::Raw => {}
                     Kind::Goodbye if *channel == 0 => {
+                        self.until(&mut answers, |answers, _| {
+                            has(answers, "connection.close-ok") || has(answers, "hangs up")
+                        });
+                        if let Some(line) = self.lines.get(connection) {
+                            let _ = line.stream.shutdown(Shutdown::Both);
+                        }
                         self.until(&mut answers, |answers, _| has(answers, "hangs up"));
                         // What belonged to the connection goes after its goodbye.
-                        self.rest(&mut answers, Wait::Quiet, QUIET);
+                        self.rest(&mut answers, Wait::Quiet, QUIET, QUIET);
                     }
                     Kind::Goodbye => {
                         self.until(&mut answers, |answers, _| has(answers, "channel.close"))
                     }
                 }
                 let is_delayed = *kind == Kind::Raw && self.lines.contains_key(connection);
-                let quiet = if is_delayed { QUIET_AFTER_RAW } else { QUIET };
-                self.rest(&mut answers, wait, quiet);
+                let (quiet, at_most) = match is_delayed {
+                    true => (QUIET_AFTER_RAW, ANSWER_MAX),
+                    false => (QUIET, self.place.answers_within),
+                };
+                self.rest(&mut answers, wait, quiet, at_most);
             }
         }
         lines(answers)
@@ -229,12 +242,12 @@ impl Speaker {
     }
 
     /// Listens for what nobody asked for.
-    fn rest(&mut self, answers: &mut Answers, wait: Wait, quiet: Duration) {
+    fn rest(&mut self, answers: &mut Answers, wait: Wait, quiet: Duration, at_most: Duration) {
         match wait {
             Wait::Barrier => {}
             Wait::Quiet => while self.hear(quiet, answers) && !has(answers, "hangs up") {},
             Wait::For(count) => {
-                let deadline = Instant::now() + ANSWER_MAX;
+                let deadline = Instant::now() + at_most;
                 while answers.values().map(Vec::len).sum::<usize>() < count {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if !self.hear(left, answers) {
