@@ -31,6 +31,8 @@ pub enum Post {
     Reply { channel: u16, message: Message },
     /// The queue of a consumer is gone.
     Cancelled { slot: ConsumerSlot },
+    /// How long a consumer may keep a delivery has changed.
+    TimeLimited { slot: ConsumerSlot },
     /// The broker ends the connection.
     Close(Fault),
     /// Publishers may go on: the disk alarm is over.
@@ -42,7 +44,10 @@ impl Post {
         match self {
             Self::Delivery { entry, .. } => entry.message().len() + POST_BYTES,
             Self::Reply { message, .. } => message.len() + POST_BYTES,
-            Self::Cancelled { .. } | Self::Close(_) | Self::Unblocked => POST_BYTES,
+            Self::Cancelled { .. }
+            | Self::TimeLimited { .. }
+            | Self::Close(_)
+            | Self::Unblocked => POST_BYTES,
         }
     }
 }

@@ -54,6 +54,7 @@ mod session_priority;
 mod session_quorum;
 mod session_store;
 mod session_streams;
+mod session_timeouts;
 mod session_trace;
 mod stored;
 mod support;

@@ -9,8 +9,7 @@ use crate::broker::deprecated;
 use crate::wire::{Fault, FieldTable, FieldValue, ShortStr};
 
 /// The arguments whose meaning is not there yet.
-const NOT_YET: &[&str] =
-    &["x-consumer-timeout", "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"];
+const NOT_YET: &[&str] = &["x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"];
 
 /// Bytes of a stream's segment beyond which RabbitMQ refuses (`rabbit_stream_queue`).
 const SEGMENT_MAX_BYTES: i64 = 3_000_000_000;

@@ -60,7 +60,7 @@ const KEYS: &[Key] = &[
     key("alternate-exchange", "alternate exchange name", is_text, USER),
     key("consumer-disconnected-timeout", "consumer disconnected timeout", is_count, USER)
         .only_in(Releases::Since4),
-    key("consumer-timeout", "consumer timeout", is_count, USER),
+    key("consumer-timeout", "consumer timeout", is_count, USER).only_in(Releases::Since4),
     key("dead-letter-exchange", "dead letter exchange name", is_text, USER),
     key("dead-letter-routing-key", "dead letter routing key", is_text, USER),
     key("dead-letter-strategy", "dead letter strategy", is_strategy, USER),

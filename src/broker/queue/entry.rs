@@ -50,6 +50,11 @@ impl Entry {
         }
     }
 
+    /// What is left of a message that is somewhere else by now.
+    pub fn gone() -> Self {
+        Self::unplaced(None)
+    }
+
     /// An entry that stands nowhere.
     pub(super) fn unplaced(place: Option<Place>) -> Self {
         Self {

@@ -20,6 +20,10 @@ impl Queue {
             // RabbitMQ: the time begins anew (`rabbit_amqqueue_process:init_exp`).
             state.used_at = state.used_at.max(now);
         }
+        let timeout_ms = limits.consumer_timeout_ms;
+        if timeout_ms.is_some() && timeout_ms != state.consumer_timeout() {
+            state.tell_consumer_timeout();
+        }
         self.may_reject.store(limits.may_reject(), Ordering::Relaxed);
         state.limits = boxed(limits);
         state.trim(now);

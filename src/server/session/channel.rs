@@ -29,6 +29,8 @@ pub(super) struct Channel {
     /// The tag of the last delivery.
     pub(super) last_tag: u64,
     pub(super) unacked: Outstanding,
+    /// Some of them were taken back, and only their tags are left.
+    pub(super) has_void: bool,
     /// When which of them were given, roughly.
     pub(super) notes: Notes,
     pub(super) consumers: HashMap<ShortStr, ConsumerSlot>,
@@ -70,6 +72,7 @@ impl Channel {
             mode: Mode::Plain,
             last_tag: 0,
             unacked: Outstanding::default(),
+            has_void: false,
             notes: Notes::default(),
             consumers: HashMap::new(),
             prefetch: 0,

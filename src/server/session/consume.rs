@@ -11,27 +11,45 @@ use super::publish::unique_name;
 use super::{Context, Running};
 use crate::broker::arguments::queue_noun;
 use crate::broker::auth::{Resource, Right};
+use crate::broker::compat::Compat;
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::message::Message;
 use crate::broker::queue::{EndIf, Entry, Left, Millis, Queue, Returns, Subscription};
 use crate::broker::replies::REPLY_TO;
 use crate::wire::frame;
 use crate::wire::method::basic;
-use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
+use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, ShortStr};
 
 fn precondition(text: &str) -> Fault {
     Fault::new(ReplyCode::PreconditionFailed, text)
 }
 
 /// Checks the arguments of `basic.consume`.
-fn check_arguments(arguments: &FieldTable, noun: &str) -> Result<(), Fault> {
-    let Some(value) = arguments.get("x-priority") else { return Ok(()) };
-    if value.as_integer().is_none() {
-        let kind = value.type_name();
-        let text = format!("invalid arg 'x-priority' for {noun}: \"expected integer, got {kind}\"");
-        return Err(precondition(&text));
+fn check_arguments(arguments: &FieldTable, noun: &str, compat: Compat) -> Result<(), Fault> {
+    let invalid = |name: &str, why: &str| {
+        Err(precondition(&format!("invalid arg '{name}' for {noun}: {why}")))
+    };
+    let no_integer = |kind: &str| format!("\"expected integer, got {kind}\"");
+    if let Some(value) = arguments.get("x-priority")
+        && value.as_integer().is_none()
+    {
+        return invalid("x-priority", &no_integer(value.type_name()));
     }
-    Ok(())
+    let timeout = "x-consumer-timeout";
+    match arguments.get(timeout).filter(|_| compat.is_strict()) {
+        None => Ok(()),
+        Some(value) => match value.as_integer() {
+            None => invalid(timeout, &no_integer(value.type_name())),
+            Some(number) if number < 0 => invalid(timeout, &format!("{{value_negative,{number}}}")),
+            Some(_) => Ok(()),
+        },
+    }
+}
+
+/// `x-consumer-timeout`, which only 4.3 reads.
+fn consumer_timeout(arguments: &FieldTable) -> Option<Millis> {
+    let value = arguments.get("x-consumer-timeout").and_then(FieldValue::as_integer);
+    value.and_then(|ms| Millis::try_from(ms).ok())
 }
 
 impl Running {
@@ -67,9 +85,10 @@ impl Running {
             let text = format!("{noun} does not support global qos");
             return Err(Fault::new(ReplyCode::NotImplemented, text));
         }
-        check_arguments(&consume.arguments, &noun)?;
+        check_arguments(&consume.arguments, &noun, cx.broker.compat())?;
         let slot = self.sources.reserve();
         let no_ack = consume.no_ack;
+        let timeout_ms = consumer_timeout(&consume.arguments);
         let subscription = Subscription {
             tag: tag.clone(),
             connection: Arc::clone(&cx.connection.peer.name),
@@ -90,7 +109,9 @@ impl Running {
             }
         };
         let is_stream = queue.is_stream();
-        let origin = Arc::new(Origin { queue, consumer, no_ack, is_stream });
+        let origin =
+            Arc::new(Origin { queue, consumer, no_ack, is_stream, timeout_ms, is_void: false });
+        self.be_patient(&origin, cx, now);
         self.sources.set(slot, Source { channel: number, tag: tag.clone(), origin });
         let channel = self.channel(number)?;
         channel.consumers.insert(tag.clone(), slot);
@@ -162,7 +183,7 @@ impl Running {
 
     /// Takes a consumer away from its queue, which may be the end of that queue. Answers with the queue if it is to be
     /// told when everything is back ([`Queue::hand_over`]).
-    fn unsubscribe(&self, slot: ConsumerSlot, now: Millis) -> Option<Arc<Queue>> {
+    pub(super) fn unsubscribe(&self, slot: ConsumerSlot, now: Millis) -> Option<Arc<Queue>> {
         let source = self.sources.get(slot)?;
         let Origin { queue, consumer: Some(id), .. } = &*source.origin else { return None };
         match queue.unsubscribe(*id, now) {
@@ -224,10 +245,10 @@ impl Running {
             }
         } else {
             channel.info.counters.get.add(1);
-            let origin =
-                Arc::new(Origin { queue, consumer: None, no_ack: false, is_stream: false });
+            let origin = Arc::new(Origin::of_get(queue));
             entry.forget_message();
-            channel.unacked.push(Unacked { tag, origin, entry });
+            channel.unacked.push(Unacked { tag, origin: Arc::clone(&origin), entry });
+            self.be_patient(&origin, cx, now);
         }
         Ok(())
     }

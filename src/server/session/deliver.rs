@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::broker::mailbox::ConsumerSlot;
 use crate::broker::message::Message;
-use crate::broker::queue::{ConsumerId, Entry, Queue, Returns};
+use crate::broker::queue::{ConsumerId, Entry, Millis, Queue, Returns};
 use crate::wire::constants::{CLASS_BASIC, FRAME_METHOD};
 use crate::wire::frame;
 use crate::wire::method::basic;
@@ -24,6 +24,29 @@ pub(super) struct Origin {
     pub(super) no_ack: bool,
     /// Its deliveries say which offset they have.
     pub(super) is_stream: bool,
+    /// How long it may keep a delivery, where the consumer says so itself.
+    pub(super) timeout_ms: Option<Millis>,
+    /// Its deliveries were taken back; their tags may still be settled, which does nothing.
+    pub(super) is_void: bool,
+}
+
+impl Origin {
+    /// Where the deliveries of `basic.get` come from.
+    pub(super) fn of_get(queue: Arc<Queue>) -> Self {
+        Self {
+            queue,
+            consumer: None,
+            no_ack: false,
+            is_stream: false,
+            timeout_ms: None,
+            is_void: false,
+        }
+    }
+
+    /// Where deliveries came from that were taken back.
+    pub(super) fn void(queue: Arc<Queue>) -> Self {
+        Self { is_void: true, ..Self::of_get(queue) }
+    }
 }
 
 /// A consumer of this connection.

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::deliver::Sources;
 use super::disk::Disk;
-use super::patience::Patience;
+use super::patience::Looks;
 use super::routes::Routes;
 use super::{Context, Phase, Running, Session, decode_method};
 use crate::broker::admin::Admitted;
@@ -222,7 +222,7 @@ impl Session {
             confirming: Vec::new(),
             gathered: Vec::new(),
             disk: Disk::default(),
-            patience: timeout_ms.map(|timeout_ms| Patience::new(timeout_ms, now)),
+            looks: timeout_ms.map(|timeout_ms| Looks::new(timeout_ms, now)),
         }));
         frame::write_method(out, 0, &connection::OpenOk { known_hosts: ShortStr::empty() }.into());
         Ok(())

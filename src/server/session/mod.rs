@@ -38,7 +38,7 @@ use self::deliver::Sources;
 use self::disk::Disk;
 use self::handshake::Handshake;
 use self::heartbeat::Heartbeat;
-use self::patience::Patience;
+use self::patience::Looks;
 use self::routes::Routes;
 use crate::broker::Broker;
 use crate::broker::auth::{Origin as LoginOrigin, Rights};
@@ -118,8 +118,8 @@ struct Running {
     /// Channels that gathered a message in this round and may hold memory.
     gathered: Vec<u16>,
     disk: Disk,
-    /// How long deliveries may stay unacknowledged, when that is limited.
-    patience: Option<Patience>,
+    /// When channels are looked at for deliveries that are kept for too long, when that is limited.
+    looks: Option<Looks>,
 }
 
 impl Session {
@@ -291,6 +291,9 @@ impl Session {
                 running.on_reply(channel, &message, out);
             }
             (Post::Cancelled { slot }, Phase::Running(running)) => running.on_cancelled(slot, out),
+            (Post::TimeLimited { slot }, Phase::Running(running)) => {
+                running.on_time_limited(slot, &self.cx, now);
+            }
             (Post::Unblocked, _) => self.on_unblocked(now, out),
             (
                 _,
@@ -306,7 +309,7 @@ impl Session {
             // Heartbeats of a peer that is not read from cannot be missed.
             Phase::Running(running) if running.disk.is_held() => self.cx.heartbeat.beats_at(),
             Phase::Running(running) => {
-                let looks_at = running.patience.map(|patience| patience.looks_at);
+                let looks_at = running.looks.map(|looks| looks.at);
                 self.cx.heartbeat.deadline().into_iter().chain(looks_at).min()
             }
             Phase::Closing { until } | Phase::Silent { until } => Some(*until),

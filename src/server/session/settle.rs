@@ -124,7 +124,7 @@ impl Running {
         if !requeue {
             return Err(Fault::new(ReplyCode::NotImplemented, "requeue=false"));
         }
-        let taken = self.channel(number)?.unacked.take_all();
+        let taken = self.channel(number)?.take_all_unacked();
         self.settle_now(number, taken, Outcome::Requeue { is_failure: false }, now);
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Running {
             cx.broker.replies.remove(&reply.name);
         }
         let mode = std::mem::replace(&mut channel.mode, Mode::Plain);
-        let mut unacked = channel.unacked.take_all();
+        let mut unacked = channel.take_all_unacked();
         if let Mode::Transaction(transaction) = mode {
             unacked.extend(transaction.into_unsettled());
         }
@@ -200,6 +200,7 @@ impl Running {
                         self.on_cancelled(slot, out);
                     }
                 }
+                Post::TimeLimited { slot } => self.on_time_limited(slot, cx, now),
                 Post::Close(_) | Post::Unblocked => later.push_back(post),
             }
         }
@@ -227,7 +228,7 @@ impl Running {
             if let Some(reply) = &channel.reply {
                 cx.broker.replies.remove(&reply.name);
             }
-            returned.append(&mut channel.unacked.take_all());
+            returned.append(&mut channel.take_all_unacked());
             if let Mode::Transaction(transaction) = channel.mode {
                 returned.extend(transaction.into_unsettled());
             }
@@ -253,17 +254,33 @@ impl Channel {
     /// be there any or none (RabbitMQ: `rabbit_channel:collect_acks`).
     fn take_unacked(&mut self, tag: u64, multiple: bool) -> Result<Vec<Unacked>, Fault> {
         if tag == 0 && multiple {
-            return Ok(self.unacked.take_all());
+            return Ok(self.take_all_unacked());
         }
         let taken = if multiple {
             self.unacked.take_up_to(tag)
         } else {
             self.unacked.take(tag).map(|one| vec![one])
         };
-        taken.ok_or_else(|| {
+        let taken = taken.ok_or_else(|| {
             let text = format!("unknown delivery tag {tag}");
             Fault::new(ReplyCode::PreconditionFailed, text)
-        })
+        })?;
+        Ok(self.without_void(taken))
+    }
+
+    /// Takes all deliveries that are to be settled.
+    pub(super) fn take_all_unacked(&mut self) -> Vec<Unacked> {
+        let taken = self.unacked.take_all();
+        self.without_void(taken)
+    }
+
+    /// Leaves out those that were taken back before.
+    fn without_void(&mut self, mut taken: Vec<Unacked>) -> Vec<Unacked> {
+        if self.has_void {
+            taken.retain(|one| !one.origin.is_void);
+            self.has_void = self.unacked.len() > 0;
+        }
+        taken
     }
 }
 

@@ -61,6 +61,29 @@ impl Outstanding {
         self.slots.front().map(|slot| slot.tag)
     }
 
+    /// All of them with their tags, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Arc<Origin>)> {
+        let slots = self.slots.iter();
+        slots.filter_map(|slot| slot.delivery.as_ref().map(|(origin, _)| (slot.tag, origin)))
+    }
+
+    /// Takes the deliveries of one origin up to this tag, in order, and leaves their tags to be settled once more.
+    pub(super) fn take_back(&mut self, origin: &Arc<Origin>, up_to: u64) -> Vec<Unacked> {
+        let void = Arc::new(Origin::void(Arc::clone(&origin.queue)));
+        let mut taken = Vec::new();
+        for slot in self.slots.iter_mut().take_while(|slot| slot.tag <= up_to) {
+            let tag = slot.tag;
+            if let Some((from, entry)) = &mut slot.delivery
+                && Arc::ptr_eq(from, origin)
+            {
+                let entry = std::mem::replace(entry, Entry::gone());
+                let origin = std::mem::replace(from, Arc::clone(&void));
+                taken.push(Unacked { tag, origin, entry });
+            }
+        }
+        taken
+    }
+
     /// Adds a delivery, whose tag is greater than all before.
     #[inline]
     pub(super) fn push(&mut self, delivery: Unacked) {
@@ -159,7 +182,7 @@ mod tests {
             wanted: QueueArguments::default(),
         };
         let queue = Queue::new(settings, Shared::default(), 0);
-        Arc::new(Origin { queue, consumer: None, no_ack: false, is_stream: false })
+        Arc::new(Origin::of_get(queue))
     }
 
     fn delivery(tag: u64, origin: &Arc<Origin>) -> Unacked {

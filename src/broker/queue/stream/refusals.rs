@@ -63,12 +63,14 @@ impl Queue {
     ///
     /// `PRECONDITION_FAILED` naming one that is for others only.
     pub fn check_consumer_arguments(&self, arguments: &FieldTable) -> Result<(), Fault> {
-        let others = match (self.is_stream(), self.shared.compat.get().is_3_10()) {
+        let compat = self.shared.compat.get();
+        let others = match (self.is_stream(), compat.is_3_10()) {
             (true, _) => OF_OTHERS,
             (false, true) => OF_STREAMS_3_10,
             (false, false) => OF_STREAMS,
         };
-        match others.iter().find(|name| arguments.get(name).is_some()) {
+        let of_quorum = if compat.is_strict() && !self.is_quorum() { OF_QUORUM_4_3 } else { &[] };
+        match others.iter().chain(of_quorum).find(|name| arguments.get(name).is_some()) {
             Some(name) => Err(self.refuse(Refusal::Argument(name))),
             None => Ok(()),
         }
@@ -98,6 +100,8 @@ impl Queue {
 const OF_STREAMS: &[&str] = &["x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"];
 /// The same in 3.10.
 const OF_STREAMS_3_10: &[&str] = &["x-stream-offset"];
+/// What only quorum queues know in 4.3, and no queue before.
+const OF_QUORUM_4_3: &[&str] = &["x-consumer-timeout"];
 /// Those that all queues but streams know.
 const OF_OTHERS: &[&str] = &["x-priority"];
 
