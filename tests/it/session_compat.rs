@@ -145,6 +145,64 @@ fn the_smallest_frame_is_larger_for_4_3() {
     }
 }
 
+/// A name that replies go to is no queue that could be bound; 4.3 has words for it.
+#[test]
+fn the_name_of_direct_replies_is_not_bound() {
+    let ends = || queue::Bind {
+        queue: literal("amq.rabbitmq.reply-to"),
+        exchange: literal("amq.fanout"),
+        ..Default::default()
+    };
+    let missing = "NOT_FOUND - no queue 'amq.rabbitmq.reply-to' in vhost '/'";
+    let volatile = "ACCESS_REFUSED - cannot bind or unbind to a volatile (direct reply-to) queue";
+    for (compat, code, text) in
+        [(Compat::V3_10, 404, missing), (Compat::V4, 404, missing), (Compat::V4_3, 403, volatile)]
+    {
+        assert_eq!(refusal(compat, ends()), Some((1, code, text.to_owned())), "{compat:?}");
+    }
+    let queue::Bind { queue, exchange, .. } = ends();
+    let unbind = queue::Unbind { queue, exchange, ..Default::default() };
+    assert_eq!(refusal(Compat::V4_3, unbind), Some((1, 403, volatile.to_owned())));
+}
+
+/// RabbitMQ 4 offers to be `guest` without a word, 3.10 does not.
+#[test]
+fn who_says_nothing_is_guest_since_4() {
+    for (compat, offered) in [
+        (Compat::V3_10, "PLAIN AMQPLAIN"),
+        (Compat::V4, "PLAIN AMQPLAIN ANONYMOUS"),
+        (Compat::V4_3, "PLAIN AMQPLAIN ANONYMOUS"),
+    ] {
+        let mut client = Client::new(&broker_as(compat), 0);
+        client.bytes(&PROTOCOL_HEADER, 0);
+        let said = client.said();
+        let [Said::Method(0, Method::ConnectionStart(start))] = &said[..] else {
+            panic!("{said:?}")
+        };
+        assert_eq!(start.mechanisms.to_text(), offered);
+        let anonymous = connection::StartOk {
+            mechanism: literal("ANONYMOUS"),
+            response: "".into(),
+            ..start_ok("", true)
+        };
+        client.send(0, anonymous, 0);
+        let said = client.said();
+        let is_in = matches!(said.last(), Some(Said::Method(0, Method::ConnectionTune(_))));
+        assert_eq!(is_in, compat != Compat::V3_10, "{compat:?}: {said:?}");
+    }
+}
+
+/// A password does not expire, so there is nothing to renew and nothing to refuse.
+#[test]
+fn a_new_secret_is_taken() {
+    for compat in RELEASES {
+        let mut client = Client::open(&broker_as(compat), 0);
+        client.send(0, connection::UpdateSecret::default(), 0);
+        let ok = connection::UpdateSecretOk {};
+        assert_eq!(client.said(), [Said::Method(0, ok.into())], "{compat:?}");
+    }
+}
+
 #[test]
 fn an_unknown_exchange_type_closes_the_connection_only_for_3_10() {
     let bogus = || exchange::Declare {

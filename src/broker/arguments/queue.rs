@@ -5,6 +5,7 @@
 
 use super::values::{KNOWN, known};
 use super::{Context, not_yet, precondition};
+use crate::broker::compat::Compat;
 use crate::broker::deprecated;
 use crate::wire::{Fault, FieldTable, FieldValue, ShortStr};
 
@@ -213,9 +214,11 @@ impl QueueArguments {
         deprecated::check_queue(compat, lifetime, arguments)?;
         kind.check_lifetime(lifetime, noun)?;
         if kind == QueueKind::Stream {
-            check_stream(arguments)?;
+            check_stream(arguments, compat)?;
         }
-        check_there(arguments)?;
+        if !compat.is_3_10() {
+            check_there(arguments)?;
+        }
         Ok(Self::read(arguments))
     }
 
@@ -262,7 +265,7 @@ fn check_kind(arguments: &FieldTable, noun: &str) -> Result<QueueKind, Fault> {
 }
 
 /// Checks what RabbitMQ looks at when a stream is made (`rabbit_stream_queue`); its words name no queue.
-fn check_stream(arguments: &FieldTable) -> Result<(), Fault> {
+fn check_stream(arguments: &FieldTable, compat: Compat) -> Result<(), Fault> {
     let number = |name: &str| arguments.get(name).and_then(FieldValue::as_integer);
     let name = "x-stream-max-segment-size-bytes";
     if number(name).is_some_and(|bytes| bytes > SEGMENT_MAX_BYTES) {
@@ -270,7 +273,7 @@ fn check_stream(arguments: &FieldTable) -> Result<(), Fault> {
     }
     let name = "x-stream-filter-size-bytes";
     // Two blanks, as RabbitMQ has them.
-    if number(name).is_some_and(|bytes| !(16..=255).contains(&bytes)) {
+    if !compat.is_3_10() && number(name).is_some_and(|bytes| !(16..=255).contains(&bytes)) {
         return Err(precondition(format!("Invalid value for  {name}")));
     }
     Ok(())
@@ -287,7 +290,6 @@ fn check_there(arguments: &FieldTable) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::compat::Compat;
 
     const NOUN: &str = "queue 'q' in vhost '/'";
 
@@ -406,14 +408,16 @@ mod tests {
     #[test]
     fn streams_have_bounds_of_their_own() {
         let one = |name: &'static str, value| FieldTable::new().with(name, integer(value));
-        let told = |table: &FieldTable| check_stream(table).unwrap_err().text;
+        let told = |table: &FieldTable| check_stream(table, Compat::V4).unwrap_err().text;
         let large = one("x-stream-max-segment-size-bytes", 3_000_000_001);
         assert_eq!(told(&large), "Exceeded max value for x-stream-max-segment-size-bytes");
         for bytes in [15, 256] {
             let filter = one("x-stream-filter-size-bytes", bytes);
             assert_eq!(told(&filter), "Invalid value for  x-stream-filter-size-bytes");
         }
-        assert_eq!(check_stream(&one("x-stream-filter-size-bytes", 16)), Ok(()));
+        assert_eq!(check_stream(&one("x-stream-filter-size-bytes", 16), Compat::V4), Ok(()));
+        // 3.10 does not know it.
+        assert_eq!(check_stream(&one("x-stream-filter-size-bytes", 15), Compat::V3_10), Ok(()));
     }
 
     #[test]

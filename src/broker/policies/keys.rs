@@ -11,9 +11,10 @@ use crate::wire::{FieldTable, FieldValue, ShortStr};
 /// Bytes of a stream's segment beyond which RabbitMQ refuses.
 const SEGMENT_MAX_BYTES: u64 = 3_000_000_000;
 
-/// A setting: its name, what RabbitMQ calls its value, and whether a value is one.
+/// A setting: its name, what RabbitMQ says of a wrong value, and whether a value is right.
 struct Key {
     name: &'static str,
+    says: &'static str,
     noun: &'static str,
     is_valid: fn(&FieldValue) -> bool,
     authors: &'static [Author],
@@ -37,7 +38,7 @@ const fn key(
     is_valid: fn(&FieldValue) -> bool,
     authors: &'static [Author],
 ) -> Key {
-    Key { name, noun, is_valid, authors, releases: Releases::All }
+    Key { name, says: "is not a valid", noun, is_valid, authors, releases: Releases::All }
 }
 
 impl Key {
@@ -70,7 +71,7 @@ const KEYS: &[Key] = &[
     key("delivery-limit", "delivery limit", is_count, BOTH).only_in(Releases::Only3),
     key("delivery-limit", "delivery limit", is_integer, BOTH).only_in(Releases::Since4),
     key("expires", "queue expiry", is_above_0, BOTH),
-    key("ha-mode", "ha-mode", |_| true, USER).only_in(Releases::Only3),
+    key("ha-mode", "ha-mode value", is_mirroring, USER).only_in(Releases::Only3),
     key("ha-params", "ha-params", |_| true, USER).only_in(Releases::Only3),
     key("ha-promote-on-failure", "ha-promote-on-failure", |_| true, USER).only_in(Releases::Only3),
     key("ha-promote-on-shutdown", "ha-promote-on-shutdown", |_| true, USER)
@@ -84,12 +85,19 @@ const KEYS: &[Key] = &[
     key("max-length", "maximum length", is_count, BOTH),
     key("max-length-bytes", "maximum length in bytes", is_count, BOTH),
     key("message-ttl", "message TTL", is_count, BOTH),
-    key("overflow", "overflow value", is_overflow, BOTH),
+    key("overflow", "overflow value", is_overflow, USER).only_in(Releases::Only3),
+    key("overflow", "overflow value", is_overflow, BOTH).only_in(Releases::Since4),
     key("queue-leader-locator", "queue leader locator value", is_locator, USER),
-    key("queue-master-locator", "queue master locator", is_text, USER),
+    Key {
+        says: "invalid",
+        ..key("queue-master-locator", "queue-master-locator value", is_master, USER)
+    }
+    .only_in(Releases::Only3),
+    key("queue-master-locator", "master locator", is_locator, USER).only_in(Releases::Since4),
     key("queue-mode", "queue-mode value", is_mode, USER),
-    key("queue-version", "queue-version value", is_version, BOTH),
-    key("stream-filter-size-bytes", "filter size", is_filter_size, USER),
+    key("queue-version", "queue-version value", is_version, USER).only_in(Releases::Only3),
+    key("queue-version", "queue-version value", is_version, BOTH).only_in(Releases::Since4),
+    key("stream-filter-size-bytes", "filter size", is_filter_size, USER).only_in(Releases::Since4),
     key("stream-max-segment-size-bytes", "segment size", is_segment_size, USER),
     key("target-group-size", "target group size", is_above_0, BOTH).only_in(Releases::Since4),
 ];
@@ -132,6 +140,14 @@ fn is_age(value: &FieldValue) -> bool {
 
 fn is_mode(value: &FieldValue) -> bool {
     is_one_of(value, &["default", "lazy"])
+}
+
+fn is_mirroring(value: &FieldValue) -> bool {
+    is_one_of(value, &["all", "exactly", "nodes"])
+}
+
+fn is_master(value: &FieldValue) -> bool {
+    is_one_of(value, &["client-local", "min-masters", "random"])
 }
 
 fn is_locator(value: &FieldValue) -> bool {
@@ -182,10 +198,24 @@ pub(super) fn check(
         if let Some(key) = find(name)
             && !(key.is_valid)(value)
         {
-            return Err(format!("{} is not a valid {}", term(value), key.noun));
+            return Err(format!("{} {} {}", term(value), key.says, key.noun));
         }
     }
+    if compat.is_strict() {
+        check_4_3(definition)?;
+    }
     Ok(read(definition))
+}
+
+/// What 4.3 has given up.
+fn check_4_3(definition: &FieldTable) -> Result<(), String> {
+    if definition.get("queue-master-locator").is_some() {
+        return Err("use of deprecated queue-master-locator argument is not permitted".to_owned());
+    }
+    match definition.get("queue-version").and_then(count) {
+        Some(1) => Err("1 is not a valid queue-version value".to_owned()),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn read(definition: &FieldTable) -> Said {
@@ -244,6 +274,9 @@ mod tests {
             (one("stream-max-segment-size-bytes", number(5_000_000_000)), "5000000000 is not a valid segment size"),
             (one("queue-leader-locator", "x"), "<<\"x\">> is not a valid queue leader locator value"),
             (one("overflow", "x"), "<<\"x\">> is not a valid overflow value"),
+            (one("queue-master-locator", "x"), "<<\"x\">> invalid queue-master-locator value"),
+            (one("ha-mode", "x"), "<<\"x\">> is not a valid ha-mode value"),
+            (one("stream-filter-size-bytes", number(20)), "[{<<\"stream-filter-size-bytes\">>,20}] are not recognised policy settings"),
         ];
         for (definition, told) in cases {
             let refused = check(&definition, Author::User, Compat::V3_10).unwrap_err();
@@ -258,6 +291,17 @@ mod tests {
         assert!(check(&mirrored, Author::User, Compat::V4).is_err());
         let without = one("delivery-limit", FieldValue::I64(-1));
         assert!(check(&without, Author::User, Compat::V4).is_ok());
+        let overflow = one("overflow", "reject-publish");
+        assert!(check(&overflow, Author::Operator, Compat::V4).is_ok());
+        assert!(check(&overflow, Author::Operator, Compat::V3_10).is_err());
+        let version = one("queue-version", FieldValue::I64(1));
+        assert!(check(&version, Author::User, Compat::V4).is_ok());
+        let told = check(&version, Author::User, Compat::V4_3).unwrap_err();
+        assert_eq!(told, "1 is not a valid queue-version value");
+        let master = one("queue-master-locator", "client-local");
+        assert!(check(&master, Author::User, Compat::V4).is_ok());
+        let told = check(&master, Author::User, Compat::V4_3).unwrap_err();
+        assert_eq!(told, "use of deprecated queue-master-locator argument is not permitted");
         let letters = one("dead-letter-exchange", "x");
         let refused = check(&letters, Author::Operator, Compat::V4).unwrap_err();
         assert_eq!(

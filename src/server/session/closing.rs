@@ -82,10 +82,10 @@ impl Session {
                 self.phase = Phase::Silent { until: now + CLOSING_MS };
                 Ok(())
             }
+            // A login with a password does not expire (RabbitMQ: `rabbit_access_control:update_state`).
             Method::ConnectionUpdateSecret(_) => {
-                let text =
-                    "connection.update-secret is for OAuth 2 logins, which are not implemented";
-                Err(Fault::new(ReplyCode::NotImplemented, text).in_method(class_id, method_id))
+                frame::write_method(out, 0, &connection::UpdateSecretOk {}.into());
+                Ok(())
             }
             _ => {
                 let text = "unexpected method in connection state running";

@@ -35,6 +35,13 @@ fn check_arguments(arguments: &FieldTable, noun: &str, compat: Compat) -> Result
     {
         return invalid("x-priority", &no_integer(value.type_name()));
     }
+    let failover = "x-cancel-on-ha-failover";
+    match arguments.get(failover).filter(|_| compat.is_3_10()) {
+        None | Some(FieldValue::Bool(_)) => {}
+        Some(value) => {
+            return invalid(failover, &format!("{{unacceptable_type,{}}}", value.type_name()));
+        }
+    }
     let timeout = "x-consumer-timeout";
     match arguments.get(timeout).filter(|_| compat.is_strict()) {
         None => Ok(()),

@@ -157,7 +157,8 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Step, Fault> {
         let mechanism = start_ok.mechanism;
-        let login = credentials(&mechanism, start_ok.response.as_bytes())?;
+        let compat = self.cx.broker.compat();
+        let login = credentials(&mechanism, start_ok.response.as_bytes(), compat)?;
         let user = self.cx.broker.users.log_in(&login.user, &login.password, self.cx.login_origin);
         let Some(user) = user else {
             let name = String::from_utf8_lossy(&login.user);
@@ -265,11 +266,17 @@ struct Credentials {
     password: Vec<u8>,
 }
 
+/// The SASL mechanisms a client may choose from.
+fn mechanisms(compat: Compat) -> &'static str {
+    if compat.is_3_10() { "PLAIN AMQPLAIN" } else { "PLAIN AMQPLAIN ANONYMOUS" }
+}
+
 /// Reads the SASL response of a mechanism.
-fn credentials(mechanism: &str, response: &[u8]) -> Result<Credentials, Fault> {
+fn credentials(mechanism: &str, response: &[u8], compat: Compat) -> Result<Credentials, Fault> {
     let read = match mechanism {
         "PLAIN" => plain(response),
         "AMQPLAIN" => amqplain(response),
+        "ANONYMOUS" if !compat.is_3_10() => Some(anonymous()),
         other => {
             let text = format!("unknown/invalid authentication mechanism '{other}'");
             return Err(Fault::new(ReplyCode::CommandInvalid, text));
@@ -286,6 +293,12 @@ fn plain(response: &[u8]) -> Option<Credentials> {
     let mut parts = response.splitn(3, |&byte| byte == 0);
     let (_identity, user, password) = (parts.next()?, parts.next()?, parts.next()?);
     Some(Credentials { user: user.to_vec(), password: password.to_vec() })
+}
+
+/// Whoever does not say who it is is `guest`, as long as that user has its first password and is let in from there
+/// (RabbitMQ 4: `anonymous_login_user`).
+fn anonymous() -> Credentials {
+    Credentials { user: b"guest".to_vec(), password: b"guest".to_vec() }
 }
 
 /// A field table of `LOGIN` and `PASSWORD`, without its length (RabbitMQ: `rabbit_auth_mechanism_amqplain`).
@@ -313,7 +326,7 @@ fn start_frame(cx: &Context) -> Box<[u8]> {
         version_major: 0,
         version_minor: 9,
         server_properties: server_properties(cx),
-        mechanisms: "PLAIN AMQPLAIN".into(),
+        mechanisms: mechanisms(cx.broker.compat()).into(),
         locales: "en_US".into(),
     };
     let mut bytes = Vec::new();

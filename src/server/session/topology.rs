@@ -8,6 +8,7 @@ use super::{Context, Running};
 use crate::broker::StreamOrder;
 use crate::broker::arguments::queue_noun;
 use crate::broker::auth::{Resource, Right};
+use crate::broker::compat::Compat;
 use crate::broker::exchange::binding::{DestinationKind, DestinationName};
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
 use crate::broker::queue::{Counts, Millis, Refusal};
@@ -78,6 +79,7 @@ impl Running {
             Method::QueueBind(bind) => self.on_queue_bind(cx, number, bind, now)?,
             Method::QueueUnbind(unbind) => {
                 let ends = self.queue_ends(
+                    cx.broker.compat(),
                     number,
                     &unbind.queue,
                     &unbind.exchange,
@@ -191,6 +193,7 @@ impl Running {
         now: Millis,
     ) -> Result<Option<Method>, Fault> {
         let ends = self.queue_ends(
+            cx.broker.compat(),
             number,
             &bind.queue,
             &bind.exchange,
@@ -221,6 +224,7 @@ impl Running {
     /// (RabbitMQ: `rabbit_channel:expand_routing_key_shortcut`).
     fn queue_ends(
         &mut self,
+        compat: Compat,
         number: u16,
         queue: &ShortStr,
         exchange: &ShortStr,
@@ -228,6 +232,10 @@ impl Running {
         arguments: FieldTable,
     ) -> Result<BindingRequest, Fault> {
         let name = self.channel(number)?.queue_name(queue)?;
+        if compat.is_strict() && (name == REPLY_TO || Replies::is_reply_name(&name)) {
+            let text = "cannot bind or unbind to a volatile (direct reply-to) queue";
+            return Err(Fault::new(ReplyCode::AccessRefused, text));
+        }
         let routing_key =
             if queue.is_empty() && routing_key.is_empty() { &name } else { routing_key };
         let destination = DestinationName { kind: DestinationKind::Queue, name: name.clone() };
