@@ -353,7 +353,7 @@ fn the_publisher_of_a_full_queue_is_told_when_it_asks_for_confirms() {
         client.send(1, confirm::Select::default(), 0);
         client.said();
         client.publish("q", &[b"c"], 0);
-        let nack = basic::Nack { delivery_tag: 1, multiple: false, requeue: false };
+        let nack = basic::Nack { delivery_tag: 1, multiple: true, requeue: false };
         assert_eq!(client.said(), [Said::Method(1, nack.into())], "{overflow}");
         assert_eq!(bodies(&mut client, "q"), [b"a"]);
         client.publish("q", &[b"d"], 0);
@@ -381,7 +381,7 @@ fn one_full_queue_keeps_no_message_from_the_others() {
     mq::wire::frame::write_method(&mut bytes, 1, &publish.into());
     mq::wire::frame::write_content(&mut bytes, 1, &Properties::default().to_bytes(), b"x", 4096);
     client.bytes(&bytes, 0);
-    let nack = basic::Nack { delivery_tag: 1, multiple: false, requeue: false };
+    let nack = basic::Nack { delivery_tag: 1, multiple: true, requeue: false };
     assert_eq!(client.said(), [Said::Method(1, nack.into())]);
     assert_eq!(bodies(&mut client, "roomy"), [b"x"]);
     assert!(bodies(&mut client, "full").is_empty());

@@ -22,8 +22,8 @@ fn ack(delivery_tag: u64, multiple: bool) -> Said {
     Said::Method(1, basic::Ack { delivery_tag, multiple }.into())
 }
 
-fn nack(delivery_tag: u64, multiple: bool) -> Said {
-    Said::Method(1, basic::Nack { delivery_tag, multiple, requeue: false }.into())
+fn nack(delivery_tag: u64) -> Said {
+    Said::Method(1, basic::Nack { delivery_tag, multiple: true, requeue: false }.into())
 }
 
 /// A client whose channel 1 has the durable queue `kept` and the transient one `fleeting`.
@@ -222,7 +222,7 @@ fn a_full_disk_refuses_blocks_and_goes_on_when_there_is_room() {
     client.publish("kept", &[b"transient"], 0);
     let blocked = connection::Blocked { reason: literal("low on disk") };
     let blocked = Said::Method(0, blocked.into());
-    assert_eq!(client.said(), [nack(1, false), blocked, ack(2, false)]);
+    assert_eq!(client.said(), [nack(1), blocked, ack(2, false)]);
     assert_eq!(ready(&kept.broker, "kept"), before + 1, "what was refused went nowhere");
     assert!(client.session.is_blocked());
     kept.make(Trouble::None);
@@ -277,11 +277,11 @@ fn what_could_not_be_synced_is_refused_for_good() {
     kept.make(Trouble::Failing);
     kept.sync();
     assert!(client.on_synced());
-    assert_eq!(client.said(), [nack(2, false), ack(3, false)]);
+    assert_eq!(client.said(), [nack(2), ack(3, false)]);
     kept.make(Trouble::None);
     client.publish_with("kept", &persistent(), b"4");
     let said = client.said();
-    assert_eq!(said[0], nack(4, false));
+    assert_eq!(said[0], nack(4));
     assert!(matches!(said[1..], [Said::Method(0, Method::ConnectionBlocked(_))]), "{said:?}");
     assert!(client.session.is_blocked());
     assert_eq!(ready(&kept.broker, "kept"), 3);

@@ -9,7 +9,7 @@ use crate::broker::compat::Compat;
 use crate::broker::deprecated;
 use crate::wire::{Fault, FieldTable, FieldValue, ShortStr};
 
-/// The arguments whose meaning is not there yet.
+/// The arguments whose meaning is not there yet; 3.10 knows none of them.
 const NOT_YET: &[&str] = &["x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"];
 
 /// Bytes of a stream's segment beyond which RabbitMQ refuses (`rabbit_stream_queue`).
@@ -192,7 +192,7 @@ impl QueueArguments {
             let text = format!("invalid type '{kind}' for arg '{dead_letter}' in {noun}");
             return Err(precondition(text));
         }
-        let kind = check_kind(arguments, noun)?;
+        let kind = check_kind(arguments, context)?;
         for argument in KNOWN {
             if let Some(value) = arguments.get(argument.name)
                 && argument.is_for(kind, compat)
@@ -253,12 +253,16 @@ impl QueueArguments {
     }
 }
 
-fn check_kind(arguments: &FieldTable, noun: &str) -> Result<QueueKind, Fault> {
+fn check_kind(arguments: &FieldTable, context: Context<'_>) -> Result<QueueKind, Fault> {
+    let Context { noun, compat } = context;
     let name = "x-queue-type";
+    // 3.10 does not know the names of its modules.
+    let is_name = |kind: &QueueKind, name: &str| !compat.is_3_10() || name == kind.name();
     let invalid = |why: &str| precondition(format!("invalid arg '{name}' for {noun}: {why}"));
     match arguments.get(name) {
         None => Ok(QueueKind::Classic),
         Some(FieldValue::LongStr(text)) => QueueKind::from_name(&text.to_text())
+            .filter(|kind| is_name(kind, &text.to_text()))
             .ok_or_else(|| invalid(&format!("\"unsupported queue type '{}'\"", text.to_text()))),
         Some(other) => Err(invalid(&format!("{{unacceptable_type,{}}}", other.type_name()))),
     }

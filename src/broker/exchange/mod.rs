@@ -47,6 +47,9 @@ pub enum ExchangeKind {
 /// Types RabbitMQ has, as plugins or built in, that are not there yet.
 const NOT_YET: &[&str] = &["x-jms-topic"];
 
+/// Names that RabbitMQ knows for something else than exchanges (`rabbit_exchange:check_type`: any atom of its).
+const NO_EXCHANGES: &[&str] = &["", "classic", "quorum", "stream"];
+
 impl ExchangeKind {
     /// All types, in the order listings show them.
     pub const ALL: [Self; 10] = [
@@ -90,7 +93,8 @@ impl ExchangeKind {
         if NOT_YET.contains(&name) {
             return Err(arguments::not_yet(&format!("exchange type '{name}'")));
         }
-        let text = format!("unknown exchange type '{name}'");
+        let fault = if NO_EXCHANGES.contains(&name) { "invalid" } else { "unknown" };
+        let text = format!("{fault} exchange type '{name}'");
         let code = match compat {
             Compat::V3_10 => ReplyCode::CommandInvalid,
             Compat::V4 | Compat::V4_3 => ReplyCode::PreconditionFailed,

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::pages::NOT_KEPT;
-use super::ready::{Filled, Found, Lost, Wanted};
+use super::window::{Filled, Found, Lost, Wanted};
 use super::{Entry, Millis, Queue, State};
 use crate::broker::message::Message;
 use crate::store::{Place, Store, StoreError};

@@ -5,6 +5,7 @@
 use super::end::Life;
 use super::limits::Expired;
 use super::pages::may_pass;
+use super::quorum::Place;
 use super::{Entry, Millis, Queue, Refusal, State, count_u32};
 use crate::broker::message::Message;
 use crate::store::StoreError;
@@ -85,6 +86,8 @@ impl Queue {
         if entry.message.is_some() {
             state.count_get(&entry, no_ack);
         }
+        // What has expired behind it is no more (RabbitMQ: `rabbit_amqqueue_process:fetch`).
+        state.expire(now);
         Ok(Some((entry, count_u32(state.waiting()))))
     }
 
@@ -113,7 +116,7 @@ impl Queue {
         if state.life == Life::Over {
             state.errands.dropped(entry.place);
         } else {
-            state.put_back_all(vec![entry]);
+            state.put_back_all(vec![entry], Place::Old);
             state.put_off(error, now);
             state.deal(now);
             self.arm(&mut state);

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 
 use super::emptied::Emptied;
+use super::quorum::Place;
 use super::ready::Ready;
 use super::{Entry, State};
 use crate::broker::arguments::{QueueArguments, QueueKind};
@@ -165,16 +166,16 @@ impl State {
         }
     }
 
-    /// Puts messages back into their levels; they must be in the order of positions.
-    pub(super) fn put_back_all(&mut self, mut entries: Vec<Entry>) {
+    /// Puts messages back into their levels; they must be in the order in which they are to stand.
+    pub(super) fn put_back_all(&mut self, mut entries: Vec<Entry>, at: Place) {
         if self.levels.is_none() {
-            return self.ready.put_back(entries);
+            return self.ready.put_back_at(entries, at);
         }
         // Stable: within each level the order stays.
         entries.sort_by_key(|entry| entry.level);
         for of_level in entries.chunk_by(|one, other| one.level == other.level) {
             self.turn_to(of_level[0].level);
-            self.ready.put_back(of_level.to_vec());
+            self.ready.put_back_at(of_level.to_vec(), at);
         }
         self.bring_up();
     }

@@ -39,6 +39,7 @@ mod shared;
 mod single;
 mod stream;
 mod subscribing;
+mod window;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -1,9 +1,12 @@
 //! What is different about a quorum queue, on one node: how often each message came back is counted, told to whoever gets
 //! it, and limited.
 //!
-//! RabbitMQ 3.10 counts every return and tells the count from the first delivery on; 4 has a limit without being asked,
+//! RabbitMQ 3.10 counts every return and tells `basic.get` the count from the first time on; 4 has a limit without being asked,
 //! and 4.3 counts only failures toward it: rejections and consumers that were lost (`rabbit_fifo`). A count does not
 //! survive the broker: what was delivered before counts as returned once.
+//!
+//! What comes back stands behind what came back before it and in front of all else; but what a client gave back without
+//! any limit of returns begins anew behind all others (`rabbit_fifo`: `return`, `requeue`).
 
 use super::levels::{Levels, Rule};
 use super::{Entry, Millis, Queue, State};
@@ -21,7 +24,7 @@ pub enum Shown {
     /// Nobody counts.
     #[default]
     Never,
-    /// From the first delivery, as 3.10 does.
+    /// Once it came back, and `basic.get` from the first time on, as 3.10 does.
     Always,
     /// Once it came back.
     Returned,
@@ -66,14 +69,15 @@ impl Returns {
         }
     }
 
-    /// Whether a consumer is told.
+    /// What a consumer is told of, if of anything.
     #[inline]
-    pub fn is_told(self) -> bool {
-        match self.shown {
-            Shown::Never => false,
-            Shown::Always => true,
-            Shown::Returned | Shown::Failures => self.all > 0,
-        }
+    pub fn told(self) -> Option<Self> {
+        (self.shown != Shown::Never && self.all > 0).then_some(self)
+    }
+
+    /// The same for who asked with `basic.get`.
+    pub fn told_to_getter(self) -> Option<Self> {
+        if self.shown == Shown::Always { Some(self) } else { self.told() }
     }
 
     /// The headers that tell it.
@@ -93,6 +97,26 @@ impl Returns {
     fn limited(self) -> u16 {
         if self.shown == Shown::Failures { self.failed } else { self.all }
     }
+}
+
+/// Where what comes back to a queue stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where it stood.
+    Old,
+    /// Behind what came back before it.
+    Returned,
+    /// Behind all others.
+    Last,
+}
+
+/// Why something comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Who had it gave it back.
+    Client,
+    /// Who had it is gone.
+    Loss,
 }
 
 /// How many returns a message may have.
@@ -122,6 +146,15 @@ impl Queue {
         state.levels = Rule::of(wanted, compat).map(|rule| Box::new(Levels::new(rule)));
     }
 
+    /// Where what comes back for this reason stands.
+    pub(super) fn place_of_returned(&self, rule: Option<DeliveryRule>, cause: Cause) -> Place {
+        match (rule, cause) {
+            _ if !self.is_quorum() => Place::Old,
+            (None, Cause::Client) => Place::Last,
+            (Some(_), _) | (None, Cause::Loss) => Place::Returned,
+        }
+    }
+
     /// Whether it is a quorum queue.
     pub fn is_quorum(&self) -> bool {
         self.settings.wanted.kind == QueueKind::Quorum
@@ -148,9 +181,11 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::queue::fetch::tests::Bench;
+    use crate::broker::queue::{QueueArguments, Returned};
 
     fn told(returns: Returns) -> Vec<(&'static str, FieldValue)> {
-        if returns.is_told() { returns.headers().collect() } else { Vec::new() }
+        returns.told().map_or(Vec::new(), |returns| returns.headers().collect())
     }
 
     #[test]
@@ -158,8 +193,10 @@ mod tests {
         let long = FieldValue::I64;
         let of = |compat| Returns::new(Shown::of(QueueKind::Quorum, compat), false);
         let [mut old, mut lenient, mut strict] = [Compat::V3_10, Compat::V4, Compat::V4_3].map(of);
-        assert_eq!(told(old), [("x-delivery-count", long(0))]);
-        assert_eq!((told(lenient), told(strict)), (vec![], vec![]));
+        assert_eq!((told(old), told(lenient), told(strict)), (vec![], vec![], vec![]));
+        let to_getter = old.told_to_getter().map(|returns| returns.headers().collect());
+        assert_eq!(to_getter, Some(vec![("x-delivery-count", long(0))]));
+        assert_eq!(lenient.told_to_getter(), None);
         for returns in [&mut old, &mut lenient, &mut strict] {
             returns.count(false);
         }
@@ -172,5 +209,35 @@ mod tests {
         let mut classic = Returns::new(Shown::of(QueueKind::Classic, Compat::V3_10), true);
         classic.count(true);
         assert_eq!(classic, Returns::default());
+    }
+
+    /// What is left of five messages, by number, when the first three were gotten and the third and first given back.
+    fn after_returns(limit: Option<i64>, is_lost: bool) -> Vec<u32> {
+        let arguments = QueueArguments {
+            kind: QueueKind::Quorum,
+            delivery_limit: Some(limit.unwrap_or(-1)),
+            ..QueueArguments::default()
+        };
+        let bench = Bench::of(arguments);
+        (0..5).for_each(|number| bench.push_kept(number));
+        let mut gotten: Vec<_> = (0..3).map(|_| bench.get(false, 0).unwrap().0).collect();
+        for at in [2, 0] {
+            let returned =
+                vec![Returned { entry: gotten.remove(at), consumer: None, no_ack: false }];
+            if is_lost {
+                bench.queue.put_back(returned, 0);
+            } else {
+                bench.queue.requeue(returned, 0);
+            }
+        }
+        (0..4).map(|_| Bench::number(&bench.get(true, 0).unwrap().0)).collect()
+    }
+
+    #[test]
+    fn what_comes_back_stands_in_front_unless_it_may_do_so_for_ever() {
+        assert_eq!(after_returns(Some(3), false), [2, 0, 3, 4]);
+        assert_eq!(after_returns(Some(3), true), [2, 0, 3, 4]);
+        assert_eq!(after_returns(None, true), [2, 0, 3, 4]);
+        assert_eq!(after_returns(None, false), [3, 4, 2, 0]);
     }
 }

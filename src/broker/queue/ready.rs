@@ -15,12 +15,16 @@ use super::emptied::Emptied;
 use super::entry::{Entry, Millis, Stored, merge};
 use super::far::{Far, Loaded};
 use super::pages::{Page, Pages, may_pass};
-use super::{Returns, Shown};
+use super::window::{Filled, Found, Lost, Wanted};
+use super::{Returns, Shown, quorum};
 use crate::broker::message::Message;
 use crate::store::{Place, StoreError, Waiting};
 
 /// Messages that are read at once, so that small ones take little memory too.
 const WINDOW_LEN: usize = if cfg!(test) { 32 } else { 4096 };
+
+/// The first position of what never was out where those that come back do not take their old places, which are below.
+const FRESH_FROM: u64 = 1 << 62;
 
 /// Entries an emptied queue keeps room for; a drained backlog gives its memory back.
 const KEEP_CAPACITY: usize = 1024;
@@ -35,6 +39,8 @@ pub(super) struct Ready {
     /// While the queue is recovered: what came after others that belong behind it.
     moved: Vec<Stored>,
     next_position: u64,
+    /// Of what comes back and does not take its old place.
+    next_returned: u64,
     bytes: u64,
     resident_bytes: u64,
     /// How many entries of `near` and `late` are without their message.
@@ -49,35 +55,6 @@ pub(super) struct Ready {
     level: u8,
 }
 
-/// A message that is to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) position: u64,
-    pub(super) place: Place,
-}
-
-/// What was read for a [`Wanted`].
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) position: u64,
-    pub(super) read: Result<Message, StoreError>,
-}
-
-/// A message that could not be read and waits no longer.
-#[derive(Debug)]
-pub(super) struct Lost {
-    pub(super) place: Place,
-    pub(super) error: StoreError,
-}
-
-/// What was amiss with the messages of a window.
-#[derive(Debug, Default)]
-pub(super) struct Filled {
-    pub(super) lost: Vec<Lost>,
-    /// Why some of them could not be read now, and wait on.
-    pub(super) put_off: Option<StoreError>,
-}
-
 impl Ready {
     pub(super) fn new(pages: Pages) -> Self {
         Self { pages, ..Self::default() }
@@ -86,6 +63,9 @@ impl Ready {
     /// Says how the returns of what comes from now on are told.
     pub(super) fn show(&mut self, shown: Shown) {
         self.shown = shown;
+        if shown != Shown::Never {
+            self.next_position = FRESH_FROM;
+        }
     }
 
     #[inline]
@@ -109,6 +89,7 @@ impl Ready {
     pub(super) fn replace_by(&mut self, other: Self) -> Self {
         let before = std::mem::replace(self, other);
         self.next_position = self.next_position.max(before.next_position);
+        self.next_returned = self.next_returned.max(before.next_returned);
         self.lost += before.lost;
         Self { lost: 0, ..before }
     }
@@ -366,6 +347,29 @@ impl Ready {
         }
     }
 
+    /// Puts messages back into their old places, or behind others in the order in which they come.
+    ///
+    /// Cost: a binary search for each, and moves within what is in memory.
+    pub(super) fn put_back_at(&mut self, returned: Vec<Entry>, at: quorum::Place) {
+        let is_last = match at {
+            quorum::Place::Old => return self.put_back(returned),
+            quorum::Place::Returned => false,
+            quorum::Place::Last => true,
+        };
+        for mut entry in returned {
+            let next = if is_last { &mut self.next_position } else { &mut self.next_returned };
+            entry.position = *next;
+            *next += 1;
+            if is_last {
+                self.push_back(entry);
+            } else {
+                let at = self.near.partition_point(|one| one.position < entry.position);
+                self.count_in(&entry);
+                self.near.insert(at, entry);
+            }
+        }
+    }
+
     /// What to read next: the messages that are missing at the front, of about `bytes_max` bytes, at least one when
     /// any is missing and not on a page ([`Self::missing_pages`]).
     pub(super) fn window(&self, bytes_max: u64) -> Vec<Wanted> {
@@ -445,15 +449,17 @@ impl Ready {
     ///
     /// Cost: none for each of them.
     pub(super) fn drop_all(&mut self) -> Emptied {
-        let Self { next_position, lost, shown, level, .. } = *self;
-        let empty = Self { next_position, lost, shown, level, ..Self::new(self.pages.clone()) };
+        let Self { next_position, next_returned, lost, shown, level, .. } = *self;
+        let kept = Self { next_position, next_returned, lost, shown, level, ..Self::default() };
+        let empty = Self { pages: self.pages.clone(), ..kept };
         let Self { near, far, late, .. } = std::mem::replace(self, empty);
         Emptied { near, far, late, ..Emptied::default() }
     }
 
     /// Appends a message found in the store; one that belongs further to the front is put there in the end.
     pub(super) fn recover(&mut self, waiting: &Waiting, deadline: Millis) {
-        let entry = Entry::recovered(waiting, deadline);
+        let mut entry = Entry::recovered(waiting, deadline);
+        entry.position += if self.shown == Shown::Never { 0 } else { FRESH_FROM };
         let stored = Stored::new(&entry, waiting.place);
         match self.far.back() {
             Some(last) if last.position > stored.position => self.moved.push(stored),

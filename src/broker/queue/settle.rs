@@ -2,6 +2,7 @@
 //! dead-lettered; or given back, to where they stood ([`Queue::put_back`]).
 
 use super::end::Life;
+use super::quorum::Cause;
 use super::{ConsumerId, Entry, Millis, Queue, State};
 use crate::broker::dead_letter::Reason;
 
@@ -72,9 +73,18 @@ impl Queue {
         left
     }
 
-    /// Takes back what was delivered and not acknowledged, or never left the broker; `returned` must be in the
-    /// order of positions.
+    /// Takes back what nobody has any more: it was not acknowledged, or never left the broker. `returned` must be in the
+    /// order of positions; for a quorum queue in that of deliveries.
     pub fn put_back(&self, returned: Vec<Returned>, now: Millis) {
+        self.take_back(returned, Cause::Loss, now);
+    }
+
+    /// The same for what a client gave back.
+    pub fn requeue(&self, returned: Vec<Returned>, now: Millis) {
+        self.take_back(returned, Cause::Client, now);
+    }
+
+    fn take_back(&self, returned: Vec<Returned>, cause: Cause, now: Millis) {
         let mut state = self.lock();
         if state.stream.is_some() {
             return self.put_back_to_stream(&mut state, &returned, now);
@@ -88,10 +98,11 @@ impl Queue {
             state.errands.dropped(entries.iter().filter_map(|entry| entry.place));
             return;
         }
-        if let Some(rule) = self.delivery_rule(&state) {
+        let rule = self.delivery_rule(&state);
+        if let Some(rule) = rule {
             entries = state.let_go_of_poison(entries, rule, now);
         }
-        state.put_back_all(entries);
+        state.put_back_all(entries, self.place_of_returned(rule, cause));
         state.deal(now);
         state.expire(now);
         state.trim(now);

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{BindingRequest, Vhost, no_queue, not_default};
 use crate::broker::exchange::binding::{Binding, Destination, DestinationKind};
-use crate::broker::exchange::{Details, History};
+use crate::broker::exchange::{Details, Exchange, History};
 use crate::broker::message::Message;
 use crate::broker::registry::ConnectionId;
 use crate::broker::removal::Removal;
 use crate::broker::topology::Route;
-use crate::wire::{Fault, ReplyCode};
+use crate::wire::Fault;
 
 impl Vhost {
     /// Binds a queue or an exchange to an exchange; answers with what the exchange has to give what is bound newly.
@@ -29,10 +29,7 @@ impl Vhost {
         connection: ConnectionId,
     ) -> Result<Destination, Fault> {
         let BindingRequest { source, destination, .. } = request;
-        not_default(source)?;
-        if destination.kind == DestinationKind::Exchange {
-            not_default(&destination.name)?;
-        }
+        request.check_no_default()?;
         // RabbitMQ names the source first when both are missing.
         self.read().exchange(source, &self.name)?;
         match destination.kind {
@@ -96,18 +93,19 @@ impl Vhost {
         messages.filter_map(|message| way(&message).map(|way| (message, way))).collect()
     }
 
-    /// Takes a binding away; one that is not there is no error, nor are its ends.
+    /// Takes a binding away; one that is not there is no error, nor are its ends, whosever the queue is (RabbitMQ:
+    /// `rabbit_binding:remove`, which asks for the queue's owner last).
     pub fn unbind(&self, request: BindingRequest, connection: ConnectionId) -> Result<(), Fault> {
-        not_default(&request.source)?;
-        if request.destination.kind == DestinationKind::Queue
-            && let Err(fault) = self.queue(&request.destination.name, connection)
-            && fault.code != ReplyCode::NotFound
-        {
-            return Err(fault);
-        }
+        request.check_no_default()?;
         let source = request.source.clone();
+        let destination = request.destination.clone();
         let key = request.into_binding().key();
         let changing = self.changing();
+        let has_it = |source: &Exchange| source.has_binding(&key);
+        let is_there = self.read().exchange(&source, &self.name).is_ok_and(has_it);
+        if is_there && destination.kind == DestinationKind::Queue {
+            self.queue(&destination.name, connection)?;
+        }
         let removal = Removal::of_binding(&self.read(), &source, &key);
         self.remove(removal, &changing)
     }
@@ -121,6 +119,15 @@ pub struct Replay {
 }
 
 impl BindingRequest {
+    /// Checks that neither end is the default exchange, whose bindings nobody makes.
+    fn check_no_default(&self) -> Result<(), Fault> {
+        not_default(&self.source)?;
+        match self.destination.kind {
+            DestinationKind::Exchange => not_default(&self.destination.name),
+            DestinationKind::Queue => Ok(()),
+        }
+    }
+
     fn into_binding(self) -> Binding {
         let Self { source, destination, routing_key, arguments } = self;
         Binding { source, destination, routing_key, arguments }

@@ -8,7 +8,7 @@ use super::confirms::Confirms;
 use super::patience::Notes;
 use super::tx::Transaction;
 use super::unacked::Outstanding;
-use super::{Context, Running, decode_method, split_method};
+use super::{CONTENT_HEADER_MIN_LEN, Context, Running, decode_method, split_method};
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::queue::{ChannelLimit, Millis};
 use crate::broker::registry;
@@ -159,7 +159,7 @@ impl Running {
                     .map_err(|error| Fault::undecodable(error, class, method, arguments))?;
                 return Ok(());
             }
-            FRAME_HEADER => {
+            FRAME_HEADER if frame.payload.len() >= CONTENT_HEADER_MIN_LEN => {
                 channel.assembly.on_header(frame.payload, self.message_bytes_max, &cx.broker)?
             }
             FRAME_BODY => channel.assembly.on_body(frame.payload)?,

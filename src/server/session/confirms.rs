@@ -144,7 +144,10 @@ impl Confirms {
             }
             Some(Verdict::Nack) => {
                 answered.nacked += count;
-                &|to| basic::Nack { delivery_tag: up_to, multiple, requeue: false }.write(to)
+                // Always for all up to it, also for one (RabbitMQ: `rabbit_channel:send_nacks`).
+                &|to| {
+                    basic::Nack { delivery_tag: up_to, multiple: true, requeue: false }.write(to);
+                }
             }
         };
         frame::write_with(out, FRAME_METHOD, channel, |to| write(to));
@@ -221,11 +224,11 @@ mod tests {
             (&[a, b],                1, None,    &["ack 1"]),
             (&[a, b],                2, None,    &["ack ..2"]),
             (&[a, b, b],             1, Some(B), &["ack 1", "nack ..3"]),
-            (&[NO],                  0, None,    &["nack 1"]),
+            (&[NO],                  0, None,    &["nack ..1"]),
             (&[NO, NO, NOW],         0, None,    &["nack ..2", "ack 3"]),
-            (&[NOW, NO, NOW, NO],    0, None,    &["ack 1", "nack 2", "ack 3", "nack 4"]),
+            (&[NOW, NO, NOW, NO],    0, None,    &["ack 1", "nack ..2", "ack 3", "nack ..4"]),
             (&[a, NO, NOW],          0, None,    &[]),
-            (&[a, NO, NOW],          1, None,    &["ack 1", "nack 2", "ack 3"]),
+            (&[a, NO, NOW],          1, None,    &["ack 1", "nack ..2", "ack 3"]),
             (&[a, NO, a, NOW],       0, Some(A), &["nack ..3", "ack 4"]),
             (&[a, NOW, a],           0, Some(A), &["nack ..3"]), // the one in between shares their fate
         ];

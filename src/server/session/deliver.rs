@@ -118,7 +118,7 @@ pub(super) fn write_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>, frame_m
     let message = delivery.message;
     out.reserve(message.len() + delivery.consumer_tag.len() + DELIVERY_OVERHEAD);
     write_deliver(out, delivery);
-    write_counted(out, delivery.channel, message, delivery.returns, frame_max);
+    write_counted(out, delivery.channel, message, delivery.returns.told(), frame_max);
 }
 
 #[inline]
@@ -139,10 +139,10 @@ fn write_counted(
     out: &mut Vec<u8>,
     channel: u16,
     message: &Message,
-    returns: Returns,
+    returns: Option<Returns>,
     frame_max: u32,
 ) {
-    if returns.is_told() {
+    if let Some(returns) = returns {
         let properties = with_counts(message.properties(), returns);
         frame::write_content(out, channel, &properties, message.body(), frame_max);
     } else {
@@ -203,7 +203,7 @@ pub(super) fn write_get_ok(
         to.bytes(message.names());
         to.u32(left);
     });
-    write_counted(out, channel, message, entry.returns, frame_max);
+    write_counted(out, channel, message, entry.returns.told_to_getter(), frame_max);
 }
 
 /// Appends `basic.return` (312 `NO_ROUTE`) with its content.

@@ -232,14 +232,13 @@ impl Session {
     ) -> Result<(), Fault> {
         match (frame.kind, frame.channel, frame.payload) {
             (FRAME_HEARTBEAT, 0, []) => Ok(()),
-            (FRAME_HEARTBEAT, 1.., _) => Err(Fault::new(
-                ReplyCode::UnexpectedFrame,
-                frame::describe(frame.kind, frame.payload),
-            )),
+            (FRAME_HEARTBEAT, 1.., _) | (FRAME_BODY, ..) => Err(unexpected(frame)),
+            (FRAME_HEADER, ..) if frame.payload.len() >= CONTENT_HEADER_MIN_LEN => {
+                Err(unexpected(frame))
+            }
             (FRAME_METHOD, ..) => {
                 self.on_connection_method(&decode_method(frame.payload)?, now, out)
             }
-            (FRAME_HEADER | FRAME_BODY, ..) => Err(assembly::out_of_place()),
             _ => Err(frame::broken(frame.kind, frame.payload, "unknown_frame")),
         }
     }
@@ -372,6 +371,13 @@ impl Drop for Session {
         self.cx.connection.mailbox.close();
         self.cx.broker.disconnect(&self.cx.connection);
     }
+}
+
+/// Bytes of a content header without properties: class, weight, body size (2.3.5.2). A shorter one is no header.
+const CONTENT_HEADER_MIN_LEN: usize = 12;
+
+fn unexpected(frame: Frame<'_>) -> Fault {
+    Fault::new(ReplyCode::UnexpectedFrame, frame::describe(frame.kind, frame.payload))
 }
 
 /// Decodes a method frame.

@@ -108,7 +108,8 @@ impl Running {
             Outcome::Drop => {
                 reject_runs(taken, now, |place| self.disk.settled.push(place));
             }
-            Outcome::Requeue { is_failure } => put_back(taken, is_failure, now),
+            Outcome::Requeue { is_failure: false } => put_back(taken, Why::Requeued, now),
+            Outcome::Requeue { is_failure: true } => put_back(taken, Why::Rejected, now),
         }
         if channel.limit.most() > 0 && from_consumers > 0 {
             self.resume_channel(number, now);
@@ -160,7 +161,7 @@ impl Running {
             self.sources.release(slot);
         }
         unacked.append(&mut unsent);
-        put_back(unacked, true, now);
+        put_back(unacked, Why::Lost, now);
         for queue in handing_over {
             queue.hand_over(now);
         }
@@ -237,7 +238,7 @@ impl Running {
             }
             cx.broker.churn.channel_closed.add(1);
         }
-        put_back(returned, true, now);
+        put_back(returned, Why::Lost, now);
         self.disk.tell_settled(cx.broker.store.as_deref());
         for queue in self.exclusive.drain().filter_map(|(_, queue)| queue.upgrade()) {
             self.vhost.remove_queue(&queue, EndIf::default(), now);
@@ -321,18 +322,34 @@ fn reject_runs(taken: Vec<Unacked>, now: Millis, mut settle: impl FnMut(Place)) 
     }
 }
 
+/// Why deliveries go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    Requeued,
+    Rejected,
+    Lost,
+}
+
 /// Gives deliveries back to their queues, marked as redelivered: to each queue all at once, in the order of their
-/// positions, whichever consumers had them.
-fn put_back(mut returned: Vec<Unacked>, is_failure: bool, now: Millis) {
-    returned.sort_by_key(|one| (Arc::as_ptr(&one.origin.queue), one.entry.position));
+/// positions, whichever consumers had them. A quorum queue gets them in the order in which they were delivered.
+fn put_back(mut returned: Vec<Unacked>, why: Why, now: Millis) {
+    returned.sort_by_key(|one| {
+        let queue = &one.origin.queue;
+        // What was not sent has tag 0, and comes last.
+        let order = if queue.is_quorum() { one.tag.wrapping_sub(1) } else { one.entry.position };
+        (Arc::as_ptr(queue), order)
+    });
     let mut returned = returned.into_iter().peekable();
     while let Some(first) = returned.next() {
         let queue = Arc::clone(&first.origin.queue);
-        let mut all = vec![given_back(first, is_failure)];
+        let mut all = vec![given_back(first, why != Why::Requeued)];
         while let Some(next) = returned.next_if(|next| Arc::ptr_eq(&next.origin.queue, &queue)) {
-            all.push(given_back(next, is_failure));
+            all.push(given_back(next, why != Why::Requeued));
         }
-        queue.put_back(all, now);
+        match why {
+            Why::Requeued | Why::Rejected => queue.requeue(all, now),
+            Why::Lost => queue.put_back(all, now),
+        }
     }
 }
 

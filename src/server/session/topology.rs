@@ -154,7 +154,7 @@ impl Running {
             return Ok((!declare.nowait).then(|| declare_ok(name, counts)));
         }
         let queue = if declare.passive {
-            let name = self.channel(number)?.queue_name(&name)?;
+            // An empty name is none here, not the last one declared (RabbitMQ: `rabbit_channel`, `queue.declare`).
             self.check_passive(Resource::Queue(&name), cx)?;
             self.vhost.queue(&name, cx.connection.id)?
         } else {

@@ -21,12 +21,12 @@ use std::{env, fs};
 use speaker::{Place, Speaker, Wait};
 use transcript::Exchange;
 
-/// Set to `1` to have the transcripts written anew by the RabbitMQ that is here; to a name for one script.
+/// Set to `1` to have the transcripts written anew by the RabbitMQ that is here; to a name for that script alone.
 const RECORD: &str = "MQ_RECORD";
 /// What ours answers otherwise: a script's name and its step on a line, and under it, indented, the reason.
 const KNOWN: &str = "tests/interop/differential/known-differences.txt";
 /// Fewer steps than these would not cover what the scripts are for.
-const STEPS_MIN: usize = 300;
+const STEPS_MIN: usize = 1000;
 
 /// All comparisons share one vhost of one RabbitMQ.
 static ON_RABBITMQ: Mutex<()> = Mutex::new(());
@@ -61,15 +61,12 @@ fn known_differences(text: &str) -> BTreeMap<&str, String> {
     let mut known: BTreeMap<&str, String> = BTreeMap::new();
     let mut step = None;
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        match line.strip_prefix("    ") {
-            Some(reason) => {
-                let step = step.unwrap_or_else(|| panic!("the reason of nothing: '{reason}'"));
-                known.entry(step).or_default().push_str(reason);
-            }
-            None => {
-                step = Some(line);
-                known.insert(line, String::new());
-            }
+        if let Some(reason) = line.strip_prefix("    ") {
+            let step = step.unwrap_or_else(|| panic!("the reason of nothing: '{reason}'"));
+            known.entry(step).or_default().push_str(reason);
+        } else {
+            step = Some(line);
+            known.insert(line, String::new());
         }
     }
     for (step, reason) in &known {
@@ -91,13 +88,13 @@ fn differences(script: &Path, expected: &[Exchange], found: &[Exchange]) -> Vec<
     for (at, (step, answers)) in found.iter().enumerate() {
         let wanted = expected.get(at).map(|(_, answers)| answers.as_slice()).unwrap_or_default();
         if wanted != answers.as_slice() {
-            let list = |mark: char, lines: &[String]| {
-                lines.iter().map(|line| format!("    {mark} {line}\n")).collect::<String>()
+            let list = |mark: &str, lines: &[String]| {
+                lines.iter().flat_map(|line| ["    ", mark, " ", line, "\n"]).collect::<String>()
             };
             let name = script.file_stem().unwrap_or_default().display();
             let step = format!("{name}: {step}");
             let shown =
-                format!("{step} (step {})\n{}{}", at + 1, list('-', wanted), list('+', answers));
+                format!("{step} (step {})\n{}{}", at + 1, list("-", wanted), list("+", answers));
             differences.push(Difference { step, shown });
         }
     }
@@ -148,16 +145,17 @@ fn rabbitmq_answers_as_recorded() {
     let _alone = ON_RABBITMQ.lock().unwrap_or_else(PoisonError::into_inner);
     let mut wrong = String::new();
     for script in scripts() {
+        if !matches!(asked.as_str(), "" | "1") && script.file_stem() != Some(asked.as_ref()) {
+            continue;
+        }
         let Some(place) = brokers::rabbitmq() else { return };
-        let is_asked =
-            asked == "1" || script.file_stem().is_some_and(|name| name == asked.as_str());
-        if is_asked {
-            let spoken = speak(&script, &place, &[]);
-            fs::write(record_of(&script), transcript::written(&spoken)).unwrap();
-        } else {
+        if asked.is_empty() {
             let expected = recorded(&script);
             let found = differences(&script, &expected, &speak(&script, &place, &expected));
             wrong.extend(found.into_iter().map(|difference| difference.shown));
+        } else {
+            let spoken = speak(&script, &place, &[]);
+            fs::write(record_of(&script), transcript::written(&spoken)).unwrap();
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");

@@ -86,7 +86,9 @@ pub(crate) fn step(line: &str) -> Step {
     let kind = match verb {
         "hangup" => return Step { line: line.to_owned(), action: Action::HangUp { connection } },
         "raw" => {
-            words.iter().for_each(|word| hex(word, &mut bytes));
+            for word in &words {
+                hex(word, &mut bytes);
+            }
             Kind::Raw
         }
         "publish" => {

@@ -124,13 +124,14 @@ impl Speaker {
                         self.rest(&mut answers, Wait::Quiet, QUIET, QUIET);
                     }
                     Kind::Goodbye => {
-                        self.until(&mut answers, |answers, _| has(answers, "channel.close"))
+                        self.until(&mut answers, |answers, _| has(answers, "channel.close"));
                     }
                 }
                 let is_delayed = *kind == Kind::Raw && self.lines.contains_key(connection);
-                let (quiet, at_most) = match is_delayed {
-                    true => (QUIET_AFTER_RAW, ANSWER_MAX),
-                    false => (QUIET, self.place.answers_within),
+                let (quiet, at_most) = if is_delayed {
+                    (QUIET_AFTER_RAW, ANSWER_MAX)
+                } else {
+                    (QUIET, self.place.answers_within)
                 };
                 self.rest(&mut answers, wait, quiet, at_most);
             }
@@ -245,7 +246,13 @@ impl Speaker {
     fn rest(&mut self, answers: &mut Answers, wait: Wait, quiet: Duration, at_most: Duration) {
         match wait {
             Wait::Barrier => {}
-            Wait::Quiet => while self.hear(quiet, answers) && !has(answers, "hangs up") {},
+            Wait::Quiet => {
+                // Only the first word may be delayed; a handshake must not take long as a whole.
+                let mut quiet = quiet;
+                while self.hear(quiet, answers) && !has(answers, "hangs up") {
+                    quiet = QUIET;
+                }
+            }
             Wait::For(count) => {
                 let deadline = Instant::now() + at_most;
                 while answers.values().map(Vec::len).sum::<usize>() < count {

@@ -153,8 +153,9 @@ fn header_shown(payload: &[u8]) -> String {
 pub(crate) fn written(exchanges: &[Exchange]) -> String {
     let mut text = String::new();
     for (step, answers) in exchanges {
-        text += &format!("> {step}\n");
-        answers.iter().for_each(|answer| text += &format!("< {answer}\n"));
+        for line in [("> ", step)].into_iter().chain(answers.iter().map(|answer| ("< ", answer))) {
+            text.extend([line.0, line.1, "\n"]);
+        }
     }
     text
 }
