@@ -52,6 +52,7 @@ mod session_exchanges;
 mod session_limits;
 mod session_priority;
 mod session_quorum;
+mod session_retry;
 mod session_store;
 mod session_streams;
 mod session_timeouts;

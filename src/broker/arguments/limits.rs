@@ -4,6 +4,7 @@
 //! changes them at once; what it was declared with stays in its settings.
 
 use super::queue::{DeadLetterStrategy, Overflow, QueueArguments};
+use super::retry::{DelayedRetry, RetrySaid};
 use crate::wire::ShortStr;
 
 /// What a policy or an operator policy says about queues; `None` is what it does not speak of.
@@ -27,6 +28,8 @@ pub struct PolicyLimits {
     pub dead_letter_strategy: Option<DeadLetterStrategy>,
     /// `delivery-limit`; below 0 for none.
     pub delivery_limit: Option<i64>,
+    /// `delayed-retry-type`, `-min`, `-max`
+    pub delayed_retry: RetrySaid,
     /// `consumer-timeout`
     pub consumer_timeout_ms: Option<u64>,
     /// `max-age`
@@ -57,6 +60,7 @@ pub struct Limits {
     pub dead_letter_strategy: Option<DeadLetterStrategy>,
     /// Below 0 for none; not said: what the type of the queue begins with.
     pub delivery_limit: Option<i64>,
+    pub delayed_retry: Option<DelayedRetry>,
     pub consumer_timeout_ms: Option<u64>,
     pub max_age_ms: Option<u64>,
     pub segment_max_bytes: Option<u64>,
@@ -117,6 +121,11 @@ impl Limits {
                 arguments.delivery_limit,
                 user.delivery_limit,
                 operator.delivery_limit,
+            ]),
+            delayed_retry: DelayedRetry::merge([
+                arguments.delayed_retry,
+                operator.delayed_retry,
+                user.delayed_retry,
             ]),
             consumer_timeout_ms: number(
                 |said| said.consumer_timeout_ms,

@@ -6,10 +6,12 @@
 
 mod limits;
 mod queue;
+mod retry;
 mod values;
 
 pub use limits::{DeadLetterTo, Limits, PolicyLimits};
 pub use queue::{DeadLetterStrategy, Lifetime, Overflow, QueueArguments, QueueKind};
+pub use retry::{DelayedRetry, RetryKind, RetrySaid};
 pub use values::max_age_ms;
 
 use self::values::EXPIRY_MAX_MS;

@@ -3,14 +3,12 @@
 //! [`QueueArguments::check`] answers a declaration and says no in RabbitMQ's words; [`QueueArguments::read`] takes what
 //! was accepted before and never refuses. Begin with [`QueueArguments`]; `values` has the rule of each value.
 
+use super::retry::{RetryKind, RetrySaid};
 use super::values::{KNOWN, known};
-use super::{Context, not_yet, precondition};
+use super::{Context, precondition};
 use crate::broker::compat::Compat;
 use crate::broker::deprecated;
 use crate::wire::{Fault, FieldTable, FieldValue, ShortStr};
-
-/// The arguments whose meaning is not there yet; 3.10 knows none of them.
-const NOT_YET: &[&str] = &["x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"];
 
 /// Bytes of a stream's segment beyond which RabbitMQ refuses (`rabbit_stream_queue`).
 const SEGMENT_MAX_BYTES: i64 = 3_000_000_000;
@@ -156,6 +154,8 @@ pub struct QueueArguments {
     pub is_single_active_consumer: bool,
     /// `x-delivery-limit`; below 0 for none.
     pub delivery_limit: Option<i64>,
+    /// `x-delayed-retry-type`, `-min`, `-max`
+    pub delayed_retry: RetrySaid,
     /// `x-consumer-timeout`
     pub consumer_timeout_ms: Option<u64>,
     /// `x-consumer-disconnected-timeout`
@@ -177,7 +177,7 @@ impl QueueArguments {
     /// # Errors
     ///
     /// `PRECONDITION_FAILED` with RabbitMQ's text for what it refuses, `INTERNAL_ERROR` for what is deprecated where that
-    /// is not permitted, `NOT_IMPLEMENTED` naming an argument whose meaning is not there yet.
+    /// is not permitted.
     pub fn check(
         arguments: &FieldTable,
         lifetime: Lifetime,
@@ -216,9 +216,6 @@ impl QueueArguments {
         if kind == QueueKind::Stream {
             check_stream(arguments, compat)?;
         }
-        if !compat.is_3_10() {
-            check_there(arguments)?;
-        }
         Ok(Self::read(arguments))
     }
 
@@ -244,6 +241,11 @@ impl QueueArguments {
             is_single_active_consumer: arguments.get("x-single-active-consumer")
                 == Some(&FieldValue::Bool(true)),
             delivery_limit: integer("x-delivery-limit"),
+            delayed_retry: RetrySaid {
+                kind: text("x-delayed-retry-type").and_then(RetryKind::from_name),
+                min_ms: number("x-delayed-retry-min"),
+                max_ms: number("x-delayed-retry-max"),
+            },
             consumer_timeout_ms: number("x-consumer-timeout"),
             consumer_disconnected_timeout_ms: number("x-consumer-disconnected-timeout"),
             max_age_ms: text("x-max-age").and_then(super::values::max_age_ms),
@@ -281,14 +283,6 @@ fn check_stream(arguments: &FieldTable, compat: Compat) -> Result<(), Fault> {
         return Err(precondition(format!("Invalid value for  {name}")));
     }
     Ok(())
-}
-
-/// Refuses by name what RabbitMQ has and this broker does not, or not yet.
-fn check_there(arguments: &FieldTable) -> Result<(), Fault> {
-    match arguments.iter().find(|(name, _)| NOT_YET.contains(&name.as_str())) {
-        Some((name, _)) => Err(not_yet(&format!("queue argument '{name}'"))),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 
 use super::Author;
 use super::term::{pairs, term};
-use crate::broker::arguments::{DeadLetterStrategy, Overflow, PolicyLimits, max_age_ms};
+use crate::broker::arguments::{
+    DeadLetterStrategy, Overflow, PolicyLimits, RetryKind, RetrySaid, max_age_ms,
+};
 use crate::broker::compat::Compat;
 use crate::wire::{FieldTable, FieldValue, ShortStr};
 
@@ -232,6 +234,11 @@ fn read(definition: &FieldTable) -> Said {
         dead_letter_routing_key: short("dead-letter-routing-key"),
         dead_letter_strategy: text("dead-letter-strategy").and_then(DeadLetterStrategy::from_name),
         delivery_limit: definition.get("delivery-limit").and_then(FieldValue::as_integer),
+        delayed_retry: RetrySaid {
+            kind: text("delayed-retry-type").and_then(RetryKind::from_name),
+            min_ms: number("delayed-retry-min"),
+            max_ms: number("delayed-retry-max"),
+        },
         consumer_timeout_ms: number("consumer-timeout"),
         max_age_ms: text("max-age").and_then(max_age_ms),
         segment_max_bytes: number("stream-max-segment-size-bytes"),

@@ -405,7 +405,7 @@ pub(super) mod tests {
         let returned = taken.into_iter().map(|mut entry| {
             entry.forget_message();
             entry.redelivered = true;
-            Returned { entry, consumer: Some(consumer), no_ack: false }
+            Returned { entry, consumer: Some(consumer), no_ack: false, has_failed: false }
         });
         bench.queue.put_back(returned.collect(), 0);
         let (first, left) = bench.get(false, 0).unwrap();

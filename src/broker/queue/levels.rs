@@ -260,8 +260,12 @@ mod tests {
         let mut gotten: Vec<_> = (0..12).map(|_| bench.get(false, 0).unwrap()).collect();
         assert_eq!(gotten.last().unwrap().1, 18);
         gotten.sort_by_key(|(entry, _)| entry.position);
-        let returned =
-            gotten.into_iter().map(|(entry, _)| Returned { entry, consumer: None, no_ack: false });
+        let returned = gotten.into_iter().map(|(entry, _)| Returned {
+            entry,
+            consumer: None,
+            no_ack: false,
+            has_failed: false,
+        });
         bench.queue.put_back(returned.collect(), 0);
         bench.subscribe(0);
         assert_eq!(numbers(&bench.take(30)), by_priority(0..30, 8));

@@ -195,7 +195,7 @@ mod tests {
         let taken = bench.take(1);
         bench.push_kept(2);
         assert_eq!(bench.queue.unsubscribe(consumer, 0), Left::Stays);
-        let back = |entry| Returned { entry, consumer: None, no_ack: false };
+        let back = |entry| Returned { entry, consumer: None, no_ack: false, has_failed: false };
         bench.queue.put_back(taken.into_iter().map(back).collect(), 0);
         assert_eq!(bench.get(true, 0).map(|(entry, _)| Bench::number(&entry)), Some(1));
     }

@@ -16,6 +16,7 @@
 //! [`Queue::subscribe`] for the consumers.
 
 mod consumers;
+mod deferred;
 mod emptied;
 mod end;
 mod entry;
@@ -57,6 +58,7 @@ pub use stream::{Refusal, StreamOrder};
 pub use subscribing::Left;
 
 use self::consumers::Consumers;
+use self::deferred::Deferred;
 use self::end::Life;
 use self::errands::{Errands, Held};
 use self::grave::Grave;
@@ -130,6 +132,8 @@ struct State {
     is_frugal: bool,
     /// What could not be read and is tried again.
     retry: Retry,
+    /// What came back to a quorum queue and waits before it is ready again.
+    deferred: Option<Box<Deferred>>,
     /// For the messages of a delayed exchange.
     schedule: Option<Box<Schedule>>,
     /// Messages that are damaged.
@@ -274,6 +278,7 @@ impl Queue {
         }
         state.bury_due(now);
         state.release_due(now);
+        state.undefer(now);
         self.retire_if_due(&mut state, now);
         state.expire(now);
         state.trim(now);
@@ -295,6 +300,7 @@ impl Queue {
             state.grave.due_at(),
             state.trim_at(),
             state.due_at(),
+            state.undefer_at(),
             self.retires_at(state),
         ];
         let Some(at) = due.into_iter().flatten().min() else {
@@ -387,9 +393,9 @@ impl State {
             return 0;
         }
         let emptied = self.take_all();
-        let count = emptied.len();
+        let count = count_u32(emptied.len());
         self.errands.emptied(emptied, self.used_at);
-        count_u32(count)
+        count.saturating_add(self.drop_deferred())
     }
 }
 

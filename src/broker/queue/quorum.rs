@@ -94,7 +94,7 @@ impl Returns {
     }
 
     /// Those that count toward the limit.
-    fn limited(self) -> u16 {
+    pub(super) fn limited(self) -> u16 {
         if self.shown == Shown::Failures { self.failed } else { self.all }
     }
 }
@@ -222,8 +222,12 @@ mod tests {
         (0..5).for_each(|number| bench.push_kept(number));
         let mut gotten: Vec<_> = (0..3).map(|_| bench.get(false, 0).unwrap().0).collect();
         for at in [2, 0] {
-            let returned =
-                vec![Returned { entry: gotten.remove(at), consumer: None, no_ack: false }];
+            let returned = vec![Returned {
+                entry: gotten.remove(at),
+                consumer: None,
+                no_ack: false,
+                has_failed: false,
+            }];
             if is_lost {
                 bench.queue.put_back(returned, 0);
             } else {

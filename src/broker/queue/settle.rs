@@ -23,6 +23,8 @@ pub struct Returned {
     pub consumer: Option<ConsumerId>,
     /// It was not counted as unacknowledged.
     pub no_ack: bool,
+    /// It was rejected, or lost with its consumer; as all are that come back with it.
+    pub has_failed: bool,
 }
 
 impl Queue {
@@ -89,6 +91,7 @@ impl Queue {
         if state.stream.is_some() {
             return self.put_back_to_stream(&mut state, &returned, now);
         }
+        let has_failed = returned.first().is_some_and(|first| first.has_failed);
         let mut entries = Vec::with_capacity(returned.len());
         for one in returned {
             state.uncount(&one);
@@ -101,6 +104,10 @@ impl Queue {
         let rule = self.delivery_rule(&state);
         if let Some(rule) = rule {
             entries = state.let_go_of_poison(entries, rule, now);
+        }
+        // 3.10 knows nothing of it.
+        if self.is_quorum() && !self.shared.compat.get().is_3_10() {
+            entries = state.defer(entries, has_failed, now);
         }
         state.put_back_all(entries, self.place_of_returned(rule, cause));
         state.deal(now);

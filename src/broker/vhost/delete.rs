@@ -471,7 +471,7 @@ mod tests {
         queue.begin_end(EndIf::default()).unwrap();
         publish(&queue);
         let (entry, _) = queue.get(false, 0).unwrap().unwrap();
-        let returned = Returned { entry, consumer: None, no_ack: false };
+        let returned = Returned { entry, consumer: None, no_ack: false, has_failed: false };
         queue.put_back(vec![returned], 0);
         queue.cancel_end();
         assert_eq!(queue.counts().ready, 3);

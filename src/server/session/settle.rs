@@ -358,5 +358,5 @@ fn given_back(delivery: Unacked, is_failure: bool) -> Returned {
     let Origin { consumer, no_ack, .. } = *origin;
     entry.redelivered = true;
     entry.returns.count(is_failure);
-    Returned { entry, consumer, no_ack }
+    Returned { entry, consumer, no_ack, has_failed: is_failure }
 }
