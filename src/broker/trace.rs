@@ -38,7 +38,9 @@ impl Tracer {
         now: Millis,
     ) {
         let (exchange, key) = message.exchange_and_key();
-        let mut names: Vec<&str> = queues.iter().map(|queue| queue.name().as_str()).collect();
+        // What a delayed exchange keeps is in no queue that anybody knows.
+        let known = queues.iter().filter(|queue| queue.settings().holds_for().is_none());
+        let mut names: Vec<&str> = known.map(|queue| queue.name().as_str()).collect();
         if exchange.is_empty() {
             // The keys are names of queues, which RabbitMQ has not looked for yet.
             names = std::iter::once(key).chain(copies.iter().map(ShortStr::as_str)).collect();

@@ -3,11 +3,14 @@
 use mq::broker::arguments::QueueKind;
 use mq::broker::policies::Subject;
 use mq::broker::registry::Peer;
+use mq::wire::method::basic;
 use mq::wire::shortstr::literal;
+use mq::wire::{Properties, frame};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::management::Site;
+use super::support::session::{Client, ready};
 
 const GUEST: (&str, &str) = ("guest", "guest");
 
@@ -400,4 +403,30 @@ async fn a_connection_is_closed_with_the_reason_that_was_given() {
     let stranger = site.broker.connect(Peer { name: "silent".into(), ..connection.peer.clone() });
     assert!(stranger.agreed().is_none(), "one that has not logged in is nobody's");
     assert_eq!(literal("guest"), connection.agreed().unwrap().user);
+}
+
+/// Whoever binds over HTTP gets what the exchange remembers, as over AMQP.
+#[tokio::test]
+async fn a_queue_that_is_bound_over_http_gets_the_recent_history() {
+    let site = Site::start().await;
+    let null = Value::Null;
+    let declare = json!({"type": "x-recent-history", "durable": true});
+    let before = [
+        ("PUT", "exchanges/%2F/recent", declare, 201, null.clone()),
+        ("PUT", "queues/%2F/early", json!({"durable": true}), 201, null.clone()),
+        ("PUT", "queues/%2F/late", json!({"durable": true}), 201, null.clone()),
+        ("POST", "bindings/%2F/e/recent/q/early", json!({}), 201, null.clone()),
+    ];
+    play(&site, &before).await;
+    let mut client = Client::open(&site.broker, 0);
+    let publish = basic::Publish { exchange: literal("recent"), ..Default::default() };
+    let mut bytes = Vec::new();
+    for body in [b"1", b"2"] {
+        frame::write_method(&mut bytes, 1, &publish.clone().into());
+        frame::write_content(&mut bytes, 1, &Properties::default().to_bytes(), body, 131_072);
+    }
+    client.bytes(&bytes, 0);
+    let bind = ("POST", "bindings/%2F/e/recent/q/late", json!({}), 201, null);
+    play(&site, &[bind.clone(), bind]).await;
+    assert_eq!(["early", "late"].map(|queue| ready(&site.broker, queue)), [2, 2]);
 }

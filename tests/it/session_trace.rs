@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use mq::broker::Broker;
 use mq::broker::admin::VhostChange;
-use mq::wire::method::{basic, queue, tx};
+use mq::wire::method::{basic, exchange, queue, tx};
 use mq::wire::shortstr::literal;
-use mq::wire::{FieldTable, FieldValue, Method, Properties};
+use mq::wire::{FieldTable, FieldValue, Method, Properties, frame};
 
 use super::support::session::{Client, Said, broker, ready};
 
@@ -137,4 +137,31 @@ fn what_is_in_a_transaction_is_told_when_it_is_published_and_once() {
     assert_eq!((ready(&broker, "log"), ready(&broker, "q")), (1, 0));
     client.send(1, tx::Commit {}, 0);
     assert_eq!((ready(&broker, "log"), ready(&broker, "q")), (1, 1));
+}
+
+/// What an exchange keeps until later goes to no queue that anybody knows.
+#[test]
+fn a_message_that_is_delayed_is_told_to_have_gone_nowhere_yet() {
+    let (_broker, mut client) = traced();
+    let declare = exchange::Declare {
+        exchange: literal("later"),
+        kind: literal("x-delayed-message"),
+        arguments: FieldTable::new().with("x-delayed-type", "fanout"),
+        ..Default::default()
+    };
+    client.send(1, declare, 0);
+    let (queue, exchange) = (literal("q"), literal("later"));
+    client.send(1, queue::Bind { queue, exchange, ..Default::default() }, 0);
+    client.said();
+    for (delay, routed) in [(1000, texts(&[])), (0, texts(&["q"]))] {
+        let headers = Some(FieldTable::new().with("x-delay", FieldValue::I32(delay)));
+        let properties = Properties { headers, ..Properties::default() };
+        let mut bytes = Vec::new();
+        let publish = basic::Publish { exchange: literal("later"), ..Default::default() };
+        frame::write_method(&mut bytes, 1, &publish.into());
+        frame::write_content(&mut bytes, 1, &properties.to_bytes(), b"body", 131_072);
+        client.bytes(&bytes, 0);
+        let (key, headers, _) = next(&mut client);
+        assert_eq!((key.as_str(), headers.get("routed_queues")), ("publish.later", Some(&routed)));
+    }
 }

@@ -1,11 +1,13 @@
 //! Bindings: made between things that are there, written down when both ends are durable.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{BindingRequest, Vhost, no_queue, not_default};
 use crate::broker::exchange::binding::{Binding, Destination, DestinationKind};
 use crate::broker::exchange::{Details, Exchange, History};
 use crate::broker::message::Message;
+use crate::broker::queue::{Millis, StreamOrder};
 use crate::broker::registry::ConnectionId;
 use crate::broker::removal::Removal;
 use crate::broker::topology::Route;
@@ -77,8 +79,40 @@ impl Vhost {
         Ok(history.map(|history| Replay { history, destination: destination.clone() }))
     }
 
+    /// Gives what was bound newly the messages that its exchange remembers. One that the disk does not take is handed
+    /// on all the same.
+    pub fn replay(&self, replay: &Replay, now: Millis) {
+        let store = self.shared.store.get();
+        for (message, route) in self.replayed(replay) {
+            let kept_by = route.keepers(&message);
+            // Until its queues have it.
+            let mut order = StreamOrder::default();
+            let mut first = None;
+            if let Some(store) = store.filter(|_| !kept_by.is_empty()) {
+                order.hold_of(&self.shared.stream_order, &route);
+                let published_at = self.shared.started_unix_ms.load(Ordering::Relaxed) + now;
+                match store.append_quietly(&message.to_record(kept_by, published_at)) {
+                    Ok(appended) => first = Some(appended.first),
+                    Err(refused) => {
+                        tracing::warn!(vhost = %self.name, %refused, "a remembered message is not kept");
+                    }
+                }
+            }
+            for history in &route.histories {
+                history.add(&message);
+            }
+            let mut places = first.map(|first| route.places(&message, first)).into_iter().flatten();
+            for queue in &route.queues {
+                queue.push(message.clone(), places.next(), now);
+            }
+        }
+        if let Some(store) = store {
+            store.ring();
+        }
+    }
+
     /// The messages of a replay, each with its way.
-    pub fn replayed(&self, replay: &Replay) -> Vec<(Message, Route)> {
+    fn replayed(&self, replay: &Replay) -> Vec<(Message, Route)> {
         let topology = self.read();
         let way = |message: &Message| match &replay.destination {
             Destination::Queue(queue) => Some(Route::to(queue)),

@@ -136,8 +136,9 @@ pub(super) fn bind(asked: &Asked<'_>) -> Result<Done, Refusal> {
     rights.check(Right::Read, Resource::Exchange(&request.source))?;
     let BindingRequest { source, destination, routing_key, arguments } = request.clone();
     let key = Binding { source, destination, routing_key, arguments }.properties_key();
-    // What an exchange remembers is told to those who bind over AMQP.
-    vhost.bind(request.clone(), NOBODY)?;
+    if let Some(replay) = vhost.bind(request.clone(), NOBODY)? {
+        vhost.replay(&replay, asked.view.uptime_ms);
+    }
     // Quoted once more: it is a part of a path.
     let location = format!("{}/{}", request.destination.name, key.replace('%', "%25"));
     Ok(Done::Bound { location })

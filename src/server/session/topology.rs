@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::channel::strip;
-use super::publish::{keep, push, unique_name};
+use super::publish::unique_name;
 use super::{Context, Running};
-use crate::broker::StreamOrder;
 use crate::broker::arguments::queue_noun;
 use crate::broker::auth::{Resource, Right};
 use crate::broker::compat::Compat;
@@ -207,15 +206,8 @@ impl Running {
     /// Makes a binding; an exchange that remembers its last messages gives them to what is bound to it newly.
     fn bind(&self, cx: &Context, request: BindingRequest, now: Millis) -> Result<(), Fault> {
         self.check_binding(&request)?;
-        let Some(replay) = self.vhost.bind(request, cx.connection.id)? else { return Ok(()) };
-        for (message, route) in self.vhost.replayed(&replay) {
-            let mut order = StreamOrder::default();
-            let kept =
-                keep(&cx.broker, &route, &message, now, &mut order).unwrap_or_else(|refused| {
-                    cx.broker.alarm.warn_of_unkept(refused);
-                    None
-                });
-            push(&route, &message, kept, now);
+        if let Some(replay) = self.vhost.bind(request, cx.connection.id)? {
+            self.vhost.replay(&replay, now);
         }
         Ok(())
     }
