@@ -53,8 +53,8 @@ pub struct Route {
     pub by_key_alone: bool,
     /// The exchanges on the way that remember their last messages.
     pub histories: Vec<Arc<History>>,
-    /// One of the queues may refuse a message because it is full.
-    pub may_reject: bool,
+    /// Nobody on the way remembers messages, and none of the queues may refuse one because it is full.
+    pub is_plain: bool,
     /// The firehose tells of what goes here.
     pub is_traced: bool,
 }
@@ -92,7 +92,7 @@ impl Route {
             counters,
             by_key_alone: true,
             histories: Vec::new(),
-            may_reject: false,
+            is_plain: true,
             is_traced: false,
         }
     }
@@ -112,7 +112,8 @@ impl Route {
 
     /// Brings the queues that keep messages to the front.
     fn sort(&mut self) {
-        self.may_reject = self.queues.iter().any(|queue| queue.may_reject());
+        self.is_plain =
+            self.histories.is_empty() && !self.queues.iter().any(|queue| queue.may_reject());
         let rank = |queue: &Arc<Queue>| match queue.settings().id {
             None => 3,
             Some(_) if queue.is_stream() => 0,

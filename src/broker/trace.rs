@@ -29,6 +29,7 @@ pub struct Tracer {
 
 impl Tracer {
     /// Tells of a message that these queues are about to get, on a vhost that is traced.
+    #[cold]
     pub fn published(
         &self,
         message: &Message,
@@ -56,6 +57,7 @@ impl Tracer {
     }
 
     /// Tells of a message that a client is about to get from a queue, on a vhost that is traced.
+    #[cold]
     pub fn delivered(
         &self,
         message: &Message,

@@ -116,6 +116,19 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.short_bytes()?).map_err(|_| DecodeError::BadUtf8)
     }
 
+    /// Passes over a short string that is UTF-8.
+    ///
+    /// Cost: less than [`Self::short_text`] for ASCII, which names mostly are.
+    #[inline]
+    pub fn skip_short_text(&mut self) -> Result<(), DecodeError> {
+        let bytes = self.short_bytes()?;
+        if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
+            Ok(())
+        } else {
+            Err(DecodeError::BadUtf8)
+        }
+    }
+
     /// A long string without copying it.
     #[inline]
     pub fn long_bytes(&mut self) -> Result<&'a [u8], DecodeError> {

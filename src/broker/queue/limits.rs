@@ -26,6 +26,7 @@ impl Queue {
         }
         self.may_reject.store(limits.may_reject(), Ordering::Relaxed);
         state.limits = boxed(limits);
+        state.look_again();
         state.trim(now);
         self.retire_if_due(&mut state, now);
         self.arm(&mut state);
@@ -60,6 +61,14 @@ pub(super) fn boxed(limits: Limits) -> Option<Box<Limits>> {
 }
 
 impl State {
+    /// Finds whether publishes need care; whenever one of these has changed.
+    pub(super) fn look_again(&mut self) {
+        self.is_special = self.limits.is_some()
+            || self.levels.is_some()
+            || self.stream.is_some()
+            || self.schedule.is_some();
+    }
+
     /// Whether anything but the messages themselves says how long they stay.
     #[inline]
     pub(super) fn is_limited(&self) -> bool {

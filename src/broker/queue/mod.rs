@@ -110,6 +110,8 @@ struct State {
     ready: Ready,
     /// Those of another priority than those in `ready`, where that counts.
     levels: Option<Box<Levels>>,
+    /// A publish has something to look at beside the messages and the consumers: [`Self::look_again`].
+    is_special: bool,
     consumers: Consumers,
     unacked: u64,
     unacked_bytes: u64,
@@ -202,23 +204,16 @@ impl Queue {
             state.errands.dropped(place);
             return Taken::Yes;
         }
-        if state.stream.is_some() {
-            return self.push_to_stream(state, message, place, now);
-        }
-        if state.is_limited() {
-            if state.schedule.is_some() {
-                state.hold(message, place, now);
-                self.arm(&mut state);
-                return Taken::Yes;
+        let message = if state.is_special {
+            match self.take_specially(&mut state, message, place, now) {
+                Ok(message) => message,
+                Err(taken) => return taken,
             }
-            if state.is_full_for(&message) {
-                state.refuse(message, place, now);
-                return Taken::Refused;
-            }
-        }
+        } else {
+            message
+        };
         state.counters.publish += 1;
         let deadline = state.deadline(&message, now);
-        state.turn_to_priority(message.priority());
         let entry = state.ready.place(message, place, deadline);
         if self.belongs_far(&state, place) {
             self.push_far(&mut state, entry);
@@ -227,7 +222,7 @@ impl Queue {
         }
         state.bring_up();
         state.deal(now);
-        if state.is_limited() {
+        if state.is_special {
             state.trim(now);
             self.arm(&mut state);
         }
@@ -237,6 +232,31 @@ impl Queue {
             self.arm(&mut state);
         }
         Taken::Yes
+    }
+
+    /// What comes before where limits or priorities apply; answers with the message unless that was all to be done.
+    #[inline(never)]
+    fn take_specially(
+        &self,
+        state: &mut State,
+        message: Message,
+        place: Option<Place>,
+        now: Millis,
+    ) -> Result<Message, Taken> {
+        if state.stream.is_some() {
+            return Err(self.push_to_stream(state, message, place, now));
+        }
+        if state.schedule.is_some() {
+            state.hold(message, place, now);
+            self.arm(state);
+            return Err(Taken::Yes);
+        }
+        if state.is_full_for(&message) {
+            state.refuse(message, place, now);
+            return Err(Taken::Refused);
+        }
+        state.turn_to_priority(message.priority());
+        Ok(message)
     }
 
     /// The queue as error texts call it.

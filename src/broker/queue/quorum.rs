@@ -144,6 +144,7 @@ impl Queue {
         let mut state = self.lock();
         state.ready.show(Shown::of(wanted.kind, compat));
         state.levels = Rule::of(wanted, compat).map(|rule| Box::new(Levels::new(rule)));
+        state.look_again();
     }
 
     /// Where what comes back for this reason stands.

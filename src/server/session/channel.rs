@@ -338,8 +338,8 @@ fn begin_publish(assembly: &mut Assembly, arguments: &[u8]) -> Result<(), Decode
     let mut from = Reader::new(arguments);
     let _ticket = from.u16()?;
     let names = from.rest();
-    from.short_text()?;
-    from.short_text()?;
+    from.skip_short_text()?;
+    from.skip_short_text()?;
     let names = &names[..names.len() - from.rest().len()];
     let (is_mandatory, is_immediate) = (from.bit()?, from.bit()?);
     from.finish()?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::channel::ReplyConsumer;
 use super::deliver::{
-    Delivery, Origin, Source, Unacked, write_delivery, write_get_ok, write_stream_delivery,
+    Delivery, Origin, Source, Unacked, write_annotated_delivery, write_delivery, write_get_ok,
 };
 use super::publish::unique_name;
 use super::{Context, Running};
@@ -14,7 +14,7 @@ use crate::broker::auth::{Resource, Right};
 use crate::broker::compat::Compat;
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::message::Message;
-use crate::broker::queue::{EndIf, Entry, Left, Millis, Queue, Returns, Subscription};
+use crate::broker::queue::{EndIf, Entry, Left, Millis, Queue, Subscription};
 use crate::broker::replies::REPLY_TO;
 use crate::wire::frame;
 use crate::wire::method::basic;
@@ -116,10 +116,11 @@ impl Running {
             }
         };
         let is_stream = queue.is_stream();
+        let annotates = is_stream || queue.is_quorum();
         let origin =
             Arc::new(Origin { queue, consumer, no_ack, is_stream, timeout_ms, is_void: false });
         self.be_patient(&origin, cx, now);
-        self.sources.set(slot, Source { channel: number, tag: tag.clone(), origin });
+        self.sources.set(slot, Source { channel: number, tag: tag.clone(), annotates, origin });
         let channel = self.channel(number)?;
         channel.consumers.insert(tag.clone(), slot);
         channel.info.consumers.set(channel.consumers.len() as u64);
@@ -318,17 +319,16 @@ impl Running {
         let Some(source) = self.sources.get(slot) else { return };
         let Some(channel) = self.channels.get_mut(&source.channel) else { return };
         channel.last_tag += 1;
-        let is_stream = source.origin.is_stream;
         let delivery = Delivery {
             channel: source.channel,
             consumer_tag: &source.tag,
             tag: channel.last_tag,
             redelivered: entry.redelivered,
             message: entry.message(),
-            returns: entry.returns,
         };
-        if is_stream {
-            write_stream_delivery(out, &delivery, entry.position, self.frame_max);
+        if source.annotates {
+            let is_stream = source.origin.is_stream;
+            write_annotated_delivery(out, &delivery, &entry, is_stream, self.frame_max);
         } else {
             write_delivery(out, &delivery, self.frame_max);
         }
@@ -336,7 +336,7 @@ impl Running {
             let queue = source.origin.queue.name();
             self.tracer.delivered(delivery.message, queue, entry.redelivered, source.channel, now);
         }
-        if is_stream {
+        if source.annotates && source.origin.is_stream {
             // The stream keeps it, and it does not come back.
             entry.message = None;
         }
@@ -367,7 +367,6 @@ impl Running {
             tag: channel.last_tag,
             redelivered: false,
             message,
-            returns: Returns::default(),
         };
         write_delivery(out, &delivery, self.frame_max);
         channel.info.counters.deliver_no_ack.add(1);

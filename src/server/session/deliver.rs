@@ -54,6 +54,8 @@ impl Origin {
 pub(super) struct Source {
     pub(super) channel: u16,
     pub(super) tag: ShortStr,
+    /// Its deliveries may tell more than their publishers said: offsets, or how often they came back.
+    pub(super) annotates: bool,
     pub(super) origin: Arc<Origin>,
 }
 
@@ -107,7 +109,6 @@ pub(super) struct Delivery<'a> {
     pub(super) tag: u64,
     pub(super) redelivered: bool,
     pub(super) message: &'a Message,
-    pub(super) returns: Returns,
 }
 
 /// Appends `basic.deliver` with its content.
@@ -115,39 +116,29 @@ pub(super) struct Delivery<'a> {
 /// Cost: three appends; names, properties and body are copied as they came.
 #[inline]
 pub(super) fn write_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>, frame_max: u32) {
-    let message = delivery.message;
-    out.reserve(message.len() + delivery.consumer_tag.len() + DELIVERY_OVERHEAD);
-    write_deliver(out, delivery);
-    write_counted(out, delivery.channel, message, delivery.returns.told(), frame_max);
+    write_with_properties(out, delivery, delivery.message.properties(), frame_max);
 }
 
-#[inline]
-fn write_deliver(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
+/// The same with these encoded properties instead of the message's own.
+fn write_with_properties(
+    out: &mut Vec<u8>,
+    delivery: &Delivery<'_>,
+    properties: &[u8],
+    frame_max: u32,
+) {
+    let body = delivery.message.body();
+    let names = delivery.message.names();
+    let bytes = names.len() + properties.len() + body.len() + delivery.consumer_tag.len();
+    out.reserve(bytes + DELIVERY_OVERHEAD);
     frame::write_with(out, FRAME_METHOD, delivery.channel, |to| {
         to.u16(CLASS_BASIC);
         to.u16(basic::Deliver::METHOD_ID);
         to.short(delivery.consumer_tag);
         to.u64(delivery.tag);
         to.bit(delivery.redelivered);
-        to.bytes(delivery.message.names());
+        to.bytes(names);
     });
-}
-
-/// Appends the content of a delivery, which may tell how often it came back.
-#[inline]
-fn write_counted(
-    out: &mut Vec<u8>,
-    channel: u16,
-    message: &Message,
-    returns: Option<Returns>,
-    frame_max: u32,
-) {
-    if let Some(returns) = returns {
-        let properties = with_counts(message.properties(), returns);
-        frame::write_content(out, channel, &properties, message.body(), frame_max);
-    } else {
-        frame::write_content(out, channel, message.properties(), message.body(), frame_max);
-    }
+    frame::write_content(out, delivery.channel, properties, body, frame_max);
 }
 
 /// The properties of a message with headers that tell how often it came back.
@@ -167,22 +158,28 @@ fn with_counts(encoded: &[u8], returns: Returns) -> Vec<u8> {
 /// Bytes of a delivery's frames beside names, properties, body and consumer tag, for one body frame.
 const DELIVERY_OVERHEAD: usize = 64;
 
-/// Appends `basic.deliver` of a message of a stream: its headers say which offset it has (RabbitMQ:
-/// `rabbit_stream_queue:entry_to_msg`).
+/// Appends `basic.deliver` of a message whose headers may say how often it came back, or which offset it has in a stream
+/// (RabbitMQ: `rabbit_stream_queue:entry_to_msg`).
 ///
 /// Cost: beside a delivery's one small allocation.
-pub(super) fn write_stream_delivery(
+#[inline(never)]
+pub(super) fn write_annotated_delivery(
     out: &mut Vec<u8>,
     delivery: &Delivery<'_>,
-    offset: u64,
+    entry: &Entry,
+    is_stream: bool,
     frame_max: u32,
 ) {
-    let message = delivery.message;
-    let offset = FieldValue::I64(i64::try_from(offset).unwrap_or(i64::MAX));
-    let properties = with_header(message.properties(), "x-stream-offset", &offset);
-    out.reserve(message.len() + delivery.consumer_tag.len() + 2 * DELIVERY_OVERHEAD);
-    write_deliver(out, delivery);
-    frame::write_content(out, delivery.channel, &properties, message.body(), frame_max);
+    let properties = delivery.message.properties();
+    let properties = if is_stream {
+        let offset = FieldValue::I64(i64::try_from(entry.position).unwrap_or(i64::MAX));
+        with_header(properties, "x-stream-offset", &offset)
+    } else if let Some(returns) = entry.returns.told() {
+        with_counts(properties, returns)
+    } else {
+        return write_delivery(out, delivery, frame_max);
+    };
+    write_with_properties(out, delivery, &properties, frame_max);
 }
 
 /// Appends `basic.get-ok` with its content.
@@ -203,7 +200,10 @@ pub(super) fn write_get_ok(
         to.bytes(message.names());
         to.u32(left);
     });
-    write_counted(out, channel, message, entry.returns.told_to_getter(), frame_max);
+    let told = entry.returns.told_to_getter();
+    let told = told.map(|returns| with_counts(message.properties(), returns));
+    let properties = told.as_deref().unwrap_or(message.properties());
+    frame::write_content(out, channel, properties, message.body(), frame_max);
 }
 
 /// Appends `basic.return` (312 `NO_ROUTE`) with its content.

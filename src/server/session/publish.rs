@@ -18,7 +18,7 @@ use crate::broker::message::Message;
 use crate::broker::queue::{Millis, Taken};
 use crate::broker::replies::{REPLY_TO, Replies};
 use crate::broker::{Broker, Route, StreamOrder};
-use crate::store::{Appended, Refused};
+use crate::store::{Appended, Refused, Store};
 use crate::wire::constants::CLASS_BASIC;
 use crate::wire::properties::Encoded;
 use crate::wire::{Fault, ReplyCode, ShortStr, Writer};
@@ -85,26 +85,25 @@ impl Running {
         }
         let asks_direct_reply = found.reply_to == Some(REPLY_TO.as_bytes());
         let copies = match found.headers {
-            Some(headers) if may_have_copies(headers) => {
-                copies(&found.headers().unwrap_or_default())?
-            }
-            Some(_) | None => Vec::new(),
+            Some(headers) if may_have_copies(headers) => Some(copies_of(&found)?),
+            Some(_) | None => None,
         };
         if asks_direct_reply {
             channel.rewrite_reply_to(&mut content)?;
         }
-        if !copies.is_empty() {
+        if copies.is_some() {
             channel.hide_blind_copies(&mut content);
         }
+        let copies = copies.as_deref().unwrap_or_default();
         let delivery =
             if content.publish.is_mandatory { Delivery::Mandatory } else { Delivery::Optional };
         channel.info.counters.publish.add(1);
         self.disk.published = self.disk.published.max(Published::Something);
         let message = channel.assembly.message(&content, facts);
         if matches!(channel.mode, Mode::Transaction(_)) {
-            return channel.stage(&mut self.routes, message, &copies, delivery, now);
+            return channel.stage(&mut self.routes, message, copies, delivery, now);
         }
-        let routed = channel.route(&cx.broker, &mut self.routes, &message, &copies, now)?;
+        let routed = channel.route(&cx.broker, &mut self.routes, &message, copies, now)?;
         let due = match routed {
             Routed::Queues(due) => due,
             Routed::Nowhere => {
@@ -170,6 +169,7 @@ impl Channel {
     }
 
     /// Keeps a publish of a transaction: it is routed now, and handed over at the commit.
+    #[inline(never)]
     fn stage(
         &mut self,
         routes: &mut Routes,
@@ -195,6 +195,7 @@ impl Channel {
     }
 
     /// Takes out what the publisher wants nobody to see.
+    #[cold]
     fn hide_blind_copies(&mut self, content: &mut Content) {
         let properties = self.assembly.properties(content);
         if let Some(left) = without_blind_copies(properties) {
@@ -244,8 +245,8 @@ pub(super) fn reply_name(message: &Message) -> Option<&str> {
     if names.first() != Some(&0) {
         return None;
     }
-    let key = std::str::from_utf8(names.get(2..)?).ok()?;
-    Replies::is_reply_name(key).then_some(key)
+    let key = names.get(2..).filter(|key| key.starts_with(REPLY_TO.as_bytes()))?;
+    std::str::from_utf8(key).ok().filter(|key| Replies::is_reply_name(key))
 }
 
 /// Hands a direct reply to whoever waits for it.
@@ -269,28 +270,35 @@ pub(super) fn keep<'a>(
     order: &mut StreamOrder<'a>,
 ) -> Result<Option<Appended>, Refused> {
     let Some(store) = &broker.store else { return Ok(None) };
-    let keepers = route.keepers(message);
-    if keepers.is_empty() {
+    if route.keepers(message).is_empty() {
         return Ok(None);
     }
     order.hold(broker, route);
+    append(broker, store, route, message, now).map(Some)
+}
+
+#[inline(never)]
+fn append(
+    broker: &Broker,
+    store: &Store,
+    route: &Route,
+    message: &Message,
+    now: Millis,
+) -> Result<Appended, Refused> {
     let published_at = broker.started_unix_ms().saturating_add(now);
-    let new = message.to_record(keepers, published_at);
-    store.append_quietly(&new).map(Some)
+    let new = message.to_record(route.keepers(message), published_at);
+    store.append_quietly(&new)
 }
 
 /// Hands a message to the queues of a route, those that keep it with its place; answers whether one of them is full.
 #[inline]
 pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now: Millis) -> Taken {
     route.counters.publish_in.add(1);
-    for history in &route.histories {
-        history.add(message);
+    if !route.is_plain {
+        return push_with_care(route, message, kept, now);
     }
     let Some((last, others)) = route.queues.split_last() else { return Taken::Yes };
     route.counters.publish_out.add(route.queues.len() as u64);
-    if route.may_reject {
-        return push_where_there_is_room(route, message, kept, now);
-    }
     let Some(kept) = kept else {
         for queue in others {
             queue.push(message.clone(), None, now);
@@ -305,14 +313,14 @@ pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now
     Taken::Yes
 }
 
-/// The same when some of the queues may be full: what one of them refuses the others have nevertheless (RabbitMQ:
-/// `rabbit_channel`, "reject-publish"). A queue settles the place of what it refuses.
-fn push_where_there_is_room(
-    route: &Route,
-    message: &Message,
-    kept: Option<Appended>,
-    now: Millis,
-) -> Taken {
+/// The same when exchanges remember the message or some of the queues may be full: what one of them refuses the others
+/// have nevertheless (RabbitMQ: `rabbit_channel`, "reject-publish"). A queue settles the place of what it refuses.
+#[inline(never)]
+fn push_with_care(route: &Route, message: &Message, kept: Option<Appended>, now: Millis) -> Taken {
+    for history in &route.histories {
+        history.add(message);
+    }
+    route.counters.publish_out.add(route.queues.len() as u64);
     let mut places = kept.map(|kept| route.places(message, kept.first)).into_iter().flatten();
     let mut taken = Taken::Yes;
     for queue in &route.queues {
@@ -321,6 +329,12 @@ fn push_where_there_is_room(
         }
     }
     taken
+}
+
+/// The further routing keys of a message whose headers seem to name some.
+#[cold]
+fn copies_of(found: &Encoded<'_>) -> Result<Vec<ShortStr>, Fault> {
+    copies(&found.headers().unwrap_or_default())
 }
 
 /// What of a message only some exchanges look at.

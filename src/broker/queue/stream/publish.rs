@@ -8,7 +8,6 @@ use super::index::SEGMENT_BYTES;
 use super::recent::{RECENT_BYTES, RECENT_BYTES_SHORT};
 use crate::broker::message::Message;
 use crate::broker::queue::entry::Stored;
-use crate::broker::queue::errands::Held;
 use crate::broker::queue::{Millis, Queue, State, Taken};
 use crate::store::{Batch, Place, Store};
 
@@ -22,12 +21,11 @@ impl Queue {
     #[inline(never)]
     pub(in crate::broker::queue) fn push_to_stream(
         &self,
-        mut held: Held<'_>,
+        state: &mut State,
         message: Message,
         place: Option<Place>,
         now: Millis,
     ) -> Taken {
-        let state = &mut *held;
         let store = self.shared.store();
         let Some(stream) = &mut state.stream else { return Taken::Refused };
         if store.is_some() && place.is_none() {
