@@ -114,6 +114,7 @@ async fn vhosts_and_their_limits_are_put_and_deleted() {
         ("PUT", "vhost-limits/v/max-queues", json!({}), 400, json!("[{key_missing,value}]")),
         ("PUT", "queues/v/q", json!({"durable": true}), 201, null.clone()),
         ("PUT", "queues/v/r", json!({}), 400, json!("cannot declare queue 'r': queue limit in vhost 'v' (1) is reached")),
+        ("PUT", "queues/v/r", json!({"arguments": {"x-expires": 0}}), 400, json!("cannot declare queue 'r': queue limit in vhost 'v' (1) is reached")),
     ];
     play(&site, &steps).await;
     let bogus = json!({"default_queue_type": "bogus"});
