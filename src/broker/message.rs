@@ -32,6 +32,9 @@ pub struct Layout {
     pub has_died: bool,
 }
 
+/// The flag of `priority` among those of the properties, in their higher byte (4.2.6.1).
+const PRIORITY_FLAG: u8 = 0x08;
+
 /// In the store's note of a message: its `x-death` header is the broker's own.
 const HAS_DIED: u8 = 1;
 
@@ -131,6 +134,14 @@ impl Message {
     #[inline]
     pub fn priority(&self) -> u8 {
         self.layout().priority
+    }
+
+    /// The `priority` property, if it is there.
+    pub fn said_priority(&self) -> Option<u8> {
+        let priority = self.priority();
+        // Its flag stands in the first byte of the encoded properties.
+        let is_said = self.properties().first().is_some_and(|flags| flags & PRIORITY_FLAG != 0);
+        (priority > 0 || is_said).then_some(priority)
     }
 
     /// Whether the broker has dead-lettered it, so that its `x-death` header is not a client's.

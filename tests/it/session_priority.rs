@@ -71,6 +71,18 @@ fn quorum_queues_have_the_levels_of_their_release() {
     }
 }
 
+/// As seen on RabbitMQ 4.3.5: who says nothing stands between 2 and 8.
+#[test]
+fn for_4_3_a_message_without_priority_is_in_the_middle_of_a_quorum_queue() {
+    let broker = broker();
+    broker.answer_as(Compat::V4_3);
+    let mut client = Client::open(&broker, 0);
+    declare(&mut client, FieldTable::new().with("x-queue-type", "quorum"));
+    publish(&mut client, &[None, Some(2), Some(100), Some(0), Some(4), Some(8)]);
+    client.consume("q", "a");
+    assert_eq!(bodies(&mut client), [100, 8, b'-', 4, 2, 0]);
+}
+
 #[test]
 fn what_expires_at_the_head_makes_way_for_the_next_level() {
     let mut client = Client::open(&broker(), 0);

@@ -107,19 +107,16 @@ fn what_a_quorum_queue_does_not_do_ends_the_connection() {
 }
 
 #[test]
-fn a_single_active_consumers_queue_gives_nothing_to_others_unless_as_in_3_10() {
-    let arguments = quorum().with("x-single-active-consumer", true);
-    let get = basic::Get { queue: literal("q"), ..Default::default() };
-    let mut new = client(&broker(), arguments.clone());
-    new.send(1, get.clone(), 0);
+fn a_single_active_consumers_queue_gives_nothing_to_others() {
     let text = "RESOURCE_LOCKED - cannot obtain access to locked queue 'q' in vhost '/'. basic.get \
                 operations are not supported by quorum queues with single active consumer";
-    assert_eq!(refusal(&mut new), (1, 405, text.to_owned()));
-    let broker = broker();
-    broker.answer_as(Compat::V3_10);
-    let mut old = client(&broker, arguments);
-    old.send(1, get, 0);
-    assert!(matches!(old.said()[..], [Said::Method(1, Method::BasicGetEmpty(_))]));
+    for compat in [Compat::V3_10, Compat::V4, Compat::V4_3] {
+        let broker = broker();
+        broker.answer_as(compat);
+        let mut client = client(&broker, quorum().with("x-single-active-consumer", true));
+        client.send(1, basic::Get { queue: literal("q"), ..Default::default() }, 0);
+        assert_eq!(refusal(&mut client), (1, 405, text.to_owned()), "{compat:?}");
+    }
 }
 
 #[test]

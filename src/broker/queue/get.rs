@@ -43,7 +43,7 @@ impl Queue {
 
     fn check_gettable(&self) -> Result<(), Fault> {
         let is_single = self.settings.wanted.is_single_active_consumer && self.is_quorum();
-        if !is_single || self.shared.compat.get().is_3_10() {
+        if !is_single {
             return Ok(());
         }
         let text = format!(

@@ -7,7 +7,8 @@
 //!
 //! As in RabbitMQ (`rabbit_priority_queue`) a message without priority is in the lowest level and one with too high a
 //! one in the highest, each level is in order, and what expires or is dropped for room goes from the head of the whole
-//! queue. Quorum queues have two levels since 4.0, of which the higher gets two turns of three, and 32 in 4.3.
+//! queue. Quorum queues have two levels since 4.0, of which the higher gets two turns of three, and 32 in 4.3, where a
+//! message without priority is in the fifth.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +25,14 @@ const HIGHER_TURNS: u8 = 2;
 /// The first priority of the higher of two levels.
 const HIGH_PRIORITY: u8 = 5;
 
+/// The priority in a quorum queue of 4.3 of a message that says none.
+const USUAL_PRIORITY: u8 = 4;
+
 /// How messages are dealt by their priorities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// The higher always first.
-    Strict { highest: u8 },
+    /// The higher always first; who says none has the usual priority.
+    Strict { highest: u8, usual: u8 },
     /// Two levels in turn.
     InTurn,
 }
@@ -39,18 +43,20 @@ impl Rule {
         match (wanted.kind, compat) {
             (QueueKind::Classic, _) => {
                 let highest = wanted.max_priority.filter(|&highest| highest > 0)?;
-                Some(Self::Strict { highest })
+                Some(Self::Strict { highest, usual: 0 })
             }
             (QueueKind::Quorum, Compat::V4) => Some(Self::InTurn),
-            (QueueKind::Quorum, Compat::V4_3) => Some(Self::Strict { highest: 31 }),
+            (QueueKind::Quorum, Compat::V4_3) => {
+                Some(Self::Strict { highest: 31, usual: USUAL_PRIORITY })
+            }
             (QueueKind::Quorum, Compat::V3_10) | (QueueKind::Stream, _) => None,
         }
     }
 
-    fn level(self, priority: u8) -> u8 {
+    fn level(self, said: Option<u8>) -> u8 {
         match self {
-            Self::Strict { highest } => priority.min(highest),
-            Self::InTurn => u8::from(priority >= HIGH_PRIORITY),
+            Self::Strict { highest, usual } => said.unwrap_or(usual).min(highest),
+            Self::InTurn => u8::from(said.is_some_and(|priority| priority >= HIGH_PRIORITY)),
         }
     }
 }
@@ -125,11 +131,11 @@ impl State {
             + self.levels.as_deref().map_or(0, |levels| levels.resident_bytes)
     }
 
-    /// Turns to the level of messages with this priority.
+    /// Turns to the level of messages that say this priority, when that is of interest.
     #[inline]
-    pub(super) fn turn_to_priority(&mut self, priority: u8) {
+    pub(super) fn turn_to_priority(&mut self, said: impl FnOnce() -> Option<u8>) {
         if let Some(levels) = &self.levels {
-            self.turn_to(levels.rule.level(priority));
+            self.turn_to(levels.rule.level(said()));
         }
     }
 

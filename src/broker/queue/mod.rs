@@ -255,7 +255,7 @@ impl Queue {
             state.refuse(message, place, now);
             return Err(Taken::Refused);
         }
-        state.turn_to_priority(message.priority());
+        state.turn_to_priority(|| message.said_priority());
         Ok(message)
     }
 

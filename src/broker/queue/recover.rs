@@ -32,7 +32,8 @@ impl Queue {
             let expires_at_unix_ms = waiting.published_at.saturating_add(ttl);
             expires_at_unix_ms.saturating_add(at.now).saturating_sub(at.unix_ms)
         });
-        state.turn_to_priority(waiting.priority);
+        // The store does not tell 0 from none, of which none is common.
+        state.turn_to_priority(|| Some(waiting.priority).filter(|priority| *priority > 0));
         state.ready.recover(waiting, deadline);
     }
 
