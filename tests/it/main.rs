@@ -44,6 +44,7 @@ mod rabbitmq;
 mod restart;
 mod session;
 mod session_access;
+mod session_channel_limit;
 mod session_compat;
 mod session_consumers;
 mod session_dead_letter;

@@ -96,15 +96,17 @@ pub(super) struct Consumer {
     pub(super) priority: i64,
     /// Deliveries not settled yet.
     pub(super) in_flight: u32,
-    blocked: bool,
+    /// How many were blocked before it; `None` while it stands in line.
+    blocked: Option<u64>,
 }
 
 impl Consumer {
+    /// A channel whose limit is used up gets nothing, not even what needs no acknowledgement (RabbitMQ:
+    /// `rabbit_limiter:can_send`).
     fn has_credit(&self) -> bool {
         let wanted = &self.subscription;
-        wanted.no_ack
-            || ((wanted.prefetch == 0 || self.in_flight < wanted.prefetch)
-                && wanted.limit.has_credit())
+        (wanted.no_ack || wanted.prefetch == 0 || self.in_flight < wanted.prefetch)
+            && wanted.limit.has_credit()
     }
 
     /// How many messages it may be given now, at least one when it [`Self::has_credit`].
@@ -170,6 +172,8 @@ pub(super) struct Consumers {
     active: VecDeque<usize>,
     count: usize,
     next_serial: u64,
+    /// How often a consumer was blocked.
+    blockings: u64,
     /// Some consumer has, or had, a priority.
     has_priorities: bool,
     /// Who is served, when only one is.
@@ -207,7 +211,7 @@ impl Consumers {
         self.next_serial += 1;
         let priority = subscription.priority();
         self.has_priorities |= priority != 0;
-        let consumer = Consumer { serial, subscription, priority, in_flight: 0, blocked: false };
+        let consumer = Consumer { serial, subscription, priority, in_flight: 0, blocked: None };
         let at = self.free.pop().unwrap_or(self.slots.len());
         if at == self.slots.len() {
             self.slots.push(None);
@@ -273,7 +277,8 @@ impl Consumers {
             if consumer.has_credit() {
                 break;
             }
-            consumer.blocked = true;
+            consumer.blocked = Some(self.blockings);
+            self.blockings += 1;
             self.active.pop_front();
         }
         let &at = self.active.front()?;
@@ -298,7 +303,8 @@ impl Consumers {
         if let Some(at) = self.active.pop_front()
             && let Some(consumer) = &mut self.slots[at]
         {
-            consumer.blocked = true;
+            consumer.blocked = Some(self.blockings);
+            self.blockings += 1;
         }
     }
 
@@ -314,18 +320,25 @@ impl Consumers {
 
     fn unblock_at(&mut self, at: usize) {
         if let Some(Some(consumer)) = self.slots.get_mut(at)
-            && consumer.blocked
+            && consumer.blocked.is_some()
             && consumer.has_credit()
         {
-            consumer.blocked = false;
+            consumer.blocked = None;
             self.stand_in_line(at);
         }
     }
 
-    /// Looks again at a consumer: its channel's limit or its mailbox may have room now.
-    pub(super) fn unblock(&mut self, id: ConsumerId) {
-        if self.get_mut(id).is_some() {
-            self.unblock_at(id.at);
+    /// Looks again at consumers: their channel's limit or their mailbox may have room now. Who was blocked first is the
+    /// first in line.
+    pub(super) fn unblock(&mut self, ids: impl IntoIterator<Item = ConsumerId>) {
+        let mut blocked = Vec::new();
+        for id in ids {
+            let consumer = self.get_mut(id);
+            blocked.extend(consumer.and_then(|consumer| Some((consumer.blocked?, id.at))));
+        }
+        blocked.sort_unstable();
+        for (_, at) in blocked {
+            self.unblock_at(at);
         }
     }
 }

@@ -110,9 +110,11 @@ impl Queue {
             entries = state.defer(entries, has_failed, now);
         }
         state.put_back_all(entries, self.place_of_returned(rule, cause));
-        state.deal(now);
-        state.expire(now);
+        // What is too much or too old by now goes before anybody gets it again
+        // (RabbitMQ: `rabbit_amqqueue_process:requeue_and_run`).
         state.trim(now);
+        state.expire(now);
+        state.deal(now);
         self.arm(&mut state);
     }
 }

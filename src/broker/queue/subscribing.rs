@@ -91,7 +91,7 @@ impl Queue {
         if state.stream.is_some() {
             return self.resume_stream(&mut state, consumers, now);
         }
-        consumers.into_iter().for_each(|id| state.consumers.unblock(id));
+        state.consumers.unblock(consumers);
         state.deal(now);
         self.arm(&mut state);
     }

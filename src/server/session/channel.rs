@@ -37,6 +37,8 @@ pub(super) struct Channel {
     /// What `basic.qos` said for consumers to come.
     pub(super) prefetch: u32,
     pub(super) limit: Arc<ChannelLimit>,
+    /// How often its queues were asked to go on, for the limit.
+    pub(super) resumed: usize,
     /// The queue that an empty name stands for.
     pub(super) last_queue: Option<ShortStr>,
     pub(super) reply: Option<ReplyConsumer>,
@@ -77,6 +79,7 @@ impl Channel {
             consumers: HashMap::new(),
             prefetch: 0,
             limit: Arc::default(),
+            resumed: 0,
             last_queue: None,
             reply: None,
             awaits_close_ok: false,

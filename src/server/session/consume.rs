@@ -288,18 +288,36 @@ impl Running {
         Ok(())
     }
 
-    /// Asks the queues of a channel's consumers to deal again.
-    pub(super) fn resume_channel(&self, number: u16, now: Millis) {
+    /// Asks the queues of a channel's consumers to deal again, another one first each time: what the channel's limit
+    /// leaves goes round (RabbitMQ: `rabbit_limiter:notify_queues`, which takes turns by chance).
+    pub(super) fn resume_channel(&mut self, number: u16, now: Millis) {
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        channel.resumed = channel.resumed.wrapping_add(1);
+        let first = channel.resumed;
         let Some(channel) = self.channels.get(&number) else { return };
-        self.resume(channel.consumers.values().copied(), now);
+        self.resume_from(first, channel.consumers.values().copied(), now);
     }
 
     /// Asks the queues of these consumers to deal to them again, each queue once.
     pub(super) fn resume(&self, slots: impl IntoIterator<Item = ConsumerSlot>, now: Millis) {
+        self.resume_from(0, slots, now);
+    }
+
+    /// The same, from the `first` queue on, and round to the one before it.
+    fn resume_from(
+        &self,
+        first: usize,
+        slots: impl IntoIterator<Item = ConsumerSlot>,
+        now: Millis,
+    ) {
         let sources = slots.into_iter().filter_map(|slot| self.sources.get(slot));
         let mut origins: Vec<_> = sources.map(|source| &*source.origin).collect();
         origins.sort_by_key(|origin| Arc::as_ptr(&origin.queue));
-        for of_queue in origins.chunk_by(|one, next| Arc::ptr_eq(&one.queue, &next.queue)) {
+        let mut of_queues: Vec<_> =
+            origins.chunk_by(|one, next| Arc::ptr_eq(&one.queue, &next.queue)).collect();
+        let first = first % of_queues.len().max(1);
+        of_queues.rotate_left(first);
+        for of_queue in of_queues {
             of_queue[0].queue.resume(of_queue.iter().filter_map(|origin| origin.consumer), now);
         }
     }

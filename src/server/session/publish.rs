@@ -10,7 +10,7 @@ use super::confirms::Due;
 use super::deliver::write_return;
 use super::disk::Published;
 use super::routes::Routes;
-use super::tx::{Staged, Way};
+use super::tx::Staged;
 use super::{Context, Running};
 use crate::broker::arguments::parse_expiration;
 use crate::broker::exchange::{Details, copies, may_have_copies, without_blind_copies};
@@ -101,7 +101,7 @@ impl Running {
         self.disk.published = self.disk.published.max(Published::Something);
         let message = channel.assembly.message(&content, facts);
         if matches!(channel.mode, Mode::Transaction(_)) {
-            return channel.stage(&cx.broker, &mut self.routes, message, copies, delivery, now);
+            return channel.stage(&mut self.routes, message, copies, delivery, now);
         }
         let routed = channel.route(&cx.broker, &mut self.routes, &message, copies, now)?;
         let due = match routed {
@@ -168,36 +168,28 @@ impl Channel {
         })
     }
 
-    /// Keeps a publish of a transaction: it is routed now, and handed over at the commit. Before 4.3 a direct reply waits
-    /// for no commit.
+    /// Keeps a publish of a transaction: it is routed now, and handed over at the commit.
     #[inline(never)]
     fn stage(
         &mut self,
-        broker: &Broker,
         routes: &mut Routes,
         message: Message,
         copies: &[ShortStr],
         delivery: Delivery,
         now: Millis,
     ) -> Result<(), Fault> {
-        let way = if let Some(name) = reply_name(&message) {
+        let route = if reply_name(&message).is_some() {
             routes.check_default()?;
-            if broker.compat().is_strict() {
-                Way::Reply
-            } else if matches!(reply(broker, name, &message), Routed::Queues(_)) {
-                return Ok(());
-            } else {
-                Way::Nowhere
-            }
+            None
         } else {
             let route = routes.find_all(&message, copies)?;
             if route.is_traced {
                 self.tracer.published(&message, copies, &route.queues, self.number, now);
             }
-            Way::Queues(route.clone())
+            Some(route.clone())
         };
         if let Mode::Transaction(transaction) = &mut self.mode {
-            transaction.stage(Staged { message, delivery, way });
+            transaction.stage(Staged { message, delivery, route });
         }
         Ok(())
     }

@@ -97,7 +97,7 @@ impl Running {
             channel.info.counters.ack.add(count);
         }
         let from_consumers = taken.iter().filter(|one| one.origin.consumer.is_some()).count();
-        channel.limit.give_back(u32::try_from(from_consumers).unwrap_or(u32::MAX));
+        let limit = Arc::clone(&channel.limit);
         match outcome {
             Outcome::Ack => {
                 for place in taken.iter().filter_map(|one| one.entry.place) {
@@ -111,7 +111,9 @@ impl Running {
             Outcome::Requeue { is_failure: false } => put_back(taken, Why::Requeued, now),
             Outcome::Requeue { is_failure: true } => put_back(taken, Why::Rejected, now),
         }
-        if channel.limit.most() > 0 && from_consumers > 0 {
+        // Not before, or the queue these were from would have the first go at the room they leave, every time.
+        limit.give_back(u32::try_from(from_consumers).unwrap_or(u32::MAX));
+        if limit.most() > 0 && from_consumers > 0 {
             self.resume_channel(number, now);
         }
     }

@@ -155,7 +155,9 @@ impl Running {
         let queue = if declare.passive {
             // An empty name is none here, not the last one declared (RabbitMQ: `rabbit_channel`, `queue.declare`).
             self.check_passive(Resource::Queue(&name), cx)?;
-            self.vhost.queue(&name, cx.connection.id)?
+            let queue = self.vhost.queue(&name, cx.connection.id)?;
+            queue.touch(now);
+            queue
         } else {
             let name = match name.as_str() {
                 "" => unique_name("amq.gen-"),

@@ -24,34 +24,8 @@ use crate::wire::{Fault, ReplyCode};
 pub(super) struct Staged {
     pub(super) message: Message,
     pub(super) delivery: Delivery,
-    pub(super) way: Way,
-}
-
-/// The way a message had when it was published (RabbitMQ: `rabbit_channel`, "tx").
-#[derive(Debug)]
-pub(super) enum Way {
-    Queues(Route),
-    /// To whom waits for a direct reply.
-    Reply,
-    /// It was a direct reply, and there is no queue that it goes to.
-    Nowhere,
-}
-
-impl Way {
-    fn route(&self) -> Option<&Route> {
-        match self {
-            Self::Queues(route) => Some(route),
-            Self::Reply | Self::Nowhere => None,
-        }
-    }
-
-    /// A queue deleted since then takes the message with it.
-    fn living(self) -> Self {
-        match self {
-            Self::Queues(route) => Self::Queues(route.living()),
-            Self::Reply | Self::Nowhere => self,
-        }
-    }
+    /// The way it had when it was published (RabbitMQ: `rabbit_channel`, "tx"); a direct reply has none.
+    pub(super) route: Option<Route>,
 }
 
 /// What has been said since the last commit or rollback, in order.
@@ -184,16 +158,14 @@ impl Running {
 
 /// Hands a publish of a commit to its queues.
 fn push_staged(broker: &Broker, staged: &Staged, at: Option<Appended>, now: Millis) -> Routed {
-    let Staged { message, way, .. } = staged;
-    match way {
-        Way::Queues(route) => {
+    let Staged { message, route, .. } = staged;
+    match (route, reply_name(message)) {
+        (Some(route), _) => {
             push(route, message, at, now);
             if route.queues.is_empty() { Routed::Nowhere } else { Routed::Queues(Due::Now) }
         }
-        Way::Reply => {
-            reply_name(message).map_or(Routed::Nowhere, |name| reply(broker, name, message))
-        }
-        Way::Nowhere => Routed::Nowhere,
+        (None, Some(name)) => reply(broker, name, message),
+        (None, None) => Routed::Nowhere,
     }
 }
 
@@ -206,8 +178,9 @@ fn keep_all<'a>(
 ) -> Result<Vec<Kept>, Refused> {
     let mut taken = Vec::with_capacity(publishes.len());
     for mut staged in publishes {
-        staged.way = staged.way.living();
-        let route = staged.way.route();
+        // A queue deleted since then takes the message with it.
+        staged.route = staged.route.map(Route::living);
+        let route = staged.route.as_ref();
         let kept = route.map(|route| keep(broker, route, &staged.message, now, order));
         let at = match kept.transpose() {
             Ok(at) => at.flatten(),
@@ -225,7 +198,7 @@ fn keep_all<'a>(
 fn take_back(broker: &Broker, taken: &[Kept]) {
     let at = taken
         .iter()
-        .filter_map(|one| Some((one.staged.way.route()?, &one.staged.message, one.at?)));
+        .filter_map(|one| Some((one.staged.route.as_ref()?, &one.staged.message, one.at?)));
     let places = at.flat_map(|(route, message, kept)| route.places(message, kept.first));
     if let Some(store) = &broker.store {
         store.settle(&places.collect());
