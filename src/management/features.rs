@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::refusal::Refusal;
 use super::view::View;
 
 /// What can be seen from outside and is so here. Flags about how a cluster stores things mean nothing for us.
@@ -27,4 +28,12 @@ pub(super) fn flags(_: &View<'_>) -> Vec<Value> {
         })
     };
     FLAGS.into_iter().map(row).collect()
+}
+
+/// `PUT /feature-flags/:name/enable`: each is on already.
+pub(super) fn check_known(name: &str) -> Result<(), Refusal> {
+    if FLAGS.iter().any(|(known, _)| *known == name) {
+        return Ok(());
+    }
+    Err(Refusal::bad_request("unsupported"))
 }

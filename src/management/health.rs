@@ -94,6 +94,24 @@ pub(super) fn protocol_listener(view: &View<'_>, names: &Names) -> Result<Value,
     Err(missing(vec![protocol], "protocols", protocols))
 }
 
+/// `GET /health/checks/certificate-expiration/:within/:unit`: nothing expires where no listener has a certificate.
+pub(super) fn certificates(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
+    const UNITS: [&str; 4] = ["days", "weeks", "months", "years"];
+    if names.get("within")?.parse::<u32>().is_err() {
+        return Err(Refusal::bad_request("Invalid expiration value."));
+    }
+    if !UNITS.contains(&names.get("unit")?) {
+        let known = UNITS.join(", ");
+        let reason = format!("Time unit not recognised. Supported units: {known}.");
+        return Err(Refusal::bad_request(reason));
+    }
+    let has_certificate = |protocol: &str| protocol.ends_with("/ssl") || protocol == "https";
+    if view.facts.listeners.iter().any(|listener| has_certificate(listener.protocol)) {
+        return Err(Refusal::NotThereYet);
+    }
+    Ok(json!({"status": "ok"}))
+}
+
 /// The protocol as listeners name it (RabbitMQ: `rabbit_networking:normalize_protocol`, as `rabbitmq-diagnostics`).
 fn listened_name(asked: &str) -> &str {
     match asked {

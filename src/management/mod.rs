@@ -44,8 +44,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::extract::{Extension, Path, Query, State};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{Extension, Path, Query, Request, State};
+use axum::http::Uri;
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get};
 use axum::{Json, Router};
@@ -138,7 +139,28 @@ pub fn router(management: Arc<Management>) -> Router {
         .merge(not_there_yet())
         .route_layer(from_fn_with_state(Arc::clone(&management), auth::log_in));
     let missing = async || Refusal::NotFound;
-    Router::new().nest("/api", all).fallback(missing).with_state(management)
+    let known = Router::new().nest("/api", all).fallback(missing).with_state(management);
+    // Around the router: a layer within it would come after the choice of the route.
+    Router::new()
+        .fallback_service(known)
+        .layer(map_request(async |request: Request| without_last_slash(request)))
+}
+
+/// A path may end in one slash, which means nothing (RabbitMQ: `cowboy_router`).
+fn without_last_slash(mut request: Request) -> Request {
+    let uri = request.uri();
+    if let Some(path) = uri.path().strip_suffix('/')
+        && !path.is_empty()
+        && !path.ends_with('/')
+    {
+        let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+        let mut parts = uri.clone().into_parts();
+        parts.path_and_query = format!("{path}{query}").parse().ok();
+        if let Ok(shorter) = Uri::from_parts(parts) {
+            *request.uri_mut() = shorter;
+        }
+    }
+    request
 }
 
 /// What every user of the API may read.
@@ -219,6 +241,7 @@ fn health_checks() -> Routes {
         .route(&check("node-is-mirror-sync-critical"), always(health::single_node))
         .route(&check("port-listener/{port}"), one(health::port_listener))
         .route(&check("protocol-listener/{protocol}"), one(health::protocol_listener))
+        .route(&check("certificate-expiration/{within}/{unit}"), one(health::certificates))
         .route("/aliveness-test/{vhost}", one(health::aliveness))
         .route("/healthchecks/node", always(health::is_up))
         .route("/healthchecks/node/{node}", one(health::node))
@@ -265,11 +288,8 @@ fn not_there_yet() -> Routes {
         "/vhosts/{vhost}/deletion/protection",
         "/exchanges/{vhost}/{exchange}/publish",
         "/queues/{vhost}/{queue}/get",
-        "/queues/{vhost}/{queue}/actions",
         "/queues/quorum/{vhost}/{queue}/status",
         "/queues/quorum/{vhost}/{queue}/replicas/{action}",
-        "/feature-flags/{name}/enable",
-        "/health/checks/certificate-expiration/{within}/{unit}",
         "/shovels",
         "/shovels/{*rest}",
         "/federation-links",

@@ -114,7 +114,6 @@ async fn vhosts_and_their_limits_are_put_and_deleted() {
         ("PUT", "vhost-limits/v/max-queues", json!({}), 400, json!("[{key_missing,value}]")),
         ("PUT", "queues/v/q", json!({"durable": true}), 201, null.clone()),
         ("PUT", "queues/v/r", json!({}), 400, json!("cannot declare queue 'r': queue limit in vhost 'v' (1) is reached")),
-        ("PUT", "queues/v/r", json!({"arguments": {"x-expires": 0}}), 400, json!("cannot declare queue 'r': queue limit in vhost 'v' (1) is reached")),
     ];
     play(&site, &steps).await;
     let bogus = json!({"default_queue_type": "bogus"});
@@ -430,4 +429,42 @@ async fn a_queue_that_is_bound_over_http_gets_the_recent_history() {
     let bind = ("POST", "bindings/%2F/e/recent/q/late", json!({}), 201, null);
     play(&site, &[bind.clone(), bind]).await;
     assert_eq!(["early", "late"].map(|queue| ready(&site.broker, queue)), [2, 2]);
+}
+
+#[tokio::test]
+async fn what_one_node_need_not_do_is_done() {
+    let site = Site::start().await;
+    let null = Value::Null;
+    #[rustfmt::skip]
+    let steps = [
+        ("PUT", "queues/%2F/q", json!({}), 201, null.clone()),
+        ("POST", "queues/%2F/q/actions", json!({"action": "sync"}), 204, null.clone()),
+        ("POST", "queues/%2F/q/actions", json!({"action": "cancel_sync"}), 204, null.clone()),
+        ("POST", "queues/%2F/q/actions", json!({"action": "bogus"}), 400, json!(["unknown", "bogus"])),
+        ("POST", "queues/%2F/q/actions", json!({}), 400, json!("[{key_missing,action}]")),
+        ("POST", "queues/%2F/nope/actions", json!({"action": "sync"}), 404, missing()),
+        ("PUT", "policies/%2F/ha", json!({"pattern": ".", "definition": {"ha-mode": "all"}}), 201, null.clone()),
+        ("PUT", "feature-flags/implicit_default_bindings/enable", json!({}), 204, null.clone()),
+        ("PUT", "feature-flags/bogus/enable", json!({}), 400, json!("unsupported")),
+        ("GET", "health/checks/certificate-expiration/1/days", null.clone(), 200, null.clone()),
+        ("GET", "health/checks/certificate-expiration/x/days", null.clone(), 400, json!("Invalid expiration value.")),
+        ("GET", "health/checks/certificate-expiration/1/hours", null.clone(), 400,
+            json!("Time unit not recognised. Supported units: days, weeks, months, years.")),
+    ];
+    play(&site, &steps).await;
+}
+
+#[tokio::test]
+async fn a_path_may_end_in_a_slash() {
+    let site = Site::start().await;
+    let null = Value::Null;
+    let steps = [
+        ("GET", "queues/", null.clone(), 200, null.clone()),
+        ("GET", "queues/%2F/", null.clone(), 200, null.clone()),
+        ("GET", "connections/?columns=name", null.clone(), 200, null.clone()),
+        ("PUT", "queues/%2F/q/", json!({}), 201, null.clone()),
+        ("GET", "queues//", null.clone(), 404, missing()),
+        ("GET", "queues//q", null.clone(), 404, missing()),
+    ];
+    play(&site, &steps).await;
 }

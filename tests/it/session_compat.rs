@@ -5,9 +5,9 @@ use std::sync::Arc;
 use mq::broker::Broker;
 use mq::broker::compat::Compat;
 use mq::wire::constants::PROTOCOL_HEADER;
-use mq::wire::method::{basic, connection, exchange, queue, tx};
+use mq::wire::method::{basic, connection, exchange, queue};
 use mq::wire::shortstr::literal;
-use mq::wire::{FieldTable, FieldValue, Method, Properties};
+use mq::wire::{FieldTable, FieldValue, Method};
 
 use super::support::session::{Client, Said, broker, start_ok};
 
@@ -163,35 +163,6 @@ fn the_name_of_direct_replies_is_not_bound() {
     let queue::Bind { queue, exchange, .. } = ends();
     let unbind = queue::Unbind { queue, exchange, ..Default::default() };
     assert_eq!(refusal(Compat::V4_3, unbind), Some((1, 403, volatile.to_owned())));
-}
-
-/// Before 4.3 a direct reply does not wait for the commit of who sends it.
-#[test]
-fn only_for_4_3_a_direct_reply_in_a_transaction_waits_for_its_commit() {
-    for compat in RELEASES {
-        let broker = broker_as(compat);
-        let mut asking = Client::open(&broker, 0);
-        let queue = literal("amq.rabbitmq.reply-to");
-        asking.send(
-            1,
-            basic::Consume { queue: queue.clone(), no_ack: true, ..Default::default() },
-            0,
-        );
-        asking.declare_durable("requests");
-        let asked = Properties { reply_to: Some(queue), ..Properties::default() };
-        asking.publish_with("requests", &asked, b"?");
-        asking.said();
-        let mut answering = Client::open(&broker, 0);
-        let queue = literal("requests");
-        answering.send(1, basic::Get { queue, no_ack: true, ..Default::default() }, 0);
-        let reply_to = answering.got_properties().reply_to.unwrap();
-        answering.send(1, tx::Select {}, 0);
-        answering.publish_to(&reply_to, &Properties::default(), b"!");
-        let answered = [(b"!".to_vec(), false)];
-        assert_eq!(asking.deliveries() == answered, compat != Compat::V4_3, "{compat:?}");
-        answering.send(1, tx::Commit {}, 0);
-        assert_eq!(asking.deliveries() == answered, compat == Compat::V4_3, "{compat:?}");
-    }
 }
 
 /// RabbitMQ 4 offers to be `guest` without a word, 3.10 does not.

@@ -28,6 +28,9 @@ struct Key {
 enum Releases {
     All,
     Only3,
+    /// Of mirrors, which 4.0 gave up: one node is every mirror a policy asks for, so it is taken, and refused only where
+    /// 4.3's refusals are wanted.
+    UnlessStrict,
     Since4,
 }
 
@@ -52,6 +55,7 @@ impl Key {
         let is_released = match self.releases {
             Releases::All => true,
             Releases::Only3 => compat.is_3_10(),
+            Releases::UnlessStrict => !compat.is_strict(),
             Releases::Since4 => !compat.is_3_10(),
         };
         is_released && self.authors.contains(&author)
@@ -73,13 +77,14 @@ const KEYS: &[Key] = &[
     key("delivery-limit", "delivery limit", is_count, BOTH).only_in(Releases::Only3),
     key("delivery-limit", "delivery limit", is_integer, BOTH).only_in(Releases::Since4),
     key("expires", "queue expiry", is_above_0, BOTH),
-    key("ha-mode", "ha-mode value", is_mirroring, USER).only_in(Releases::Only3),
-    key("ha-params", "ha-params", |_| true, USER).only_in(Releases::Only3),
-    key("ha-promote-on-failure", "ha-promote-on-failure", |_| true, USER).only_in(Releases::Only3),
+    key("ha-mode", "ha-mode value", is_mirroring, USER).only_in(Releases::UnlessStrict),
+    key("ha-params", "ha-params", |_| true, USER).only_in(Releases::UnlessStrict),
+    key("ha-promote-on-failure", "ha-promote-on-failure", |_| true, USER)
+        .only_in(Releases::UnlessStrict),
     key("ha-promote-on-shutdown", "ha-promote-on-shutdown", |_| true, USER)
-        .only_in(Releases::Only3),
-    key("ha-sync-batch-size", "ha-sync-batch-size", |_| true, BOTH).only_in(Releases::Only3),
-    key("ha-sync-mode", "ha-sync-mode", |_| true, BOTH).only_in(Releases::Only3),
+        .only_in(Releases::UnlessStrict),
+    key("ha-sync-batch-size", "ha-sync-batch-size", |_| true, BOTH).only_in(Releases::UnlessStrict),
+    key("ha-sync-mode", "ha-sync-mode", |_| true, BOTH).only_in(Releases::UnlessStrict),
     key("initial-cluster-size", "cluster size", is_count, USER),
     key("max-age", "max age", is_age, USER),
     key("max-in-memory-bytes", "maximum memory in bytes", is_count, BOTH),
@@ -295,7 +300,8 @@ mod tests {
     fn some_settings_are_not_an_operators_or_not_every_releases() {
         let mirrored = one("ha-mode", "all");
         assert!(check(&mirrored, Author::User, Compat::V3_10).is_ok());
-        assert!(check(&mirrored, Author::User, Compat::V4).is_err());
+        assert!(check(&mirrored, Author::User, Compat::V4).is_ok());
+        assert!(check(&mirrored, Author::User, Compat::V4_3).is_err());
         let without = one("delivery-limit", FieldValue::I64(-1));
         assert!(check(&without, Author::User, Compat::V4).is_ok());
         let overflow = one("overflow", "reject-publish");

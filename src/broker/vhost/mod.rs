@@ -324,8 +324,6 @@ impl Vhost {
         {
             return same_queue(queue, &asked, connection, context);
         }
-        // RabbitMQ looks for room before anything else; others may take it before it is looked for again below.
-        self.check_room(&asked.name)?;
         let wanted = QueueArguments::check(&asked.arguments, asked.lifetime(), context)?;
         let _changing = self.changing();
         // Somebody else may have declared it just before, or it was ending and has stayed.

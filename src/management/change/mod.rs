@@ -34,7 +34,7 @@ pub(super) use self::vhosts::read as read_vhost;
 use super::auth::{ADMINISTRATOR, MONITORING, POLICYMAKER};
 use super::refusal::Refusal;
 use super::view::{Names, View};
-use super::{Handler, Management, Routes, definitions, listing};
+use super::{Handler, Management, Routes, definitions, features, listing};
 use crate::broker::admin::Put;
 use crate::broker::auth::{Rights, User};
 use crate::broker::vhost::Vhost;
@@ -165,6 +165,12 @@ fn answering(method: MethodFilter, change: Change) -> Handler {
     )
 }
 
+fn enable_feature(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    asked.administrator()?;
+    features::check_known(asked.names.get("name")?)?;
+    Ok(Done::Quietly)
+}
+
 /// Everything that can be changed.
 pub(super) fn routes() -> Routes {
     let routes = Router::new()
@@ -207,6 +213,7 @@ pub(super) fn routes() -> Routes {
         .route("/cluster-name", put(parameters::name_cluster))
         .route("/connections/{connection}", delete(connections::close))
         .route("/connections/username/{user}", delete(connections::close_of_user))
+        .route("/feature-flags/{name}/enable", put(enable_feature))
         .route("/definitions", post(definitions::import))
         .route("/definitions/{vhost}", post(definitions::import_into_vhost))
         .merge(topology_routes());
@@ -223,6 +230,7 @@ fn topology_routes() -> Routes {
             put(topology::declare_queue).merge(delete(topology::delete_queue)),
         )
         .route("/queues/{vhost}/{queue}/contents", delete(topology::purge))
+        .route("/queues/{vhost}/{queue}/actions", post(topology::act))
         .route(
             "/exchanges/{vhost}/{exchange}",
             put(topology::declare_exchange).merge(delete(topology::delete_exchange)),

@@ -1,6 +1,6 @@
 //! Queues, exchanges and bindings: declared and deleted as the user could over AMQP.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::body::Body;
 use super::{Asked, Done};
@@ -71,6 +71,19 @@ pub(super) fn purge(asked: &Asked<'_>) -> Result<Done, Refusal> {
     queue.check_no_stream(crate::broker::queue::Refusal::Purge)?;
     queue.purge();
     Ok(Done::Quietly)
+}
+
+/// `POST /queues/:vhost/:queue/actions`: mirrors are synchronised, which one node always is.
+pub(super) fn act(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    asked.administrator()?;
+    let (vhost, _) = asked.inside()?;
+    if vhost.find_queue(&asked.name("queue")?).is_none() {
+        return Err(Refusal::NotFound);
+    }
+    match asked.body()?.text("action")? {
+        "sync" | "cancel_sync" => Ok(Done::Quietly),
+        other => Err(Refusal::BadReason(json!(["unknown", other]))),
+    }
 }
 
 /// `PUT /exchanges/:vhost/:exchange`.
