@@ -9,6 +9,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::mailbox::{Mailbox, Post};
 use super::message::Message;
 use crate::wire::ShortStr;
@@ -35,8 +38,10 @@ impl Replies {
     /// Registers a channel; answers the name its requests carry.
     pub fn add(&self, mailbox: Arc<Mailbox>, channel: u16) -> ShortStr {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let secret = self.hasher.hash_one(serial);
-        let name = ShortStr::truncated(&format!("{REPLY_TO}.{serial:x}.{secret:016x}"));
+        let halves = [0, 1].map(|half: u64| self.hasher.hash_one((serial, half)).to_be_bytes());
+        // Sixteen bytes as RabbitMQ writes them, which some tests of clients look for.
+        let secret = STANDARD.encode(halves.concat());
+        let name = ShortStr::truncated(&format!("{REPLY_TO}.{serial:x}.{secret}"));
         let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
         targets.insert(name.clone(), Target { mailbox, channel });
         name
