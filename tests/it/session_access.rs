@@ -140,6 +140,37 @@ fn every_method_needs_its_permission() {
     }
 }
 
+/// Looking needs no permission, but for 4.3 any one.
+#[test]
+fn a_passive_declaration_needs_any_permission_for_4_3() {
+    let queue = queue::Declare { queue: literal("q"), passive: true, ..Default::default() };
+    let exchange =
+        exchange::Declare { exchange: literal("amq.fanout"), passive: true, ..Default::default() };
+    let refused = |noun: &str| {
+        let text = format!("configure access to {noun} in vhost '/' refused for user 'bob'");
+        Some((403, format!("ACCESS_REFUSED - {text}")))
+    };
+    for (compat, read, is_refused) in [
+        (Compat::V3_10, "^$", false),
+        (Compat::V4, "^$", false),
+        (Compat::V4_3, "^$", true),
+        (Compat::V4_3, ".*", false),
+    ] {
+        let broker = broker_for("^$", "^$", read);
+        broker.answer_as(compat);
+        Client::open(&broker, 0).declare_durable("q");
+        let mut client = inside(&broker, "bob", "/");
+        for (method, noun) in [
+            (Method::from(queue.clone()), "queue 'q'"),
+            (exchange.clone().into(), "exchange 'amq.fanout'"),
+        ] {
+            client.send(1, method, 0);
+            let expected = refused(noun).filter(|_| is_refused);
+            assert_eq!(refusal(&mut client), expected, "{compat:?} {noun}");
+        }
+    }
+}
+
 fn publish(client: &mut Client, exchange: &'static str, key: &'static str) {
     let mut bytes = Vec::new();
     let (exchange, routing_key) = (literal(exchange), literal(key));

@@ -3,7 +3,7 @@
 //! [`Limits::merge`] is RabbitMQ's rule for who wins. A queue holds its [`Limits`] under its lock, so that a policy
 //! changes them at once; what it was declared with stays in its settings.
 
-use super::queue::{DeadLetterStrategy, Overflow, QueueArguments};
+use super::queue::{DeadLetterStrategy, Overflow, QueueArguments, QueueKind};
 use super::retry::{DelayedRetry, RetrySaid};
 use crate::wire::ShortStr;
 
@@ -106,6 +106,10 @@ impl Limits {
             least([argument, of(user), of(operator)])
         };
         let overflow = arguments.overflow.or(operator.overflow).or(user.overflow);
+        // Quorum queues do not dead-letter what they refuse; RabbitMQ warns, and drops from their heads.
+        let overflow = overflow.filter(|&overflow| {
+            arguments.kind != QueueKind::Quorum || overflow != Overflow::RejectPublishDlx
+        });
         Self {
             message_ttl_ms: number(|said| said.message_ttl_ms, arguments.message_ttl_ms),
             expires_ms: number(|said| said.expires_ms, arguments.expires_ms),
@@ -232,6 +236,9 @@ mod tests {
         let merged = Limits::merge(&arguments, Some(&user), Some(&operator));
         assert_eq!(merged.overflow, Overflow::RejectPublishDlx);
         assert_eq!(merged.dead_letter.unwrap().exchange, "argument");
+        arguments.kind = QueueKind::Quorum;
+        let merged = Limits::merge(&arguments, Some(&user), Some(&operator));
+        assert_eq!(merged.overflow, Overflow::DropHead);
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! The arguments of declarations: what they mean, which values RabbitMQ refuses, and when two sets are the same.
 //!
 //! Texts and order of checks: RabbitMQ, `rabbit_amqqueue:check_declare_arguments` and
-//! `rabbit_misc:assert_args_equivalence`. Arguments RabbitMQ does not know are kept and ignored; those it knows
-//! and we do not do yet are refused by name, never taken in silence.
+//! `rabbit_misc:assert_args_equivalence`. Arguments RabbitMQ does not know are kept and ignored.
 
 mod limits;
 mod queue;

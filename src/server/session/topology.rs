@@ -120,6 +120,7 @@ impl Running {
     ) -> Result<Option<Method>, Fault> {
         let name = strip(&declare.exchange);
         if declare.passive {
+            self.check_passive(Resource::Exchange(&name), cx)?;
             self.vhost.check_exchange(&name)?;
         } else {
             let kind = ExchangeKind::from_name(&declare.kind, cx.broker.compat())?;
