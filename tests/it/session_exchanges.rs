@@ -168,10 +168,21 @@ fn a_queue_bound_later_gets_the_recent_history() {
     bind(&mut client, "x", "late", "");
     assert_eq!(["early", "late"].map(|queue| ready(&broker, queue)), [6, 3]);
     assert!(client.said().iter().all(|said| matches!(said, Said::Method(1, _))));
-    let bad = FieldTable::new().with("x-recent-history-length", FieldValue::I32(0));
-    declare_exchange(&mut client, "y", "x-recent-history", bad);
-    let text = "PRECONDITION_FAILED - Invalid argument 0, 'x-recent-history-length' must be a positive integer";
-    assert_eq!(close_of(&mut client), (1, 406, text.to_owned()));
+    let bad = [
+        (FieldValue::I32(0), "0"),
+        (FieldValue::I32(-1), "-1"),
+        ("a".into(), "<<\"a\">>"),
+        (FieldValue::Bool(true), "true"),
+    ];
+    for (value, shown) in bad {
+        let mut client = Client::open(&broker, 0);
+        let length = FieldTable::new().with("x-recent-history-length", value);
+        declare_exchange(&mut client, "y", "x-recent-history", length);
+        let text = format!(
+            "PRECONDITION_FAILED - Invalid argument {shown}, 'x-recent-history-length' must be a positive integer"
+        );
+        assert_eq!(close_of(&mut client), (1, 406, text));
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use indexmap::IndexSet;
 
 use super::binding::{Binding, BindingKey, Destination};
+use crate::broker::policies::term;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, erlang};
 
 /// How many of the arguments must match.
@@ -68,8 +69,7 @@ fn rule(arguments: &FieldTable) -> Result<(Rule, bool), Fault> {
     let FieldValue::LongStr(text) = value else {
         let shown = match value {
             FieldValue::Void => "undefined".to_owned(),
-            FieldValue::Bool(it) => it.to_string(),
-            other => other.as_integer().map_or_else(|| format!("{other:?}"), |n| n.to_string()),
+            other => term(other),
         };
         return refuse(format!(
             "Invalid x-match field type {} (value {shown}); expected longstr",

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Details;
 use crate::broker::message::Message;
+use crate::broker::policies::term;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode};
 
 /// How many messages are kept when the exchange does not say.
@@ -26,11 +27,7 @@ fn length(arguments: &FieldTable) -> Result<usize, Fault> {
     let Some(value) = arguments.get(LENGTH) else { return Ok(LENGTH_DEFAULT) };
     let given = value.as_integer().filter(|length| *length > 0);
     given.and_then(|length| usize::try_from(length).ok()).ok_or_else(|| {
-        let shown = match (value.as_integer(), value.as_str()) {
-            (Some(number), _) => number.to_string(),
-            (None, Some(text)) => text.to_owned(),
-            (None, None) => value.type_name().to_owned(),
-        };
+        let shown = term(value);
         let text = format!("Invalid argument {shown}, '{LENGTH}' must be a positive integer");
         Fault::new(ReplyCode::PreconditionFailed, text)
     })
