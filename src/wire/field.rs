@@ -249,6 +249,15 @@ impl FieldTable {
         Some(self.0.remove(at).1)
     }
 
+    /// The same entries in the order of their names, as RabbitMQ leaves a table it has put something into
+    /// (`rabbit_misc:set_table_value`).
+    #[must_use]
+    pub fn sorted(&self) -> Self {
+        let mut entries = self.0.clone();
+        entries.sort_by(|one, other| one.0.cmp(&other.0));
+        Self(entries)
+    }
+
     /// Adds a value of ours under a literal name and gives the table back.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<FieldValue>) -> Self {

@@ -81,7 +81,11 @@ pub fn assert_queue_equivalence(
     received: &FieldTable,
     context: Context<'_>,
 ) -> Result<(), Fault> {
-    for argument in values::KNOWN {
+    let mut known = values::KNOWN.iter().collect::<Vec<_>>();
+    if kind == QueueKind::Quorum {
+        known.sort_by_key(|argument| values::place_in_quorum(argument.name));
+    }
+    for argument in known {
         if argument.is_for(kind, context.compat) {
             assert_equivalent(argument.name, current, received, context.noun)?;
         }
@@ -215,5 +219,25 @@ mod tests {
         );
         let classic = FieldTable::new().with("x-queue-type", "classic");
         assert_eq!(same(&none, &classic), Ok(()));
+    }
+
+    #[test]
+    fn the_first_that_differs_is_named_in_the_order_of_the_type() {
+        let new = FieldTable::new()
+            .with("x-message-ttl", FieldValue::I32(1))
+            .with("x-delivery-limit", FieldValue::I32(1))
+            .with("x-expires", FieldValue::I32(1))
+            .with("x-dead-letter-exchange", "e");
+        let mut left = new;
+        let of_quorum =
+            ["x-dead-letter-exchange", "x-expires", "x-delivery-limit", "x-message-ttl"];
+        for name in of_quorum {
+            let context = Context { noun: "queue 'q'", compat: Compat::V4 };
+            let none = FieldTable::new();
+            let told = assert_queue_equivalence(QueueKind::Quorum, &none, &left, context);
+            let told = told.unwrap_err().text;
+            assert!(told.starts_with(&format!("inequivalent arg '{name}'")), "{told}");
+            left.remove(name);
+        }
     }
 }

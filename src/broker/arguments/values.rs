@@ -105,6 +105,18 @@ pub(super) const KNOWN: &[Known] = &[
     Known::new_in_4("x-delayed-retry-max", Q, not_negative),
 ];
 
+/// Where an argument stands when RabbitMQ compares those of quorum queues (`rabbit_quorum_queue:capabilities`): as in
+/// [`KNOWN`], but for the times.
+pub(super) fn place_in_quorum(name: &str) -> usize {
+    let behind = match name {
+        "x-expires" => "x-dead-letter-strategy",
+        "x-message-ttl" => "x-delivery-limit",
+        name => name,
+    };
+    let at = KNOWN.iter().position(|argument| argument.name == behind).unwrap_or_default();
+    2 * at + usize::from(behind != name)
+}
+
 /// The argument of that name.
 pub(super) fn known(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|argument| argument.name == name)

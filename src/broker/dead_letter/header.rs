@@ -195,13 +195,6 @@ fn array(tables: Vec<FieldTable>) -> FieldValue {
     FieldValue::Array(tables.into_iter().map(FieldValue::Table).collect())
 }
 
-/// The headers in the order of their names, as RabbitMQ sends them.
-fn sorted(headers: &FieldTable) -> FieldTable {
-    let mut entries: Vec<_> = headers.iter().cloned().collect();
-    entries.sort_by(|one, other| one.0.cmp(&other.0));
-    FieldTable::from_entries(entries)
-}
-
 /// RabbitMQ 4: `mc:record_death`, `mc_amqpl:protocol_state`.
 fn record(
     mut headers: FieldTable,
@@ -221,7 +214,7 @@ fn record(
             headers.insert(literal(name), text.into());
         }
     }
-    sorted(&headers)
+    headers.sorted()
 }
 
 /// RabbitMQ 3.10: `rabbit_dead_letter:update_x_death_header`, which trusts what a client has put there.
@@ -244,12 +237,12 @@ fn record_3_10(
             let mut earlier = grouped(&deaths(&headers));
             let latest =
                 take_same(&mut earlier, death).map_or_else(|| new.clone(), |same| counted(&same));
-            earlier.insert(0, sorted(&latest));
+            earlier.insert(0, latest.sorted());
             headers.insert(literal(DEATHS), array(earlier));
         }
         Some(_) => headers.insert(literal(DEATHS), array(vec![new.clone()])),
     }
-    sorted(&headers)
+    headers.sorted()
 }
 
 /// One table for each queue and reason; 3.10 turns their order round when there are several.

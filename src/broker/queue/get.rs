@@ -19,7 +19,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `RESOURCE_LOCKED` when the queue serves one consumer and RabbitMQ refuses others, `RESOURCE_ERROR` when the first message cannot be read just now; it waits on.
+    /// `RESOURCE_LOCKED` when it is a quorum queue that serves one consumer only, `RESOURCE_ERROR` when the first message
+    /// cannot be read just now; it waits on.
     /// `NOT_IMPLEMENTED` for a stream.
     pub fn get(&self, no_ack: bool, now: Millis) -> Result<Option<(Entry, u32)>, Fault> {
         self.check_no_stream(Refusal::Get)?;

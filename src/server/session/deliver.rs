@@ -151,7 +151,7 @@ fn with_counts(encoded: &[u8], returns: Returns) -> Vec<u8> {
         headers.remove(name);
         headers = headers.with(name, count);
     }
-    properties.headers = Some(headers);
+    properties.headers = Some(headers.sorted());
     properties.to_bytes()
 }
 

@@ -4,7 +4,7 @@
 //! goes to durable queues is given to the store before any queue has it, so that each gets it with its place; who
 //! waits for the sync is `confirms`' and `tx`'s business.
 
-use super::assembly::{Content, Facts};
+use super::assembly::{Assembly, Content, Facts};
 use super::channel::{Channel, Mode};
 use super::confirms::Due;
 use super::deliver::write_return;
@@ -61,32 +61,10 @@ impl Running {
         if content.publish.is_immediate {
             return Err(Fault::new(ReplyCode::NotImplemented, "immediate=true"));
         }
-        let found = Encoded::scan(channel.assembly.properties(&content)).map_err(|error| {
-            let properties = channel.assembly.properties(&content);
-            Fault::undecodable(error, CLASS_BASIC, 0, properties)
-        })?;
-        let facts = Facts {
-            is_persistent: found.delivery_mode == Some(2),
-            time_to_live_ms: match found.expiration {
-                None => None,
-                Some(text) => Some(parse_expiration(&String::from_utf8_lossy(text))?),
-            },
-            priority: found.priority.unwrap_or_default(),
-        };
-        if let Some(claimed) = found.user_id
-            && claimed != self.user.as_bytes()
-            && !cx.broker.users.has_tag(&self.user, IMPERSONATOR)
-        {
-            let claimed = String::from_utf8_lossy(claimed);
-            return Err(precondition(format!(
-                "user_id property set to '{claimed}' but authenticated user was '{}'",
-                self.user
-            )));
-        }
-        let asks_direct_reply = found.reply_to == Some(REPLY_TO.as_bytes());
-        let copies = match found.headers {
-            Some(headers) if may_have_copies(headers) => Some(copies_of(&found)?),
-            Some(_) | None => None,
+        let examined = examine(&channel.assembly, &content, &self.user, cx);
+        let Examined { facts, asks_direct_reply, copies } = match examined {
+            Ok(examined) => examined,
+            Err(fault) => return Err(channel.refuse(&mut self.routes, &content, fault)),
         };
         if asks_direct_reply {
             channel.rewrite_reply_to(&mut content)?;
@@ -124,7 +102,64 @@ impl Running {
     }
 }
 
+/// What the properties of a publish say.
+struct Examined {
+    facts: Facts,
+    asks_direct_reply: bool,
+    /// Further routing keys, where there may be some.
+    copies: Option<Vec<ShortStr>>,
+}
+
+/// Checks the properties of a publish, in RabbitMQ's order.
+#[inline]
+fn examine(
+    assembly: &Assembly,
+    content: &Content,
+    user: &str,
+    cx: &Context,
+) -> Result<Examined, Fault> {
+    let properties = assembly.properties(content);
+    let found = Encoded::scan(properties)
+        .map_err(|error| Fault::undecodable(error, CLASS_BASIC, 0, properties))?;
+    if let Some(claimed) = found.user_id
+        && claimed != user.as_bytes()
+        && !cx.broker.users.has_tag(user, IMPERSONATOR)
+    {
+        let claimed = String::from_utf8_lossy(claimed);
+        return Err(precondition(format!(
+            "user_id property set to '{claimed}' but authenticated user was '{user}'"
+        )));
+    }
+    let facts = Facts {
+        is_persistent: found.delivery_mode == Some(2),
+        time_to_live_ms: match found.expiration {
+            None => None,
+            Some(text) => Some(parse_expiration(&String::from_utf8_lossy(text))?),
+        },
+        priority: found.priority.unwrap_or_default(),
+    };
+    let copies = match found.headers {
+        Some(headers) if may_have_copies(headers) => Some(copies_of(&found)?),
+        Some(_) | None => None,
+    };
+    let asks_direct_reply = found.reply_to == Some(REPLY_TO.as_bytes());
+    Ok(Examined { facts, asks_direct_reply, copies })
+}
+
 impl Channel {
+    /// What is to be said of a publish whose properties are refused: where it was to go is looked at before them
+    /// (RabbitMQ: `rabbit_channel`, `basic.publish`).
+    #[cold]
+    fn refuse(&mut self, routes: &mut Routes, content: &Content, fault: Fault) -> Fault {
+        let facts = Facts { is_persistent: false, time_to_live_ms: None, priority: 0 };
+        let message = self.assembly.message(content, facts);
+        match reply_name(&message) {
+            Some(_) => routes.check_default().err(),
+            None => routes.find_all(&message, &[]).err(),
+        }
+        .unwrap_or(fault)
+    }
+
     /// Hands a message to every queue it is routed to.
     ///
     /// One that the store does not take goes nowhere when its publisher will hear of it, and else stays in memory.

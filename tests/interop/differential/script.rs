@@ -52,6 +52,8 @@ pub(crate) enum Opening {
 pub(crate) enum Kind {
     /// The channel goes on: a question behind the step shows that it is done.
     Method,
+    /// The channel goes on, but takes nothing before it has answered.
+    Commit,
     /// The client says goodbye to the channel or the connection.
     Goodbye,
     /// Nothing can be asked behind it.
@@ -98,6 +100,10 @@ pub(crate) fn step(line: &str) -> Step {
         "channel.close" | "connection.close" => {
             method(verb, &words, channel, &mut bytes);
             Kind::Goodbye
+        }
+        "tx.commit" => {
+            method(verb, &words, channel, &mut bytes);
+            Kind::Commit
         }
         _ if opening == Opening::Never => {
             method(verb, &words, channel, &mut bytes);

@@ -110,6 +110,12 @@ impl Speaker {
                 self.open(at, *opening, &mut answers);
                 self.send(*connection, bytes);
                 match kind {
+                    Kind::Commit => {
+                        self.until(&mut answers, |answers, speaker| {
+                            has_from(answers, at, "tx.commit-ok") || !speaker.is_open(at)
+                        });
+                        self.barrier(at, &mut answers);
+                    }
                     Kind::Method if *channel != 0 => self.barrier(at, &mut answers),
                     Kind::Method | Kind::Raw => {}
                     Kind::Goodbye if *channel == 0 => {
@@ -151,6 +157,18 @@ impl Speaker {
             self.barrier(at, &mut answers);
         }
         lines(answers)
+    }
+
+    /// Listens for so long.
+    pub(crate) fn listen(&mut self, time: Duration) -> Vec<String> {
+        let mut answers = Answers::new();
+        let end = Instant::now() + time;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.hear(left, &mut answers) {
+                return lines(answers);
+            }
+        }
     }
 
     fn send(&mut self, connection: char, bytes: &[u8]) {
@@ -212,16 +230,18 @@ impl Speaker {
         self.until(&mut unheard, |answers, _| has(answers, "connection.open-ok"));
     }
 
+    fn is_open(&self, (connection, channel): (char, u16)) -> bool {
+        self.lines.get(&connection).is_some_and(|line| line.open_channels.contains(&channel))
+    }
+
     /// Asks the channel and waits for its answer, or for its end.
     fn barrier(&mut self, at: (char, u16), answers: &mut Answers) {
-        if !self.lines.contains_key(&at.0) {
+        if !self.is_open(at) {
             return;
         }
         self.send_method(at, channels::Flow { active: true });
         self.until(answers, |answers, speaker| {
-            let is_open = |line: &Line| line.open_channels.contains(&at.1);
-            has_from(answers, at, "channel.flow-ok")
-                || !speaker.lines.get(&at.0).is_some_and(is_open)
+            has_from(answers, at, "channel.flow-ok") || !speaker.is_open(at)
         });
         if let Some(said) = answers.get_mut(&at)
             && let Some(found) = said.iter().rposition(|line| line.contains("channel.flow-ok"))
