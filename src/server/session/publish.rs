@@ -224,7 +224,8 @@ impl Channel {
             Some(route.clone())
         };
         if let Mode::Transaction(transaction) = &mut self.mode {
-            transaction.stage(Staged { message, delivery, route });
+            let others = copies.into();
+            transaction.stage(Staged { message, delivery, route, others });
         }
         Ok(())
     }

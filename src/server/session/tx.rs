@@ -8,16 +8,17 @@ use super::channel::Mode;
 use super::confirms::Due;
 use super::deliver::Unacked;
 use super::disk::Published;
-use super::publish::{Delivery, Routed, keep, push, reply, reply_name};
+use super::publish::{Delivery, Routed, details_of, keep, push, reply, reply_name};
 use super::settle::Outcome;
 use super::{Context, Running};
 use crate::broker::message::Message;
 use crate::broker::queue::Millis;
+use crate::broker::vhost::Vhost;
 use crate::broker::{Broker, Route, StreamOrder};
 use crate::store::{Appended, Refused};
 use crate::wire::frame;
 use crate::wire::method::tx;
-use crate::wire::{Fault, ReplyCode};
+use crate::wire::{Fault, ReplyCode, ShortStr};
 
 /// A publish that waits for the commit.
 #[derive(Debug)]
@@ -26,6 +27,25 @@ pub(super) struct Staged {
     pub(super) delivery: Delivery,
     /// The way it had when it was published (RabbitMQ: `rabbit_channel`, "tx"); a direct reply has none.
     pub(super) route: Option<Route>,
+    /// Routing keys beside the message's own.
+    pub(super) others: Box<[ShortStr]>,
+}
+
+impl Staged {
+    /// Finds the queues again, now that it is committed: the default exchange's by their names, which the keys are. Another
+    /// exchange's that were deleted since then take the message with them.
+    fn found(mut self, vhost: &Vhost) -> Self {
+        let (exchange, key) = self.message.exchange_and_key();
+        self.route = match self.route {
+            Some(_) if exchange.is_empty() => {
+                let keys = [key].into_iter().chain(self.others.iter().map(ShortStr::as_str));
+                let keys: Vec<_> = keys.collect();
+                vhost.route(exchange, &keys, || details_of(&self.message)).ok()
+            }
+            route => route.map(Route::living),
+        };
+        self
+    }
 }
 
 /// What has been said since the last commit or rollback, in order.
@@ -111,7 +131,8 @@ impl Running {
         let channel = self.channels.get_mut(&number).ok_or_else(not_transactional)?;
         // From the first publish to the last: a stream counts all of them in one go.
         let mut order = StreamOrder::default();
-        let kept = match keep_all(&cx.broker, staged, now, &mut order) {
+        let found: Vec<_> = staged.into_iter().map(|staged| staged.found(&self.vhost)).collect();
+        let kept = match keep_all(&cx.broker, found, now, &mut order) {
             Ok(kept) => kept,
             Err(refused) => {
                 // Its deliveries go back with the channel.
@@ -177,9 +198,7 @@ fn keep_all<'a>(
     order: &mut StreamOrder<'a>,
 ) -> Result<Vec<Kept>, Refused> {
     let mut taken = Vec::with_capacity(publishes.len());
-    for mut staged in publishes {
-        // A queue deleted since then takes the message with it.
-        staged.route = staged.route.map(Route::living);
+    for staged in publishes {
         let route = staged.route.as_ref();
         let kept = route.map(|route| keep(broker, route, &staged.message, now, order));
         let at = match kept.transpose() {
