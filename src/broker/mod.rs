@@ -16,6 +16,7 @@ pub mod compat;
 pub mod dead_letter;
 pub mod deprecated;
 pub mod durable;
+pub mod errand;
 pub mod exchange;
 pub mod limits;
 pub mod mailbox;

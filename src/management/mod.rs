@@ -286,8 +286,6 @@ fn not_there_yet() -> Routes {
         "/reset/{node}",
         "/vhosts/{vhost}/start/{node}",
         "/vhosts/{vhost}/deletion/protection",
-        "/exchanges/{vhost}/{exchange}/publish",
-        "/queues/{vhost}/{queue}/get",
         "/queues/quorum/{vhost}/{queue}/status",
         "/queues/quorum/{vhost}/{queue}/replicas/{action}",
         "/shovels",

@@ -38,6 +38,7 @@ mod kills;
 mod local;
 mod management;
 mod management_change;
+mod management_messages;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../support/rabbitmq.rs"]
 mod rabbitmq;

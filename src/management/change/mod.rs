@@ -6,6 +6,7 @@
 mod body;
 mod connections;
 mod limits;
+mod messages;
 mod parameters;
 mod permissions;
 pub(super) mod policies;
@@ -14,14 +15,16 @@ mod users;
 mod vhosts;
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
+use axum::{Json, Router};
+use serde_json::{Value, json};
 
 pub(super) use self::body::Body;
 pub(super) use self::parameters::{CLUSTER_NAME, no_component, read as read_parameter};
@@ -37,6 +40,7 @@ use super::view::{Names, View};
 use super::{Handler, Management, Routes, definitions, features, listing};
 use crate::broker::admin::Put;
 use crate::broker::auth::{Rights, User};
+use crate::broker::errand::Receipt;
 use crate::broker::vhost::Vhost;
 use crate::wire::ShortStr;
 
@@ -63,6 +67,10 @@ pub(super) enum Done {
     Bound {
         location: String,
     },
+    /// 200, with this.
+    Told(Value),
+    /// A message, which is to be safe before it is said.
+    Published(Receipt),
 }
 
 impl From<Put> for Done {
@@ -87,6 +95,8 @@ impl IntoResponse for Done {
             Self::Bound { location } => {
                 (StatusCode::CREATED, [(header::LOCATION, location)]).into_response()
             }
+            Self::Told(answer) => Json(answer).into_response(),
+            Self::Published(receipt) => Json(json!({"routed": receipt.is_routed})).into_response(),
         }
     }
 }
@@ -160,7 +170,13 @@ fn answering(method: MethodFilter, change: Change) -> Handler {
                     body: Bytes|
                     -> Result<Done, Refusal> {
             let view = View::new(&management, &user);
-            change(&Asked { view, names: Names(names), query, body, headers })
+            let done = change(&Asked { view, names: Names(names), query, body, headers })?;
+            if let Done::Published(receipt) = &done
+                && !poll_fn(|cx| receipt.poll(&management.broker, cx)).await
+            {
+                return Err(Refusal::bad_request("rejected"));
+            }
+            Ok(done)
         },
     )
 }
@@ -231,6 +247,8 @@ fn topology_routes() -> Routes {
         )
         .route("/queues/{vhost}/{queue}/contents", delete(topology::purge))
         .route("/queues/{vhost}/{queue}/actions", post(topology::act))
+        .route("/queues/{vhost}/{queue}/get", post(messages::get))
+        .route("/exchanges/{vhost}/{exchange}/publish", post(messages::publish))
         .route(
             "/exchanges/{vhost}/{exchange}",
             put(topology::declare_exchange).merge(delete(topology::delete_exchange)),

@@ -1,0 +1,247 @@
+//! Messages over HTTP, one request each: published, and got.
+//!
+//! For looking and trying, as in RabbitMQ: there is no consumer, and what is got is settled or given back in the answer.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::body::Body;
+use super::{Asked, Done};
+use crate::broker::arguments::parse_expiration;
+use crate::broker::auth::{Resource, Right};
+use crate::broker::errand::Fate;
+use crate::broker::exchange::{ExchangeKind, copies, without_blind_copies};
+use crate::broker::message::{Layout, Message};
+use crate::broker::queue::Entry;
+use crate::management::arguments;
+use crate::management::json::name_of;
+use crate::management::refusal::Refusal;
+use crate::wire::{Fault, Properties, ReplyCode, ShortStr, Writer};
+
+/// Messages of one answer.
+const GOT_MAX: u64 = 10_000;
+
+/// What a channel would have said.
+fn told(fault: Fault) -> Refusal {
+    let Fault { code, text, .. } = fault;
+    Refusal::bad_request(format!("{} {} - {text}", code.code(), code.name()))
+}
+
+fn precondition(text: String) -> Refusal {
+    told(Fault::new(ReplyCode::PreconditionFailed, text))
+}
+
+/// `POST /exchanges/:vhost/:exchange/publish`.
+pub(super) fn publish(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let (vhost, rights) = asked.inside()?;
+    let exchange = name_of(asked.names.exchange("exchange")?)?;
+    let body = asked.body()?;
+    body.require(&["routing_key", "properties", "payload", "payload_encoding"])?;
+    let key = body.name("routing_key")?;
+    let properties = read_properties(&body)?;
+    let payload = read_payload(&body)?;
+    let (size, max) = (payload.len() as u64, asked.view.broker.limits.message_bytes_max);
+    if size > max {
+        return Err(precondition(format!("message size {size} is larger than max size {max}")));
+    }
+    let user = &asked.view.user.name;
+    if let Some(claimed) = &properties.user_id
+        && claimed.as_str() != user.as_str()
+    {
+        return Err(precondition(format!(
+            "user_id property set to '{claimed}' but authenticated user was '{user}'"
+        )));
+    }
+    let copies = properties.headers.as_ref().map(copies).transpose().map_err(told)?;
+    let copies = copies.unwrap_or_default();
+    let is_topic = vhost
+        .find_exchange(&exchange)
+        .is_some_and(|found| found.settings.kind == ExchangeKind::Topic);
+    let keys: Vec<&str> = std::iter::once(&key).chain(&copies).map(ShortStr::as_str).collect();
+    for key in &keys {
+        rights.check(Right::Write, Resource::Exchange(&exchange)).map_err(told)?;
+        if is_topic {
+            rights.check_topic(Right::Write, &exchange, key).map_err(told)?;
+        }
+    }
+    let message = message(&exchange, &key, &properties, &payload)?;
+    let now = asked.view.uptime_ms;
+    let receipt = asked.view.broker.publish_alone(&vhost, &keys, &message, now).map_err(told)?;
+    Ok(Done::Published(receipt))
+}
+
+fn message(
+    exchange: &ShortStr,
+    key: &ShortStr,
+    properties: &Properties,
+    payload: &[u8],
+) -> Result<Message, Refusal> {
+    let mut bytes = Vec::with_capacity(payload.len() + 512);
+    let mut to = Writer::new(&mut bytes);
+    to.short(exchange);
+    to.short(key);
+    let names_len = bytes.len();
+    let encoded = properties.to_bytes();
+    let encoded = without_blind_copies(&encoded).unwrap_or(encoded);
+    bytes.extend_from_slice(&encoded);
+    bytes.extend_from_slice(payload);
+    let expiration = properties.expiration.as_ref();
+    let layout = Layout {
+        names_len,
+        properties_len: encoded.len(),
+        is_persistent: properties.delivery_mode == Some(2),
+        time_to_live_ms: expiration.map(|text| parse_expiration(text)).transpose().map_err(told)?,
+        priority: properties.priority.unwrap_or_default(),
+        has_died: false,
+    };
+    Ok(Message::new(layout, &mut bytes))
+}
+
+fn read_payload(body: &Body) -> Result<Vec<u8>, Refusal> {
+    let payload = body.text("payload")?;
+    match body.text("payload_encoding")? {
+        "string" => Ok(payload.as_bytes().to_vec()),
+        "base64" => {
+            STANDARD.decode(payload).map_err(|_| Refusal::BadReason(json!(["not_base64", payload])))
+        }
+        other => Err(Refusal::BadReason(json!(["unsupported_encoding", other]))),
+    }
+}
+
+/// Reads properties; others than AMQP's are passed over.
+fn read_properties(body: &Body) -> Result<Properties, Refusal> {
+    let given = match body.get("properties") {
+        Some(Value::Object(given)) => Body(given.clone()),
+        // RabbitMQ prints none so.
+        Some(Value::Array(none)) if none.is_empty() => Body::default(),
+        _ => return Err(Refusal::bad_request("properties should be an object")),
+    };
+    let text = |name: &str| given.optional_text(name)?.map(name_of).transpose();
+    let number = |name: &str| match given.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let refused = || Refusal::BadReason(json!(["not_integer", value]));
+            value.as_u64().map(Some).ok_or_else(refused)
+        }
+    };
+    let byte = |name: &str| {
+        let fits = |number| u8::try_from(number).ok();
+        number(name).map(|number| number.and_then(fits))
+    };
+    let headers = given.get("headers").map(|_| given.table("headers")).transpose()?;
+    Ok(Properties {
+        content_type: text("content_type")?,
+        content_encoding: text("content_encoding")?,
+        headers,
+        delivery_mode: byte("delivery_mode")?,
+        priority: byte("priority")?,
+        correlation_id: text("correlation_id")?,
+        reply_to: text("reply_to")?,
+        expiration: text("expiration")?,
+        message_id: text("message_id")?,
+        timestamp: number("timestamp")?,
+        kind: text("type")?,
+        user_id: text("user_id")?,
+        app_id: text("app_id")?,
+        cluster_id: text("cluster_id")?,
+    })
+}
+
+/// `POST /queues/:vhost/:queue/get`.
+pub(super) fn get(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let (vhost, rights) = asked.inside()?;
+    let name = asked.name("queue")?;
+    let queue = vhost.queue(&name, super::NOBODY)?;
+    let body = asked.body()?;
+    body.require(&["ackmode", "count", "encoding"])?;
+    let count = body.get("count").unwrap_or(&Value::Null);
+    let count = match count.as_u64().or_else(|| count.as_str()?.parse().ok()) {
+        Some(number) => number.min(GOT_MAX),
+        None => return Err(Refusal::BadReason(json!(["not_integer", count]))),
+    };
+    let fate = match body.text("ackmode")? {
+        "ack_requeue_false" => Fate::Acknowledged,
+        "reject_requeue_false" => Fate::Rejected,
+        "ack_requeue_true" => Fate::Requeued,
+        "reject_requeue_true" => Fate::Returned,
+        other => return Err(Refusal::BadReason(json!(["unsupported_ackmode", other]))),
+    };
+    let encoding = body.text("encoding")?;
+    if !["auto", "base64"].contains(&encoding) {
+        return Err(Refusal::bad_request("Unsupported encoding. Please use auto or base64."));
+    }
+    let truncate = body.get("truncate").and_then(Value::as_u64);
+    let truncate =
+        truncate.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    rights.check(Right::Read, Resource::Queue(&name)).map_err(told)?;
+    let now = asked.view.uptime_ms;
+    let (mut entries, mut rows) = (Vec::new(), Vec::new());
+    let mut failed = None;
+    for _ in 0..count {
+        match queue.get(false, now) {
+            Ok(Some((entry, left))) => {
+                rows.push(row(&entry, left, encoding, truncate));
+                entries.push(entry);
+            }
+            Ok(None) => break,
+            Err(fault) => {
+                failed = Some(fault);
+                break;
+            }
+        }
+    }
+    match (failed, entries.is_empty()) {
+        (Some(fault), true) => return Err(told(fault)),
+        (_, true) => {}
+        (_, false) => asked.view.broker.finish(&queue, entries, fate, now),
+    }
+    Ok(Done::Told(rows.into()))
+}
+
+fn row(entry: &Entry, left: u32, encoding: &str, truncate: usize) -> Value {
+    let message = entry.message();
+    let (exchange, routing_key) = message.exchange_and_key();
+    let body = message.body();
+    let shown = &body[..body.len().min(truncate)];
+    let text = std::str::from_utf8(shown).ok().filter(|_| encoding == "auto");
+    let (payload, payload_encoding) = match text {
+        Some(text) => (text.to_owned(), "string"),
+        None => (STANDARD.encode(shown), "base64"),
+    };
+    let properties = Properties::decode(message.properties()).unwrap_or_default();
+    json!({
+        "payload_bytes": body.len(),
+        "redelivered": entry.redelivered,
+        "exchange": exchange,
+        "routing_key": routing_key,
+        "message_count": left,
+        "properties": write_properties(&properties),
+        "payload": payload,
+        "payload_encoding": payload_encoding,
+    })
+}
+
+/// The properties that are there; none are an empty list, as RabbitMQ prints them.
+fn write_properties(properties: &Properties) -> Value {
+    let text = |value: &Option<ShortStr>| value.as_ref().map(|text| text.as_str().into());
+    let values: [(&str, Option<Value>); 14] = [
+        ("content_type", text(&properties.content_type)),
+        ("content_encoding", text(&properties.content_encoding)),
+        ("headers", properties.headers.as_ref().map(arguments::object)),
+        ("delivery_mode", properties.delivery_mode.map(Value::from)),
+        ("priority", properties.priority.map(Value::from)),
+        ("correlation_id", text(&properties.correlation_id)),
+        ("reply_to", text(&properties.reply_to)),
+        ("expiration", text(&properties.expiration)),
+        ("message_id", text(&properties.message_id)),
+        ("timestamp", properties.timestamp.map(Value::from)),
+        ("type", text(&properties.kind)),
+        ("user_id", text(&properties.user_id)),
+        ("app_id", text(&properties.app_id)),
+        ("cluster_id", text(&properties.cluster_id)),
+    ];
+    let given = values.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let given: Map<String, Value> = given.collect();
+    if given.is_empty() { json!([]) } else { given.into() }
+}

@@ -1,0 +1,114 @@
+//! Messages over HTTP: published and got, with codes and reasons seen on RabbitMQ 3.10.8.
+
+use mq::wire::shortstr::literal;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::management::Site;
+use super::support::session::ready;
+
+/// Posts as guest; answers the status and the JSON.
+async fn post(site: &Site, path: &str, body: &Value) -> (u16, Value) {
+    let url = format!("http://{}/api/{path}", site.address);
+    let request = site.http.request(Method::POST, url).basic_auth("guest", Some("guest"));
+    let response = request.body(body.to_string()).send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
+}
+
+async fn with_queue() -> Site {
+    let site = Site::start().await;
+    let url = format!("http://{}/api/queues/%2F/q", site.address);
+    let request = site.http.request(Method::PUT, url).basic_auth("guest", Some("guest"));
+    let made = request.body(json!({"durable": true}).to_string()).send().await.unwrap();
+    assert_eq!(made.status().as_u16(), 201);
+    site
+}
+
+fn message(key: &str, properties: &Value, payload: &str, payload_encoding: &str) -> Value {
+    json!({
+        "routing_key": key,
+        "properties": properties,
+        "payload": payload,
+        "payload_encoding": payload_encoding,
+    })
+}
+
+const PUBLISH: &str = "exchanges/%2F/amq.default/publish";
+const GET: &str = "queues/%2F/q/get";
+
+fn asked(ackmode: &str, encoding: &str) -> Value {
+    json!({"count": 5, "ackmode": ackmode, "encoding": encoding})
+}
+
+#[tokio::test]
+async fn what_is_published_is_got_and_stays_or_goes() {
+    let site = with_queue().await;
+    let properties =
+        json!({"delivery_mode": 2, "headers": {"a": 1}, "content_type": "x", "timestamp": 5});
+    let answer = post(&site, PUBLISH, &message("q", &properties, "aGk=", "base64")).await;
+    assert_eq!(answer, (200, json!({"routed": true})));
+    let answer = post(&site, PUBLISH, &message("nope", &json!([]), "x", "string")).await;
+    assert_eq!(answer, (200, json!({"routed": false})));
+    post(&site, PUBLISH, &message("q", &json!({}), "b", "string")).await;
+    let row = |redelivered: bool, left: u32, payload: &str, encoding: &str, properties: &Value| {
+        json!({
+            "payload_bytes": if left == 1 { 2 } else { 1 },
+            "redelivered": redelivered,
+            "exchange": "",
+            "routing_key": "q",
+            "message_count": left,
+            "properties": properties,
+            "payload": payload,
+            "payload_encoding": encoding,
+        })
+    };
+    let none = json!([]);
+    let first = post(&site, GET, &asked("ack_requeue_true", "auto")).await;
+    let expected =
+        [row(false, 1, "hi", "string", &properties), row(false, 0, "b", "string", &none)];
+    assert_eq!(first, (200, json!(expected)));
+    let again = post(&site, GET, &asked("reject_requeue_true", "base64")).await;
+    let expected =
+        [row(true, 1, "aGk=", "base64", &properties), row(true, 0, "Yg==", "base64", &none)];
+    assert_eq!(again, (200, json!(expected)));
+    assert_eq!(ready(&site.broker, "q"), 2);
+    let one =
+        json!({"count": 1, "ackmode": "ack_requeue_false", "encoding": "auto", "truncate": 1});
+    let (_, got) = post(&site, GET, &one).await;
+    assert_eq!(
+        (got[0]["payload"].as_str(), got[0]["payload_bytes"].as_u64()),
+        (Some("h"), Some(2))
+    );
+    let (_, got) = post(&site, GET, &asked("reject_requeue_false", "auto")).await;
+    assert_eq!((got[0]["payload"].as_str(), got.as_array().map(Vec::len)), (Some("b"), Some(1)));
+    let queue = site.broker.vhost("/").unwrap().find_queue(&literal("q")).unwrap();
+    assert_eq!((queue.info().ready, queue.info().unacked), (0, 0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_published_or_got_is_refused() {
+    let site = with_queue().await;
+    let plain = json!({});
+    #[rustfmt::skip]
+    let cases = [
+        (PUBLISH, json!({}), 400, json!("[{key_missing,routing_key},\n {key_missing,properties},\n {key_missing,payload},\n {key_missing,payload_encoding}]")),
+        ("exchanges/%2F/nope/publish", message("q", &plain, "x", "string"), 400, json!("404 NOT_FOUND - no exchange 'nope' in vhost '/'")),
+        (PUBLISH, message("q", &plain, "x", "bogus"), 400, json!(["unsupported_encoding", "bogus"])),
+        (PUBLISH, message("q", &plain, "%%", "base64"), 400, json!(["not_base64", "%%"])),
+        (PUBLISH, message("q", &json!({"user_id": "bob"}), "x", "string"), 400,
+            json!("406 PRECONDITION_FAILED - user_id property set to 'bob' but authenticated user was 'guest'")),
+        (PUBLISH, message("q", &json!({"expiration": "x"}), "x", "string"), 400,
+            json!("406 PRECONDITION_FAILED - invalid expiration 'x': no_integer")),
+        (GET, json!({"count": 1}), 400, json!("[{key_missing,ackmode},{key_missing,encoding}]")),
+        (GET, json!({"count": "x", "ackmode": "ack_requeue_true", "encoding": "auto"}), 400, json!(["not_integer", "x"])),
+        (GET, asked("bogus", "auto"), 400, json!(["unsupported_ackmode", "bogus"])),
+        (GET, asked("ack_requeue_true", "bogus"), 400, json!("Unsupported encoding. Please use auto or base64.")),
+        ("queues/%2F/nope/get", asked("ack_requeue_true", "auto"), 404, json!("no queue 'nope' in vhost '/'")),
+    ];
+    for (path, body, status, reason) in cases {
+        let (got, answer) = post(&site, path, &body).await;
+        assert_eq!((got, answer["reason"].clone()), (status, reason), "{path} {body}");
+    }
+    assert_eq!(ready(&site.broker, "q"), 0);
+}
