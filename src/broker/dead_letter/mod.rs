@@ -12,6 +12,7 @@ mod turn;
 
 pub(super) use header::{Death, Letter, is_cycle, letter};
 pub(super) use turn::in_turn;
+pub use turn::letters_after;
 
 /// Why a message died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,11 +35,33 @@ pub(in crate::broker) fn in_turn(queue: Arc<Queue>, now: Millis) {
         *waiting = Some(VecDeque::new());
         Some(queue)
     });
-    let Some(first) = first else { return };
+    if let Some(first) = first {
+        bury_all(Some(first), now);
+    }
+}
+
+/// Hands a message to several queues; what that lets die is buried when all of them have it, or one of them could get its
+/// letter before it.
+pub fn letters_after(now: Millis, hand_out: impl FnOnce()) {
+    let is_first = WAITING.with_borrow_mut(|waiting| {
+        let is_first = waiting.is_none();
+        waiting.get_or_insert_default();
+        is_first
+    });
+    let end = is_first.then_some(End);
+    hand_out();
+    if is_first {
+        bury_all(None, now);
+    }
+    drop(end);
+}
+
+fn bury_all(first: Option<Arc<Queue>>, now: Millis) {
     let _end = End;
-    let (mut next, mut left) = (Some(first), BURIED_AT_ONCE);
+    let next_waiting = || WAITING.with_borrow_mut(|waiting| waiting.as_mut()?.pop_front());
+    let (mut next, mut left) = (first.or_else(next_waiting), BURIED_AT_ONCE);
     while let Some(queue) = next {
         left = left.saturating_sub(queue.bury(left, now));
-        next = WAITING.with_borrow_mut(|waiting| waiting.as_mut()?.pop_front());
+        next = next_waiting();
     }
 }

@@ -13,6 +13,7 @@ use super::routes::Routes;
 use super::tx::Staged;
 use super::{Context, Running};
 use crate::broker::arguments::parse_expiration;
+use crate::broker::dead_letter::letters_after;
 use crate::broker::exchange::{Details, copies, may_have_copies, without_blind_copies};
 use crate::broker::message::Message;
 use crate::broker::queue::{Millis, Taken};
@@ -333,18 +334,21 @@ pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now
     if !route.is_plain {
         return push_with_care(route, message, kept, now);
     }
-    let Some((last, others)) = route.queues.split_last() else { return Taken::Yes };
     route.counters.publish_out.add(route.queues.len() as u64);
-    let Some(kept) = kept else {
-        for queue in others {
-            queue.push(message.clone(), None, now);
+    match (&route.queues[..], kept) {
+        ([], _) => {}
+        ([only], kept) => {
+            let place = kept.and_then(|kept| route.places(message, kept.first).next());
+            only.push(message.clone(), place, now);
         }
-        return last.push(message.clone(), None, now);
-    };
-    // The queues that keep it come first.
-    let mut places = route.places(message, kept.first);
-    for queue in &route.queues {
-        queue.push(message.clone(), places.next(), now);
+        (queues, kept) => letters_after(now, || {
+            // The queues that keep it come first.
+            let mut places =
+                kept.map(|kept| route.places(message, kept.first)).into_iter().flatten();
+            for queue in queues {
+                queue.push(message.clone(), places.next(), now);
+            }
+        }),
     }
     Taken::Yes
 }
@@ -359,11 +363,13 @@ fn push_with_care(route: &Route, message: &Message, kept: Option<Appended>, now:
     route.counters.publish_out.add(route.queues.len() as u64);
     let mut places = kept.map(|kept| route.places(message, kept.first)).into_iter().flatten();
     let mut taken = Taken::Yes;
-    for queue in &route.queues {
-        if queue.push(message.clone(), places.next(), now) == Taken::Refused {
-            taken = Taken::Refused;
+    letters_after(now, || {
+        for queue in &route.queues {
+            if queue.push(message.clone(), places.next(), now) == Taken::Refused {
+                taken = Taken::Refused;
+            }
         }
-    }
+    });
     taken
 }
 
