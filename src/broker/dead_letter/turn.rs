@@ -1,6 +1,6 @@
 //! One queue after the other: what dies while dead letters are handed out waits for its turn.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -12,6 +12,22 @@ const BURIED_AT_ONCE: usize = 128;
 thread_local! {
     /// The queues whose turn comes; `None` while nobody on this thread buries anything.
     static WAITING: RefCell<Option<VecDeque<Arc<Queue>>>> = const { RefCell::new(None) };
+}
+
+thread_local! {
+    /// A message is being handed to several queues.
+    static IS_HELD: Cell<bool> = const { Cell::new(false) };
+    /// Some of what waits was let die by that.
+    static HAS_HELD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Ends the handing out, also when a bug does.
+struct Release;
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        IS_HELD.set(false);
+    }
 }
 
 /// Ends the turns, also when a bug does.
@@ -32,6 +48,11 @@ pub(in crate::broker) fn in_turn(queue: Arc<Queue>, now: Millis) {
             waiting.push_back(queue);
             return None;
         }
+        if IS_HELD.get() {
+            HAS_HELD.set(true);
+            *waiting = Some(VecDeque::from([queue]));
+            return None;
+        }
         *waiting = Some(VecDeque::new());
         Some(queue)
     });
@@ -43,17 +64,13 @@ pub(in crate::broker) fn in_turn(queue: Arc<Queue>, now: Millis) {
 /// Hands a message to several queues; what that lets die is buried when all of them have it, or one of them could get its
 /// letter before it.
 pub fn letters_after(now: Millis, hand_out: impl FnOnce()) {
-    let is_first = WAITING.with_borrow_mut(|waiting| {
-        let is_first = waiting.is_none();
-        waiting.get_or_insert_default();
-        is_first
-    });
-    let end = is_first.then_some(End);
+    IS_HELD.set(true);
+    let release = Release;
     hand_out();
-    if is_first {
+    drop(release);
+    if HAS_HELD.replace(false) {
         bury_all(None, now);
     }
-    drop(end);
 }
 
 fn bury_all(first: Option<Arc<Queue>>, now: Millis) {

@@ -341,10 +341,14 @@ pub(super) fn push(route: &Route, message: &Message, kept: Option<Appended>, now
             let place = kept.and_then(|kept| route.places(message, kept.first).next());
             only.push(message.clone(), place, now);
         }
-        (queues, kept) => letters_after(now, || {
+        (queues, None) => letters_after(now, || {
+            for queue in queues {
+                queue.push(message.clone(), None, now);
+            }
+        }),
+        (queues, Some(kept)) => letters_after(now, || {
             // The queues that keep it come first.
-            let mut places =
-                kept.map(|kept| route.places(message, kept.first)).into_iter().flatten();
+            let mut places = route.places(message, kept.first);
             for queue in queues {
                 queue.push(message.clone(), places.next(), now);
             }
