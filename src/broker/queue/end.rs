@@ -81,7 +81,10 @@ impl Queue {
     pub(in crate::broker) fn end(&self) -> u32 {
         let mut state = self.lock();
         state.life = Life::Over;
-        for gone in state.consumers.remove_all() {
+        let mut gone = state.consumers.remove_all();
+        // Those of one channel are told in the order of their tags (RabbitMQ: `rabbit_channel:handle_consuming_queue_down`).
+        gone.sort_by(|one, other| one.tag.cmp(&other.tag));
+        for gone in gone {
             gone.mailbox.post(Post::Cancelled { slot: gone.slot });
         }
         state.drop_held();
