@@ -27,6 +27,9 @@ const RECORD: &str = "MQ_RECORD";
 const KNOWN: &str = "tests/interop/differential/known-differences.txt";
 /// Fewer steps than these would not cover what the scripts are for.
 const STEPS_MIN: usize = 1000;
+/// How often a script is played that differs: on a busy machine a broker may be late where a script waits for a time to
+/// live, or where RabbitMQ answers before all is done. What differs each time is a difference.
+const PLAYS_MAX: usize = 3;
 
 /// All comparisons share one vhost of one RabbitMQ.
 static ON_RABBITMQ: Mutex<()> = Mutex::new(());
@@ -101,6 +104,20 @@ fn differences(script: &Path, expected: &[Exchange], found: &[Exchange]) -> Vec<
     differences
 }
 
+/// What differs each time a script is played; what is expected to differ is no reason to play it again.
+fn lasting(
+    is_expected: impl Fn(&Difference) -> bool,
+    mut play: impl FnMut() -> Vec<Difference>,
+) -> Vec<Difference> {
+    let mut found = play();
+    for _ in 1..PLAYS_MAX {
+        let Some(once) = found.iter().find(|difference| !is_expected(difference)) else { break };
+        eprintln!("played again, as this differed:\n{}", once.shown);
+        found = play();
+    }
+    found
+}
+
 fn recorded(script: &Path) -> Vec<Exchange> {
     let record = record_of(script);
     let text = fs::read_to_string(&record)
@@ -125,8 +142,12 @@ fn ours_answers_as_the_record_of_rabbitmq() {
     for script in scripts() {
         let expected = recorded(&script);
         steps += expected.len();
-        let ours = brokers::Ours::start();
-        for difference in differences(&script, &expected, &speak(&script, &ours.place, &expected)) {
+        let is_known = |difference: &Difference| known.contains_key(difference.step.as_str());
+        let found = lasting(is_known, || {
+            let ours = brokers::Ours::start();
+            differences(&script, &expected, &speak(&script, &ours.place, &expected))
+        });
+        for difference in found {
             match known.get_key_value(difference.step.as_str()) {
                 Some((step, _)) => _ = met.insert(*step),
                 None => wrong += &difference.shown,
@@ -148,15 +169,22 @@ fn rabbitmq_answers_as_recorded() {
         if !matches!(asked.as_str(), "" | "1") && script.file_stem() != Some(asked.as_ref()) {
             continue;
         }
-        let Some(place) = brokers::rabbitmq() else { return };
-        if asked.is_empty() {
-            let expected = recorded(&script);
-            let found = differences(&script, &expected, &speak(&script, &place, &expected));
-            wrong.extend(found.into_iter().map(|difference| difference.shown));
-        } else {
+        if !asked.is_empty() {
+            let Some(place) = brokers::rabbitmq() else { return };
             let spoken = speak(&script, &place, &[]);
             fs::write(record_of(&script), transcript::written(&spoken)).unwrap();
+            continue;
         }
+        let expected = recorded(&script);
+        let found = lasting(
+            |_| false,
+            || {
+                // Each time in an empty vhost.
+                let Some(place) = brokers::rabbitmq() else { return Vec::new() };
+                differences(&script, &expected, &speak(&script, &place, &expected))
+            },
+        );
+        wrong.extend(found.into_iter().map(|difference| difference.shown));
     }
     assert!(wrong.is_empty(), "\n{wrong}");
 }
