@@ -42,7 +42,10 @@
 //!
 //! - A message is in one place: waiting in its queue, on its way in a mailbox, unacknowledged with one channel, or
 //!   gone. A session that is dropped, even by a bug, gives back what it holds.
-//! - What comes back to a queue takes its old place; what one channel publishes leaves in its order.
+//! - What comes back to a classic queue takes its old place; what one channel publishes leaves in its order.
+//! - A message that moves by itself (a dead letter, a delayed one whose time has come) is kept at its new place before it is
+//!   settled at the old one (`broker::queue`, its `grave`).
+//! - What limits, priorities, streams and traces ask costs a plain publish and a plain delivery one flag each.
 //! - Whatever a peer can announce has a limit, named by a constant with its reason; nothing read from the wire
 //!   sizes an allocation before its bytes have come.
 //! - Errors know their reply code; only `session::closing` makes frames of them.
