@@ -14,9 +14,10 @@ mod transcript;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::{env, fs};
+use std::{env, fs, io};
 
 use speaker::{Place, Speaker, Wait};
 use transcript::Exchange;
@@ -112,7 +113,7 @@ fn lasting(
     let mut found = play();
     for _ in 1..PLAYS_MAX {
         let Some(once) = found.iter().find(|difference| !is_expected(difference)) else { break };
-        eprintln!("played again, as this differed:\n{}", once.shown);
+        _ = writeln!(io::stderr(), "played again, as this differed:\n{}", once.shown);
         found = play();
     }
     found
