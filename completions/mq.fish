@@ -24,8 +24,8 @@ function __fish_mq_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c mq -n "__fish_mq_needs_command" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_needs_command" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_needs_command" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_needs_command" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_needs_command" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_needs_command" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_needs_command" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -70,16 +70,18 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "bench" -d 'Measure a broker: 
 complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Learn by the classic lessons, run live on a real broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c mq -n "__fish_mq_needs_command" -f -a "man" -d 'Print the manual page of mq or of a command'
-complete -c mq -n "__fish_mq_using_subcommand serve" -l listen -d 'Listen for AMQP on this address; may be given several times; port 0 takes a free one [default: 127.0.0.1:5672]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the management API on this address [default: 127.0.0.1:15672; with --listen none]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-listen -d 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; --tls-ca asks clients for theirs' -r
+complete -c mq -n "__fish_mq_needs_command" -f -a "help" -d 'Print the help of mq or of a command'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l listen -d 'Listen for AMQP on this address; may be given several times; port 0 takes a free one, and localhost is both 127.0.0.1 and ::1 [default: localhost:5672]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the management API on this address [default: localhost:15672; with --listen none]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-listen -d 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; --tls-ca asks clients for theirs. SIGHUP reads the files again' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-verify -d 'Ask TLS clients for a certificate that is signed by --tls-ca: not at all, and refuse a wrong one, or refuse them without one [default: required with --tls-ca, else none]' -r -f -a "none\t''
+optional\t''
+required\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l data-dir -d 'Keep the broker in this directory, where --local finds it [default: $XDG_DATA_HOME/mq or ~/.local/share/mq]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l threads -d 'Threads that serve connections [default: one less than there are cores, at least one]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l compat -d 'Answer as this release of RabbitMQ does; 4.3 refuses what RabbitMQ 4.3 refuses by default, so that a test run shows what an upgrade breaks [default: as RabbitMQ 4 does, and what 4.3 deprecates still works]' -r -f -a "3.10\t''
+complete -c mq -n "__fish_mq_using_subcommand serve" -l compat -d 'Answer as this release of RabbitMQ does; 4.3 refuses what RabbitMQ 4.3 refuses by default, so that a test run shows what an upgrade breaks [default: as RabbitMQ 4.3.6 does, but what it refuses by default still works]' -r -f -a "3.10\t''
 4.3\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l definitions -d 'Load this file of definitions, as RabbitMQ exports them, over what is there before clients are let in' -r -F
-complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log on stderr in this format' -r -f -a "text\t''
-json\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory-high-watermark -d 'Have publishers pause while the process has more memory than this: a part of the machine\'s, such as 0.6, or a size, such as 2GiB' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l disk-free-limit -d 'Have publishers pause while less than this is free on the data directory\'s disk [default: 50MB]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l max-connections -d 'Refuse more connections than this [default: as many as there are file descriptors]' -r
@@ -88,8 +90,16 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-max-per-channel
 complete -c mq -n "__fish_mq_using_subcommand serve" -l max-message-size -d 'Refuse messages with larger bodies, at most 512MiB [default: 128MiB; with --compat 4.3 16MiB]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l heartbeat -d 'Offer clients this time between heartbeats; 0s offers none [default: 60s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-timeout -d 'Close channels that hold a message unacknowledged for longer than this, for example 30m [default: never]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log on stderr in this format; json is one object a line, errors of the start included' -r -f -a "text\t''
+json\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l log-level -d 'Log this and what is worse [default: what RUST_LOG says, else info; with --quiet error]' -r -f -a "none\t''
+error\t''
+warning\t''
+info\t''
+debug\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l log-level-file -d 'Read the level from this file, at the start and again at each SIGHUP' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -109,10 +119,13 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -s h -l help -d 'Print help
 complete -c mq -n "__fish_mq_using_subcommand publish" -s e -l exchange -d 'Publish to this exchange [default: the one that leads to the queue named by the routing key]' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l type -d 'Declare the exchange first, with this type: direct, fanout, topic, headers or another' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -s k -l routing-key -d 'Publish with this routing key' -r
-complete -c mq -n "__fish_mq_using_subcommand publish" -l queue -d 'Publish to this queue; it is declared, durable, when it is not there' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l queue -d 'Publish to this queue; it is declared when it is not there' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l queue-type -d 'Declare a queue that is not there with this type [default: the virtual host\'s]' -r -f -a "classic\t''
 quorum\t''
 stream\t''"
+complete -c mq -n "__fish_mq_using_subcommand publish" -l declare -d 'Declare the queue or exchange when it is not there: durable, transient, as programs do that do not say durable, or no [default: durable; rpc-call: no]' -r -f -a "durable\t'Make what is not there, so that it outlives a restart of the broker'
+transient\t'Make what is not there, until the broker restarts'
+no\t'Make nothing'"
 complete -c mq -n "__fish_mq_using_subcommand publish" -s f -l file -d 'Take the body from this file; may be given several times' -r -F
 complete -c mq -n "__fish_mq_using_subcommand publish" -s n -l count -d 'Publish every message this often [default: 1]' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l rate -d 'Publish no faster than this, for example 100/s [default: as fast as the broker takes them]' -r
@@ -132,8 +145,8 @@ complete -c mq -n "__fish_mq_using_subcommand publish" -l timestamp -d 'Set the 
 complete -c mq -n "__fish_mq_using_subcommand publish" -l message-type -d 'Name the type of the message' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l user-id -d 'Name the user; the broker checks that it is the one logged in' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l app-id -d 'Name the program that made the message' -r
-complete -c mq -n "__fish_mq_using_subcommand publish" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand publish" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand publish" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -146,14 +159,17 @@ jsonl\t''
 csv\t''
 tsv\t''
 raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand publish" -l no-declare -d 'Do not declare the queue'
+complete -c mq -n "__fish_mq_using_subcommand publish" -l no-declare -d 'Do not declare the queue or the exchange (--declare no)'
 complete -c mq -n "__fish_mq_using_subcommand publish" -s l -l lines -d 'Make every line a message'
 complete -c mq -n "__fish_mq_using_subcommand publish" -l jsonl -d 'Make every line a message, as the JSON object that `mq consume -o jsonl` prints'
 complete -c mq -n "__fish_mq_using_subcommand publish" -l mandatory -d 'End with exit code 1 when a message reaches no queue'
 complete -c mq -n "__fish_mq_using_subcommand publish" -l transient -d 'Let the message be lost when the broker restarts'
 complete -c mq -n "__fish_mq_using_subcommand publish" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand publish" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand consume" -l queue -d 'Consume from this queue; it is declared, durable, when it is not there' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l queue -d 'Consume from this queue; it is declared when it is not there' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l declare -d 'Declare the queue or exchange when it is not there: durable, transient, as programs do that do not say durable, or no [default: durable; rpc-call: no]' -r -f -a "durable\t'Make what is not there, so that it outlives a restart of the broker'
+transient\t'Make what is not there, until the broker restarts'
+no\t'Make nothing'"
 complete -c mq -n "__fish_mq_using_subcommand consume" -s e -l exchange -d 'Consume what passes this exchange from now on, through a queue that is deleted at the end' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -l type -d 'Declare the exchange first, with this type: direct, fanout, topic, headers or another' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -s k -l key -d 'Bind with this routing key or pattern; may be given several times [default: # for topic, else empty]' -r
@@ -177,10 +193,11 @@ complete -c mq -n "__fish_mq_using_subcommand consume" -l template -d 'Print mes
 complete -c mq -n "__fish_mq_using_subcommand consume" -l save-dir -d 'Save each body as a file of this directory, its properties beside it' -r -F
 complete -c mq -n "__fish_mq_using_subcommand consume" -l exec -d 'Run this shell command for each message: the body on its stdin, the rest in MQ_* variables' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -s j -l jobs -d 'Run at most this many commands at a time [default: 1]' -r
-complete -c mq -n "__fish_mq_using_subcommand consume" -l on-failure -d 'What to do with a message whose command fails' -r -f -a "requeue\t'Put it back in the queue'
+complete -c mq -n "__fish_mq_using_subcommand consume" -l on-failure -d 'What to do with a message whose command fails; exit code 75 always tries again, 65 always rejects' -r -f -a "requeue\t'Try it again after a pause that grows; it goes back to the queue when the command ends first'
 reject\t'Drop it, or dead-letter it where the queue says so'"
-complete -c mq -n "__fish_mq_using_subcommand consume" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand consume" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l max-attempts -d 'Reject a message when its command has failed this often, at most 40 [default: try on, with pauses of 0.5 to 30 s]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand consume" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -193,15 +210,15 @@ jsonl\t''
 csv\t''
 tsv\t''
 raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand consume" -l no-declare -d 'Do not declare the queue or the exchange'
+complete -c mq -n "__fish_mq_using_subcommand consume" -l no-declare -d 'Do not declare the queue or the exchange (--declare no)'
 complete -c mq -n "__fish_mq_using_subcommand consume" -l exclusive -d 'Be the queue\'s only consumer'
 complete -c mq -n "__fish_mq_using_subcommand consume" -l match-unfiltered -d 'Take messages without a filter value as well (x-stream-match-unfiltered)'
 complete -c mq -n "__fish_mq_using_subcommand consume" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand consume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand get" -l queue -d 'The queue to take from' -r
 complete -c mq -n "__fish_mq_using_subcommand get" -l template -d 'Print the message like this, for example \'{routing_key}: {body}\'' -r
-complete -c mq -n "__fish_mq_using_subcommand get" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand get" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand get" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand get" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand get" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -221,6 +238,9 @@ complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l queue -d 'The queue t
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s e -l exchange -d 'Send requests through this exchange instead' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s k -l routing-key -d 'Send requests with this routing key' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s j -l jobs -d 'Have at most this many requests under way at a time [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l declare -d 'Declare the queue or exchange when it is not there: durable, transient, as programs do that do not say durable, or no [default: durable; rpc-call: no]' -r -f -a "durable\t'Make what is not there, so that it outlives a restart of the broker'
+transient\t'Make what is not there, until the broker restarts'
+no\t'Make nothing'"
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s H -l header -d 'Add a header, as NAME=VALUE or NAME:TYPE=VALUE (str, int, float, bool, time, bytes, json)' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s C -l content-type -d 'Say what the body is, for example application/json' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l content-encoding -d 'Say how the body is encoded, for example gzip' -r
@@ -233,8 +253,8 @@ complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l timestamp -d 'Set the
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l message-type -d 'Name the type of the message' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l user-id -d 'Name the user; the broker checks that it is the one logged in' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l app-id -d 'Name the program that made the message' -r
-complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -249,10 +269,14 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s l -l lines -d 'Make every line of stdin a request'
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l reply-queue -d 'Receive replies in an exclusive queue rather than through the broker\'s direct reply-to'
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l no-declare -d 'Do not declare the queue or the exchange (--declare no)'
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l transient -d 'Let the message be lost when the broker restarts'
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l queue -d 'The queue to answer; it is declared, durable, when it is not there' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l queue -d 'The queue to answer; it is declared when it is not there' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l declare -d 'Declare the queue or exchange when it is not there: durable, transient, as programs do that do not say durable, or no [default: durable; rpc-call: no]' -r -f -a "durable\t'Make what is not there, so that it outlives a restart of the broker'
+transient\t'Make what is not there, until the broker restarts'
+no\t'Make nothing'"
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l exec -d 'Run this shell command for each request: the body on its stdin, the reply from its stdout' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l coprocess -d 'Keep this shell command running: a request is a line on its stdin, the reply a line of its stdout' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l builtin -d 'Answer with what is built in: a Fibonacci number, the request itself, or its text in capitals' -r -f -a "fib\t''
@@ -260,10 +284,11 @@ echo\t''
 upper\t''"
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s n -l count -d 'Stop after this many requests [default: go on]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s j -l jobs -d 'Answer at most this many requests at a time with --exec [default: 1]' -r
-complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l on-failure -d 'What to do with a request whose command fails' -r -f -a "requeue\t'Put it back in the queue'
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l on-failure -d 'What to do with a message whose command fails; exit code 75 always tries again, 65 always rejects' -r -f -a "requeue\t'Try it again after a pause that grows; it goes back to the queue when the command ends first'
 reject\t'Drop it, or dead-letter it where the queue says so'"
-complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l max-attempts -d 'Reject a message when its command has failed this often, at most 40 [default: try on, with pauses of 0.5 to 30 s]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -276,7 +301,7 @@ jsonl\t''
 csv\t''
 tsv\t''
 raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l no-declare -d 'Do not declare the queue'
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l no-declare -d 'Do not declare the queue or the exchange (--declare no)'
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l type -d 'Its type: direct, fanout, topic, headers, x-consistent-hash, x-delayed-message, x-local-random, x-modulus-hash, x-random, x-recent-history, or one of the broker\'s own [default: the one that another option belongs to, else direct]' -r
@@ -288,8 +313,8 @@ message_id\t''
 timestamp\t''"
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l history-length -d 'Give a queue that is bound the last messages, this many (x-recent-history-length)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l argument -d 'Add any other argument, as NAME=VALUE or NAME:TYPE=VALUE' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -315,7 +340,7 @@ complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l overflow -d 'Wha
 reject-publish\t''
 reject-publish-dlx\t''"
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-exchange -d 'Send dropped and rejected messages to this exchange (x-dead-letter-exchange)' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-routing-key -d 'Give them this routing key [default: their own] (x-dead-letter-routing-key)' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-routing-key -d 'Give them this routing key (x-dead-letter-routing-key) [default: their own]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l dead-letter-strategy -d 'How sure dead-lettering of a quorum queue is (x-dead-letter-strategy) [default: at-most-once]' -r -f -a "at-most-once\t''
 at-least-once\t''"
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l delivery-limit -d 'Drop or dead-letter a message that came back more often than this; -1 is never (x-delivery-limit)' -r
@@ -335,8 +360,8 @@ complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l max-age -d 'Keep
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l segment-size -d 'The size of a stream\'s files, for example 500MB; whole files are dropped (x-stream-max-segment-size-bytes)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l filter-size -d 'Bytes of a stream\'s filter for each of its files, 16 to 255 (x-stream-filter-size-bytes)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l argument -d 'Add any other argument, as NAME=VALUE or NAME:TYPE=VALUE' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -365,8 +390,8 @@ any\t''
 all-with-x\t''
 any-with-x\t''"
 complete -c mq -n "__fish_mq_using_subcommand bind" -l weight -d 'The share of messages that is to come here; for consistent-hash exchanges, whose key it is' -r
-complete -c mq -n "__fish_mq_using_subcommand bind" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand bind" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand bind" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -391,8 +416,8 @@ any\t''
 all-with-x\t''
 any-with-x\t''"
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l weight -d 'The share of messages that is to come here; for consistent-hash exchanges, whose key it is' -r
-complete -c mq -n "__fish_mq_using_subcommand unbind" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand unbind" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -410,8 +435,8 @@ complete -c mq -n "__fish_mq_using_subcommand unbind" -s h -l help -d 'Print hel
 complete -c mq -n "__fish_mq_using_subcommand route" -s e -l exchange -d 'The exchange that the message would be published to [default: the default exchange]' -r
 complete -c mq -n "__fish_mq_using_subcommand route" -s k -l key -d 'The message\'s routing key' -r
 complete -c mq -n "__fish_mq_using_subcommand route" -s H -l header -d 'A header of the message, as NAME=VALUE or NAME:TYPE=VALUE; may be given several times' -r
-complete -c mq -n "__fish_mq_using_subcommand route" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand route" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand route" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand route" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand route" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -427,8 +452,8 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand route" -l all -d 'Show every binding that does not match, not only the nearest'
 complete -c mq -n "__fish_mq_using_subcommand route" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand route" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -445,8 +470,8 @@ complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l if-unused -d '
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s y -l yes -d 'Do it without asking; needed where there is no terminal to ask on'
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s h -l help -d 'Print help'
-complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -464,8 +489,8 @@ complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l if-unused -d 'Onl
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s y -l yes -d 'Do it without asking; needed where there is no terminal to ask on'
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s h -l help -d 'Print help'
-complete -c mq -n "__fish_mq_using_subcommand purge-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -485,8 +510,8 @@ complete -c mq -n "__fish_mq_using_subcommand list-queues" -l columns -d 'Show t
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l watch -d 'Look again and again, with this time between, for example 1s' -r
-complete -c mq -n "__fish_mq_using_subcommand list-queues" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-queues" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -506,8 +531,8 @@ complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l columns -d 'Sho
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l watch -d 'Look again and again, with this time between, for example 1s' -r
-complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -527,8 +552,8 @@ complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l columns -d 'Show
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l watch -d 'Look again and again, with this time between, for example 1s' -r
-complete -c mq -n "__fish_mq_using_subcommand list-bindings" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -548,8 +573,8 @@ complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l columns -d 'Sho
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l watch -d 'Look again and again, with this time between, for example 1s' -r
-complete -c mq -n "__fish_mq_using_subcommand list-consumers" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -569,8 +594,8 @@ complete -c mq -n "__fish_mq_using_subcommand list-connections" -l columns -d 'S
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l watch -d 'Look again and again, with this time between, for example 1s' -r
-complete -c mq -n "__fish_mq_using_subcommand list-connections" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-connections" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -590,8 +615,8 @@ complete -c mq -n "__fish_mq_using_subcommand list-channels" -l columns -d 'Show
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l watch -d 'Look again and again, with this time between, for example 1s' -r
-complete -c mq -n "__fish_mq_using_subcommand list-channels" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-channels" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -611,8 +636,8 @@ complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l columns -d 'Show t
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l sort -d 'Sort by this column; -COLUMN turns the order around' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l filter -d 'Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l watch -d 'Look again and again, with this time between, for example 1s' -r
-complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -628,8 +653,8 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l no-headers -d 'Leave out the header line of tsv and csv'
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand status" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand status" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand status" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -644,25 +669,26 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand status" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand status" -s h -l help -d 'Print help'
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
 csv\t''
 tsv\t''
 raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check" -f -a "check" -d 'Verify that a directory is whole, and say what is kept in it'
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -f -a "check" -d 'Verify that a directory is whole, and say what is kept in it'
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -f -a "repair" -d 'Repair what a broker must not repair by itself when it starts'
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -677,8 +703,24 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand ping" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand ping" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand ping" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand ping" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand ping" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand ping" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -693,8 +735,8 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand ping" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand ping" -s h -l help -d 'Print help'
-complete -c mq -n "__fish_mq_using_subcommand wait" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand wait" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand wait" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand wait" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand wait" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -730,8 +772,8 @@ complete -c mq -n "__fish_mq_using_subcommand bench" -l argument -d 'Declare que
 complete -c mq -n "__fish_mq_using_subcommand bench" -l fail-if -d 'End with exit code 1 if this holds, for example \'p99>20ms\' or \'publish-rate<100k\'; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -l against -d 'Measure the broker at this address as well, in turns, and compare' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -l rounds -d 'Measure each broker in so many turns [default: 3]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand bench" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -744,13 +786,13 @@ jsonl\t''
 csv\t''
 tsv\t''
 raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand bench" -l durable -d 'Make queues and exchange durable'
-complete -c mq -n "__fish_mq_using_subcommand bench" -s p -l persistent -d 'Make messages persistent, and queues and exchange durable'
+complete -c mq -n "__fish_mq_using_subcommand bench" -l durable -d 'Make the exchange durable, as the queues always are'
+complete -c mq -n "__fish_mq_using_subcommand bench" -s p -l persistent -d 'Make messages persistent, and the exchange durable'
 complete -c mq -n "__fish_mq_using_subcommand bench" -l verify -d 'Look whether every message comes, once, in its publisher\'s order and as it was sent; if not, end with exit code 1'
 complete -c mq -n "__fish_mq_using_subcommand bench" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -767,8 +809,8 @@ complete -c mq -n "__fish_mq_using_subcommand tutorial" -l step -d 'Wait for Ent
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l check -d 'Print verdicts only: a test for any broker'
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand completions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand completions" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand completions" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand completions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand completions" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -783,8 +825,8 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand completions" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand man" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand man" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand man" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand man" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand man" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
@@ -799,3 +841,19 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand man" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c mq -n "__fish_mq_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand help" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l http-url -d 'Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given] [default: where the broker says, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand help" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l timeout -d 'Give up after this time, for example 500ms or 2m; consume and wait stop after it [default: 30s for an answer]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand help" -l tls-cert -d 'Show the broker the certificate in this PEM file, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand help" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand help" -s o -l format -d 'Answer in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand help" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c mq -n "__fish_mq_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -4,7 +4,7 @@
 
 use crate::engine::Category;
 
-/// How a run of `mq` ended.
+/// The result of a run of `mq`, as its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     Done = 0,
@@ -43,11 +43,11 @@ impl Code {
             Self::Done => "done",
             Self::No => {
                 "asked and answered no: nothing to get, a check failed, unroutable with --mandatory, \
-                 a handler failed, the answer could not be written"
+                 a handler failed, the answer could not be written, the machine has no thread left"
             }
-            Self::Usage => "the command was not asked for properly",
+            Self::Usage => "invalid command line",
             Self::Refused => "the broker refused: not found, precondition failed, conflict",
-            Self::Unreachable => "no broker was reached, or it went away",
+            Self::Unreachable => "no broker was reached, or another one, or it went away",
             Self::Bug => "a bug, here or in the broker",
             Self::TimedOut => "timed out",
             Self::Denied => "login or access refused",

@@ -1,17 +1,20 @@
 //! The alarms: publishers are to pause because memory or disk space runs out, or the store takes no more messages.
 //!
 //! As in RabbitMQ (`rabbit_alarm`) an alarm concerns the whole broker: a connection that publishes while one is on is
-//! told so and is not read from until the last is over. Who only consumes goes on, so that what waits can be drained.
-//! Who publishes asks [`Alarm::is_on`], one relaxed load; who is blocked is told the end through its mailbox.
+//! told so and is not read from until the last is over. A connection that only consumes goes on, so that waiting
+//! messages can be drained. A publish asks [`Alarm::is_on`], one relaxed load; a connection that is blocked is told the
+//! end through its mailbox. The alarm for file descriptors pauses no publisher: new connections wait (`server`, its
+//! `slots`).
 
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Broker;
 use super::mailbox::Post;
-use crate::store::{Health, Refused};
+use super::registry::Registry;
+use crate::lock::Mutex;
+use crate::store::Refused;
 
-/// What there is too little of. Each has a bit of its own in [`Alarm`].
+/// A resource that runs out. Each has a bit of its own in [`Alarm`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Shortage {
@@ -21,9 +24,24 @@ pub enum Shortage {
     DiskSpace = 2,
     /// The store can take no more messages, or a write has failed.
     Store = 4,
+    /// Clients wait to be accepted, because the process has no file descriptor for them. No publisher pauses for that
+    /// (RabbitMQ: `file_descriptor_limit`).
+    Descriptors = 8,
 }
 
-/// Whether publishers are to pause.
+impl Shortage {
+    /// The shortages for which publishers pause, as bits.
+    const PAUSING: u8 = Self::Memory as u8 | Self::DiskSpace as u8 | Self::Store as u8;
+
+    fn pauses_publishers(self) -> bool {
+        self as u8 & Self::PAUSING != 0
+    }
+}
+
+/// A change of the alarm under way.
+pub(in crate::broker) type Changing<'a> = MutexGuard<'a, ()>;
+
+/// The alarms that are on; those in `Shortage::PAUSING` pause publishers.
 #[derive(Debug, Default)]
 pub struct Alarm {
     /// The bits of what is short now.
@@ -37,7 +55,7 @@ pub struct Alarm {
 impl Alarm {
     #[inline]
     pub fn is_on(&self) -> bool {
-        self.short_of.load(Ordering::Relaxed) != 0
+        self.short_of.load(Ordering::Relaxed) & Shortage::PAUSING != 0
     }
 
     pub fn is_short_of_memory(&self) -> bool {
@@ -45,10 +63,16 @@ impl Alarm {
     }
 
     pub fn is_short_of_disk(&self) -> bool {
-        self.short_of.load(Ordering::Relaxed) & !(Shortage::Memory as u8) != 0
+        let of_disk = Shortage::DiskSpace as u8 | Shortage::Store as u8;
+        self.short_of.load(Ordering::Relaxed) & of_disk != 0
     }
 
-    /// Why publishers are to pause, in RabbitMQ's words (`rabbit_reader:format_blocked_by`).
+    /// Answers if clients wait to be accepted, because no file descriptor is left for them.
+    pub fn is_short_of_descriptors(&self) -> bool {
+        self.short_of.load(Ordering::Relaxed) & Shortage::Descriptors as u8 != 0
+    }
+
+    /// Returns the reason why publishers pause, in RabbitMQ's words (`rabbit_reader:format_blocked_by`).
     pub fn reason(&self) -> &'static str {
         match (self.is_short_of_memory(), self.is_short_of_disk()) {
             (true, true) => "low on memory & disk",
@@ -66,59 +90,57 @@ impl Alarm {
         }
     }
 
-    fn changing(&self) -> MutexGuard<'_, ()> {
-        self.change.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Broker {
-    /// Sets the alarm by the health of the store, now and whenever it changes.
-    pub fn watch_store(self: &Arc<Self>) {
-        let Some(store) = &self.store else { return };
-        let broker = Arc::downgrade(self);
-        store.watch_health(Box::new(move |_| {
-            if let Some(broker) = broker.upgrade() {
-                broker.on_health();
-            }
-        }));
-        self.on_health();
+    /// Begins a change of the alarm, alone.
+    pub(in crate::broker) fn changing(&self) -> Changing<'_> {
+        self.change.lock()
     }
 
-    /// Brings the alarm up to date. Two threads may report at once, so each looks for itself.
-    fn on_health(&self) {
-        let Some(store) = &self.store else { return };
-        let change = self.alarm.changing();
-        match store.health() {
-            Health::Well => self.end(Shortage::Store, &change),
-            Health::Full | Health::Failed => self.raise(Shortage::Store, &change),
-        }
-    }
-
-    /// Has publishers pause from now on.
-    pub fn raise_alarm(&self, shortage: Shortage) {
-        self.raise(shortage, &self.alarm.changing());
-    }
-
-    /// Tells every connection that publishers may go on, when nothing else is short.
-    pub fn end_alarm(&self, shortage: Shortage) {
-        self.end(shortage, &self.alarm.changing());
-    }
-
-    fn raise(&self, shortage: Shortage, _change: &MutexGuard<'_, ()>) {
-        let before = self.alarm.short_of.fetch_or(shortage as u8, Ordering::Relaxed);
-        if before & shortage as u8 == 0 {
-            tracing::warn!(reason = self.alarm.reason(), "publishers are to pause");
-        }
-    }
-
-    fn end(&self, shortage: Shortage, _change: &MutexGuard<'_, ()>) {
-        let before = self.alarm.short_of.fetch_and(!(shortage as u8), Ordering::Relaxed);
-        if before != shortage as u8 {
+    /// Makes publishers pause from now on.
+    pub(in crate::broker) fn raise(&self, shortage: Shortage, _change: &Changing<'_>) {
+        let before = self.short_of.fetch_or(shortage as u8, Ordering::Relaxed);
+        if before & shortage as u8 != 0 {
             return;
         }
-        tracing::info!("publishers may go on");
-        self.alarm.has_warned.store(false, Ordering::Relaxed);
-        for connection in self.registry.list() {
+        match shortage {
+            Shortage::Memory => {
+                tracing::warn!("memory alarm set: publishers are blocked until it clears");
+            }
+            Shortage::DiskSpace => {
+                tracing::warn!("disk space alarm set: publishers are blocked until it clears");
+            }
+            Shortage::Store => tracing::warn!(
+                "the store takes no more messages: publishers are blocked until it does"
+            ),
+            Shortage::Descriptors => tracing::warn!(
+                "file descriptor limit alarm set: new connections wait until others end; raise the limit of open files \
+                 (ulimit -n, LimitNOFILE)"
+            ),
+        }
+    }
+
+    /// Ends one shortage. When it was the last for which publishers pause, every connection hears that they may go on.
+    pub(in crate::broker) fn end(
+        &self,
+        shortage: Shortage,
+        registry: &Registry,
+        _change: &Changing<'_>,
+    ) {
+        let before = self.short_of.fetch_and(!(shortage as u8), Ordering::Relaxed);
+        if before & shortage as u8 == 0 {
+            return;
+        }
+        match shortage {
+            Shortage::Memory => tracing::info!("memory alarm cleared"),
+            Shortage::DiskSpace => tracing::info!("disk space alarm cleared"),
+            Shortage::Store => tracing::info!("the store takes messages again"),
+            Shortage::Descriptors => tracing::info!("file descriptor limit alarm cleared"),
+        }
+        if !shortage.pauses_publishers() || self.is_on() {
+            return;
+        }
+        tracing::info!("publishers are not blocked any more");
+        self.has_warned.store(false, Ordering::Relaxed);
+        for connection in registry.list() {
             connection.mailbox.post(Post::Unblocked);
         }
     }

@@ -1,19 +1,20 @@
-//! Whose behaviour ours follows where RabbitMQ's releases differ.
+//! The release of RabbitMQ that the broker behaves like where releases differ.
 //!
-//! The default is RabbitMQ 4's, except that what 4.3 deprecates and refuses (transient queues that are not exclusive,
-//! prefetch shared by a channel) works. Chosen once, with `mq serve --compat`, before the first client comes.
+//! The default is RabbitMQ 4.3.6's, except that some features work that it refuses: transient queues that are not
+//! exclusive, prefetch shared by a channel, and more ([`super::deprecated`], [`Compat::is_strict`]). It is chosen once,
+//! with `mq serve --compat`, before the first client comes.
 
 use std::sync::{Arc, OnceLock};
 
-/// A RabbitMQ release whose answers ours are.
+/// A release of RabbitMQ that the broker answers like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compat {
     /// RabbitMQ 3.10, texts and levels of errors included.
     V3_10,
-    /// RabbitMQ 4, lenient with what it deprecates.
+    /// RabbitMQ 4.3.6, but features that it refuses by default work if they can.
     #[default]
     V4,
-    /// RabbitMQ 4.3 with its defaults: what it deprecates is refused.
+    /// RabbitMQ 4.3.6 with its defaults: features that it refuses are refused.
     V4_3,
 }
 
@@ -22,18 +23,25 @@ impl Compat {
         self == Self::V3_10
     }
 
-    /// Whether what RabbitMQ 4.3 deprecates is refused.
+    /// Answers whether the features are refused that RabbitMQ 4.3 refuses by default.
     pub fn is_strict(self) -> bool {
         self == Self::V4_3
     }
 
-    /// The version told to AMQP and HTTP clients alike. Like the product's name, clients choose their own behaviour by it
-    /// (kombu, for one, its use of `basic.qos`).
+    /// The version told to AMQP and HTTP clients alike. Like the product's name, clients choose their own behaviour by
+    /// it (kombu, for one, its use of `basic.qos`).
     pub fn version(self) -> &'static str {
         match self {
             Self::V3_10 => "3.10.8",
-            Self::V4 => "4.1.0",
-            Self::V4_3 => "4.3.5",
+            Self::V4 | Self::V4_3 => "4.3.6",
+        }
+    }
+
+    /// Returns the platform that the release names in its server properties.
+    pub fn platform(self) -> &'static str {
+        match self {
+            Self::V3_10 => "Rust",
+            Self::V4 | Self::V4_3 => "Erlang/OTP 29.1.1",
         }
     }
 }

@@ -1,12 +1,11 @@
-//! What RabbitMQ 4.3 has deprecated: by default it works here, with `--compat 4.3` it is refused as there.
+//! Features that RabbitMQ 4.3 has deprecated. They work here by default, and are refused as there with `--compat 4.3`.
 //!
 //! RabbitMQ: `rabbit_deprecated_features`, those that 4.3 denies by default. A prefetch of the channel is not among
 //! them here: it is no error there, but taken for one of each consumer (`basic.qos`).
 
-use super::arguments::Lifetime;
 use super::compat::Compat;
 use crate::wire::constants::FRAME_MIN_SIZE;
-use crate::wire::{Fault, FieldTable, ReplyCode};
+use crate::wire::{Fault, ReplyCode};
 
 /// Smallest `frame_max` that RabbitMQ has taken since 4.1, in bytes.
 const FRAME_MIN_SIZE_STRICT: u32 = 8192;
@@ -17,28 +16,31 @@ pub fn frame_min_size(compat: Compat) -> u32 {
     if compat.is_strict() { FRAME_MIN_SIZE_STRICT } else { FRAME_MIN_SIZE }
 }
 
-/// Refuses a new queue of a deprecated kind, whose arguments have been found right.
-///
-/// Order of checks: RabbitMQ, `rabbit_amqqueue:declare`, then the module of classic queues.
-///
-/// # Errors
-///
-/// `INTERNAL_ERROR` with RabbitMQ's warning, as much of it as fits.
-pub(super) fn check_queue(
-    compat: Compat,
-    lifetime: Lifetime,
-    arguments: &FieldTable,
-) -> Result<(), Fault> {
-    if !compat.is_strict() {
-        return Ok(());
+/// Something that RabbitMQ 4.3 denies by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Feature {
+    /// Queues that are neither durable nor exclusive.
+    TransientQueues,
+    /// The queue argument `x-queue-master-locator`.
+    QueueMasterLocator,
+}
+
+impl Feature {
+    fn name(self) -> &'static str {
+        match self {
+            Self::TransientQueues => "transient_nonexcl_queues",
+            Self::QueueMasterLocator => "queue_master_locator",
+        }
     }
-    if !lifetime.is_durable && !lifetime.is_exclusive {
-        return Err(denied("transient_nonexcl_queues"));
+
+    /// Refuses the feature with `--compat 4.3`.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL_ERROR` with RabbitMQ's warning, as much of it as fits.
+    pub(super) fn check(self, compat: Compat) -> Result<(), Fault> {
+        if compat.is_strict() { Err(denied(self.name())) } else { Ok(()) }
     }
-    if arguments.get("x-queue-master-locator").is_some() {
-        return Err(denied("queue_master_locator"));
-    }
-    Ok(())
 }
 
 fn denied(feature: &str) -> Fault {

@@ -1,15 +1,16 @@
-//! What waits to be sent on one connection: deliveries and notices from queues, bounded in bytes.
+//! The posts that wait to be sent on one connection: deliveries and notices from queues, bounded in bytes.
 //!
 //! A queue posts while it holds its own lock; the connection's task drains. The bell (a `Waker`) rings only
 //! when the mailbox goes from empty to non-empty, so a busy consumer is woken once for many messages.
 //! A queue that finds no room leaves its messages where they are and is dealt again after the next drain.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::sync::{Arc, MutexGuard};
+use std::task::{Wake, Waker};
 
 use super::message::Message;
 use super::queue::Entry;
+use crate::lock::Mutex;
 use crate::wire::Fault;
 
 /// Bytes of messages that may wait for one connection: enough to keep a fast consumer busy, little enough
@@ -18,7 +19,7 @@ const MAILBOX_BYTES_MAX: usize = 1 << 20;
 /// Bytes counted for a post beside its message.
 const POST_BYTES: usize = 64;
 
-/// Where a connection finds the consumer of a delivery: an index into the connection's own list.
+/// The number by which a connection finds the consumer of a delivery: an index into its own list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConsumerSlot(pub u32);
 
@@ -31,15 +32,20 @@ pub enum Post {
     Reply { channel: u16, message: Message },
     /// The queue of a consumer is gone.
     Cancelled { slot: ConsumerSlot },
-    /// How long a consumer may keep a delivery has changed.
+    /// The consumer timeout of a consumer has changed.
     TimeLimited { slot: ConsumerSlot },
     /// The broker ends the connection.
     Close(Fault),
     /// Publishers may go on: the disk alarm is over.
     Unblocked,
+    /// The message of a `basic.get` that the connection waits for has been read, or cannot be.
+    GetRead,
+    /// A queue has read the messages that the connection rejected, or cannot: their dead letters are published.
+    DeadLettersRead,
 }
 
 impl Post {
+    #[inline]
     fn bytes(&self) -> usize {
         match self {
             Self::Delivery { entry, .. } => entry.message().len() + POST_BYTES,
@@ -47,12 +53,14 @@ impl Post {
             Self::Cancelled { .. }
             | Self::TimeLimited { .. }
             | Self::Close(_)
-            | Self::Unblocked => POST_BYTES,
+            | Self::Unblocked
+            | Self::GetRead
+            | Self::DeadLettersRead => POST_BYTES,
         }
     }
 }
 
-/// What waits in a mailbox.
+/// The kind of posts that wait in a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
     Nothing,
@@ -75,12 +83,12 @@ struct Inner {
     turned_away: Vec<ConsumerSlot>,
     /// The broker wants to end the connection.
     is_urgent: bool,
-    /// The connection has ended: what is posted now is given back.
+    /// The connection has ended: new posts are given back.
     closed: bool,
     waker: Option<Waker>,
 }
 
-/// What a connection took out of its mailbox.
+/// The result of draining a mailbox, beside the posts.
 #[derive(Debug, Default)]
 pub struct Drained {
     /// Consumers that were turned away, some perhaps twice: their queues are to deal to them again.
@@ -89,7 +97,7 @@ pub struct Drained {
 
 impl Mailbox {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Opens the mailbox for posting several at once; a closed or full one says so.
@@ -103,7 +111,7 @@ impl Mailbox {
         self.open().push(post);
     }
 
-    /// Whether nothing waits.
+    /// Answers whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.lock().posts.is_empty()
     }
@@ -117,7 +125,7 @@ impl Mailbox {
         Drained { turned_away: std::mem::take(&mut inner.turned_away) }
     }
 
-    /// Remembers whom to wake when something comes; answers what is already there.
+    /// Remembers the waker to wake when something comes; returns the kind of posts that wait already.
     pub fn register(&self, waker: &Waker) -> Waiting {
         let mut inner = self.lock();
         match &mut inner.waker {
@@ -141,6 +149,23 @@ impl Mailbox {
     }
 }
 
+/// Tells a connection that the message of its `basic.get` has been read.
+impl Wake for Mailbox {
+    fn wake(self: Arc<Self>) {
+        self.post(Post::GetRead);
+    }
+}
+
+/// Tells a connection that a queue has read the messages it rejected.
+#[derive(Debug)]
+pub struct DeadLetterReader(pub Arc<Mailbox>);
+
+impl Wake for DeadLetterReader {
+    fn wake(self: Arc<Self>) {
+        self.0.post(Post::DeadLettersRead);
+    }
+}
+
 /// A mailbox held open; the bell rings when it is dropped, after the lock is given back.
 #[derive(Debug)]
 pub struct Opened<'a> {
@@ -149,11 +174,13 @@ pub struct Opened<'a> {
 }
 
 impl Opened<'_> {
+    #[inline]
     fn inner(&mut self) -> &mut Inner {
         self.inner.as_mut().expect("the guard is there until the drop")
     }
 
-    /// Whether another message may be posted; if not, [`Self::turn_away`] sees to it that it is tried again.
+    /// Answers whether another message may be posted; if not, [`Self::turn_away`] makes the queue try again.
+    #[inline]
     pub fn has_room(&mut self) -> bool {
         let inner = self.inner();
         !inner.closed && inner.bytes < MAILBOX_BYTES_MAX
@@ -168,6 +195,7 @@ impl Opened<'_> {
         }
     }
 
+    #[inline]
     pub fn push(&mut self, post: Post) {
         let inner = self.inner();
         inner.is_urgent |= matches!(post, Post::Close(_));

@@ -1,4 +1,4 @@
-//! How much memory the waiting messages of all queues take, so that each queue can tell when to keep less.
+//! Counts the memory that the waiting messages of all queues take, so that each queue can tell when to keep less.
 //!
 //! Every queue counts for itself, under its own lock, and tells [`Memory`] only when its count has moved by
 //! [`REPORT_BYTES`]: a message costs no access to what all queues share. A message that went to several queues is
@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Bytes by which a queue's count must have moved before it is told.
 pub const REPORT_BYTES: u64 = 64 << 10;
 
-/// Above this many bytes queues keep what the store has in the store: enough for the messages that consumers are
-/// about to get, little beside what an idle broker takes.
+/// Above this many bytes queues leave messages that the store has in the store: enough for the messages that consumers
+/// are about to get, little beside the memory of an idle broker.
 pub const STORED_BYTES_MAX: u64 = 32 << 20;
 
 /// Above this many bytes also messages that need not survive are written away. Writing costs more than memory does,
@@ -38,13 +38,13 @@ impl Memory {
         self.resident_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether messages that the store has should be in memory only when they are about to be delivered.
+    /// Answers whether messages that the store has should be in memory only when they are about to be delivered.
     #[inline]
     pub fn is_short(&self) -> bool {
         self.resident_bytes() > STORED_BYTES_MAX
     }
 
-    /// Whether even messages that the store does not have should be written away.
+    /// Answers whether even messages that the store does not have should be written away.
     #[inline]
     pub fn is_very_short(&self) -> bool {
         self.resident_bytes() > UNSTORED_BYTES_MAX

@@ -8,14 +8,15 @@ use std::fmt;
 
 use triomphe::ThinArc;
 
-use crate::store::{NewRecord, QueueId, Record};
+use crate::broker::arguments::parse_expiration;
+use crate::store::{DEAD_BIT, NewRecord, QueueId, Record};
 use crate::wire::Reader;
 use crate::wire::properties::Encoded;
 
 /// From this many bytes on a message keeps the buffer it was assembled in instead of a copy.
 const KEEP_BUFFER_BYTES: usize = 16 << 10;
 
-/// What the broker needs to know about a message's bytes.
+/// The lengths and properties that the broker needs to know of a message's bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layout {
     /// Bytes of exchange and routing key: two encoded short strings at the start.
@@ -28,15 +29,45 @@ pub struct Layout {
     pub time_to_live_ms: Option<u64>,
     /// The `priority` property; 0 when there is none.
     pub priority: u8,
-    /// Its `x-death` header is the broker's own.
+    pub past: Past,
+}
+
+/// The history of a message in the broker, as far as it must know it later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// It has dead-lettered it, so that its `x-death` header is not a client's.
     pub has_died: bool,
+    /// It was given a routing key on its way: the further ones that its headers tell lead nowhere any more.
+    pub has_new_key: bool,
+    /// The number of times a client rejected it or was lost with it in the queues where it died; at most
+    /// [`Past::FAILURES_MAX`].
+    pub failures: u8,
+}
+
+impl Past {
+    /// The largest number that six bits of a note hold.
+    pub const FAILURES_MAX: u8 = 63;
+
+    /// Returns the history after so many more failures.
+    #[must_use]
+    pub fn with_failures(self, more: u16) -> Self {
+        let sum = u16::from(self.failures).saturating_add(more);
+        let failures = u8::try_from(sum).unwrap_or(u8::MAX).min(Self::FAILURES_MAX);
+        Self { failures, ..self }
+    }
+
+    /// Reads the store's note of a message; old ones use the lowest bit alone.
+    fn of_note(note: u8) -> Self {
+        Self { has_died: note & 1 != 0, has_new_key: note & 2 != 0, failures: note >> 2 }
+    }
+
+    fn note(self) -> u8 {
+        u8::from(self.has_died) | u8::from(self.has_new_key) << 1 | self.failures << 2
+    }
 }
 
 /// The flag of `priority` among those of the properties, in their higher byte (4.2.6.1).
 const PRIORITY_FLAG: u8 = 0x08;
-
-/// In the store's note of a message: its `x-death` header is the broker's own.
-const HAS_DIED: u8 = 1;
 
 struct Head {
     layout: Layout,
@@ -64,7 +95,7 @@ impl Message {
         Self(ThinArc::from_header_and_slice(Head { layout, large }, &[]))
     }
 
-    /// Makes a message of what the store kept.
+    /// Makes a message from a record of the store.
     ///
     /// Cost: one allocation and one copy, a second one for a large message.
     pub fn from_record(record: &Record<'_>) -> Self {
@@ -72,13 +103,15 @@ impl Message {
         let properties = &bytes[names_len..names_len + properties_len];
         // They were whole when the message was published.
         let found = Encoded::scan(properties).unwrap_or_default();
+        let said = || parse_expiration(&String::from_utf8_lossy(found.expiration?)).ok();
+        let is_dead = time_to_live_ms.is_some_and(|noted| noted & DEAD_BIT != 0);
         let layout = Layout {
             names_len,
             properties_len,
             is_persistent: found.delivery_mode == Some(2),
-            time_to_live_ms,
+            time_to_live_ms: if is_dead { said() } else { time_to_live_ms },
             priority: found.priority.unwrap_or_default(),
-            has_died: note & HAS_DIED != 0,
+            past: Past::of_note(note),
         };
         if bytes.len() < KEEP_BUFFER_BYTES {
             return Self(ThinArc::from_header_and_slice(Head { layout, large: None }, bytes));
@@ -88,20 +121,20 @@ impl Message {
 
     /// The message as the store takes it, for these queues.
     pub fn to_record<'a>(&'a self, queues: &'a [QueueId], published_at: u64) -> NewRecord<'a> {
-        let &Layout { names_len, properties_len, time_to_live_ms, priority, has_died, .. } =
-            self.layout();
+        let &Layout { names_len, properties_len, time_to_live_ms, past, .. } = self.layout();
         NewRecord {
             queues,
             published_at,
             time_to_live_ms,
-            priority,
-            note: if has_died { HAS_DIED } else { 0 },
+            priority: self.said_priority(),
+            note: past.note(),
             names_len,
             properties_len,
             bytes: self.bytes(),
         }
     }
 
+    #[inline]
     fn layout(&self) -> &Layout {
         &self.0.header.header.layout
     }
@@ -117,10 +150,12 @@ impl Message {
         &self.bytes()[start..start + self.layout().properties_len]
     }
 
+    #[inline]
     pub fn body(&self) -> &[u8] {
         &self.bytes()[self.layout().names_len + self.layout().properties_len..]
     }
 
+    #[inline]
     pub fn is_persistent(&self) -> bool {
         self.layout().is_persistent
     }
@@ -144,9 +179,10 @@ impl Message {
         (priority > 0 || is_said).then_some(priority)
     }
 
-    /// Whether the broker has dead-lettered it, so that its `x-death` header is not a client's.
-    pub fn has_died(&self) -> bool {
-        self.layout().has_died
+    /// Returns the message's history in the broker.
+    #[inline]
+    pub fn past(&self) -> Past {
+        self.layout().past
     }
 
     /// Names, properties and body, one behind the other.

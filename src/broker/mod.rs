@@ -1,59 +1,107 @@
-//! What a broker knows: vhosts, exchanges, queues, who is connected. Synchronous: no sockets, no frames, no
-//! clock (`now` is an argument, in milliseconds since the broker started).
+//! The broker: vhosts, exchanges, queues, users and connections. Synchronous: no sockets, no frames, no clock (`now` is
+//! an argument, in milliseconds since the broker started).
 //!
-//! Lock order, here and nowhere else: vhost (changing, topology), then the order of streams ([`StreamOrder`]), then queue,
-//! then mailbox or timers or the store's. No lock but the order of streams is held when another queue is called or a message
-//! is read, and none across an `.await` (there is none here).
+//! # Locks
 //!
-//! The publish line through this layer: [`vhost::Vhost::route`] (or the route a channel remembers),
-//! [`queue::Queue::push`], [`mailbox::Mailbox`].
+//! A lock is taken only while no lock is held but those that its line names. Two locks of one line are never held
+//! together, but for `changing`. Only `stream_order` may be held when another queue is called or a message is read, and
+//! no lock across an `.await` (there is none here). [`OnceLock`]s are set once, before clients come, and stand in no
+//! line.
+//!
+//! | lock | guards | held meanwhile, at most |
+//! |---|---|---|
+//! | `Broker::administering` | a change of users, vhosts, permissions, parameters or policies; an admission that a limit counts | none |
+//! | `Vhost::changing` | a change of the topology, from its checks until clients see it; an import holds those of several vhosts, taken in the order of their names | `administering` |
+//! | `Broker::vhosts` | the map of vhosts | `administering`, `changing`; a start holds it while it fills the vhosts |
+//! | `Vhost::topology` | exchanges, queues, bindings | `vhosts` and those in its line, `changing` |
+//! | `Shared::stream_order` | the order in which streams get what the store gets | none |
+//! | `Queue::state` | a queue | `changing`, `topology`, `stream_order` |
+//! | `Users::users`, `Permissions::grants`, `Parameters::parameters` | the maps of these | `administering` |
+//! | `Rights::granted` | the permissions of a user in a vhost | `grants` |
+//! | `Governed::metadata`, `Governed::limits`, `Policies::all` | what administrators set for a vhost | `administering`, `changing`, `topology` |
+//! | `Vhost::left_over` | auto-delete exchanges whose rows could not be removed | `changing` |
+//! | `History::messages` | the last messages of an `x-recent-history` exchange | `topology` |
+//! | `Alarm::change` | a change of the alarm | none |
+//! | `Registry::inner`, `Connection::agreed`, `Connection::channels` | the open connections and their channels | `administering`, `Alarm::change` |
+//! | `Replies::targets` | the channels that wait for direct replies | none |
+//! | `Mailbox::inner` | the posts for one connection | `Queue::state`, `targets`, `Alarm::change` and those in their lines |
+//! | `Timers::inner` | the times at which queues have something to do | `Queue::state` and those in its line |
+//! | `Drops::tallies` | drops that the log has not told yet | any of the above |
+//! | `Bell::retired` (`queue::stream`) | messages that a stream has deleted, until that is on disk | none |
+//! | `Definitions::state` (the store's, as all below) | the database of definitions | `administering`, `changing` |
+//! | `Log::survivors`, `Log::marking`, `Log::syncing`, `Log::synced_mark` | work of the store's threads, one of a kind at a time | none |
+//! | `Log::mark_files` | the open files of marks | `marking`, `syncing` |
+//! | `Log::state` | the batch that gathers, the files, their marks and moves | `mark_files` and those in its line, `survivors`, `synced_mark`, `Queue::state` and those in its line |
+//! | `Log::jobs` | the jobs of the store's threads | any but the store's |
+//! | `Store::threads`, `Spill::threads` | the store's threads, to be joined | none |
+//! | `Tls::current` (`server`), `Sampler::samples` (`management`) | the certificates in use; the samples of rates | none |
+//!
+//! # Reading order
+//!
+//! A message's way through this layer: [`publish::Publisher::publish`], [`vhost::Vhost::route`] (or the route that the
+//! publisher remembers), [`queue::Queue::push`], [`mailbox::Mailbox`].
 
+pub mod accepted;
 pub mod admin;
 pub mod alarm;
 pub mod arguments;
 pub mod auth;
 pub mod compat;
-pub mod dead_letter;
+mod dead_letter;
 pub mod deprecated;
+pub mod drops;
 pub mod durable;
-pub mod errand;
 pub mod exchange;
-pub mod limits;
 pub mod mailbox;
 pub mod memory;
 pub mod message;
+pub mod node_limits;
+pub mod parameters;
 pub mod policies;
+pub mod publish;
 pub mod queue;
 pub mod registry;
 mod removal;
 pub mod replies;
+mod route;
+pub mod routing_properties;
+mod stable_hash;
 pub mod stats;
+pub mod time;
 pub mod timers;
 mod topology;
 pub mod trace;
 pub mod vhost;
+pub mod vhost_limits;
+pub mod vhost_metadata;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-pub use self::queue::StreamOrder;
-pub use topology::Route;
+pub use route::Route;
 
-use self::admin::{Parameters, VhostMetadata};
 use self::alarm::Alarm;
-use self::auth::{Permission, Permissions, User, Users};
+use self::auth::{Permission, Permissions, Rights, User, Users};
 use self::compat::Compat;
-use self::durable::{Granted, Ledger, Record, Recovery, SavedUser, SavedVhost};
-use self::limits::NodeLimits;
-use self::queue::{EndIf, Millis};
+use self::drops::Drops;
+use self::durable::{Changes, Granted, Recovery, SavedUser, SavedVhost, VhostDefinitions};
+use self::node_limits::NodeLimits;
+use self::parameters::Parameters;
+use self::publish::{Publisher, Sender};
+use self::queue::{DeletionIf, Millis, Queue};
 use self::registry::{Peer, Registry};
 use self::replies::Replies;
-use self::stats::ChurnCounters;
+use self::stats::{ChurnCounters, Letters};
 use self::timers::Timers;
+use self::trace::Tracer;
 use self::vhost::Vhost;
+use self::vhost_metadata::VhostMetadata;
+use crate::bug;
+use crate::lock::{Mutex, RwLock};
 use crate::store::definitions::Definitions;
 use crate::store::{Runner, Store, StoreError};
 use crate::wire::shortstr::literal;
@@ -63,6 +111,19 @@ use crate::wire::{Fault, ReplyCode, ShortStr};
 fn guest(node: &str) -> User {
     let [a, b, c, d, ..] = RandomState::new().hash_one(node).to_be_bytes();
     User::guest([a, b, c, d])
+}
+
+/// The contents of a new broker. Definitions that bring their own users or vhosts take the place of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// The vhost `/`.
+    pub vhost: bool,
+    /// The user `guest`, an administrator, who may do everything in `/`.
+    pub user: bool,
+}
+
+impl Defaults {
+    pub const ALL: Self = Self { vhost: true, user: true };
 }
 
 /// A whole broker.
@@ -77,32 +138,47 @@ pub struct Broker {
     /// Held while users, vhosts, permissions or parameters are changed.
     administering: Mutex<()>,
     pub registry: Registry,
-    pub replies: Replies,
+    pub replies: Arc<Replies>,
+    /// Requests over HTTP that published or got messages.
+    requests: AtomicU64,
     pub churn: Arc<ChurnCounters>,
-    pub timers: Arc<Timers>,
+    pub timers: Arc<Timers<Queue>>,
     /// `None` for a broker that keeps everything in memory.
     pub store: Option<Arc<Store>>,
     definitions: Option<Arc<Definitions>>,
-    /// What all queues share.
+    /// The state that all queues share.
     shared: queue::Shared,
     /// Publishers are to pause.
-    pub alarm: Alarm,
-    /// Set before anybody uses the broker.
+    pub alarm: Arc<Alarm>,
+    /// Set before the broker is used.
     pub limits: NodeLimits,
-    /// What every client is told first: encoded once, as it is the same for all.
+    /// The first frame that every client is sent: encoded once, because it is the same for all.
     pub greeting: OnceLock<Box<[u8]>>,
+    /// The id of this run of the broker, different from those of all others, of whatever name.
+    pub instance: String,
+    /// The address of the management API; set before the first client comes, if at all.
+    pub management: OnceLock<SocketAddr>,
 }
 
 impl Broker {
     /// A broker with nothing but the vhost `/` and the user `guest`, which keeps everything in memory.
     pub fn new(node: String) -> Self {
-        let user = guest(&node);
-        let (name, granted) = (literal("/"), user.name.clone());
+        Self::new_with(node, Defaults::ALL)
+    }
+
+    /// A broker that begins with `defaults` and keeps everything in memory.
+    pub fn new_with(node: String, defaults: Defaults) -> Self {
+        let name = literal("/");
+        let user = defaults.user.then(|| guest(&node));
+        let granted = user.as_ref().map(|user| user.name.clone());
         let metadata = VhostMetadata::of_new(&name);
-        let vhost = SavedVhost { name: name.clone(), metadata };
-        let user = SavedUser { user, is_old: false };
-        let broker = Self::with(node, vec![vhost], vec![user], None);
-        broker.permissions.set(&name, &granted, Some(Permission::full()));
+        let vhost = defaults.vhost.then(|| SavedVhost { name: name.clone(), metadata });
+        let user = user.map(|user| SavedUser { user, is_old: false });
+        let (vhosts, users) = (vhost.into_iter().collect(), user.into_iter().collect());
+        let broker = Self::with(node, vhosts, users, None);
+        if let Some(user) = granted.filter(|_| defaults.vhost) {
+            broker.permissions.set(&name, &user, Some(Permission::full()));
+        }
         broker
     }
 
@@ -112,26 +188,41 @@ impl Broker {
     ///
     /// Names the file and what in it cannot be read or understood.
     pub fn open(node: String, definitions: Definitions) -> Result<Self, StoreError> {
+        Self::open_with(node, definitions, Defaults::ALL)
+    }
+
+    /// The broker of these definitions; new ones begin with `defaults`.
+    ///
+    /// # Errors
+    ///
+    /// Names the file and what in it cannot be read or understood.
+    pub fn open_with(
+        node: String,
+        definitions: Definitions,
+        defaults: Defaults,
+    ) -> Result<Self, StoreError> {
         if definitions.is_new()? {
-            durable::begin(&definitions, &literal("/"), &guest(&node))?;
+            let vhost = defaults.vhost.then(|| literal("/"));
+            let user = defaults.user.then(|| guest(&node));
+            durable::begin(&definitions, vhost.as_ref(), user.as_ref())?;
         }
         let mut saved = durable::load(&definitions)?;
         let (vhosts, users) = (mem::take(&mut saved.vhosts), mem::take(&mut saved.users));
         let names: Vec<_> = vhosts.iter().map(|vhost| vhost.name.clone()).collect();
-        saved.permissions.extend(Record::of_old_users(&users, &names, &definitions)?);
+        saved.permissions.extend(Changes::of_old_users(&users, &names, &definitions)?);
         let definitions = Arc::new(definitions);
         let mut broker = Self::with(node, vhosts, users, Some(&definitions));
-        for Granted { vhost, user, it } in mem::take(&mut saved.permissions) {
-            broker.permissions.set(&vhost, &user, Some(it));
+        for Granted { vhost, user, permission } in mem::take(&mut saved.permissions) {
+            broker.permissions.set(&vhost, &user, Some(permission));
         }
-        for Granted { vhost, user, it } in mem::take(&mut saved.topic_permissions) {
-            broker.permissions.set_topic(&vhost, &user, it);
+        for Granted { vhost, user, permission } in mem::take(&mut saved.topic_permissions) {
+            broker.permissions.set_topic(&vhost, &user, permission);
         }
         broker.parameters = Parameters::new(mem::take(&mut saved.parameters));
         broker.apply_parameters();
         broker.restore_policies();
-        let vhosts = broker.vhosts.read().unwrap_or_else(PoisonError::into_inner);
-        saved.fill(&vhosts, &definitions)?;
+        let vhosts = broker.vhosts.read();
+        vhost::restore(saved, &vhosts, &definitions)?;
         drop(vhosts);
         Ok(broker)
     }
@@ -142,14 +233,16 @@ impl Broker {
         users: Vec<SavedUser>,
         definitions: Option<&Arc<Definitions>>,
     ) -> Self {
-        let timers = Arc::<Timers>::default();
+        let timers = Arc::<Timers<Queue>>::default();
         let churn = Arc::<ChurnCounters>::default();
-        let aside = definitions.map(|definitions| definitions.aside().clone()).unwrap_or_default();
+        let blocking =
+            definitions.map(|definitions| definitions.blocking().clone()).unwrap_or_default();
         let shared =
-            queue::Shared { timers: Arc::clone(&timers), aside, ..queue::Shared::default() };
+            queue::Shared { timers: Arc::clone(&timers), blocking, ..queue::Shared::default() };
         let vhost = |SavedVhost { name, metadata }| {
-            let ledger = Ledger::new(name.clone(), definitions.cloned());
-            let made = Vhost::new(name.clone(), shared.clone(), Arc::clone(&churn), ledger);
+            let its_definitions = VhostDefinitions::new(name.clone(), definitions.cloned());
+            let made =
+                Vhost::new(name.clone(), shared.clone(), Arc::clone(&churn), its_definitions);
             made.describe(metadata);
             (name, made)
         };
@@ -163,26 +256,29 @@ impl Broker {
             parameters: Parameters::default(),
             administering: Mutex::default(),
             registry: Registry::default(),
-            replies: Replies::default(),
+            replies: Arc::default(),
+            requests: AtomicU64::new(1),
             churn: Arc::clone(&churn),
             timers,
             store: None,
             definitions: definitions.cloned(),
             shared,
-            alarm: Alarm::default(),
+            alarm: Arc::default(),
             limits: NodeLimits::default(),
             greeting: OnceLock::new(),
+            instance: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
+            management: OnceLock::new(),
         }
     }
 
-    /// Takes the queues that are to be given their messages back; before anybody uses the broker.
+    /// Takes the queues that are to be given their messages back; before the broker is used.
     pub fn recovery(&self) -> Recovery {
         let with_holders = |vhost: Arc<Vhost>| vhost.queues().into_iter().chain(vhost.holders());
         let queues = self.vhosts().into_iter().flat_map(with_holders);
         Recovery::new(queues, Arc::clone(&self.shared.spill), self.started_unix_ms())
     }
 
-    /// Ends the keeping: what has happened so far is on disk when this returns, and what happens now is not kept.
+    /// Closes the store: what has happened so far is on disk when this returns, and what happens now is not kept.
     pub fn close(&self) {
         if let Some(store) = &self.store {
             store.close();
@@ -192,7 +288,7 @@ impl Broker {
         }
     }
 
-    /// Has the broker answer as this release of RabbitMQ does; before anybody uses it, and before its queues are given
+    /// Makes the broker answer as this release of RabbitMQ does; before it is used, and before its queues are given
     /// their messages back.
     pub fn answer_as(&self, compat: Compat) {
         self.shared.compat.choose(compat);
@@ -201,31 +297,42 @@ impl Broker {
         }
     }
 
-    /// The release of RabbitMQ whose answers ours are.
+    /// Returns the release of RabbitMQ that the broker answers like.
     pub fn compat(&self) -> Compat {
         self.shared.compat.get()
     }
 
-    /// Says what the wall clock said when `now` was 0, in milliseconds since 1970; before anybody uses the broker.
+    /// Returns the counts of dead letters.
+    pub fn letters(&self) -> &Letters {
+        &self.shared.letters
+    }
+
+    /// Returns the messages that the broker has dropped for reasons of its own.
+    pub fn drops(&self) -> &Drops {
+        &self.shared.drops
+    }
+
+    /// Sets the wall clock's time when `now` was 0, in milliseconds since 1970; before the broker is used.
     pub fn started_at(&self, unix_ms: u64) {
         self.shared.started_unix_ms.store(unix_ms, Ordering::Relaxed);
     }
 
-    /// What the wall clock said when `now` was 0, in milliseconds since 1970.
+    /// Returns the wall clock's time when `now` was 0, in milliseconds since 1970.
     pub fn started_unix_ms(&self) -> u64 {
         self.shared.started_unix_ms.load(Ordering::Relaxed)
     }
 
-    /// Has long work run by `runner`: changes of durable definitions, which wait for the disk, and the end of what
-    /// there is very much of.
+    /// Has long work run by `runner`: changes of durable definitions, which wait for the disk, and the deletion of
+    /// large numbers of things.
     pub fn run_long_work_by(&self, runner: Runner) {
-        self.shared.aside.set(runner);
+        self.shared.blocking.set(runner);
     }
 
     /// Gives the broker the store its queues' messages are in.
     pub fn keep_in(&mut self, store: Arc<Store>) {
         // There is one store, and this is called once.
         let _ = self.shared.store.set(Arc::clone(&store));
+        store.run_blocking_by(self.shared.blocking.clone());
         self.store = Some(store);
     }
 
@@ -235,7 +342,7 @@ impl Broker {
     ///
     /// `NOT_ALLOWED` in RabbitMQ's words (`rabbit_reader`, on `connection.open`).
     pub fn vhost(&self, name: &str) -> Result<Arc<Vhost>, Fault> {
-        let vhosts = self.vhosts.read().unwrap_or_else(PoisonError::into_inner);
+        let vhosts = self.vhosts.read();
         vhosts
             .get(name)
             .cloned()
@@ -244,7 +351,7 @@ impl Broker {
 
     /// All vhosts, in the order of their names.
     pub fn vhosts(&self) -> Vec<Arc<Vhost>> {
-        let vhosts = self.vhosts.read().unwrap_or_else(PoisonError::into_inner);
+        let vhosts = self.vhosts.read();
         vhosts.values().cloned().collect()
     }
 
@@ -259,28 +366,63 @@ impl Broker {
         self.registry.add(peer)
     }
 
+    /// The publishing side of a user in a vhost, for a connection of this name.
+    pub fn publisher(
+        &self,
+        vhost: Arc<Vhost>,
+        rights: Arc<Rights>,
+        user: ShortStr,
+        connection: Arc<str>,
+    ) -> Publisher {
+        let (node, name) = (self.node.clone(), vhost.name().clone());
+        let tracer = Tracer { node, vhost: name, connection, user };
+        let (replies, alarm) = (Arc::clone(&self.replies), Arc::clone(&self.alarm));
+        Publisher::new(vhost, rights, tracer, replies, alarm)
+    }
+
+    /// A name for the connection that an HTTP request stands for, of the form that RabbitMQ's have:
+    /// `<node.second of the start.number.0>`.
+    pub fn name_of_request(&self) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("<{}.{}.{number}.0>", self.node, self.started_unix_ms() / 1000)
+    }
+
+    /// Returns the facts that the publishes of this user are checked against.
+    pub fn sender<'a>(&'a self, user: &'a str, has_reply_consumer: bool) -> Sender<'a> {
+        let (users, compat) = (&self.users, &self.shared.compat);
+        Sender { user, users, compat, has_reply_consumer }
+    }
+
     /// Forgets a connection that has ended.
     pub fn disconnect(&self, connection: &registry::Connection) {
         self.churn.connection_closed.add(1);
         self.registry.remove(connection.id);
     }
 
-    /// Says that clients can use the broker from now on: the time it took to start is nobody's neglect of a queue.
+    /// Opens the broker for clients: from now on queues count as used, because the time it took to start must not let
+    /// them expire.
     pub fn open_for_use(&self, now: Millis) {
         for queue in self.vhosts().iter().flat_map(|vhost| vhost.queues()) {
             queue.touch(now);
         }
     }
 
-    /// Does what is due: messages and queues that expire, some of them when they are many.
+    /// Does the work that is due: messages and queues expire, some of them if there are many.
     pub fn on_time(&self, now: Millis) {
         for queue in self.timers.due(now) {
-            if queue.on_time(now)
-                && let Ok(vhost) = self.vhost(&queue.settings().vhost)
+            if bug::contain("what a queue does in time", || self.on_time_of(&queue, now)).is_none()
             {
-                let only = EndIf { expired_at: Some(now), ..EndIf::default() };
-                vhost.remove_queue(&queue, only, now);
+                queue.look_later(now);
             }
+        }
+    }
+
+    fn on_time_of(&self, queue: &Arc<Queue>, now: Millis) {
+        if queue.on_time(now)
+            && let Ok(vhost) = self.vhost(&queue.settings().vhost)
+        {
+            let only = DeletionIf { expired_at: Some(now), ..DeletionIf::default() };
+            vhost.remove_queue(queue, only, now);
         }
     }
 }

@@ -4,19 +4,20 @@
 //! of messages old.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
 use super::mailbox::{Mailbox, Post};
-use super::queue::Millis;
 use super::stats::{Counter, MessageCounters};
+use super::time::Millis;
+use crate::lock::Mutex;
 use crate::wire::{Fault, FieldTable, ShortStr};
 
 /// Names a connection for as long as the broker runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
-/// What is known of a connection before it has said anything.
+/// The facts of a connection that are known before it has sent anything.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// `127.0.0.1:50164 -> 127.0.0.1:5672`, RabbitMQ's name for the connection.
@@ -30,7 +31,7 @@ pub struct Peer {
     pub connected_at: SystemTime,
 }
 
-/// What a connection has agreed on.
+/// The parameters that a connection has agreed on.
 #[derive(Clone, Debug, Default)]
 pub struct Agreed {
     pub user: ShortStr,
@@ -72,7 +73,7 @@ pub struct Channel {
     pub uncommitted_acks: Counter,
     pub prefetch: Counter,
     pub global_prefetch: Counter,
-    /// When it last did something.
+    /// The time at which it last did something.
     pub active_at: Counter,
     pub counters: MessageCounters,
 }
@@ -83,7 +84,7 @@ impl Connection {
         self.mailbox.post(Post::Close(fault));
     }
 
-    /// What was agreed on; nothing before the handshake is done.
+    /// Returns the parameters agreed on; `None` before the handshake is done.
     pub fn agreed(&self) -> Option<Arc<Agreed>> {
         lock(&self.agreed).clone()
     }
@@ -99,7 +100,7 @@ impl Connection {
         channel
     }
 
-    /// Takes a channel out; what it counted is to be kept by its vhost.
+    /// Takes a channel out; its vhost keeps its counts.
     pub fn remove_channel(&self, number: u16) -> Option<Arc<Channel>> {
         lock(&self.channels).remove(&number)
     }
@@ -110,7 +111,7 @@ impl Connection {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// All open connections.
@@ -160,12 +161,12 @@ impl Registry {
         lock(&self.inner).connections.values().cloned().collect()
     }
 
-    /// How many connections there are, those counted that have not opened yet.
+    /// Returns the number of connections, including those that have not opened yet.
     pub fn count(&self) -> usize {
         lock(&self.inner).connections.len()
     }
 
-    /// Tells those connections that they are closed.
+    /// Closes the connections for which `is_meant` is true.
     pub fn close_those(&self, fault: &Fault, is_meant: impl Fn(&Agreed) -> bool) {
         for connection in self.list() {
             if connection.agreed().is_some_and(|agreed| is_meant(&agreed)) {
@@ -174,7 +175,7 @@ impl Registry {
         }
     }
 
-    /// How many connections are such.
+    /// Returns the number of connections for which `is_meant` is true.
     pub fn count_those(&self, is_meant: impl Fn(&Agreed) -> bool) -> u64 {
         let is_meant = |connection: &Arc<Connection>| {
             connection.agreed().is_some_and(|agreed| is_meant(&agreed))
@@ -182,7 +183,7 @@ impl Registry {
         self.list().iter().filter(|connection| is_meant(connection)).count() as u64
     }
 
-    /// How many channels connections have that are such.
+    /// Returns the number of channels of connections for which `is_meant` is true.
     pub fn count_channels(&self, is_meant: impl Fn(&Agreed) -> bool) -> u64 {
         let of_connection = |connection: &Arc<Connection>| {
             let is_meant = connection.agreed().is_some_and(|agreed| is_meant(&agreed));

@@ -1,24 +1,42 @@
-//! What goes together: a queue, an exchange or a binding, the bindings that hang on it, and the auto-delete exchanges
-//! that have lost their last one.
+//! A removal: a queue, an exchange or a binding, its bindings, and the auto-delete exchanges that lose their last
+//! binding.
 //!
-//! It is worked out before anything is taken away, so that it can be struck out of the definitions first. A list and
-//! not a recursion: a client chooses how long a chain of exchanges is.
+//! It is found before anything is taken out of the topology, because its rows are removed from the definitions first.
+//! The search is a list and not a recursion, because a client chooses the length of a chain of exchanges.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::durable::Struck;
+use super::exchange::Exchange;
 use super::exchange::binding::{BindingKey, DestinationKind, DestinationName};
+use super::queue::Queue;
 use super::topology::Topology;
 use crate::wire::ShortStr;
 
-/// What is to go.
+/// The remains of a removal, which may take long to drop.
+#[derive(Debug, Default)]
+pub(super) struct Remains {
+    exchanges: Vec<Exchange>,
+    bound_to: Vec<HashSet<(ShortStr, BindingKey)>>,
+    bindings: Vec<(ShortStr, BindingKey)>,
+}
+
+impl Remains {
+    /// The queues in which removed exchanges kept messages.
+    pub(super) fn holders(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.exchanges.iter().filter_map(|exchange| exchange.holder.as_ref())
+    }
+}
+
+/// Things that are deleted together.
 #[derive(Debug, Default)]
 pub(super) struct Removal {
     pub(super) queue: Option<ShortStr>,
     pub(super) exchanges: Vec<ShortStr>,
     /// Each with its source, those of exchanges that go included.
     pub(super) bindings: Vec<(ShortStr, BindingKey)>,
-    /// Exchanges that should go as well and are spared.
+    /// Durable exchanges that should be deleted too, and stay until their rows can be removed.
     pub(super) left_over: Vec<ShortStr>,
 }
 
@@ -27,12 +45,13 @@ impl Removal {
         Search::new(topology).take_queue(name)
     }
 
-    /// A queue that is not written down, and of what goes with it only what is not either.
+    /// Finds the removal of a queue that is not written down, and of things that go with it only those that are not
+    /// either.
     pub(super) fn of_unwritten_queue(topology: &Topology, name: &ShortStr) -> Self {
         Search { spares_durable: true, ..Search::new(topology) }.take_queue(name)
     }
 
-    /// Those of the exchanges that are still there and have no binding.
+    /// Finds the removal of those exchanges that are still there and have no binding.
     pub(super) fn of_left_over(topology: &Topology, names: &[ShortStr]) -> Self {
         let mut search = Search::new(topology);
         for name in names {
@@ -67,7 +86,7 @@ impl Removal {
         self.queue.is_none() && self.exchanges.is_empty() && self.bindings.is_empty()
     }
 
-    /// What of it was written down.
+    /// Returns the parts of it that the definitions hold.
     pub(super) fn struck(&self, topology: &Topology) -> Struck<'_> {
         let is_durable = |kind: DestinationKind, name: &ShortStr| {
             topology.is_durable(&DestinationName { kind, name: name.clone() })
@@ -94,18 +113,54 @@ impl Removal {
                 .collect(),
         }
     }
+
+    /// Takes everything out of the topology. The caller drops the remains after it has released the lock, because that
+    /// may take long.
+    pub(super) fn take_out(self, topology: &mut Topology) -> Remains {
+        let Self { queue, exchanges, bindings, left_over: _ } = self;
+        let mut remains = Remains::default();
+        for name in exchanges {
+            remains.exchanges.extend(topology.exchanges.remove(&name));
+            let exchange = DestinationName { kind: DestinationKind::Exchange, name };
+            remains.bound_to.extend(topology.bound_to.remove(&exchange));
+        }
+        if let Some(name) = queue {
+            topology.queues.remove(&name);
+            let queue = DestinationName { kind: DestinationKind::Queue, name };
+            remains.bound_to.extend(topology.bound_to.remove(&queue));
+        }
+        for bound in &bindings {
+            let (source, key) = bound;
+            // Gone as a whole, or it loses one of its bindings.
+            if let Some(exchange) = topology.exchanges.get_mut(source) {
+                exchange.unbind(key);
+            }
+            forget_bound(topology, bound);
+        }
+        remains.bindings = bindings;
+        remains
+    }
 }
 
-/// Follows what goes to what goes with it.
+fn forget_bound(topology: &mut Topology, binding: &(ShortStr, BindingKey)) {
+    let (_, key) = binding;
+    let Some(bound) = topology.bound_to.get_mut(key.destination()) else { return };
+    bound.remove(binding);
+    if bound.is_empty() {
+        topology.bound_to.remove(key.destination());
+    }
+}
+
+/// The search for everything that is deleted with something.
 struct Search<'a> {
     topology: &'a Topology,
     removal: Removal,
-    /// How many bindings an exchange keeps that has lost some.
+    /// The number of bindings left to each exchange that has lost some.
     left: HashMap<ShortStr, usize>,
     gone: HashSet<ShortStr>,
-    /// What goes and may have bindings that lead to it.
+    /// Deleted things to which bindings may lead.
     ends: Vec<DestinationName>,
-    /// Durable exchanges stay, and what would go with them.
+    /// Durable exchanges stay, and so does everything that would go with them.
     spares_durable: bool,
 }
 

@@ -1,19 +1,20 @@
 //! Direct reply-to: replies that go straight to a waiting channel, without a queue.
 //!
-//! A channel that consumes from `amq.rabbitmq.reply-to` gets a name of its own; the broker puts that name into
-//! the `reply_to` of the channel's requests, and who publishes to it through the default exchange reaches the
-//! channel's mailbox (RabbitMQ: "Direct Reply-to").
+//! A channel that consumes from `amq.rabbitmq.reply-to` gets a name of its own. The broker puts that name into the
+//! `reply_to` of the channel's requests, and a publish to it through the default exchange reaches the channel's mailbox
+//! (RabbitMQ: "Direct Reply-to").
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::mailbox::{Mailbox, Post};
 use super::message::Message;
+use crate::lock::RwLock;
 use crate::wire::ShortStr;
 
 /// The pseudo-queue to consume from, and the start of every reply name.
@@ -42,29 +43,29 @@ impl Replies {
         // Sixteen bytes as RabbitMQ writes them, which some tests of clients look for.
         let secret = STANDARD.encode(halves.concat());
         let name = ShortStr::truncated(&format!("{REPLY_TO}.{serial:x}.{secret}"));
-        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+        let mut targets = self.targets.write();
         targets.insert(name.clone(), Target { mailbox, channel });
         name
     }
 
     pub fn remove(&self, name: &str) {
-        self.targets.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.targets.write().remove(name);
     }
 
-    /// Whether a routing key or queue name is a reply name, alive or not.
+    /// Answers whether a routing key or queue name is a reply name, alive or not.
     #[inline]
     pub fn is_reply_name(name: &str) -> bool {
         name.len() > REPLY_TO.len() && name.starts_with(REPLY_TO)
     }
 
-    /// Whether the channel behind a reply name still waits.
+    /// Answers whether the channel behind a reply name still waits.
     pub fn is_alive(&self, name: &str) -> bool {
-        self.targets.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+        self.targets.read().contains_key(name)
     }
 
     /// Hands a reply to the channel of that name; answers whether it is there.
     pub fn post(&self, name: &str, message: Message) -> bool {
-        let targets = self.targets.read().unwrap_or_else(PoisonError::into_inner);
+        let targets = self.targets.read();
         let Some(target) = targets.get(name) else { return false };
         target.mailbox.post(Post::Reply { channel: target.channel, message });
         true

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What happened to the messages of a queue since it was declared.
+/// Counts of what happened to the messages of a queue since it was declared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounters {
     pub publish: u64,
@@ -49,7 +49,7 @@ macro_rules! counters {
                 vec![$((stringify!($field), self.$field.get()),)*]
             }
 
-            /// Adds what another counted.
+            /// Adds the counts of another.
             pub fn absorb(&self, other: &Self) {
                 $(self.$field.add(other.$field.get());)*
             }
@@ -63,7 +63,7 @@ counters! {
 }
 
 counters! {
-    /// What a channel, a vhost or the whole broker did with messages.
+    /// Counts of what a channel, a vhost or the whole broker did with messages.
     MessageCounters {
         publish, confirm, return_unroutable, drop_unroutable, get, get_no_ack, get_empty, deliver,
         deliver_no_ack, redeliver, ack,
@@ -71,7 +71,20 @@ counters! {
 }
 
 counters! {
-    /// What came and went since the broker started.
+    /// Messages that died of each reason, with a dead letter exchange; and how many letters all their queues have,
+    /// where they are sent at least once (RabbitMQ: `rabbit_global_counters`).
+    LetterCounters { maxlen, expired, rejected, delivery_limit, confirmed }
+}
+
+/// The dead letters of all queues, by how surely they arrive.
+#[derive(Debug, Default)]
+pub struct Letters {
+    pub at_most_once: LetterCounters,
+    pub at_least_once: LetterCounters,
+}
+
+counters! {
+    /// Counts of connections, channels and queues that came and went since the broker started.
     ChurnCounters {
         connection_created, connection_closed, channel_created, channel_closed, queue_declared,
         queue_created, queue_deleted,

@@ -1,45 +1,45 @@
-//! The firehose: of every message a traced vhost takes or hands out, a copy that tells what became of it.
+//! The firehose: a copy of every message that a traced vhost takes or hands out.
 //!
 //! The copies go to the topic exchange [`EXCHANGE`], under `publish.` and the exchange's name or `deliver.` and the
-//! queue's; what is told of the message stands in their headers (RabbitMQ: `rabbit_trace`). A message that was published
-//! to that exchange is never traced itself. Nothing is done, and a flag is all that is looked at, while it is off.
+//! queue's; their headers describe the message (RabbitMQ: `rabbit_trace`). A message that was published to that
+//! exchange is never traced itself. While the firehose is off, it costs one look at a flag.
+//!
+//! Durable queues keep the copies over a restart, though no property says so (seen with RabbitMQ 4.3.6).
 
 use std::sync::Arc;
 
-use super::exchange::{Details, told_copies};
+use super::exchange::told_copies;
 use super::message::{Layout, Message};
-use super::queue::{Millis, Queue};
+use super::queue::Queue;
 use super::replies::Replies;
-use super::vhost::Vhost;
-use crate::wire::properties::Properties;
+use crate::wire::raw::{RawProperties, RawTable, RawValue};
 use crate::wire::shortstr::literal;
-use crate::wire::{FieldTable, FieldValue, ShortStr, Writer};
+use crate::wire::{FieldValue, ShortStr, Writer};
 
-/// Where the copies go.
+/// The exchange that the copies go to.
 const EXCHANGE: &str = "amq.rabbitmq.trace";
 
-/// Who publishes and gets messages on a connection, as the firehose tells it.
+/// The source of publishes and deliveries that the firehose reports: a connection, or an HTTP request.
 #[derive(Debug)]
 pub struct Tracer {
     pub node: String,
-    pub vhost: Arc<Vhost>,
+    pub vhost: ShortStr,
     pub connection: Arc<str>,
     pub user: ShortStr,
 }
 
 impl Tracer {
-    /// Tells of a message that these queues are about to get, on a vhost that is traced.
-    #[cold]
-    pub fn published(
+    /// Makes the copy of a message with this key; `tell` adds the last of its headers.
+    pub(super) fn of_publish(
         &self,
         message: &Message,
         copies: &[ShortStr],
         queues: &[Arc<Queue>],
         channel: u16,
-        now: Millis,
-    ) {
+        is_persistent: bool,
+    ) -> Option<Message> {
         let (exchange, key) = message.exchange_and_key();
-        // What a delayed exchange keeps is in no queue that anybody knows.
+        // No client knows the queue in which a delayed exchange keeps messages.
         let known = queues.iter().filter(|queue| queue.settings().holds_for().is_none());
         let mut names: Vec<&str> = known.map(|queue| queue.name().as_str()).collect();
         if exchange.is_empty() {
@@ -50,113 +50,103 @@ impl Tracer {
             names.dedup();
         }
         let queues = names.into_iter().map(FieldValue::from).collect();
-        let tell = |headers: FieldTable| {
-            self.with_whom(headers, channel).with("routed_queues", FieldValue::Array(queues))
+        let tell = |headers: &mut RawTable<'_>| {
+            self.tell_whom(headers, channel);
+            headers.insert("routed_queues", &FieldValue::Array(queues));
         };
-        self.send(&format!("publish.{exchange}"), message, Some(copies), tell, now);
+        self.copy(&format!("publish.{exchange}"), message, Some(copies), is_persistent, tell)
     }
 
-    /// Tells of a message that a client is about to get from a queue, on a vhost that is traced.
-    #[cold]
-    pub fn delivered(
+    /// The copy of a message that a client is about to get from a queue; none for a copy itself.
+    pub(super) fn of_delivery(
         &self,
         message: &Message,
         queue: &str,
         redelivered: bool,
         channel: u16,
-        now: Millis,
-    ) {
-        let tell = |headers: FieldTable| {
-            let headers = headers.with("redelivered", FieldValue::I32(redelivered.into()));
-            self.with_whom(headers, channel)
+        is_persistent: bool,
+    ) -> Option<Message> {
+        let tell = |headers: &mut RawTable<'_>| {
+            headers.insert("redelivered", &FieldValue::I32(redelivered.into()));
+            self.tell_whom(headers, channel);
         };
-        self.send(&format!("deliver.{queue}"), message, None, tell, now);
+        self.copy(&format!("deliver.{queue}"), message, None, is_persistent, tell)
     }
 
-    fn with_whom(&self, headers: FieldTable, channel: u16) -> FieldTable {
-        headers
-            .with("vhost", self.vhost.name().as_str())
-            .with("connection", &*self.connection)
-            .with("channel", FieldValue::I32(channel.into()))
-            .with("user", self.user.as_str())
+    fn tell_whom(&self, headers: &mut RawTable<'_>, channel: u16) {
+        headers.insert("vhost", &self.vhost.as_str().into());
+        headers.insert("connection", &FieldValue::from(&*self.connection));
+        headers.insert("channel", &FieldValue::I32(channel.into()));
+        headers.insert("user", &self.user.as_str().into());
     }
 
-    /// Publishes a copy, of whose headers `tell` adds the last.
-    fn send(
+    /// The copy of a message with this key, of whose headers `tell` adds the last.
+    fn copy(
         &self,
         key: &str,
         message: &Message,
         copies: Option<&[ShortStr]>,
-        tell: impl FnOnce(FieldTable) -> FieldTable,
-        now: Millis,
-    ) {
+        is_persistent: bool,
+        tell: impl FnOnce(&mut RawTable<'_>),
+    ) -> Option<Message> {
         let (exchange, routing_key) = message.exchange_and_key();
         if exchange == EXCHANGE {
-            return;
+            return None;
         }
-        let Ok(properties) = Properties::decode(message.properties()) else { return };
-        let told = || properties.headers.as_ref().map(told_copies).unwrap_or_default();
+        let properties = RawProperties::split(message.properties());
+        let told = || told_copies(&properties.headers());
         let copies = copies.map_or_else(told, <[_]>::to_vec);
         let keys = std::iter::once(routing_key).chain(copies.iter().map(ShortStr::as_str));
-        let headers = FieldTable::new()
-            .with("exchange_name", exchange)
-            .with("routing_keys", FieldValue::Array(keys.map(FieldValue::from).collect()))
-            .with("properties", table_of(&properties))
-            .with("node", self.node.as_str());
-        let headers = tell(headers);
-        let key = ShortStr::truncated(key);
-        let details = || Details { headers: headers.clone(), ..Details::default() };
-        let route = self.vhost.route_within(EXCHANGE, &[&key], details);
-        if route.queues.is_empty() && route.histories.is_empty() {
-            return;
-        }
-        let copy = copy_of(message, &key, headers);
-        for history in &route.histories {
-            history.add(&copy);
-        }
-        for queue in &route.queues {
-            queue.push(copy.clone(), None, now);
-        }
+        let mut headers = RawTable::default();
+        headers.insert("exchange_name", &exchange.into());
+        headers.insert("routing_keys", &FieldValue::Array(keys.map(FieldValue::from).collect()));
+        headers.insert_table("properties", &table_of(&properties));
+        headers.insert("node", &self.node.as_str().into());
+        tell(&mut headers);
+        Some(copy_of(message, &ShortStr::truncated(key), &headers, is_persistent))
     }
 }
 
-/// The message's body with another key and other properties; it need not survive anything.
-fn copy_of(message: &Message, key: &ShortStr, headers: FieldTable) -> Message {
-    let properties = Properties { headers: Some(headers), ..Properties::default() };
+/// The message's body with another key and other properties, of which none says that it is persistent.
+fn copy_of(
+    message: &Message,
+    key: &ShortStr,
+    headers: &RawTable<'_>,
+    is_persistent: bool,
+) -> Message {
+    let properties = RawProperties::of_headers(headers).to_bytes();
     let mut bytes = Vec::with_capacity(message.len() + 512);
     let mut to = Writer::new(&mut bytes);
     to.short(&literal(EXCHANGE));
     to.short(key);
     let names_len = bytes.len();
-    properties.encode(&mut Writer::new(&mut bytes));
-    let properties_len = bytes.len() - names_len;
+    bytes.extend_from_slice(&properties);
+    let properties_len = properties.len();
     bytes.extend_from_slice(message.body());
-    Message::new(Layout { names_len, properties_len, ..Layout::default() }, &mut bytes)
+    Message::new(
+        Layout { names_len, properties_len, is_persistent, ..Layout::default() },
+        &mut bytes,
+    )
 }
 
 /// The properties that are there, the last one first, as `rabbit_trace:msg_to_table` puts them.
-fn table_of(properties: &Properties) -> FieldTable {
-    let text = |value: &Option<ShortStr>| value.as_ref().map(|text| text.as_str().into());
-    let number = |value: Option<u8>| value.map(|number| FieldValue::I32(number.into()));
-    // RabbitMQ keeps the lower half of what does not fit.
-    let [.., a, b, c, d] = properties.timestamp.unwrap_or_default().to_be_bytes();
-    let timestamp = FieldValue::I32(i32::from_be_bytes([a, b, c, d]));
-    let values = [
-        ("cluster_id", text(&properties.cluster_id)),
-        ("app_id", text(&properties.app_id)),
-        ("user_id", text(&properties.user_id)),
-        ("type", text(&properties.kind)),
-        ("timestamp", properties.timestamp.map(|_| timestamp)),
-        ("message_id", text(&properties.message_id)),
-        ("expiration", text(&properties.expiration)),
-        ("reply_to", text(&properties.reply_to)),
-        ("correlation_id", text(&properties.correlation_id)),
-        ("priority", number(properties.priority)),
-        ("delivery_mode", number(properties.delivery_mode)),
-        ("headers", properties.headers.clone().map(FieldValue::Table)),
-        ("content_encoding", text(&properties.content_encoding)),
-        ("content_type", text(&properties.content_type)),
-    ];
-    let given = values.into_iter().filter_map(|(name, value)| Some((literal(name), value?)));
-    FieldTable::from_entries(given.collect())
+fn table_of(properties: &RawProperties<'_>) -> RawTable<'static> {
+    let mut table = RawTable::default();
+    for (name, value) in properties.values().rev() {
+        let value = match value {
+            RawValue::Short(text) => FieldValue::LongStr(text.into()),
+            RawValue::Octet(number) => FieldValue::I32(number.into()),
+            RawValue::Timestamp(seconds) => {
+                // RabbitMQ keeps the lower half of what does not fit.
+                let [.., a, b, c, d] = seconds.to_be_bytes();
+                FieldValue::I32(i32::from_be_bytes([a, b, c, d]))
+            }
+            RawValue::Table(headers) => {
+                table.insert_table(name, &RawTable::split(headers));
+                continue;
+            }
+        };
+        table.insert(name, &value);
+    }
+    table
 }

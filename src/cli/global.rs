@@ -13,11 +13,12 @@ use crate::render::{Format, Settings};
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub struct GlobalOptions {
-    /// Work with the broker at this amqp:// or amqps:// address [env: MQ_URL]
+    /// Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL]
     /// [default: amqp://guest:guest@localhost:5672/]
     #[arg(long, short = 'u', global = true, value_name = "URL", help_heading = "Broker")]
     pub url: Option<String>,
-    /// Ask the management API at this address [env: MQ_HTTP_URL] [default: port 15672 of the same host]
+    /// Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given]
+    /// [default: where the broker says, else port 15672 of the same host]
     #[arg(long, global = true, value_name = "URL", help_heading = "Broker")]
     pub http_url: Option<String>,
     /// Work with the broker of a data directory on this machine: join it, or run it until the command ends
@@ -28,11 +29,10 @@ pub struct GlobalOptions {
         value_name = "DIR",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "",
         conflicts_with = "url",
         help_heading = "Broker"
     )]
-    pub local: Option<PathBuf>,
+    pub local: Option<Option<PathBuf>>,
     /// Work in this virtual host [default: the one in the URL, else /]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Broker")]
     pub vhost: Option<String>,
@@ -70,18 +70,17 @@ pub struct GlobalOptions {
 }
 
 impl GlobalOptions {
-    /// How to answer.
+    /// Returns the options of the output.
     pub fn settings(&self) -> Settings {
         Settings { format: self.format, is_quiet: self.quiet }
     }
 
     /// Which broker, as far as the command line says; the environment is asked by the engine.
     pub fn target_options(&self) -> TargetOptions {
-        let directory = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
         TargetOptions {
             url: self.url.clone(),
             http_url: self.http_url.clone(),
-            local: self.local.as_ref().map(directory),
+            local: self.local.clone(),
             vhost: self.vhost.clone(),
             timeout: self.timeout,
             tls: TlsFiles {
@@ -92,17 +91,21 @@ impl GlobalOptions {
         }
     }
 
-    /// Whether the broker may come to run in this process (`--local`).
-    pub fn may_host(&self) -> bool {
-        self.local.is_some() || std::env::var_os("MQ_LOCAL").is_some()
+    /// An option that says which broker, for a command that asks none.
+    pub fn broker_option(&self) -> Option<&'static str> {
+        let given = [
+            (self.url.is_some(), "--url"),
+            (self.http_url.is_some(), "--http-url"),
+            (self.local.is_some(), "--local"),
+            (self.vhost.is_some(), "--vhost"),
+            (self.timeout.is_some(), "--timeout"),
+        ];
+        given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
     }
 
-    /// Whether a broker was named on the command line or in the environment.
-    pub fn is_broker_named(&self) -> bool {
-        let in_environment = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        self.url.is_some()
-            || self.local.is_some()
-            || in_environment("MQ_URL")
-            || in_environment("MQ_LOCAL")
+    /// Answers whether the broker may come to run in this process (`--local`).
+    pub fn may_host(&self) -> bool {
+        let in_environment = std::env::var_os("MQ_LOCAL").is_some_and(|value| !value.is_empty());
+        self.local.is_some() || (self.url.is_none() && in_environment)
     }
 }

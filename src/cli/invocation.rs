@@ -8,15 +8,17 @@ use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use tokio::runtime::Builder;
 
-use super::{Cli, Command};
+use super::command_line::{Cli, Command};
+use super::global::GlobalOptions;
+use super::{local, tips};
 use crate::commands::{self, Answer, CommandError, Context, Interrupt};
 use crate::engine::{Engine, Target};
 use crate::exit::Code;
 use crate::render::{Format, Output, Problem, Settings};
 
-/// How long a goodbye to the broker may take after Ctrl-C.
+/// The time that closing the connection to the broker may take after Ctrl-C.
 const GOODBYE_AFTER_INTERRUPT: Duration = Duration::from_secs(1);
-/// How long a command may take to end in order after Ctrl-C, its goodbye included.
+/// The time that a command may take to end in order after Ctrl-C, closing its connection included.
 const END_AFTER_INTERRUPT: Duration = Duration::from_secs(2);
 
 /// A command line that is right.
@@ -37,10 +39,10 @@ impl Invocation {
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stopped> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let mut definition = Cli::definition();
-        let read = definition
-            .try_get_matches_from_mut(&arguments)
+        let read = local::joined(arguments.clone(), &definition)
+            .and_then(|arguments| definition.try_get_matches_from_mut(arguments))
             .and_then(|matches| Cli::from_arg_matches(&matches))
-            .map_err(|error| error.format(&mut definition));
+            .map_err(|error| tips::shown(error.format(&mut definition), &definition));
         match read {
             Ok(cli) => Ok(Self { cli }),
             Err(error) => Err(Stopped { error, wants_json: wants_json(&arguments) }),
@@ -49,7 +51,14 @@ impl Invocation {
 
     /// Runs the command; prints its error, if any.
     pub fn run(self) -> Code {
-        let mut out = Output::of_process(self.cli.global.settings());
+        let mut settings = self.cli.global.settings();
+        if let Command::Serve(args) = &self.cli.command
+            && args.logs_json()
+        {
+            // An error of the start is a line of the log like any other.
+            settings.format = Some(Format::Json);
+        }
+        let mut out = Output::of_process(settings);
         let ended = run(self.cli, out);
         out = ended.1;
         let answer = ended.0.and_then(|answer| {
@@ -67,8 +76,12 @@ impl Invocation {
                 let code = error.code();
                 // What was answered before the error is still an answer, if anybody reads it.
                 let _ = out.flush();
+                let (reason, so_far) = error.parts();
                 if code != Code::Interrupted {
-                    let _ = Problem::of(&error, error.hint(), code.number()).print(&mut out);
+                    let problem = Problem::of(reason, reason.hint(), code.number());
+                    let _ = problem.after(so_far).print(&mut out);
+                } else if let Some(so_far) = so_far {
+                    let _ = out.note(&format!("so far: {so_far}"));
                 }
                 code
             }
@@ -82,11 +95,19 @@ const TURNS_BETWEEN_EVENTS: u32 = 4;
 
 fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
     let Cli { global, command } = cli;
+    if let (true, Some(option)) = (asks_no_broker(&command), global.broker_option()) {
+        let error = CommandError::Usage {
+            problem: format!("this command asks no broker, so {option} has nothing to say"),
+            hint: Some(format!("leave out {option}")),
+        };
+        return (Err(error), out);
+    }
     match command {
         Command::Completions(args) => {
             (commands::completions::run(&args, Cli::definition(), &mut out), out)
         }
         Command::Man(args) => (commands::man::run(&args, Cli::definition(), &mut out), out),
+        Command::Help(args) => (commands::help::run(&args, Cli::definition(), &mut out), out),
         Command::Store(args) => (commands::store::run(args, &mut out), out),
         command => {
             if !matches!(command, Command::Serve(_)) {
@@ -104,9 +125,21 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
     }
 }
 
+/// Commands that are a broker, or need none.
+fn asks_no_broker(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Serve(_)
+            | Command::Store(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+            | Command::Help(_)
+    )
+}
+
 /// A broker in this process uses several cores. A command that waits for programs or a slow reader of its output leaves
 /// the connection, and its heartbeats, to a thread of their own; the rest is quicker on one.
-fn runtime_for(global: &super::GlobalOptions, command: &Command) -> tokio::runtime::Builder {
+fn runtime_for(global: &GlobalOptions, command: &Command) -> tokio::runtime::Builder {
     match command {
         Command::Serve(args) => {
             let mut builder = Builder::new_multi_thread();
@@ -142,15 +175,15 @@ fn end_late_after_interrupt() {
 }
 
 async fn run_async(
-    global: super::GlobalOptions,
+    global: GlobalOptions,
     command: Command,
     mut out: Output,
 ) -> (Result<Answer, CommandError>, Output) {
     // A broker of our own has no target; TLS files are its own.
     let command = match command {
         Command::Serve(args) => {
-            let tls = global.target_options().tls;
-            return (Box::pin(commands::serve::run(args, tls, &mut out)).await, out);
+            let (tls, is_quiet) = (global.target_options().tls, global.quiet);
+            return (Box::pin(commands::serve::run(args, tls, is_quiet, &mut out)).await, out);
         }
         command => command,
     };
@@ -161,7 +194,11 @@ async fn run_async(
     };
     let command = match command {
         Command::Tutorial(args) => {
-            let named = global.is_broker_named().then_some(target);
+            if !target.is_named() && target.is_vhost_named() {
+                let error = CommandError::usage("--vhost names no broker: add --url or --local");
+                return (Err(error), out);
+            }
+            let named = target.is_named().then_some(target);
             return (Box::pin(commands::tutorial::run(args, named, &mut out)).await, out);
         }
         Command::Wait(args) => {
@@ -178,7 +215,7 @@ async fn run_async(
     let answer = until_interrupted(command, &mut cx).await;
     let Context { engine, out, .. } = cx;
     let closed = match answer {
-        Err(CommandError::Interrupted) => {
+        Err(ref error) if error.code() == Code::Interrupted => {
             // A broker that does not answer now must not keep the user waiting.
             let _ = tokio::time::timeout(GOODBYE_AFTER_INTERRUPT, engine.close()).await;
             Ok(())
@@ -191,7 +228,9 @@ async fn run_async(
 
 /// Ctrl-C ends a command where it waits; commands that hold messages see to it themselves.
 async fn until_interrupted(command: Command, cx: &mut Context) -> Result<Answer, CommandError> {
-    if let Command::Bench(_) | Command::Consume(_) | Command::RpcServe(_) = &command {
+    if let Command::Bench(_) | Command::Consume(_) | Command::Publish(_) | Command::RpcServe(_) =
+        &command
+    {
         return Box::pin(talk(command, cx)).await;
     }
     let mut interrupt = Interrupt::listen()?;
@@ -217,13 +256,7 @@ async fn talk(command: Command, cx: &mut Context) -> Result<Answer, CommandError
         Command::DeleteExchange(args) => commands::delete_exchange::run(args, cx).await,
         Command::DeleteQueue(args) => commands::delete_queue::run(args, cx).await,
         Command::PurgeQueue(args) => commands::purge_queue::run(args, cx).await,
-        Command::ListQueues(args) => commands::list_queues::run(args, cx).await,
-        Command::ListExchanges(args) => commands::list_exchanges::run(args, cx).await,
-        Command::ListBindings(args) => commands::list_bindings::run(args, cx).await,
-        Command::ListConsumers(args) => commands::list_consumers::run(args, cx).await,
-        Command::ListConnections(args) => commands::list_connections::run(args, cx).await,
-        Command::ListChannels(args) => commands::list_channels::run(args, cx).await,
-        Command::ListVhosts(args) => commands::list_vhosts::run(args, cx).await,
+        Command::List(list) => commands::list::run(list, cx).await,
         Command::Status(args) => commands::status::run(args, cx).await,
         Command::Ping(args) => commands::ping::run(args, cx).await,
         Command::Bench(args) => commands::bench::run(args, cx).await,
@@ -232,6 +265,7 @@ async fn talk(command: Command, cx: &mut Context) -> Result<Answer, CommandError
         | Command::Wait(_)
         | Command::Store(_)
         | Command::Completions(_)
+        | Command::Help(_)
         | Command::Man(_) => {
             unreachable!("run without an engine")
         }
@@ -249,6 +283,7 @@ impl Stopped {
             let problem = Problem {
                 error: first.trim_start_matches("error: ").to_owned(),
                 causes: Vec::new(),
+                so_far: None,
                 hint: (!rest.is_empty()).then(|| rest.trim().to_owned()),
                 code: Code::Usage.number(),
             };
@@ -262,12 +297,16 @@ impl Stopped {
     }
 }
 
-/// Whether the answer was to be JSON, as far as a line that was not understood shows.
+/// Answers whether the answer was to be JSON, as far as a command line that was not understood shows.
 fn wants_json(arguments: &[OsString]) -> bool {
     let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
     let is_json = |value: &str| matches!(value, "json" | "jsonl");
-    texts.windows(2).any(|pair| matches!(pair[0], "--format" | "-o") && is_json(pair[1]))
+    let names = ["--format", "-o", "--log-format"];
+    texts.windows(2).any(|pair| names.contains(&pair[0]) && is_json(pair[1]))
         || texts.iter().any(|text| {
-            text.strip_prefix("--format=").or_else(|| text.strip_prefix("-o")).is_some_and(is_json)
+            let value = ["--format=", "-o", "--log-format="]
+                .iter()
+                .find_map(|name| text.strip_prefix(name));
+            value.is_some_and(is_json)
         })
 }

@@ -1,4 +1,4 @@
-//! What a channel expects next of a message that comes: a method, a header, then bodies (4.2.6).
+//! A message that comes in on a channel, and the frame that is expected next: a method, a header, then bodies (4.2.6).
 //!
 //! `body` grows with the bytes that came; it is never sized by the length the peer announced.
 

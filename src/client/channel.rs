@@ -7,38 +7,18 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
 use super::confirms::{Confirms, Mark, Outcome, Report};
 use super::error::Error;
+use super::message::{Delivery, Reply};
 use super::state::{InboxState, Shared, State};
 use crate::wire::constants::FRAME_METHOD;
 use crate::wire::method::{basic, channel, confirm};
-use crate::wire::{Method, Properties, ShortStr, frame};
+use crate::wire::{Method, ShortStr, frame};
 
 /// Bytes that may wait to be sent before publishers wait too: a few large socket writes.
 const OUTBOUND_HIGH: usize = 512 << 10;
-
-/// A message that has come.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Delivery {
-    /// The delivery tag: what to settle it by
-    pub tag: u64,
-    pub redelivered: bool,
-    pub exchange: ShortStr,
-    pub routing_key: ShortStr,
-    pub properties: Properties,
-    pub body: Bytes,
-}
-
-/// The answer to a call.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
-    pub method: Method,
-    /// Properties and body, with `basic.get-ok` only
-    pub message: Option<(Properties, Bytes)>,
-}
 
 /// An open channel; shared by reference or in an `Arc`.
 #[derive(Debug)]
@@ -59,7 +39,7 @@ impl Channel {
         Ok(Self { shared: Arc::clone(shared), id, timeout, answered })
     }
 
-    /// How long one answer may take.
+    /// Returns the time that one answer may take.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -171,10 +151,11 @@ impl Channel {
         Ok(state.channel(self.id)?.confirms.as_ref().map_or(0, Confirms::unanswered))
     }
 
-    /// What has become of published messages since the last call.
+    /// Returns the outcomes of published messages since the last call; of a channel that has ended, too.
     pub fn take_report(&self) -> Report {
         let mut state = self.shared.lock();
-        let confirms = state.channel(self.id).ok().and_then(|channel| channel.confirms.as_mut());
+        let channel = state.channels.get_mut(&self.id);
+        let confirms = channel.and_then(|channel| channel.confirms.as_mut());
         confirms.map(Confirms::take_report).unwrap_or_default()
     }
 
@@ -218,7 +199,7 @@ impl Drop for Channel {
     }
 }
 
-/// What comes for one consumer.
+/// The deliveries that come for one consumer.
 #[derive(Debug)]
 pub struct Inbox {
     channel: Arc<Channel>,

@@ -3,7 +3,7 @@
 //! Messages are numbered from 1 in the order they were published (RabbitMQ: publisher confirms). A
 //! `basic.return` carries no number: it is matched to the oldest unanswered message that is routed by the same
 //! exchange, key and properties, which is the one that came back unless the topology changed in between.
-//! Pure: the caller holds the lock and wakes whoever waits.
+//! Pure: the caller holds the lock and wakes those that wait.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
@@ -16,7 +16,7 @@ pub const FAILED_KEPT: usize = 1000;
 /// Bytes of a body that tell it from another when a message comes back.
 const BODY_START: usize = 64;
 
-/// What became of one message.
+/// The outcome of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The broker has taken it.
@@ -27,7 +27,7 @@ pub enum Outcome {
     Refused,
 }
 
-/// What became of all messages since the last report.
+/// The outcomes of all messages since the last report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Messages the broker took and, as far as it was asked to say, routed
@@ -40,7 +40,7 @@ pub struct Report {
     pub failed: Vec<(u64, Outcome)>,
 }
 
-/// What a message that comes back is known by.
+/// The hashes by which a message that comes back is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// Exchange, key, body
@@ -82,7 +82,7 @@ pub(crate) struct Confirms {
 impl Confirms {
     /// Counts a message that is being published; returns its number.
     ///
-    /// `mark` is given for mandatory messages, `waiter` when somebody waits for this one.
+    /// `mark` is given for mandatory messages, `waiter` when a caller waits for this one.
     pub(crate) fn on_publish(
         &mut self,
         mark: Option<Mark>,
@@ -126,6 +126,13 @@ impl Confirms {
         true
     }
 
+    /// Ends the confirms: no more answers come, and callers that wait for one are told. What was answered before stays in the report.
+    pub(crate) fn give_up(&mut self) {
+        self.forgotten = self.published();
+        self.entries.clear();
+        self.unanswered = 0;
+    }
+
     /// Messages published and not answered for.
     pub(crate) fn unanswered(&self) -> usize {
         self.unanswered
@@ -162,7 +169,7 @@ impl Confirms {
             self.report.failed.push((number, outcome.clone()));
         }
         if let Some(waiter) = entry.waiter.take() {
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = waiter.send(outcome);
         }
     }

@@ -11,12 +11,14 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use super::connection::{Connection, Options};
+use super::connection::Connection;
 use super::error::Error;
-use super::handshake::{Opened, shake};
+use super::handshake::{Opened, introduced, shake};
+use super::options::Options;
 use super::tls::{self, TlsOptions};
+use crate::wire::FieldTable;
 
-/// Where a broker listens.
+/// The address at which a broker listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     Tcp { host: String, port: u16, tls: Option<TlsOptions> },
@@ -49,14 +51,14 @@ impl Dialed {
     ///
     /// # Errors
     ///
-    /// [`Error::Connect`] when nobody answers, [`Error::Tls`] when files or certificates are wrong.
+    /// [`Error::Connect`] when nothing answers, [`Error::Tls`] when files or certificates are wrong.
     pub async fn to(place: &Place, limit: Duration) -> Result<Self, Error> {
         match place {
             Place::Tcp { host, port, tls: None } => {
                 Ok(Self(Stream::Tcp(connect_tcp(place, host, *port, limit).await?)))
             }
             Place::Tcp { host, port, tls: Some(options) } => {
-                // Files are read first, so that a wrong path is told without asking anybody.
+                // Files are read first, so that a wrong path is told without a connection.
                 let config = tls::client_config(options)?;
                 let stream = connect_tcp(place, host, *port, limit).await?;
                 let encrypted = timeout(limit, tls::connect(config, options, host, stream)).await;
@@ -71,6 +73,10 @@ impl Dialed {
         }
     }
 
+    pub(super) fn into_stream(self) -> Stream {
+        self.0
+    }
+
     /// Opens a connection on the stream.
     pub async fn open(self, options: &Options) -> Result<Connection, Error> {
         match self.0 {
@@ -78,6 +84,19 @@ impl Dialed {
             Stream::Tls(stream) => Connection::open(stream, options).await,
             Stream::Unix(stream) => Connection::open(stream, options).await,
         }
+    }
+
+    /// Asks the broker what it says of itself (`product`, `cluster_name` ...), whether or not it lets us in.
+    pub async fn server_properties(mut self, options: &Options) -> Result<FieldTable, Error> {
+        let asking = async {
+            match &mut self.0 {
+                Stream::Tcp(stream) => introduced(stream, options).await,
+                Stream::Tls(stream) => introduced(stream, options).await,
+                Stream::Unix(stream) => introduced(stream, options).await,
+            }
+        };
+        let told = timeout(options.timeout, asking).await;
+        told.map_err(|_| Error::TimedOut { waited: options.timeout })?
     }
 
     /// Opens a connection and gives the stream back to whom serves it without a task of its own.

@@ -1,6 +1,6 @@
 //! A connection: opened on a stream, worked with through channels, closed with a goodbye.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -9,45 +9,16 @@ use tokio::task::JoinHandle;
 use super::channel::Channel;
 use super::drive::Driver;
 use super::error::Error;
-use super::handshake::{Login, Opened, shake};
+use super::handshake::{Opened, shake};
+use super::options::Options;
 use super::state::{Phase, Shared};
+use crate::lock::Mutex;
 use crate::wire::method::connection;
 use crate::wire::shortstr::literal;
-use crate::wire::url::Password;
-use crate::wire::{FieldTable, ShortStr, frame};
+use crate::wire::{FieldTable, frame};
 
 /// Longest wait for the broker's answer to our goodbye; by then everything sent has been handled or lost.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
-
-/// How to open a connection. A limit that is `None` is the broker's choice, or the usual one.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub login: Login,
-    pub vhost: ShortStr,
-    /// The name the broker shows for this connection
-    pub name: ShortStr,
-    /// Seconds; 0 turns heartbeats off
-    pub heartbeat_s: Option<u16>,
-    /// Bytes of the largest frame; 0 is no limit
-    pub frame_max: Option<u32>,
-    pub channel_max: Option<u16>,
-    /// For the handshake as a whole, and for each later answer
-    pub timeout: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            login: Login::Plain { user: "guest".into(), password: Password::new("guest") },
-            vhost: literal("/"),
-            name: literal("mq"),
-            heartbeat_s: None,
-            frame_max: None,
-            channel_max: None,
-            timeout: Duration::from_secs(30),
-        }
-    }
-}
 
 /// An open connection and the task that serves it.
 #[derive(Debug)]
@@ -79,7 +50,7 @@ impl Connection {
         Ok(Self { shared, server_properties, timeout, driver: Mutex::new(Some(driver)) })
     }
 
-    /// What the broker said of itself.
+    /// Returns the properties that the broker sent when the connection was opened.
     pub fn server_properties(&self) -> &FieldTable {
         &self.server_properties
     }
@@ -130,7 +101,7 @@ impl Connection {
     }
 
     fn take_driver(&self) -> Option<JoinHandle<()>> {
-        self.driver.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.driver.lock().take()
     }
 }
 
@@ -149,6 +120,7 @@ mod tests {
 
     use super::*;
     use crate::client::handshake::decode_method;
+    use crate::wire::ShortStr;
     use crate::wire::constants::{FRAME_HEARTBEAT, FRAME_METHOD, PROTOCOL_HEADER};
     use crate::wire::fault::Level;
     use crate::wire::method::{basic, channel, queue};
@@ -278,7 +250,7 @@ mod tests {
         queue::Declare { queue: literal("q"), ..Default::default() }
     }
 
-    /// What a call gets when the broker says `bytes` instead of an answer, and then hangs up.
+    /// Returns the error of a call to a broker that sends `bytes` instead of an answer, and then hangs up.
     async fn answered_with(bytes: &[u8]) -> Error {
         let (mut peer, connection) = Peer::connected(0).await;
         let channel = connection.channel().unwrap();
@@ -303,7 +275,7 @@ mod tests {
     fn a_peer_that_is_no_amqp_broker_is_told_apart() {
         let cases: [(&[u8], &str); 4] = [
             (b"AMQP\x00\x01\x00\x00", "it speaks AMQP 1-0-0 and not 0-9-1"),
-            (b"HTTP/1.1 400 Bad Request\r\n", "a web server answered"),
+            (b"HTTP/1.1 400 Bad Request\r\n", "a web server answers at this port"),
             (b"220 mail.example SMTP ready\r\n", "frame_too_large"),
             (b"", "the broker hung up"),
         ];

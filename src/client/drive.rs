@@ -24,7 +24,7 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 /// Stands for "never" where a deadline is needed: longer than any connection lives.
 const NEVER: Duration = Duration::from_hours(365 * 24);
 
-/// What the driver keeps to itself: bytes on their way, and when something last moved.
+/// The driver's own state: bytes on their way, and the times at which something last moved.
 #[derive(Debug)]
 pub(super) struct Driver {
     shared: Arc<Shared>,
@@ -84,7 +84,7 @@ impl Driver {
                 let state = shared.lock();
                 match &state.phase {
                     Phase::Over(error) => return Err(error.clone()),
-                    Phase::Closing => true, // nobody takes deliveries now, and the goodbye is behind them
+                    Phase::Closing => true, // no caller takes deliveries now, and the goodbye is behind them
                     Phase::Open => state.may_read(),
                 }
             };

@@ -6,15 +6,20 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::tls::{self, FileError, Trouble};
 use crate::wire::fault::Level;
 
-/// What went wrong between us and a broker.
+/// An error between us and a broker.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot connect to {place}")]
     Connect { place: String, source: Arc<io::Error> },
+    /// Files or certificates are wrong.
     #[error("cannot set up TLS: {why}")]
-    Tls { why: String },
+    Tls { why: String, hint: String },
+    /// The peer is no broker that speaks AMQP 0-9-1.
+    #[error("{why}")]
+    Foreign { why: String, hint: String },
     #[error(transparent)]
     Refused(Arc<Refusal>),
     #[error("the connection was lost: {why}")]
@@ -31,7 +36,7 @@ pub enum Error {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code} {text}")]
 pub struct Refusal {
-    /// What it closed
+    /// The part that it closed
     pub level: Level,
     pub code: u16,
     /// The reply text, `NAME - explanation` in RabbitMQ's case
@@ -40,13 +45,30 @@ pub struct Refusal {
     pub method: (u16, u16),
 }
 
+impl From<Trouble> for Error {
+    fn from(Trouble { why, hint }: Trouble) -> Self {
+        Self::Tls { why, hint }
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        let why = format!("{error}: {}", error.why);
+        Self::Tls { why, hint: error.hint }
+    }
+}
+
 impl Error {
     pub(crate) fn protocol(why: impl Into<String>) -> Self {
         Self::Protocol { why: why.into() }
     }
 
+    /// A stream that failed: by an alert of TLS, which may come after the handshake, or because it was cut.
     pub(crate) fn lost(error: &io::Error) -> Self {
-        Self::Lost { why: error.to_string() }
+        match tls::of_client(error, "") {
+            Some(trouble) => trouble.into(),
+            None => Self::Lost { why: error.to_string() },
+        }
     }
 
     /// The broker's refusal, when that is the reason.

@@ -3,8 +3,8 @@
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::connection::Options;
 use super::error::{Error, Refusal};
+use super::options::Options;
 use crate::wire::constants::{
     CHANNEL_MAX_DEFAULT, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD, FRAME_MIN_SIZE,
     PROTOCOL_HEADER,
@@ -12,35 +12,9 @@ use crate::wire::constants::{
 use crate::wire::fault::Level;
 use crate::wire::method::connection;
 use crate::wire::shortstr::literal;
-use crate::wire::url::Password;
-use crate::wire::{FieldTable, LongStr, Method, Reader, ShortStr, frame};
+use crate::wire::{FieldTable, Method, Reader, ShortStr, frame};
 
-/// How to log in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Login {
-    /// SASL PLAIN
-    Plain { user: String, password: Password },
-    /// SASL EXTERNAL: the TLS certificate says who we are.
-    External,
-}
-
-impl Login {
-    fn mechanism(&self) -> &'static str {
-        match self {
-            Self::Plain { .. } => "PLAIN",
-            Self::External => "EXTERNAL",
-        }
-    }
-
-    fn response(&self) -> LongStr {
-        match self {
-            Self::Plain { user, password } => format!("\0{user}\0{}", password.reveal()).into(),
-            Self::External => LongStr::default(),
-        }
-    }
-}
-
-/// What both sides agreed on.
+/// The limits that both sides agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tuned {
     /// Bytes of the largest frame, framing included; 0 is no limit
@@ -51,7 +25,7 @@ pub(super) struct Tuned {
     pub(super) heartbeat_s: u16,
 }
 
-/// What the handshake leaves behind.
+/// The result of the handshake.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) server_properties: FieldTable,
@@ -66,14 +40,47 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut peer = Peer { stream, inbound: BytesMut::new() };
-    peer.write(&PROTOCOL_HEADER).await?;
-    let Method::ConnectionStart(start) = peer.method().await? else {
-        return Err(Error::protocol("the first method is not connection.start"));
-    };
+    let start = peer.greet().await?;
+    let tuned = log_in(&mut peer, &start, options).await?;
+    Ok(Opened { server_properties: start.server_properties, tuned, inbound: peer.inbound })
+}
+
+/// Asks a broker what it says of itself, which it says to those whom it does not let in, too.
+///
+/// It is logged in and said goodbye to all the same, because a stream that just ends is worth a warning to a broker.
+pub(super) async fn introduced<S>(stream: &mut S, options: &Options) -> Result<FieldTable, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut peer = Peer { stream, inbound: BytesMut::new() };
+    let start = peer.greet().await?;
+    if log_in(&mut peer, &start, options).await.is_ok() {
+        let close = connection::Close {
+            reply_code: 200,
+            reply_text: literal("goodbye"),
+            ..Default::default()
+        };
+        peer.send(&[close.into()]).await?;
+        while !matches!(peer.method().await?, Method::ConnectionCloseOk(_)) {}
+    }
+    Ok(start.server_properties)
+}
+
+/// From `connection.start` to `connection.open-ok`.
+async fn log_in<S>(
+    peer: &mut Peer<'_, S>,
+    start: &connection::Start,
+    options: &Options,
+) -> Result<Tuned, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mechanism = options.login.mechanism();
     let offered = start.mechanisms.to_text();
     if !offered.split(' ').any(|offer| offer == mechanism) {
-        return Err(Error::protocol(format!("it does not offer to log in by {mechanism}")));
+        let text = format!("ACCESS_REFUSED - it offers no login by {mechanism}, only by {offered}");
+        let refusal = Refusal { level: Level::Connection, code: 403, text, method: (0, 0) };
+        return Err(Error::Refused(refusal.into()));
     }
     let start_ok = connection::StartOk {
         client_properties: client_properties(&options.name),
@@ -96,7 +103,7 @@ where
     let Method::ConnectionOpenOk(_) = peer.method().await? else {
         return Err(Error::protocol("connection.open was not answered by connection.open-ok"));
     };
-    Ok(Opened { server_properties: start.server_properties, tuned, inbound: peer.inbound })
+    Ok(tuned)
 }
 
 fn client_properties(name: &ShortStr) -> FieldTable {
@@ -146,6 +153,15 @@ struct Peer<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer<'_, S> {
+    /// Says which protocol is meant, and hears who answers.
+    async fn greet(&mut self) -> Result<connection::Start, Error> {
+        self.write(&PROTOCOL_HEADER).await?;
+        match self.method().await? {
+            Method::ConnectionStart(start) => Ok(start),
+            _ => Err(Error::protocol("the first method is not connection.start")),
+        }
+    }
+
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let written = self.stream.write_all(bytes).await;
         written.map_err(|error| Error::lost(&error))?;
@@ -205,10 +221,20 @@ fn check_dialect(inbound: &[u8]) -> Result<(), Error> {
     if inbound.starts_with(b"AMQP") {
         let [.., major, minor, revision] = inbound else { return Ok(()) };
         let why = format!("it speaks AMQP {major}-{minor}-{revision} and not 0-9-1");
-        return Err(Error::protocol(why));
+        let hint = "give the port of a broker that speaks AMQP 0-9-1 (often 5672)".into();
+        return Err(Error::Foreign { why, hint });
     }
     if inbound.starts_with(b"HTTP/") {
-        return Err(Error::protocol("a web server answered"));
+        let why = "a web server answers at this port".into();
+        let hint = "give the port that AMQP is spoken at (often 5672); the management API is for --http-url".into();
+        return Err(Error::Foreign { why, hint });
+    }
+    // An alert of TLS: its type, and the version's first byte (RFC 8446, 5.1).
+    if inbound.starts_with(&[21, 3]) {
+        let why = "the broker speaks TLS at this port".into();
+        let hint =
+            "write amqps:// instead of amqp://, or give the port without TLS (often 5672)".into();
+        return Err(Error::Foreign { why, hint });
     }
     Ok(())
 }
@@ -234,7 +260,7 @@ pub(super) fn refused(close: &connection::Close) -> Error {
 }
 
 #[cfg(test)]
-mod unit {
+mod tests {
     use super::*;
 
     #[test]

@@ -9,7 +9,7 @@
 //! time, and what it should not have sent is an [`Error`]. Nothing here knows who answers.
 //!
 //! Reading order: [`connect`] (from a place to a stream), [`handshake`], [`connection`], [`channel`],
-//! [`state`], [`drive`]. Who measures a broker uses a [`line`] instead.
+//! [`state`], [`drive`]. Who measures a broker uses a [`line`] instead. [`http`] asks the management API.
 
 #![expect(clippy::disallowed_types, reason = "the client owns its sockets")]
 
@@ -17,6 +17,7 @@ pub mod channel;
 pub mod connect;
 pub mod connection;
 pub mod error;
+pub mod http;
 pub mod line;
 pub mod tls;
 
@@ -24,12 +25,15 @@ mod assembly;
 mod confirms;
 mod drive;
 mod handshake;
+mod message;
+mod options;
 mod state;
 
-pub use channel::{Channel, Delivery, Inbox, Reply};
+pub use channel::{Channel, Inbox};
 pub use confirms::{FAILED_KEPT, Outcome, Report};
 pub use connect::{Dialed, Place};
-pub use connection::{Connection, Options};
+pub use connection::Connection;
 pub use error::{Error, Refusal};
-pub use handshake::Login;
+pub use message::{Delivery, Reply};
+pub use options::{Login, Options};
 pub use tls::TlsOptions;

@@ -1,20 +1,21 @@
-//! What a connection knows, and what a frame that came changes in it.
+//! The state of a connection, and its changes by frames that come in.
 //!
 //! Plain functions under one lock: callers append to `outbound` and wait for their reply, the driver feeds in
 //! bytes. No waiting and no I/O here. What the peer can make us keep is bounded: replies only to calls that
 //! wait, deliveries up to [`WAITING_MAX`] and then the stream is not read (see [`State::may_read`]).
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use bytes::{Buf, BytesMut};
 use tokio::sync::{Notify, oneshot};
 
 use super::assembly::{Assembly, Carrier, Content, decode_properties};
-use super::channel::{Delivery, Reply};
 use super::confirms::{Confirms, Mark};
 use super::error::{Error, Refusal};
 use super::handshake::{Tuned, decode_method, refused};
+use super::message::{Delivery, Reply};
+use crate::lock::Mutex;
 use crate::wire::constants::{FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD};
 use crate::wire::fault::Level;
 use crate::wire::method::{basic, channel, connection};
@@ -54,15 +55,26 @@ impl Shared {
 
     /// A panic under the lock is a bug that its own task reports; the state stays usable for a goodbye.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
+/// The phase of a connection after its handshake.
+///
+/// ```text
+/// Open --we send connection.close--> Closing --close-ok--> Over(Closed)
+///  |                                    |
+///  +-- connection.close came, the stream ended, the peer was silent or broke the protocol --> Over(why)
+/// ```
+///
+/// A connection that is over stays so, with the first reason; each call then fails with it.
 #[derive(Debug)]
 pub(super) enum Phase {
+    /// Calls and publishes may be sent.
     Open,
-    /// We said goodbye and wait for the answer.
+    /// We have sent `connection.close` and wait for the answer; nothing else is sent.
     Closing,
+    /// The connection has ended, for this reason.
     Over(Error),
 }
 
@@ -101,7 +113,7 @@ struct Pending {
     reply: oneshot::Sender<Result<Reply, Error>>,
 }
 
-/// What has come for one consumer.
+/// The deliveries that have come for one consumer.
 #[derive(Debug, Default)]
 pub(super) struct InboxState {
     deliveries: VecDeque<Delivery>,
@@ -116,7 +128,8 @@ impl InboxState {
 }
 
 impl State {
-    /// Whether deliveries may be taken in: while a call waits, more of them, because its answer comes behind them.
+    /// Answers whether deliveries may be taken in: more of them while a call waits, because its answer comes behind
+    /// them.
     pub(super) fn may_read(&self) -> bool {
         let calls = || self.channels.values().any(|channel| !channel.pending.is_empty());
         self.waiting_bytes < WAITING_MAX || (self.waiting_bytes < WAITING_MAX_IN_CALL && calls())
@@ -357,7 +370,7 @@ impl State {
 }
 
 impl ChannelState {
-    /// Ends the channel: whoever waits is told why, what has been delivered can still be taken.
+    /// Ends the channel: its waiting callers are told why, what has been delivered can still be taken.
     fn end(&mut self, error: &Error) {
         if self.over.is_none() {
             self.over = Some(error.clone());
@@ -366,7 +379,9 @@ impl ChannelState {
         for pending in self.pending.drain(..) {
             let _ = pending.reply.send(Err(error.clone()));
         }
-        self.confirms = None;
+        if let Some(confirms) = &mut self.confirms {
+            confirms.give_up();
+        }
         self.answered.notify_one();
         for inbox in self.inboxes.values() {
             inbox.arrived.notify_one();
@@ -394,7 +409,7 @@ impl ChannelState {
         let ids = reply.method.ids();
         match self.pending.pop_front_if(|pending| is_answer(pending.request, ids)) {
             Some(pending) => {
-                // Whoever asked may not want to know.
+                // The caller may have stopped waiting.
                 let _ = pending.reply.send(Ok(reply));
                 Ok(())
             }
@@ -403,7 +418,7 @@ impl ChannelState {
     }
 }
 
-/// Whether `reply` is what `request` is answered with: the next number of its class, with three exceptions.
+/// Answers whether `reply` fits `request`: it has the next number of its class, with three exceptions.
 fn is_answer(request: (u16, u16), reply: (u16, u16)) -> bool {
     match request {
         (40, 40) => reply == (40, 51),

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::argument::{self, Argument, word};
+use super::options::argument::{self, Argument, word};
+use super::options::name;
 use super::{Answer, CommandError, Context};
 use crate::engine::{BindingSpec, Destination, ShortStr, literal};
 use crate::render::words;
@@ -20,13 +21,13 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BindingOptions {
     /// The exchange that messages come from
-    #[arg(long, short = 'e', value_name = "EXCHANGE")]
+    #[arg(long, short = 'e', value_name = "EXCHANGE", value_parser = name::exchange)]
     exchange: ShortStr,
     /// The queue that messages go to
-    #[arg(long, value_name = "QUEUE", required_unless_present = "to_exchange")]
+    #[arg(long, value_name = "QUEUE", value_parser = name::queue, required_unless_present = "to_exchange")]
     queue: Option<ShortStr>,
     /// The exchange that messages go to, instead of a queue
-    #[arg(long, value_name = "EXCHANGE", conflicts_with = "queue")]
+    #[arg(long, value_name = "EXCHANGE", value_parser = name::exchange, conflicts_with = "queue")]
     to_exchange: Option<ShortStr>,
     /// The routing key or pattern; may be given several times
     #[arg(long = "key", short = 'k', value_name = "KEY")]
@@ -48,7 +49,7 @@ pub(super) struct BindingOptions {
     weight: Option<u16>,
 }
 
-/// How many of a binding's headers a message must have.
+/// The rule for the headers of a binding: a message must have all of them, or any.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(super) enum Match {
     All,

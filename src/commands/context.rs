@@ -1,4 +1,4 @@
-//! What a command is given, and how it may end.
+//! The broker and the output that a command is given, and the ways in which it may end.
 
 use std::io;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct Context {
     pub timeout: Option<Duration>,
 }
 
-/// How a command ends when nothing went wrong.
+/// The answer of a command that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     Yes,

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::argument::{self, Argument, word};
+use super::options::argument::{self, Argument, word};
+use super::options::name;
 use super::{Answer, CommandError, Context};
 use crate::engine::{ExchangeSpec, FieldValue, ShortStr, literal};
 
@@ -12,6 +13,7 @@ use crate::engine::{ExchangeSpec, FieldValue, ShortStr, literal};
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The exchange's name
+    #[arg(value_parser = name::exchange)]
     exchange: ShortStr,
     /// Its type: direct, fanout, topic, headers, x-consistent-hash, x-delayed-message, x-local-random,
     /// x-modulus-hash, x-random, x-recent-history, or one of the broker's own

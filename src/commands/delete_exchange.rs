@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::confirm::Confirm;
+use super::options::confirm::Confirm;
+use super::options::name;
 use super::{Answer, CommandError, Context};
 use crate::engine::ShortStr;
 use crate::engine::topology::DeleteExchange;
@@ -11,6 +12,7 @@ use crate::engine::topology::DeleteExchange;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The exchange to delete
+    #[arg(value_parser = name::exchange)]
     exchange: ShortStr,
     /// Only when nothing is bound to it
     #[arg(long)]

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::confirm::Confirm;
+use super::options::confirm::Confirm;
+use super::options::name;
 use super::{Answer, CommandError, Context};
 use crate::engine::{DeleteQueue, ShortStr};
 use crate::render::words;
@@ -11,6 +12,7 @@ use crate::render::words;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The queue to delete
+    #[arg(value_parser = name::queue)]
     queue: ShortStr,
     /// Only when no message is in it
     #[arg(long)]
@@ -29,10 +31,11 @@ struct Deleted {
 }
 
 pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
-    let queue = args.queue.to_string();
+    let name = cx.engine.queue_name(&args.queue).await?;
+    let queue = name.to_string();
     args.confirm.or_stop(&format!("delete queue '{queue}' and its messages?"), &mut cx.out)?;
     let when = DeleteQueue { if_unused: args.if_unused, if_empty: args.if_empty };
-    let messages = cx.engine.delete_queue(&args.queue, when).await?;
+    let messages = cx.engine.delete_queue(&name, when).await?;
     let lost = words::counted(messages.into(), "message");
     cx.out.done(&format!("deleted queue '{queue}' with {lost}"), &Deleted { queue, messages })?;
     Ok(Answer::Yes)

@@ -23,7 +23,13 @@ pub enum CommandError {
     /// The broker answered a publish with `basic.nack`.
     #[error("the broker did not take {} of {}", words::grouped(*.refused), words::counted(*.sent, "message"))]
     NotTaken { refused: u64, sent: u64 },
-    /// What was checked is not as it should be.
+    /// `--delay` for an exchange that hands messages on at once.
+    #[error("exchange '{exchange}' is not of type x-delayed-message, so it would delay nothing")]
+    NotDelaying { exchange: String },
+    /// An error after which part of the work is done.
+    #[error("{error}")]
+    PartlyDone { error: Box<Self>, so_far: String },
+    /// A check has found problems.
     #[error("{}", .problems.join("; "))]
     CheckFailed { problems: Vec<String> },
     /// The broker ended our consumer.
@@ -33,7 +39,7 @@ pub enum CommandError {
     TimedOut { problem: String },
     /// A program that handles messages could not be run or came to its end.
     #[error("the handler '{command}' {what}")]
-    Handler { command: String, what: String, source: Option<io::Error> },
+    Handler { command: String, what: String, hint: Option<String>, source: Option<io::Error> },
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
     #[error("cannot start the runtime")]
@@ -51,28 +57,46 @@ impl CommandError {
         Self::Usage { problem: problem.into(), hint: None }
     }
 
+    /// The same error, with what had been done before it.
+    pub(crate) fn after(self, so_far: String) -> Self {
+        Self::PartlyDone { error: Box::new(self), so_far }
+    }
+
+    /// The error itself, and what had been done before it.
+    pub fn parts(&self) -> (&Self, Option<&str>) {
+        match self {
+            Self::PartlyDone { error, so_far } => (error, Some(so_far)),
+            whole => (whole, None),
+        }
+    }
+
     /// The exit code that goes with it.
     pub fn code(&self) -> Code {
         match self {
             Self::Engine(error) => Code::of(error.category()),
             Self::Usage { .. } | Self::File { .. } => Code::Usage,
-            Self::NotTaken { .. } | Self::Gone { .. } => Code::Refused,
+            Self::NotTaken { .. } | Self::NotDelaying { .. } | Self::Gone { .. } => Code::Refused,
+            Self::PartlyDone { error, .. } => error.code(),
             Self::TimedOut { .. } => Code::TimedOut,
             Self::Handler { .. }
             | Self::Output(_)
+            | Self::Runtime(_)
             | Self::Declined
             | Self::Unsound(_)
             | Self::CheckFailed { .. } => Code::No,
-            Self::Runtime(_) => Code::Bug,
             Self::Interrupted => Code::Interrupted,
         }
     }
 
-    /// What the user can do about it: one sentence, printed after `hint:`.
+    /// Says what the user can do about it: one sentence, printed after `hint:`.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Engine(error) => error.hint(),
-            Self::Usage { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::Handler { hint, .. } => hint.clone(),
+            Self::PartlyDone { error, .. } => error.hint(),
+            Self::NotDelaying { .. } => Some(
+                "make one with `mq declare-exchange NAME --delayed-type direct`, or leave out --delay".into(),
+            ),
             Self::NotTaken { .. } => {
                 Some("look at the queue's limits and its overflow rule, then publish again".into())
             }
@@ -81,7 +105,6 @@ impl CommandError {
             | Self::Unsound(_)
             | Self::CheckFailed { .. }
             | Self::Gone { .. }
-            | Self::Handler { .. }
             | Self::Output(_)
             | Self::Runtime(_)
             | Self::Declined

@@ -1,5 +1,6 @@
 //! `mq get`: take one message, or say that there is none.
 
+use super::options::name;
 use super::template::Template;
 use super::{Answer, CommandError, Context};
 use crate::commands::consume::Printer;
@@ -12,7 +13,7 @@ use crate::engine::ShortStr;
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub struct Args {
     /// The queue to take from
-    #[arg(long, value_name = "QUEUE")]
+    #[arg(long, value_name = "QUEUE", value_parser = name::queue)]
     queue: ShortStr,
     /// Look only: the message stays in the queue, in its place
     #[arg(long)]
@@ -24,11 +25,12 @@ pub struct Args {
 
 pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     let mut printer = Printer::new(cx.out.format(), args.template)?;
-    let Some(fetched) = cx.engine.get(&args.queue).await? else {
-        cx.out.note(&format!("queue '{}' has no message to get", args.queue))?;
+    let queue = cx.engine.queue_name(&args.queue).await?;
+    let Some(fetched) = cx.engine.get(&queue).await? else {
+        cx.out.note(&format!("queue '{queue}' has no message to get"))?;
         return Ok(Answer::No);
     };
-    printer.print(&fetched.delivery, &args.queue, &mut cx.out)?;
+    printer.print(&fetched.delivery, &queue, &mut cx.out)?;
     printer.finish(&mut cx.out)?;
     // Only what was written for good may be taken from the queue.
     cx.out.flush()?;

@@ -20,7 +20,7 @@ pub(super) struct Handler {
     pub command: String,
 }
 
-/// What becomes of the program's stdout.
+/// The use of the program's stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stdout {
     /// It goes where ours goes.
@@ -29,11 +29,11 @@ pub(super) enum Stdout {
     Captured,
 }
 
-/// How a program came to its end.
+/// The end of a program.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub status: ExitStatus,
-    /// What it wrote, when that is captured.
+    /// Its output, if that is captured.
     pub answer: Bytes,
 }
 
@@ -82,9 +82,16 @@ impl Handler {
             .spawn()
     }
 
+    /// The error for a program that will do no better with the next message.
+    pub(super) fn hopeless(&self, what: &str, hint: &str) -> CommandError {
+        let (command, what, hint) = (self.command.clone(), what.to_owned(), Some(hint.to_owned()));
+        CommandError::Handler { command, what, hint, source: None }
+    }
+
     /// The error for a program that cannot do its work.
     pub(super) fn failed(&self, what: &str, source: Option<io::Error>) -> CommandError {
-        CommandError::Handler { command: self.command.clone(), what: what.to_owned(), source }
+        let (command, what) = (self.command.clone(), what.to_owned());
+        CommandError::Handler { command, what, hint: None, source }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where the bodies of messages come from: arguments, files, stdin.
+//! The bodies of messages to publish: from arguments, files or stdin.
 //!
 //! Lines are read one after the other on a thread of their own and handed over through a small queue, so that
 //! a file of any size needs the memory of a few lines.
@@ -25,7 +25,7 @@ pub(super) enum Bodies {
     Lines(mpsc::Receiver<io::Result<Bytes>>),
 }
 
-/// What of stdin is a message.
+/// The part of stdin that is a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stdin {
     Whole,
@@ -62,7 +62,7 @@ impl Bodies {
         }
     }
 
-    /// How many there are, when that is known.
+    /// Returns the number of bodies, if it is known.
     pub(super) fn count(&self) -> Option<u64> {
         match self {
             Self::Ready(bodies) => Some(bodies.len() as u64),
@@ -119,7 +119,7 @@ fn lines_of_files(files: Vec<PathBuf>) -> mpsc::Receiver<io::Result<Bytes>> {
     })
 }
 
-/// Reads lines on a thread until the end, a mistake, or nobody listens. The thread is not waited for: it may
+/// Reads lines on a thread until the end, a mistake, or the receiver is dropped. The thread is not waited for: it may
 /// stand in a read of a terminal, and it ends with the process.
 fn lines_of<R: BufRead>(
     open: impl FnOnce() -> io::Result<R> + Send + 'static,

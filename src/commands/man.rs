@@ -36,17 +36,25 @@ pub fn run(
 }
 
 fn of_command(name: &str, definition: &clap::Command) -> Result<clap::Command, CommandError> {
-    let wanted = name.replace('_', "-");
-    let Some(command) = definition.find_subcommand(&wanted) else {
+    let command = find(name, definition)?;
+    let page = format!("mq-{}", command.get_name());
+    Ok(command.clone().name(page.clone()).display_name(page))
+}
+
+/// The command of that name, which may be its name in rabbitmqctl.
+pub(super) fn find<'a>(
+    name: &str,
+    definition: &'a clap::Command,
+) -> Result<&'a clap::Command, CommandError> {
+    definition.find_subcommand(name.replace('_', "-")).ok_or_else(|| {
         let similarity = |known: &&str| (strsim::jaro_winkler(name, known) * 1000.0).round();
         let names = definition.get_subcommands().map(clap::Command::get_name);
         let nearest = names.max_by(|left, right| similarity(left).total_cmp(&similarity(right)));
-        return Err(CommandError::Usage {
+        CommandError::Usage {
             problem: format!("there is no command '{name}'"),
             hint: nearest.map(|nearest| format!("did you mean '{nearest}'?")),
-        });
-    };
-    Ok(command.clone().name(format!("mq-{wanted}")).display_name(format!("mq-{wanted}")))
+        }
+    })
 }
 
 /// The table of exit codes, as a section of the page.

@@ -6,20 +6,13 @@
 //!
 //! Reading order: [`purge_queue`] (the shortest), [`Context`], [`CommandError`], [`publish`], [`consume`].
 
-mod age;
-mod argument;
-mod confirm;
 mod context;
+mod declare;
 mod error;
+mod failing;
 mod handler;
 mod input;
-mod listing;
-mod node_limits;
-mod properties;
-mod publish_headers;
-mod queue_type;
-mod rate;
-mod size;
+mod options;
 mod template;
 
 pub mod bench;
@@ -31,13 +24,8 @@ pub mod declare_queue;
 pub mod delete_exchange;
 pub mod delete_queue;
 pub mod get;
-pub mod list_bindings;
-pub mod list_channels;
-pub mod list_connections;
-pub mod list_consumers;
-pub mod list_exchanges;
-pub mod list_queues;
-pub mod list_vhosts;
+pub mod help;
+pub mod list;
 pub mod man;
 pub mod ping;
 pub mod publish;

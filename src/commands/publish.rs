@@ -9,13 +9,15 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use super::declare::{Declare, DeclareOptions};
 use super::input::{Bodies, Stdin};
-use super::properties::PropertyOptions;
-use super::publish_headers::HeaderOptions;
-use super::queue_type::QueueType;
-use super::rate::Rate;
-use super::{Answer, CommandError, Context};
-use crate::engine::{Message, Outcome, PublisherOptions, Report, ShortStr, payload};
+use super::options::name;
+use super::options::properties::PropertyOptions;
+use super::options::publish_headers::{Delaying, HeaderOptions};
+use super::options::queue_type::QueueType;
+use super::options::rate::Rate;
+use super::{Answer, CommandError, Context, Interrupt};
+use crate::engine::{Message, Outcome, Publisher, PublisherOptions, Report, ShortStr, payload};
 use crate::render::words;
 
 /// Publish messages and wait until the broker has taken them
@@ -47,7 +49,7 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Args)]
 struct Place {
     /// Publish to this exchange [default: the one that leads to the queue named by the routing key]
-    #[arg(long, short = 'e', value_name = "EXCHANGE")]
+    #[arg(long, short = 'e', value_name = "EXCHANGE", value_parser = name::exchange)]
     exchange: Option<ShortStr>,
     /// Declare the exchange first, with this type: direct, fanout, topic, headers or another
     #[arg(long = "type", value_name = "TYPE", requires = "exchange")]
@@ -55,15 +57,14 @@ struct Place {
     /// Publish with this routing key
     #[arg(long, short = 'k', value_name = "KEY")]
     routing_key: Option<ShortStr>,
-    /// Publish to this queue; it is declared, durable, when it is not there
-    #[arg(long, value_name = "QUEUE", conflicts_with_all = ["exchange", "routing_key"])]
+    /// Publish to this queue; it is declared when it is not there
+    #[arg(long, value_name = "QUEUE", value_parser = name::queue, conflicts_with_all = ["exchange", "routing_key"])]
     queue: Option<ShortStr>,
     /// Declare a queue that is not there with this type [default: the virtual host's]
     #[arg(long, value_name = "TYPE", value_enum, requires = "queue")]
     queue_type: Option<QueueType>,
-    /// Do not declare the queue
-    #[arg(long, requires = "queue", conflicts_with = "queue_type")]
-    no_declare: bool,
+    #[command(flatten)]
+    declare: DeclareOptions,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -85,14 +86,17 @@ struct Published {
     unroutable: u64,
 }
 
-pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
+pub async fn run(mut args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     args.place.check(args.source.jsonl)?;
+    args.headers.check(args.place.queue.is_some())?;
+    let interrupt = Interrupt::listen()?;
     let stdin = if args.source.lines || args.source.jsonl { Stdin::Lines } else { Stdin::Whole };
     let bodies = Bodies::new(args.body.clone(), args.source.file.clone(), stdin, &mut cx.out)?;
     // What is wrong with the message is told before anything is declared.
-    let message = args.template()?;
+    let mut message = args.template()?;
     args.place.declare(cx).await?;
-    let report = publish_all(&args, message, bodies, cx).await?;
+    args.place.apply(&mut message);
+    let report = publish_all(&args, message, bodies, interrupt, cx).await?;
     tell(&args, &report, cx)
 }
 
@@ -109,24 +113,39 @@ impl Args {
 
 impl Place {
     fn check(&self, is_jsonl: bool) -> Result<(), CommandError> {
+        let usage = |problem: &str, hint: &str| {
+            Err(CommandError::Usage { problem: problem.into(), hint: Some(hint.into()) })
+        };
         let is_named =
             self.exchange.is_some() || self.queue.is_some() || self.routing_key.is_some();
-        if is_named || is_jsonl {
-            return Ok(());
+        if !is_named && !is_jsonl {
+            let hint = "name a queue with --queue, or an exchange with --exchange";
+            return usage("where to publish is not said", hint);
         }
-        Err(CommandError::Usage {
-            problem: "where to publish is not said".into(),
-            hint: Some("name a queue with --queue, or an exchange with --exchange".into()),
-        })
+        let is_declared = self.queue.is_some() || self.kind.is_some();
+        if self.declare.is_wanted() && !is_declared {
+            let hint = "name a queue with --queue, or an exchange with --exchange and --type";
+            return usage("--declare has nothing to declare", hint);
+        }
+        let has_type = self.queue_type.is_some() || self.kind.is_some();
+        if self.declare.given() == Some(Declare::No) && has_type {
+            return usage(
+                "a type is for what is declared, and --declare no forbids it",
+                "leave out one of them",
+            );
+        }
+        Ok(())
     }
 
-    async fn declare(&self, cx: &Context) -> Result<(), CommandError> {
+    /// Declares what is named. A queue goes by the name that the broker says it has.
+    async fn declare(&mut self, cx: &Context) -> Result<(), CommandError> {
+        let Some(durability) = self.declare.or(Declare::Durable) else { return Ok(()) };
         if let (Some(exchange), Some(kind)) = (&self.exchange, &self.kind) {
-            cx.engine.ensure_exchange(exchange, kind).await?;
+            cx.engine.ensure_exchange(exchange, kind, durability).await?;
         }
-        if let (Some(queue), false) = (&self.queue, self.no_declare) {
+        if let Some(queue) = &mut self.queue {
             let arguments = QueueType::arguments(self.queue_type);
-            cx.engine.ensure_queue_with(queue, arguments).await?;
+            *queue = cx.engine.ensure_queue(queue, durability, arguments).await?.name;
         }
         Ok(())
     }
@@ -159,18 +178,52 @@ impl Place {
     }
 }
 
+/// Publishes everything; an error says what had become of the messages before it.
 async fn publish_all(
     args: &Args,
-    mut message: Message,
-    mut bodies: Bodies,
+    message: Message,
+    bodies: Bodies,
+    mut interrupt: Interrupt,
     cx: &mut Context,
 ) -> Result<Report, CommandError> {
     // Returned messages are always asked for: what reaches no queue is at least told.
     let options = PublisherOptions { mandatory: true, ..PublisherOptions::default() };
     let mut publisher = cx.engine.publisher(options).await?;
+    let mut sent = 0;
+    // An interrupt drops the sending between two messages; what was sent is answered for below.
+    let error = tokio::select! {
+        all = send_all(args, message, bodies, &mut publisher, &mut sent, cx) => match all {
+            Ok(()) => match publisher.flush().await {
+                Ok(report) => return Ok(report),
+                Err(error) => error.into(),
+            },
+            // The channel may be gone, and what it had heard before is known all the same.
+            Err(error) => error,
+        },
+        () = interrupt.wait() => CommandError::Interrupted,
+    };
+    let report = match &error {
+        CommandError::Interrupted => publisher.report(),
+        _ => match publisher.flush().await {
+            Ok(report) => report,
+            Err(_) => publisher.report(),
+        },
+    };
+    Err(if sent == 0 { error } else { error.after(so_far(sent, &report)) })
+}
+
+async fn send_all(
+    args: &Args,
+    mut message: Message,
+    mut bodies: Bodies,
+    publisher: &mut Publisher,
+    sent: &mut u64,
+    cx: &mut Context,
+) -> Result<(), CommandError> {
     let total = bodies.count().map(|count| count.saturating_mul(args.count));
     let progress = cx.out.progress(total.filter(|total| *total > 1), "messages");
     let mut pace = args.rate.map(pace);
+    let mut delaying = Delaying::default();
     let mut line: u64 = 0;
     while let Some(body) = bodies.next().await? {
         line += 1;
@@ -182,15 +235,29 @@ async fn publish_all(
         } else {
             message.body = body;
         }
+        if args.headers.is_delayed() {
+            delaying.check(&message.exchange, cx).await?;
+        }
         for _ in 0..args.count {
             if let Some(pace) = &mut pace {
                 pace.tick().await;
             }
             publisher.send(&message).await?;
+            *sent += 1;
             progress.step();
         }
     }
-    Ok(publisher.flush().await?)
+    Ok(())
+}
+
+/// Says in words what had become of the messages when an error came.
+fn so_far(sent: u64, report: &Report) -> String {
+    let confirmed = words::grouped(report.confirmed + report.unroutable);
+    let mut parts = vec![format!("{confirmed} of {} confirmed", words::counted(sent, "message"))];
+    let others = [(report.unroutable, "reached no queue"), (report.refused, "not taken")];
+    let others = others.into_iter().filter(|(count, _)| *count > 0);
+    parts.extend(others.map(|(count, what)| format!("{} {what}", words::grouped(count))));
+    parts.join(", ")
 }
 
 fn pace(rate: Rate) -> Interval {

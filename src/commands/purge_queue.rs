@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::confirm::Confirm;
+use super::options::confirm::Confirm;
+use super::options::name;
 use super::{Answer, CommandError, Context};
 use crate::engine::ShortStr;
 use crate::render::words;
@@ -13,6 +14,7 @@ use crate::render::words;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The queue to empty
+    #[arg(value_parser = name::queue)]
     queue: ShortStr,
     #[command(flatten)]
     confirm: Confirm,
@@ -25,9 +27,10 @@ struct Purged {
 }
 
 pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
-    let queue = args.queue.to_string();
+    let name = cx.engine.queue_name(&args.queue).await?;
+    let queue = name.to_string();
     args.confirm.or_stop(&format!("drop all messages of queue '{queue}'?"), &mut cx.out)?;
-    let messages = cx.engine.purge(&args.queue).await?;
+    let messages = cx.engine.purge(&name).await?;
     let dropped = words::counted(messages.into(), "message");
     cx.out.done(&format!("dropped {dropped} of queue '{queue}'"), &Purged { queue, messages })?;
     Ok(Answer::Yes)

@@ -9,10 +9,14 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::consume::Printer;
+use super::declare::{Declare, DeclareOptions};
 use super::input::{Bodies, Stdin};
-use super::properties::PropertyOptions;
+use super::options::name;
+use super::options::properties::PropertyOptions;
 use super::{Answer, CommandError, Context};
-use crate::engine::{Delivery, Error, Properties, ReplyTo, RpcCaller, RpcOptions, ShortStr};
+use crate::engine::{
+    Delivery, Error, FieldTable, Properties, ReplyTo, RpcCaller, RpcOptions, ShortStr,
+};
 
 /// Call an RPC server: send requests, print the replies
 ///
@@ -22,7 +26,7 @@ pub struct Args {
     /// The requests' bodies [default: stdin is one]
     body: Vec<String>,
     /// The queue that the server answers
-    #[arg(long, value_name = "QUEUE", required_unless_present = "exchange")]
+    #[arg(long, value_name = "QUEUE", value_parser = name::queue, required_unless_present = "exchange")]
     queue: Option<ShortStr>,
     /// Send requests through this exchange instead
     #[arg(long, short = 'e', value_name = "EXCHANGE", conflicts_with = "queue")]
@@ -47,6 +51,8 @@ pub struct Args {
     #[arg(long)]
     reply_queue: bool,
     #[command(flatten)]
+    declare: DeclareOptions,
+    #[command(flatten)]
     properties: PropertyOptions,
 }
 
@@ -61,10 +67,24 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
         let problem = "calls at the same time cannot share one correlation id";
         return Err(CommandError::usage(problem));
     }
+    if properties.reply_to.is_some() {
+        return Err(CommandError::Usage {
+            problem: "replies come to the call itself, not to the queue of --reply-to".into(),
+            hint: Some("leave out --reply-to, or send the request with `mq publish`".into()),
+        });
+    }
+    if args.declare.is_wanted() && args.queue.is_none() {
+        return Err(CommandError::usage("--declare has nothing to declare without --queue"));
+    }
     let mut bodies = Bodies::new(args.body, Vec::<PathBuf>::new(), stdin, &mut cx.out)?;
+    let mut queue = args.queue;
+    if let (Some(queue), Some(durability)) = (&mut queue, args.declare.or(Declare::No)) {
+        // The broker may have changed the name.
+        *queue = cx.engine.ensure_queue(queue, durability, FieldTable::new()).await?.name;
+    }
     let options = RpcOptions {
         exchange: args.exchange.unwrap_or_default(),
-        routing_key: args.queue.or(args.routing_key).unwrap_or_default(),
+        routing_key: queue.or(args.routing_key).unwrap_or_default(),
         reply_to: if args.reply_queue { ReplyTo::ExclusiveQueue } else { ReplyTo::Direct },
     };
     let timeout = cx.engine.target().timeout();
@@ -81,7 +101,8 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     }
     printer.finish(&mut cx.out)?;
     if let Some(caller) = Arc::into_inner(caller) {
-        caller.close().await?;
+        // Every reply is printed; a broker that has ended since then takes none of them back.
+        let _ = caller.close().await;
     }
     Ok(Answer::Yes)
 }

@@ -9,7 +9,7 @@ use crate::render::{Format, words};
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {}
 
-/// What is shown: a word, and where the management API has the value.
+/// The values shown: a name, and the pointer to the value in the management API's overview.
 const SHOWN: [(&str, &str); 12] = [
     ("product", "/product_name"),
     ("version", "/product_version"),
@@ -26,9 +26,20 @@ const SHOWN: [(&str, &str); 12] = [
 ];
 
 pub async fn run(_: Args, cx: &mut Context) -> Result<Answer, CommandError> {
+    if cx.out.format() == Some(Format::Raw) {
+        return Err(CommandError::usage("a status has no format 'raw'"));
+    }
     let overview = cx.engine.inspect().overview().await?;
     if let Some(Format::Json | Format::Jsonl) = cx.out.format() {
         cx.out.json_line(&overview)?;
+        return Ok(Answer::Yes);
+    }
+    if let Some(format @ (Format::Table | Format::Csv | Format::Tsv)) = cx.out.format() {
+        let known = SHOWN.iter().filter_map(|(word, path)| Some((word, overview.pointer(path)?)));
+        let row: serde_json::Map<String, Value> =
+            known.map(|(word, value)| ((*word).to_owned(), value.clone())).collect();
+        let columns: Vec<String> = row.keys().cloned().collect();
+        cx.out.rows(format, &columns, &[row.into()], true)?;
         return Ok(Answer::Yes);
     }
     for (word, path) in SHOWN {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Answer, CommandError, Interrupt};
 use crate::engine::{Category, Engine, Error, Target};
 use crate::render::Output;
 
-/// How long to wait unless told otherwise.
+/// The time to wait by default.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The pause between two attempts: short enough not to be felt, long enough to cost nothing.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -18,6 +19,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// For scripts that have just started one. A login that is refused ends the wait at once.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {}
+
+#[derive(Debug, Serialize)]
+struct Answering {
+    broker: String,
+}
 
 pub async fn run(
     _: &Args,
@@ -33,7 +39,8 @@ pub async fn run(
         let error = tokio::select! {
             attempt = attempt => match attempt {
                 Ok(Ok(())) => {
-                    out.note(&format!("the broker at {target} answers"))?;
+                    let broker = target.to_string();
+                    out.done(&format!("the broker at {broker} answers"), &Answering { broker })?;
                     return Ok(Answer::Yes);
                 }
                 Ok(Err(error)) => Some(error),

@@ -12,7 +12,7 @@ use crate::wire::{FieldTable, Method, ShortStr};
 
 pub use crate::client::Delivery;
 
-/// How to consume.
+/// The options of a consumer.
 #[derive(Clone, Debug, Default)]
 pub struct ConsumeOptions {
     pub queue: ShortStr,
@@ -27,7 +27,7 @@ pub struct ConsumeOptions {
     pub arguments: FieldTable,
 }
 
-/// What a consumer hears next.
+/// An event of a consumer: a delivery, or its end.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
@@ -56,7 +56,7 @@ pub struct Settler {
     channel: Arc<Channel>,
 }
 
-/// Whether a message that is not wanted goes back to its queue, or is dropped or dead-lettered.
+/// The fate of a message that is rejected: it goes back to its queue, or is dropped or dead-lettered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
     Yes,

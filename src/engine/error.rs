@@ -10,9 +10,10 @@ use std::time::Duration;
 use crate::client;
 use crate::engine::hints;
 use crate::store::StoreError;
+use crate::tls::FileError;
 use crate::wire::fault::Level;
 
-/// What kind of failure it is; the number is the exit code (sysexits, as rabbitmqctl has them).
+/// The kind of a failure; the number is the exit code (sysexits, as rabbitmqctl has them).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
     /// 64: the command was not asked for properly.
@@ -35,9 +36,18 @@ pub enum Error {
     /// The user asked for what cannot be.
     #[error("{problem}")]
     Usage { problem: String, hint: Option<String> },
-    /// Nobody answered, or somebody who is no broker.
+    /// Nothing answered, or something that is no broker.
     #[error("cannot reach {what} at {place}")]
     Unreachable { what: Service, place: String, source: Cause },
+    /// The management API's address belongs to another broker than the one that was named.
+    #[error("the management API at {api} belongs to another broker than {broker}")]
+    OtherBroker { broker: String, api: String, source: Cause },
+    /// Something answered, and it is not a broker that can be spoken to in this way.
+    #[error("cannot reach a broker at {place}")]
+    Unfit { place: String, source: Cause, hint: String },
+    /// A file for TLS that a broker of ours cannot use.
+    #[error("{problem}")]
+    TlsFile { problem: String, source: Cause, hint: String },
     /// The connection ended while it was needed.
     #[error("lost the broker at {place}")]
     WentAway { place: String, source: Cause },
@@ -56,7 +66,7 @@ pub enum Error {
     /// The data directory of `--local` cannot be used.
     #[error("cannot use the data directory {directory}")]
     Directory { directory: String, source: Cause },
-    /// What a data directory holds cannot be used.
+    /// The contents of a data directory cannot be used.
     #[error("cannot use what is kept in {directory}")]
     Kept { directory: String, source: StoreError },
     /// A file of definitions that the broker does not take.
@@ -70,7 +80,7 @@ pub enum Error {
     Threads { source: Cause },
 }
 
-/// What was tried to reach.
+/// A service that could not be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     Amqp,
@@ -85,6 +95,10 @@ impl std::fmt::Display for Service {
         })
     }
 }
+
+/// A text of a refusal that is as long as this and ends in dots was cut: RabbitMQ leaves 252 bytes and three dots, fewer
+/// where a letter has several.
+const CUT_FROM_BYTES: usize = 250;
 
 /// Why something failed, as text.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -114,18 +128,17 @@ impl Error {
         Self::Usage { problem: problem.into(), hint: Some(hint.into()) }
     }
 
-    /// What the client met while it was `doing` something at `place`, in the user's words.
+    /// Turns an error of the client, which was `doing` something at `place`, into the user's words.
     pub(crate) fn from_client(doing: &str, place: &str, error: client::Error) -> Self {
         let (doing, place) = (doing.to_owned(), place.to_owned());
         match error {
             client::Error::Connect { source, .. } => {
                 Self::Unreachable { what: Service::Amqp, place, source: Cause::from(&source) }
             }
-            client::Error::Tls { .. } => Self::Unreachable {
-                what: Service::Amqp,
-                place,
-                source: Cause::new(error.to_string()),
-            },
+            client::Error::Tls { ref hint, .. } | client::Error::Foreign { ref hint, .. } => {
+                let hint = hint.clone();
+                Self::Unfit { place, source: Cause::new(error.to_string()), hint }
+            }
             client::Error::Refused(refusal) if refusal.code == 320 => {
                 Self::WentAway { place, source: Cause::new(refusal.to_string()) }
             }
@@ -135,7 +148,7 @@ impl Error {
             client::Error::Refused(refusal) => Self::Refused {
                 doing,
                 code: refusal.code,
-                text: refusal.text.clone(),
+                text: whole(&refusal.text),
                 nearest: Vec::new(),
             },
             client::Error::Lost { why } => Self::WentAway { place, source: Cause::new(why) },
@@ -147,11 +160,21 @@ impl Error {
         }
     }
 
+    /// A file for TLS that a broker of ours cannot use.
+    pub(crate) fn of_tls_file(error: &FileError) -> Self {
+        let (problem, source) = (error.to_string(), Cause::new(error.why.clone()));
+        Self::TlsFile { problem, source, hint: error.hint.clone() }
+    }
+
     /// The exit code's kind.
     pub fn category(&self) -> Category {
         match self {
-            Self::Usage { .. } => Category::Usage,
+            // Threads are what the user asks for: one for each publisher and consumer.
+            Self::Usage { .. } | Self::Threads { .. } => Category::Usage,
             Self::Unreachable { .. }
+            | Self::OtherBroker { .. }
+            | Self::Unfit { .. }
+            | Self::TlsFile { .. }
             | Self::WentAway { .. }
             | Self::HostEnded { .. }
             | Self::Directory { .. }
@@ -161,19 +184,15 @@ impl Error {
             Self::Refused { code: 530, text, .. } if text.contains("refused") => Category::Denied,
             Self::Refused { .. } | Self::Definitions { .. } => Category::Refused,
             Self::TimedOut { .. } => Category::TimedOut,
-            Self::Protocol { .. } | Self::Threads { .. } => Category::Bug,
+            Self::Protocol { .. } => Category::Bug,
         }
     }
 
-    /// What the user can do about it: one sentence, printed after `hint:`.
+    /// Says what the user can do about it: one sentence, printed after `hint:`.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Unreachable { what: Service::Amqp, source: Cause(why), .. }
-                if why.contains("certificate") || why.contains("TLS") =>
-            {
-                Some("name the certificates to trust with --tls-ca FILE".into())
-            }
+            Self::Unfit { hint, .. } | Self::TlsFile { hint, .. } => Some(hint.clone()),
             Self::Unreachable { what: Service::Amqp, .. } => Some(
                 "start one with `mq serve`, run one in this process with --local, or name another \
                  with --url"
@@ -181,17 +200,25 @@ impl Error {
             ),
             Self::Unreachable { what: Service::Management, .. } => Some(
                 "say where it is with --http-url; RabbitMQ has it with the plugin \
-                 rabbitmq_management"
+                 rabbitmq_management, `mq serve` with --http"
+                    .into(),
+            ),
+            Self::OtherBroker { .. } => Some(
+                "say where this broker's management API is with --http-url, or name the other \
+                 broker with --url"
                     .into(),
             ),
             Self::Listen { .. } => Some(
-                "stop who listens there, or choose other addresses with --listen and --http".into(),
+                "another process listens there: stop it, or choose other addresses with --listen and --http".into(),
             ),
             Self::Kept { source: StoreError::Newer { .. }, .. } => {
                 Some("run the release that wrote it, or a later one".into())
             }
+            Self::Kept { source: StoreError::Definitions { .. }, .. } => Some(
+                "nothing was changed; put a backup of this file back, because `mq store repair` does not repair definitions".into(),
+            ),
             Self::Kept { source: StoreError::Damaged { .. }, directory } => Some(format!(
-                "nothing was changed; see what is whole with `mq store check {directory}`"
+                "nothing was changed; `mq store repair {directory}` copies the damaged bytes aside and keeps what is whole"
             )),
             Self::Definitions { .. } => Some(
                 "write them as RabbitMQ exports them: one JSON object with lists of users, vhosts, queues and so on".into(),
@@ -215,6 +242,21 @@ impl Error {
             | Self::Directory { .. }
             | Self::Kept { .. } => None,
         }
+    }
+}
+
+/// RabbitMQ cuts its texts at 255 bytes, in the middle of a word: what is behind the last whole sentence is left out. A text
+/// of several lines becomes one.
+fn whole(text: &str) -> String {
+    let lines: Vec<&str> = text.split('\n').map(str::trim).collect();
+    let line = lines.join(" ");
+    let Some(cut) = line.strip_suffix("...").filter(|_| text.len() >= CUT_FROM_BYTES) else {
+        return line;
+    };
+    match (cut.rfind(". "), cut.rfind(' ')) {
+        (Some(sentence), _) => cut[..=sentence].to_owned(),
+        (None, Some(word)) => format!("{} ...", &cut[..word]),
+        (None, None) => line,
     }
 }
 
@@ -243,6 +285,18 @@ mod tests {
         let refusal = Refusal { level, code, text: text.into(), method: (0, 0) };
         let error = client::Error::Refused(Arc::new(refusal));
         Error::from_client("delete queue 'q'", "amqp://h:5672", error)
+    }
+
+    #[test]
+    fn a_text_that_was_cut_ends_with_its_last_sentence() {
+        let begin =
+            "INTERNAL_ERROR - Feature `f` is deprecated.\nBy default, it is not permitted.\n";
+        let cut = format!("{begin}{}...", "To continue using it, con".repeat(7));
+        let said = "INTERNAL_ERROR - Feature `f` is deprecated. By default, it is not permitted.";
+        assert_eq!((cut.len(), whole(&cut)), (255, said.to_owned()));
+        let word = format!("NOT_FOUND - no queue '{}' in vho...", "q".repeat(220));
+        assert_eq!(whole(&word), format!("NOT_FOUND - no queue '{}' in ...", "q".repeat(220)));
+        assert_eq!(whole("short and so on..."), "short and so on...");
     }
 
     /// The codes of `cli.md`, section 2.

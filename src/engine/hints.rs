@@ -1,4 +1,4 @@
-//! What to do when a broker refuses: one sentence for each reason, found by the words of the refusal.
+//! Hints for refusals: one sentence for each reason that a broker gives, found by the words of the refusal.
 //!
 //! RabbitMQ's texts are its API, and ours are the same; what the words do not tell apart the reply code does. The first
 //! row that fits is taken.
@@ -69,10 +69,21 @@ const HINTS: &[(u16, &str, &str)] = &[
     (540, "queue.purge", "a stream forgets by age and size: --max-age and --max-length-bytes"),
     (540, "queue.delete", "leave out --if-unused and --if-empty"),
     (540, "", "this broker cannot do that"),
+    (
+        541,
+        "transient_nonexcl_queues",
+        "RabbitMQ 4.3 refuses transient queues that several connections use: declare it durable, without --transient",
+    ),
+    (
+        541,
+        "is deprecated",
+        "this release of RabbitMQ refuses it unless its configuration permits it: leave the argument out",
+    ),
+    (541, "", "the broker failed at this; its log says why"),
     (312, "", "no queue gets such a message: ask why with `mq route`"),
 ];
 
-/// What the user can do about a refusal with this code and text.
+/// Says what the user can do about a refusal with this code and text.
 pub(super) fn for_refusal(code: u16, text: &str) -> Option<&'static str> {
     let code = if code == 401 { 403 } else { code };
     let fits = |row: &&(u16, &str, &str)| row.0 == code && text.contains(row.1);
@@ -98,6 +109,9 @@ mod tests {
             (406, "PRECONDITION_FAILED - unknown delivery tag 9", None),
             (540, "NOT_IMPLEMENTED - basic.get not supported by stream queues queue 's' in vhost '/'", Some("read a stream")),
             (540, "NOT_IMPLEMENTED - something new", Some("this broker cannot do that")),
+            (541, "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated.", Some("RabbitMQ 4.3 refuses")),
+            (541, "INTERNAL_ERROR - Feature `queue_master_locator` is deprecated.", Some("this release")),
+            (541, "INTERNAL_ERROR", Some("the broker failed")),
         ];
         for (code, text, begins) in cases {
             let found = for_refusal(code, text);

@@ -13,32 +13,37 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
-use crate::broker::Broker;
 use crate::broker::auth::Origin;
 use crate::broker::compat::Compat;
-use crate::broker::limits::NodeLimits;
+use crate::broker::node_limits::NodeLimits;
+use crate::broker::{Broker, Defaults};
+use crate::engine::directory::{self, Directory, DirectoryLock};
 use crate::engine::error::{Cause, Error};
-use crate::engine::local::{Directory, DirectoryLock, TAKEN};
+use crate::engine::kept::{self, Damage, FoundBy};
 use crate::engine::target::TlsFiles;
-use crate::management::{self, Facts, Listener, Management};
-use crate::server::{self, BindError, Clock, Config, Server, resources};
+use crate::management::{self, DefinitionsFile, Facts, Listener, Management};
+use crate::server::{
+    self, Address, BindError, Clock, Config, Server, StartError, TlsVerify, resources,
+};
 use crate::store::definitions::Definitions;
 use crate::store::{Report, Store, format};
 
-/// Where a broker of this process listens.
+/// The options of a broker in this process.
 #[derive(Clone, Debug, Default)]
 pub struct HostOptions {
-    pub listen: Vec<SocketAddr>,
-    pub tls_listen: Vec<SocketAddr>,
-    /// What to show TLS clients, and whom of them to trust.
+    pub listen: Vec<Address>,
+    pub tls_listen: Vec<Address>,
+    /// The broker's certificate and key, and the authorities of its TLS clients.
     pub tls: TlsFiles,
+    /// Says if TLS clients must show a certificate; without effect if no authority is given.
+    pub tls_verify: TlsVerify,
     /// The management API's address.
-    pub http: Option<SocketAddr>,
+    pub http: Option<Address>,
     /// The release of RabbitMQ whose answers the broker gives.
     pub compat: Compat,
-    /// What clients may have; its limit of memory is that of `memory`.
+    /// The limits of clients; that of memory is `memory`.
     pub limits: NodeLimits,
-    /// How much memory the process may have before publishers pause.
+    /// The memory that the process may use before publishers pause.
     pub memory: Watermark,
     /// A file of definitions to load before clients are let in.
     pub definitions: Option<PathBuf>,
@@ -80,13 +85,13 @@ impl Watermark {
     }
 }
 
-/// What a broker found in its directory when it started.
+/// The contents of a broker's directory when it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub queues: u64,
     pub messages: u64,
-    /// Bytes of records that were being written when the broker was cut off, and were never confirmed.
-    pub cut_bytes: u64,
+    /// Bytes of messages that are not what was written, and were copied aside.
+    pub damaged_bytes: u64,
     pub took: Duration,
 }
 
@@ -94,12 +99,12 @@ pub struct Found {
 pub struct Host {
     server: Server,
     found: Found,
-    http: Option<SocketAddr>,
+    http: Vec<SocketAddr>,
     http_socket: Option<PathBuf>,
     /// Answers the management API until the server stops.
     management: JoinSet<()>,
     management_thread: OwnThread,
-    /// Let go of last: nobody may take the directory while our sockets are in it.
+    /// Let go of last: no process may take the directory while our sockets are in it.
     _lock: Option<DirectoryLock>,
 }
 
@@ -114,7 +119,7 @@ impl OwnThread {
         Self(builder.build().ok().map(Box::new))
     }
 
-    /// Where to spawn: without a thread of its own among the connections.
+    /// The runtime to spawn on: that of the connections if there is no thread.
     fn handle(&self) -> Handle {
         self.0.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
     }
@@ -143,7 +148,7 @@ impl Host {
     /// Names the address that cannot be had, or the directory that another process holds.
     pub async fn start(options: HostOptions) -> Result<Self, Error> {
         let directory = options.directory.clone().map(Directory::new);
-        let lock = directory.as_ref().map(held).transpose()?;
+        let lock = directory.as_ref().map(directory::held).transpose()?;
         Self::start_in(directory.as_ref(), lock, options).await
     }
 
@@ -155,17 +160,20 @@ impl Host {
     ) -> Result<Self, Error> {
         let node = format!("mq@{}", host_name());
         let clock = Clock::start();
-        // Nobody is let in before everything is there again.
+        let definitions = options.definitions.as_deref().map(read_definitions).transpose()?;
+        let defaults = definitions.as_ref().map_or(Defaults::ALL, DefinitionsFile::defaults);
+        // No client is let in before everything is there again.
         let (mut broker, found) = if let Some(directory) = directory {
-            kept(directory, node, clock, options.compat)?
+            open_kept(directory, node, clock, options.compat, defaults)?
         } else {
-            let broker = Broker::new(node);
+            let broker = Broker::new_with(node, defaults);
             broker.started_at(clock.start_unix_ms());
             broker.answer_as(options.compat);
             (broker, Found::default())
         };
-        if let Some(path) = &options.definitions {
-            load_definitions(&broker, path).inspect_err(|_| broker.close())?;
+        if let Some((path, file)) = options.definitions.as_deref().zip(definitions) {
+            let imported = file.import(&broker).map_err(|error| not_imported(path, &error));
+            imported.inspect_err(|_| broker.close())?;
         }
         broker.limits =
             NodeLimits { memory_bytes_max: options.memory.bytes(), ..options.limits.clone() };
@@ -182,37 +190,44 @@ impl Host {
         clock: Clock,
     ) -> Result<Self, Error> {
         // Bound before AMQP, so that who reaches the broker finds its management API as well.
-        let tcp = match &options.http {
-            Some(address) => Some(server::bind_tcp(address).await.map_err(not_bound)?),
-            None => None,
+        let tcp = match options.http {
+            Some(address) => address.bind().await.map_err(not_bound)?,
+            None => Vec::new(),
         };
-        let http = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+        let http: Vec<SocketAddr> =
+            tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        if let Some(address) = http.first() {
+            // Only the first one counts, and a broker has one host.
+            let _ = broker.management.set(*address);
+        }
         let http_socket = directory.map(Directory::http_socket);
         let unix = http_socket.as_deref().map(server::bind_unix).transpose().map_err(not_bound)?;
         let config = Config {
             listen: options.listen,
             tls_listen: options.tls_listen,
-            tls: tls_files(options.tls),
+            tls: tls_files(options.tls, options.tls_verify),
             unix: directory.map(Directory::amqp_socket),
             directory: directory.map(|directory| directory.path().to_path_buf()),
         };
-        let server = Server::start(broker, clock, config).await.map_err(not_bound)?;
+        let server = Server::start(broker, clock, config).await.map_err(not_started)?;
         let (found, management) = (Found::default(), JoinSet::new());
         let management_thread = OwnThread::start();
         let on = management_thread.handle();
         let mut host =
             Self { server, found, http, http_socket, management, management_thread, _lock: None };
         let management = host.management(directory);
-        if let Some(listener) = tcp {
+        for listener in tcp {
             let router = management::router(Arc::clone(&management));
             let origin = |address: &SocketAddr| address.ip().into();
-            let answering = management::serve(listener, origin, router, host.stopping());
-            host.management.spawn_on(async { drop(answering.await) }, &on);
+            let slots = host.server.http_slots();
+            let answering = management::serve(listener, origin, router, slots, host.stopping());
+            host.management.spawn_on(answering, &on);
         }
         if let Some(listener) = unix {
             let router = management::router(Arc::clone(&management));
-            let answering = management::serve(listener, |_| Origin::Local, router, host.stopping());
-            host.management.spawn_on(async { drop(answering.await) }, &on);
+            let (slots, local) = (host.server.http_slots(), |_: &_| Origin::Local);
+            let answering = management::serve(listener, local, router, slots, host.stopping());
+            host.management.spawn_on(answering, &on);
         }
         let stopped = host.stopping();
         let sampling = async move {
@@ -264,12 +279,17 @@ impl Host {
         plain.chain(tls).collect()
     }
 
-    /// The URL of the management API.
-    pub fn http_url(&self) -> Option<String> {
-        self.http.map(|address| format!("http://{address}/"))
+    /// The URLs the management API is served at.
+    pub fn http_urls(&self) -> Vec<String> {
+        self.http.iter().map(|address| format!("http://{address}/")).collect()
     }
 
-    /// What was found in the directory.
+    /// Reads the files of the TLS listeners again; after an error they go on with what they had.
+    pub fn reload(&self) -> Result<(), Error> {
+        self.server.reload_tls().map_err(|error| Error::of_tls_file(&error))
+    }
+
+    /// Returns what was found in the directory at the start.
     pub fn found(&self) -> Found {
         self.found
     }
@@ -291,16 +311,17 @@ impl Host {
 }
 
 /// Opens the broker that is kept in a directory of ours.
-fn kept(
+fn open_kept(
     directory: &Directory,
     node: String,
     clock: Clock,
     compat: Compat,
+    defaults: Defaults,
 ) -> Result<(Broker, Found), Error> {
     let path = directory.path();
     let open = || {
         format::check_or_write(path)?;
-        let mut broker = Broker::open(node, Definitions::open(path)?)?;
+        let mut broker = Broker::open_with(node, Definitions::open(path)?, defaults)?;
         broker.started_at(clock.start_unix_ms());
         broker.answer_as(compat);
         let mut recovery = broker.recovery();
@@ -308,31 +329,55 @@ fn kept(
         broker.keep_in(Arc::new(store));
         let queues = recovery.queues_len() as u64;
         recovery.finish();
-        let Report { messages, cut_bytes, .. } = report;
-        Ok((
-            broker,
-            Found { queues, messages, cut_bytes, took: Duration::from_millis(clock.now()) },
-        ))
+        let damaged_bytes = report.damaged.iter().map(|damaged| u64::from(damaged.bytes)).sum();
+        let messages = report.messages;
+        tell_damage(&broker, report);
+        let took = Duration::from_millis(clock.now());
+        Ok((broker, Found { queues, messages, damaged_bytes, took }))
     };
     open().map_err(|source| Error::Kept { directory: directory.to_string(), source })
 }
 
-/// Loads a file of definitions over what is kept.
-fn load_definitions(broker: &Broker, path: &Path) -> Result<(), Error> {
-    let cannot = |source| Error::Definitions { path: path.display().to_string(), source };
-    let bytes = fs::read(path).map_err(|error| cannot(error.into()))?;
-    management::import_definitions(broker, &bytes)
-        .map_err(|error| cannot(Cause::new(error.to_string())))
+/// Says what a start found that is not what was written.
+fn tell_damage(broker: &Broker, report: Report) {
+    let Report { damaged, broken_marks, broken_indexes, .. } = report;
+    if !damaged.is_empty() {
+        let names = kept::queue_names(broker);
+        for damaged in damaged {
+            Damage::new(FoundBy::Start, damaged, &names).log();
+        }
+    }
+    for (path, count) in broken_marks {
+        let file = path.display();
+        tracing::warn!(%file, count, "acknowledgements are damaged: their messages may come again");
+    }
+    for path in broken_indexes {
+        let file = path.display();
+        tracing::warn!(%file, "an index is damaged: its messages are read instead");
+    }
 }
 
-fn held(directory: &Directory) -> Result<DirectoryLock, Error> {
-    let taken = || Error::Directory { directory: directory.to_string(), source: Cause::new(TAKEN) };
-    directory.lock()?.ok_or_else(taken)
+/// Reads a file of definitions, which are imported when the broker is there.
+fn read_definitions(path: &Path) -> Result<DefinitionsFile, Error> {
+    let bytes = fs::read(path).map_err(|error| not_imported(path, &error))?;
+    DefinitionsFile::read(&bytes).map_err(|error| not_imported(path, &error))
 }
 
-fn tls_files(files: TlsFiles) -> Option<server::TlsFiles> {
+fn not_imported(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    let (path, source) = (path.display().to_string(), Cause::new(error.to_string()));
+    Error::Definitions { path, source }
+}
+
+fn tls_files(files: TlsFiles, verify: TlsVerify) -> Option<server::TlsFiles> {
     let (certificate, key) = files.cert.zip(files.key)?;
-    Some(server::TlsFiles { certificate, key, client_ca: files.ca })
+    Some(server::TlsFiles { certificate, key, client_ca: files.ca, verify })
+}
+
+fn not_started(error: StartError) -> Error {
+    match error {
+        StartError::Bind(error) => not_bound(error),
+        StartError::Tls(error) => Error::of_tls_file(&error),
+    }
 }
 
 fn not_bound(error: BindError) -> Error {

@@ -1,4 +1,4 @@
-//! What a broker shows of itself: RabbitMQ's management API, of RabbitMQ and ours alike.
+//! Lists of a broker's things, asked of RabbitMQ's management API, which `mq serve` has as well.
 //!
 //! Rows are the API's own JSON objects, because their field names are a promise of `mq`.
 
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::engine::Engine;
 use crate::engine::error::{Cause, Error};
 use crate::engine::management::{Api, escape};
+use crate::engine::{Context, Engine, Target};
 
 /// Longest time an error waits for names that are close to the one that is not there.
 const NEAREST_WAIT_MAX: Duration = Duration::from_millis(300);
 /// Most names offered instead of one that is not there.
 const NEAREST_MAX: usize = 3;
-/// How alike two names must be, from 0 to 1, for one to be offered instead of the other.
+/// The least likeness of two names, from 0 to 1, for one to be offered instead of the other.
 const NEAREST_LIKENESS: f64 = 0.6;
 
 /// The lists of the management API.
@@ -34,10 +34,12 @@ pub enum Listing {
 }
 
 impl Listing {
-    /// The list's path: what lives in a virtual host is asked for there.
-    fn path(self, vhost: &str) -> String {
-        let vhost = escape(vhost);
+    /// The list's path: what lives in a virtual host is asked for there, and connections of one that was named.
+    fn path(self, target: &Target) -> String {
+        let vhost = escape(target.vhost());
         match self {
+            Self::Connections if target.is_vhost_named() => format!("vhosts/{vhost}/connections"),
+            Self::Channels if target.is_vhost_named() => format!("vhosts/{vhost}/channels"),
             Self::Queues => format!("queues/{vhost}"),
             Self::Exchanges => format!("exchanges/{vhost}"),
             Self::Bindings => format!("bindings/{vhost}"),
@@ -72,74 +74,69 @@ impl Listing {
 /// Questions to the management API.
 #[derive(Debug)]
 pub struct Inspect<'a> {
-    api: &'a Api,
-    vhost: &'a str,
+    cx: &'a Context,
 }
 
 impl Engine {
-    /// The questions one may ask about the broker; needs no AMQP connection.
+    /// The questions one may ask about the broker. The first of them also asks whether the API is that of the broker.
     pub fn inspect(&self) -> Inspect<'_> {
-        Inspect { api: &self.cx.target.api, vhost: self.cx.target.vhost() }
+        Inspect { cx: &self.cx }
     }
 }
 
 impl Inspect<'_> {
     /// The rows of a list, each the JSON object RabbitMQ's API gives. What lives in a virtual host is listed for
-    /// the target's one; connections, channels, users and nodes are all of them.
+    /// the target's one; connections and channels too, when it was named by itself. Users and nodes are all of them.
     pub async fn list(&self, listing: Listing) -> Result<Vec<Value>, Error> {
-        list(self.api, self.vhost, listing).await
+        list(self.cx.api().await?, &self.cx.target, listing).await
     }
 
     /// One queue, as `GET /api/queues/VHOST/NAME` has it.
     pub async fn queue(&self, name: &str) -> Result<Value, Error> {
-        let path = format!("queues/{}/{}", escape(self.vhost), escape(name));
-        self.api.get(&format!("look at queue '{name}'"), &path).await
+        let path = format!("queues/{}/{}", escape(self.vhost()), escape(name));
+        self.cx.api().await?.get(&format!("look at queue '{name}'"), &path).await
     }
 
     /// The whole broker at a glance, as `GET /api/overview` has it.
     pub async fn overview(&self) -> Result<Value, Error> {
-        self.api.get("look at the overview", "overview").await
+        self.cx.api().await?.get("look at the overview", "overview").await
     }
 
     /// Any other question: a path below `/api`, its parts escaped.
     pub async fn get(&self, doing: &str, path: &str) -> Result<Value, Error> {
-        self.api.get(doing, path).await
+        self.cx.api().await?.get(doing, path).await
     }
 
     /// The virtual host that is asked about.
     pub(super) fn vhost(&self) -> &str {
-        self.vhost
-    }
-
-    /// Where the API is, for messages to people.
-    pub fn place(&self) -> String {
-        self.api.to_string()
+        self.cx.target.vhost()
     }
 }
 
-async fn list(api: &Api, vhost: &str, listing: Listing) -> Result<Vec<Value>, Error> {
+async fn list(api: &Api, target: &Target, listing: Listing) -> Result<Vec<Value>, Error> {
     let doing = format!("list {}", listing.name());
-    match api.get(&doing, &listing.path(vhost)).await? {
-        Value::Array(rows) => Ok(rows),
-        _ => Err(Error::Protocol { doing, source: Cause::new("it is no list") }),
+    if let Value::Array(rows) = api.get(&doing, &listing.path(target)).await? {
+        return Ok(rows);
     }
+    let why = "what answers there is no management API: its list is none";
+    Err(api.unreachable(Cause::new(why)))
 }
 
 /// Adds to an error about a queue or exchange that is not there the names that are close to it.
 ///
 /// The names come from the management API, so there are none when it does not answer at once.
-pub(super) async fn with_nearest(api: &Api, vhost: &str, mut error: Error) -> Error {
+pub(super) async fn with_nearest(cx: &Context, mut error: Error) -> Error {
     let Error::Refused { code: 404, text, nearest, .. } = &mut error else { return error };
     let Some((listing, wanted)) = missing(text) else { return error };
-    let asked = tokio::time::timeout(NEAREST_WAIT_MAX, list(api, vhost, listing)).await;
-    if let Ok(Ok(rows)) = asked {
+    let asking = async { list(cx.api().await?, &cx.target, listing).await };
+    if let Ok(Ok(rows)) = tokio::time::timeout(NEAREST_WAIT_MAX, asking).await {
         let names = rows.iter().filter_map(|row| row["name"].as_str());
         *nearest = most_alike(wanted, names);
     }
     error
 }
 
-/// What a 404 is about: `NOT_FOUND - no queue 'q' in vhost '/'`.
+/// Finds the kind and name of the missing thing in the text of a 404: `NOT_FOUND - no queue 'q' in vhost '/'`.
 fn missing(text: &str) -> Option<(Listing, &str)> {
     let kinds = [("no queue '", Listing::Queues), ("no exchange '", Listing::Exchanges)];
     kinds.into_iter().find_map(|(before, listing)| {

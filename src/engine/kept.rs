@@ -1,16 +1,18 @@
-//! What is kept in a data directory that no broker runs on: looked at, never changed.
+//! The contents of a data directory that no broker runs on: looked at, and changed by [`repair`] only.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::broker::Broker;
-use crate::engine::error::Error;
-use crate::engine::local::Directory;
+use crate::broker::arguments::queue_noun;
+use crate::engine::directory::{self, Directory};
+use crate::engine::error::{Cause, Error};
 use crate::store::definitions::Definitions;
 use crate::store::{self, CheckReport, QueueId, StoreError, format};
+pub use crate::store::{DamagedRecord, Repaired};
 use crate::wire::ShortStr;
 
-/// What a directory holds, counted.
+/// The contents of a directory, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     pub vhosts: u64,
@@ -27,15 +29,73 @@ pub struct Kept {
     pub waiting: Vec<WaitingIn>,
     /// Messages of queues that are not there any more; the next start drops them.
     pub orphaned: u64,
-    /// Bytes of messages that were never confirmed and are not whole; the next start cuts them.
-    pub torn_bytes: u64,
+    /// Messages that are not what was written, and were not told by an earlier start.
+    pub damaged: Vec<Damage>,
+    /// Copies of damaged bytes that earlier starts made.
+    pub copies: u64,
     /// Notes about settled and delivered messages that are not whole; those messages come again.
     pub broken_marks: u64,
     /// Indexes that do not fit their file; the next start reads the file instead.
     pub broken_indexes: u64,
 }
 
-/// How many messages wait in a queue.
+/// A message in a file that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    pub record: DamagedRecord,
+    /// The queues it was in, as far as they are known: vhosts and names.
+    pub queues: Vec<(ShortStr, ShortStr)>,
+    pub found: FoundBy,
+}
+
+/// The reader that finds that a message is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    /// The next start.
+    Start,
+    /// The broker, when it reads the message to deliver it.
+    Delivery,
+}
+
+impl Damage {
+    /// Says in the log what was found and where it was copied to.
+    pub(super) fn log(&self) {
+        let DamagedRecord { file, offset, bytes, cause, copy, .. } = &self.record;
+        let file = file.display();
+        let copy = copy.as_ref().map(|copy| copy.display().to_string());
+        let queues = self.queue_names();
+        let queues = queues.as_deref().unwrap_or("unknown");
+        tracing::error!(%file, offset, bytes, queues, %cause, copy,
+            "a message is damaged and cannot be delivered; it may have been confirmed");
+    }
+
+    /// The queues as texts name them; `None` when none is known.
+    pub fn queue_names(&self) -> Option<String> {
+        let name = |(vhost, queue): &(ShortStr, ShortStr)| queue_noun(queue, vhost);
+        let names: Vec<String> = self.queues.iter().map(name).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    pub(super) fn new(found: FoundBy, record: DamagedRecord, names: &QueueNames) -> Self {
+        let queues = record.queues.iter().filter_map(|id| names.get(id).cloned()).collect();
+        Self { record, queues, found }
+    }
+}
+
+/// The vhosts and names of queues, by what the store calls them.
+pub(super) type QueueNames = BTreeMap<QueueId, (ShortStr, ShortStr)>;
+
+/// The names of a broker's durable queues.
+pub(super) fn queue_names(broker: &Broker) -> QueueNames {
+    let queues = broker.vhosts().into_iter().flat_map(|vhost| vhost.queues());
+    let named = queues.filter_map(|queue| {
+        let settings = queue.settings();
+        Some((settings.id?, (settings.vhost.clone(), settings.name.clone())))
+    });
+    named.collect()
+}
+
+/// The number of messages that wait in a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingIn {
     pub vhost: ShortStr,
@@ -47,33 +107,60 @@ pub struct WaitingIn {
 ///
 /// # Errors
 ///
-/// [`Error::Directory`] when it is not there or a broker runs on it, [`Error::Kept`] naming the file that is not as it
-/// was written.
+/// [`Error::Directory`] when it is not there, holds no store or a broker runs on it, [`Error::Kept`] naming the file
+/// that is not as it was written.
 pub fn check(path: &Path) -> Result<Kept, Error> {
     let directory = Directory::new(path.to_path_buf());
     let _lock = directory.lock_to_read()?;
+    is_store(&directory)?;
     let look = || {
         format::check(path)?;
         let mut kept = Kept::default();
-        let mut names = BTreeMap::default();
+        let mut names = QueueNames::default();
         if let Some(copy) = Definitions::open_copy(path)? {
             names = kept.count_definitions(copy)?;
         }
-        kept.count_messages(store::check(path)?, names);
+        kept.count_messages(store::check(path)?, &names);
         Ok(kept)
     };
     look().map_err(|source| Error::Kept { directory: directory.to_string(), source })
 }
 
+/// Does with the messages of a directory what a start must not do by itself, and copies aside what it changes.
+///
+/// # Errors
+///
+/// As [`check`]; [`Error::Kept`] also when the disk refuses.
+pub fn repair(path: &Path) -> Result<Vec<Repaired>, Error> {
+    let directory = Directory::new(path.to_path_buf());
+    drop(directory.lock_to_read()?);
+    is_store(&directory)?;
+    let _lock = directory::held(&directory)?;
+    store::repair(path).map_err(|source| Error::Kept { directory: directory.to_string(), source })
+}
+
+/// Refuses a directory that no broker ever kept anything in.
+fn is_store(directory: &Directory) -> Result<(), Error> {
+    let has = |name: &str| directory.path().join(name).exists();
+    if has(format::FILE) || has("messages") || has("definitions.redb") {
+        return Ok(());
+    }
+    Err(Error::Directory {
+        directory: directory.to_string(),
+        source: Cause::new("no broker ever kept anything in it: there is no file 'format'"),
+    })
+}
+
 impl Kept {
+    /// True if everything is as it was written.
+    pub fn is_sound(&self) -> bool {
+        self.damaged.is_empty() && (self.broken_marks, self.broken_indexes) == (0, 0)
+    }
+
     /// Counts the definitions; answers the queues by what the store calls them.
-    fn count_definitions(
-        &mut self,
-        definitions: Definitions,
-    ) -> Result<BTreeMap<QueueId, WaitingIn>, StoreError> {
+    fn count_definitions(&mut self, definitions: Definitions) -> Result<QueueNames, StoreError> {
         // A broker of a copy: what it would refuse to start with is found out, and nothing is changed.
         let broker = Broker::open("mq@check".to_owned(), definitions)?;
-        let mut names = BTreeMap::default();
         self.users = broker.users.list().len() as u64;
         for vhost in broker.vhosts() {
             let is_predeclared = |name: &str| name.is_empty() || name.starts_with("amq.");
@@ -84,30 +171,27 @@ impl Kept {
             self.exchanges += declared.count() as u64;
             self.bindings +=
                 bindings.iter().filter(|binding| !binding.source.is_empty()).count() as u64;
-            for queue in vhost.queues() {
-                self.queues += 1;
-                let settings = queue.settings();
-                let (vhost, queue) = (settings.vhost.clone(), settings.name.clone());
-                let waiting = WaitingIn { vhost, queue, messages: 0 };
-                names.extend(settings.id.map(|id| (id, waiting)));
-            }
+            self.queues += vhost.queues().len() as u64;
         }
-        Ok(names)
+        Ok(queue_names(&broker))
     }
 
-    fn count_messages(&mut self, report: CheckReport, mut names: BTreeMap<QueueId, WaitingIn>) {
+    fn count_messages(&mut self, report: CheckReport, names: &QueueNames) {
         self.files = report.files;
         self.free_files = report.free_files;
         self.records = report.records;
-        self.torn_bytes = report.torn_bytes;
+        self.copies = report.copies;
         self.broken_marks = report.broken_marks;
         self.broken_indexes = report.broken_indexes;
         for (id, messages) in report.waiting {
-            match names.remove(&id) {
-                Some(name) => self.waiting.push(WaitingIn { messages, ..name }),
+            match names.get(&id).cloned() {
+                Some((vhost, queue)) => self.waiting.push(WaitingIn { vhost, queue, messages }),
                 None => self.orphaned += messages,
             }
         }
+        let damage = |found| move |damaged| Damage::new(found, damaged, names);
+        self.damaged.extend(report.damaged.into_iter().map(damage(FoundBy::Start)));
+        self.damaged.extend(report.damaged_unread.into_iter().map(damage(FoundBy::Delivery)));
         let name = |of: &WaitingIn| (of.vhost.clone(), of.queue.clone());
         self.waiting.sort_by_cached_key(name);
     }

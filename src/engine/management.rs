@@ -1,21 +1,22 @@
 //! The management API of a broker: where it is, and one request to it.
 //!
-//! Requests run on one `reqwest` client, over TCP or the Unix socket of a data directory. Lists are taken as the
+//! Requests go over TCP, TLS or the Unix socket of a data directory ([`client::http`]). Lists are taken as the
 //! JSON that came: the row types of the crate `rabbitmq_http_client` refuse what RabbitMQ 3.10 leaves out (a
 //! consumer without `consumer_timeout`) and drop fields that people ask for by name. That crate reads every answer
 //! of ours in the tests of `management`.
 
 use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{StatusCode, Url};
-use rustls::{ClientConfig, RootCertStore};
+use hyper::{StatusCode, Uri};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::client::{Login, Options, TlsOptions, tls};
+use crate::client::tls::ServerNameCheck;
+use crate::client::{self, Login, Options, Place, TlsOptions};
 use crate::engine::error::{Cause, Error, Service};
 use crate::wire::constants::PORT_MANAGEMENT;
 use crate::wire::url::{AmqpUrl, Password, Scheme};
@@ -23,7 +24,7 @@ use crate::wire::url::{AmqpUrl, Password, Scheme};
 /// The management API's port with TLS.
 const PORT_MANAGEMENT_TLS: u16 = 15671;
 
-/// Where a broker's management API is and who asks. `Display` shows no password.
+/// The address of a broker's management API, and the credentials to ask it with. `Display` shows no password.
 #[derive(Clone, Debug)]
 pub(super) struct Api {
     /// With `/api` at the end, without credentials
@@ -64,21 +65,30 @@ impl Api {
                 "write it like http://host:15672",
             )
         };
-        let mut url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
+        let url: Uri = text.parse().map_err(|error| wrong(format!("{error}")))?;
+        if !matches!(url.scheme_str(), Some("http" | "https")) {
             return Err(wrong("it does not begin with http:// or https://".into()));
         }
+        let authority = url.authority().map_or("", |authority| authority.as_str());
+        let (login, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = match login.split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (login, None),
+        };
         let decode = |part: &str| {
-            let decoded = percent_encoding::percent_decode_str(part).decode_utf8();
+            let decoded = percent_decode_str(part).decode_utf8();
             decoded.map(String::from).map_err(|_| wrong("its login is not UTF-8".into()))
         };
-        let user = decode(url.username())?;
-        let password = url.password().map(&decode).transpose()?;
-        // Both can only fail for URLs without a host, and these are http.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        let base = url.as_str().trim_end_matches('/');
-        let endpoint = format!("{}/api", base.strip_suffix("/api").unwrap_or(base));
+        let user = decode(user)?;
+        let password = password.map(decode).transpose()?;
+        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        if has_port && url.port_u16().is_none() {
+            return Err(wrong("its port is none".into()));
+        }
+        let scheme = url.scheme_str().unwrap_or_default();
+        let path = url.path().trim_end_matches('/');
+        let path = path.strip_suffix("/api").unwrap_or(path);
+        let endpoint = format!("{scheme}://{address}{path}/api");
         let mut api = Self::new(endpoint, options, tls, None);
         if !user.is_empty() {
             api.user = user;
@@ -87,6 +97,28 @@ impl Api {
             api.password = Password::new(password);
         }
         Ok(api)
+    }
+
+    /// The same questions at the address that the broker at `host` announces.
+    ///
+    /// # Errors
+    ///
+    /// When it is for the broker's own machine only, or would show the password to the network between.
+    pub(super) fn announced(self, host: &str, address: SocketAddr) -> Result<Self, Error> {
+        let is_here = host.eq_ignore_ascii_case("localhost")
+            || host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback());
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let endpoint = match address.ip() {
+            any if any.is_unspecified() => format!("http://{host}:{}/api", address.port()),
+            _ => format!("http://{address}/api"),
+        };
+        let api = Self { endpoint, ..self };
+        let why = match (is_here, api.tls.is_some()) {
+            (false, _) if address.ip().is_loopback() => "it listens for the broker's own machine",
+            (false, true) => "it speaks without TLS, and the password would be seen on its way",
+            (true, _) | (false, false) => return Ok(Self { tls: None, ..api }),
+        };
+        Err(api.unreachable(Cause::new(why)))
     }
 
     fn new(
@@ -102,57 +134,63 @@ impl Api {
         Self { endpoint, socket, tls, user, password, timeout: options.timeout }
     }
 
-    /// The HTTP client every request goes through.
-    ///
-    /// No proxy: the broker is where the user said. TLS gets no trusted certificates unless the URL asks for TLS,
-    /// because reading the system's takes longer than the request.
-    pub(super) fn http(&self) -> Result<reqwest::Client, Error> {
-        let encrypted = self.endpoint.starts_with("https:");
-        let config = match &self.tls {
-            Some(options) if encrypted => tls::client_config(options),
-            None if encrypted => tls::client_config(&TlsOptions::default()),
-            _ => no_tls(),
-        };
-        let config = config.map_err(|error| self.unreachable(Cause::new(error.to_string())))?;
-        let builder = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(self.timeout)
-            .tls_backend_preconfigured(config);
-        let builder = match &self.socket {
-            Some(socket) => builder.unix_socket(socket.as_path()),
-            None => builder,
-        };
-        builder.build().map_err(|error| self.unreachable(Cause::new(innermost(&error))))
-    }
-
     /// Asks for a path below `/api`.
     pub(super) async fn get(&self, doing: &str, path: &str) -> Result<Value, Error> {
-        let request = self
-            .http()?
-            .get(format!("{}/{path}", self.endpoint))
-            .basic_auth(&self.user, Some(self.password.reveal()));
-        let response = request.send().await.map_err(|error| self.failed(doing, &error))?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(|error| self.failed(doing, &error))?;
-        if !status.is_success() {
-            return Err(refused(doing, status, &body));
+        let url = format!("{}/{path}", self.endpoint);
+        let url: Uri = url
+            .parse()
+            .map_err(|error| self.unreachable(Cause::new(format!("'{url}' is no URL: {error}"))))?;
+        let place = self.place(&url);
+        let asked = client::http::get(&place, &url, &self.user, &self.password, self.timeout).await;
+        let answer = asked.map_err(|error| self.failed(doing, error))?;
+        if !answer.status.is_success() {
+            return Err(refused(doing, answer.status, &answer.body));
         }
-        serde_json::from_slice(&body).map_err(|error| Error::Protocol {
-            doing: doing.into(),
-            source: Cause::new(format!("it is no JSON: {error}")),
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            let why = format!("what answers there is no management API: it is no JSON, {error}");
+            self.unreachable(Cause::new(why))
         })
     }
 
-    fn failed(&self, doing: &str, error: &reqwest::Error) -> Error {
-        if error.is_timeout() {
-            let (doing, waited) = (doing.into(), self.timeout);
-            return Error::TimedOut { doing, waited, blocked: None };
+    /// Returns the place at which the API with this URL listens.
+    fn place(&self, url: &Uri) -> Place {
+        if let Some(socket) = &self.socket {
+            return Place::Unix(socket.clone());
         }
-        self.unreachable(Cause::new(innermost(error)))
+        let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let is_encrypted = url.scheme_str() == Some("https");
+        let port = url.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 });
+        let tls = is_encrypted.then(|| {
+            let mut tls = self.tls.clone().unwrap_or_default();
+            if let ServerNameCheck::Name(_) = tls.server_name {
+                // That is the name of what speaks AMQP.
+                tls.server_name = ServerNameCheck::Host;
+            }
+            tls
+        });
+        Place::Tcp { host, port, tls }
     }
 
-    fn unreachable(&self, source: Cause) -> Error {
+    fn failed(&self, doing: &str, error: client::Error) -> Error {
+        let why = match error {
+            client::Error::TimedOut { waited } => {
+                return Error::TimedOut { doing: doing.into(), waited, blocked: None };
+            }
+            client::Error::Connect { source, .. } if source.kind() == io::ErrorKind::TimedOut => {
+                return Error::TimedOut {
+                    doing: doing.into(),
+                    waited: self.timeout,
+                    blocked: None,
+                };
+            }
+            client::Error::Connect { source, .. } => source.to_string(),
+            client::Error::Lost { why } => why,
+            error => error.to_string(),
+        };
+        self.unreachable(Cause::new(why))
+    }
+
+    pub(super) fn unreachable(&self, source: Cause) -> Error {
         Error::Unreachable { what: Service::Management, place: self.to_string(), source }
     }
 }
@@ -171,28 +209,12 @@ pub(super) fn escape(part: &str) -> String {
     utf8_percent_encode(part, NON_ALPHANUMERIC).to_string()
 }
 
-fn no_tls() -> Result<ClientConfig, crate::client::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| crate::client::Error::Tls { why: error.to_string() })?;
-    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
-}
-
 /// RabbitMQ answers `{"error":..., "reason":...}`; a proxy in between may answer anything.
 fn refused(doing: &str, status: StatusCode, body: &[u8]) -> Error {
     let told: Value = serde_json::from_slice(body).unwrap_or_default();
     let reason = told["reason"].as_str().or(told["error"].as_str());
     let text = reason.or(status.canonical_reason()).unwrap_or("refused").to_owned();
     Error::Refused { doing: doing.into(), code: status.as_u16(), text, nearest: Vec::new() }
-}
-
-/// The last reason of a chain: reqwest's own words name the URL, which was said already.
-fn innermost(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => innermost(source),
-        None => error.to_string(),
-    }
 }
 
 #[cfg(test)]

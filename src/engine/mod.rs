@@ -1,21 +1,23 @@
-//! What a command may ask of a broker: one API, whether the broker is far away or in this process.
+//! Everything that a command may ask of a broker: one API for a broker far away and for one in this process.
 //!
 //! [`Engine::open`] takes a [`Target`] and costs nothing for a remote broker: the AMQP connection is made by
 //! the first call that needs it, the management API is asked only by [`Engine::inspect`]. Every error is an
 //! [`Error`] that knows what was being done, its exit category and a hint. Nothing here prints.
 //!
-//! Reading order: [`target`] (which broker), [`local`] (the broker of a data directory), [`topology`],
-//! [`publish`], [`consume`], [`rpc`], [`inspect`], [`route`], [`payload`] (messages as JSON lines), [`bench`], [`error`].
+//! Reading order: [`target`] (which broker), [`directory`] and `local` (the broker of a data directory), [`topology`],
+//! [`publish`], [`consume`], [`rpc`], [`inspect`], [`route`], [`payload`] (messages as JSON lines), [`mod@bench`], [`error`].
 
 pub mod bench;
 pub mod consume;
+pub mod directory;
 pub mod ensure;
 pub mod error;
 mod hints;
 pub mod host;
+mod identity;
 pub mod inspect;
 mod kept;
-pub mod local;
+mod local;
 pub mod management;
 pub mod payload;
 pub mod publish;
@@ -28,8 +30,10 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OnceCell};
 
+pub use crate::broker::arguments::{Flag, FlagValue, QueueArgument, queue_arguments};
 pub use crate::broker::compat::Compat;
-pub use crate::broker::limits::NodeLimits;
+pub use crate::broker::node_limits::NodeLimits;
+pub use crate::server::{Address, TlsVerify};
 pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 
@@ -37,7 +41,7 @@ pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, S
 pub use error::{Category, Error};
 pub use host::{Found, Host, HostOptions, Watermark};
 pub use inspect::{Inspect, Listing};
-pub use kept::{Kept, WaitingIn, check};
+pub use kept::{Damage, DamagedRecord, FoundBy, Kept, Repaired, WaitingIn, check, repair};
 pub use publish::{Confirmation, Message, Outcome, Publisher, PublisherOptions, Report};
 pub use rpc::{Replier, ReplyTo, RpcCaller, RpcOptions, RpcServer};
 pub use target::{Target, TargetOptions, TlsFiles};
@@ -47,6 +51,7 @@ pub use topology::{
 
 use crate::client::{self, Channel, Connection};
 use local::Residence;
+use management::Api;
 use target::Broker;
 
 /// A broker that commands work with.
@@ -57,17 +62,19 @@ pub struct Engine {
     control: Mutex<Option<Arc<Channel>>>,
 }
 
-/// What everything an engine hands out shares with it.
+/// The part of an engine that is shared with everything it hands out.
 #[derive(Debug)]
 struct Context {
     target: Target,
     connection: OnceCell<Connection>,
-    /// Where the broker of a data directory runs; `None` for a broker with a URL.
+    /// The management API, once it is known to be that of the same broker.
+    api: OnceCell<Api>,
+    /// The running broker of a data directory; `None` for a broker with a URL.
     residence: Option<Residence>,
 }
 
 impl Engine {
-    /// Takes the broker that `target` names: for a data directory, joins who runs it or becomes its host.
+    /// Takes the broker that `target` names: for a data directory, joins the process that runs it or becomes its host.
     ///
     /// A remote broker is connected to by the first call that needs it, or by [`Self::connect`].
     pub async fn open(target: Target) -> Result<Self, Error> {
@@ -75,7 +82,12 @@ impl Engine {
             Broker::At(_) => None,
             Broker::Of(directory) => Some(Residence::settle(directory, target.timeout()).await?),
         };
-        let cx = Arc::new(Context { target, connection: OnceCell::new(), residence });
+        let cx = Arc::new(Context {
+            target,
+            connection: OnceCell::new(),
+            api: OnceCell::new(),
+            residence,
+        });
         Ok(Self { cx, control: Mutex::new(None) })
     }
 
@@ -84,12 +96,12 @@ impl Engine {
         self.cx.connection().await.map(|_| ())
     }
 
-    /// Where this engine works, for messages to people; the password is masked.
+    /// Returns the broker that this engine works with; its `Display` masks the password.
     pub fn target(&self) -> &Target {
         &self.cx.target
     }
 
-    /// What the broker said of itself when the connection was opened (`product`, `version`, ...).
+    /// Returns the properties that the broker sent when the connection was opened (`product`, `version`, ...).
     pub async fn server_properties(&self) -> Result<FieldTable, Error> {
         Ok(self.cx.connection().await?.server_properties().clone())
     }
@@ -168,6 +180,11 @@ impl Context {
         connection.await.map_err(|error| self.failed("open a connection", error))
     }
 
+    /// The management API of the same broker.
+    async fn api(&self) -> Result<&Api, Error> {
+        self.api.get_or_try_init(|| identity::same_broker(self)).await
+    }
+
     async fn channel(&self) -> Result<Channel, Error> {
         let opened = self.connection().await?.channel();
         opened.map_err(|error| self.failed("open a channel", error))
@@ -194,6 +211,6 @@ impl Context {
     /// The same, with the names that are close to one that is not there.
     async fn explained(&self, doing: &str, error: client::Error) -> Error {
         let error = self.failed(doing, error);
-        inspect::with_nearest(&self.target.api, self.target.vhost(), error).await
+        inspect::with_nearest(self, error).await
     }
 }

@@ -131,8 +131,8 @@ fn marked(name: &str, value: impl Into<Value>) -> Value {
     json!({ TYPE: name, VALUE: value.into() })
 }
 
-/// Whether a double is written in JSON so that every reader gets it back: few digits, and a fraction to tell
-/// it from a whole number.
+/// True if every reader gets a double back that is written in JSON: it has few digits, and a fraction to tell it from
+/// a whole number.
 fn is_plain(value: f64) -> bool {
     let text = value.to_string();
     value.is_finite() && value.fract() != 0.0 && text.len() <= 15

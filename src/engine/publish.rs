@@ -22,7 +22,7 @@ pub struct Message {
     pub body: Bytes,
 }
 
-/// How a publisher works.
+/// The options of a publisher.
 #[derive(Clone, Copy, Debug)]
 pub struct PublisherOptions {
     /// Asks for unroutable messages to be handed back (`mandatory`), so that they can be reported.
@@ -100,7 +100,7 @@ impl Publisher {
         }
     }
 
-    /// What has become of messages since the last report, without waiting.
+    /// Returns the outcomes of messages since the last report, without waiting.
     pub fn report(&mut self) -> Report {
         self.channel.take_report()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use crate::engine::error::Error;
 use crate::engine::publish::Outcome;
 use crate::engine::topology::unexpected;
 use crate::engine::{Context, Engine};
+use crate::lock::Mutex;
 use crate::wire::method::{basic, queue};
 use crate::wire::shortstr::literal;
 use crate::wire::{Method, Properties, ShortStr};
@@ -22,7 +23,7 @@ use crate::wire::{Method, Properties, ShortStr};
 /// The queue that is none: replies come straight to the channel (RabbitMQ: direct reply-to).
 const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
-/// Where replies come to.
+/// The queue that replies are sent to, or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplyTo {
     /// RabbitMQ's direct reply-to: no queue at all.
@@ -48,7 +49,7 @@ pub struct RpcCaller {
     cx: Arc<Context>,
     channel: Arc<Channel>,
     options: RpcOptions,
-    /// What requests carry as `reply_to`
+    /// The `reply_to` of requests
     reply_to: ShortStr,
     waiting: Arc<Waiting>,
     last: AtomicU64,
@@ -62,7 +63,7 @@ struct Waiting(Mutex<HashMap<ShortStr, oneshot::Sender<Delivery>>>);
 
 impl Waiting {
     fn lock(&self) -> MutexGuard<'_, HashMap<ShortStr, oneshot::Sender<Delivery>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -126,7 +127,7 @@ async fn declare_reply_queue(cx: &Arc<Context>, channel: &Channel) -> Result<Sho
 async fn sort_replies(mut consumer: Consumer, waiting: Arc<Waiting>) {
     while let Ok(Event::Delivery(reply)) = consumer.next().await {
         let id = reply.properties.correlation_id.clone().unwrap_or_default();
-        // A reply nobody waits for is one that came too late.
+        // A reply that no caller waits for is one that came too late.
         if let Some(caller) = waiting.lock().remove(&id) {
             let _ = caller.send(reply);
         }
@@ -165,7 +166,7 @@ impl RpcCaller {
     /// Ends the caller; calls that still wait fail.
     pub async fn close(mut self) -> Result<(), Error> {
         let closed = self.channel.close().await;
-        // The sorter ends with the channel; a panic in it would be a bug without anybody left to be hurt.
+        // The sorter ends with the channel; a panic in it would be a bug, and no caller is left.
         let _ = (&mut self.sorter).await;
         closed.map_err(|error| self.cx.failed("close the channel", error))
     }
@@ -190,14 +191,15 @@ impl RpcCaller {
         // The reply may overtake the confirm. Both arms are cancel-safe receivers.
         let outcome = tokio::select! {
             answered = &mut *reply => return answered.map_err(|_| failed(self.ended())),
-            outcome = outcome => outcome.map_err(|_| failed(self.ended()))?,
+            outcome = outcome => outcome,
         };
         let (code, text) = match outcome {
-            Outcome::Confirmed => {
+            // Without a confirm the connection has ended; the reply may have come before that.
+            Ok(Outcome::Confirmed) | Err(_) => {
                 return reply.await.map_err(|_| failed(self.ended()));
             }
-            Outcome::Unroutable { code, text } => (code, text),
-            Outcome::Refused => (506, "RESOURCE_ERROR - it could not take the message".into()),
+            Ok(Outcome::Unroutable { code, text }) => (code, text),
+            Ok(Outcome::Refused) => (506, "RESOURCE_ERROR - it could not take the message".into()),
         };
         Err(Error::Refused { doing: self.doing(), code, text, nearest: Vec::new() })
     }
@@ -248,8 +250,8 @@ impl RpcServer {
 
 impl Replier {
     /// Sends the reply to `reply_to` with the request's `correlation_id`, waits for the broker to have it, then
-    /// acknowledges the request. A request without `reply_to` is only acknowledged. Returns false when nobody can
-    /// have got the reply.
+    /// acknowledges the request. A request without `reply_to` is only acknowledged. Returns false if no
+    /// client can have got the reply.
     ///
     /// RabbitMQ returns a mandatory reply to a direct reply-to as unroutable although it has delivered it, so
     /// these are not asked about.

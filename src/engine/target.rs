@@ -1,7 +1,7 @@
 //! Which broker: `--url`, `--local`, the environment, or the default, as one checked value.
 //!
 //! What is given on the command line beats the environment; a broker that was named is never swapped for
-//! another one. Nothing is asked of anybody here.
+//! another one. Nothing here opens a connection.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use crate::client::tls::{Identity, ServerNameCheck};
 use crate::client::{Login, Options, Place, TlsOptions};
+use crate::engine::directory::{Directory, default_directory};
 use crate::engine::error::Error;
-use crate::engine::local::{Directory, default_directory};
 use crate::engine::management::Api;
 use crate::wire::ShortStr;
 use crate::wire::url::{AmqpUrl, Password, Scheme, Verify};
 
 /// The broker that is meant when none is named.
 const DEFAULT_URL: &str = "amqp://guest:guest@localhost:5672";
-/// How long connecting or one answer may take when nothing is said: long enough for a loaded broker to declare
-/// a queue on a slow disk, short enough that a script notices.
+/// The time that connecting or one answer may take by default: long enough for a loaded broker to declare a queue on a
+/// slow disk, short enough that a script notices.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the user gave on the command line; `None` is "not given".
+/// The options of the command line; `None` is "not given".
 #[derive(Clone, Debug, Default)]
 pub struct TargetOptions {
     /// `--url`
@@ -55,11 +55,33 @@ pub struct Target {
     pub(super) broker: Broker,
     pub(super) options: Options,
     pub(super) api: Api,
+    pub(super) api_is: ApiIs,
     shown: String,
     is_named: bool,
+    is_vhost_named: bool,
 }
 
-/// Where the broker is.
+/// The reason why the management API is expected at its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ApiIs {
+    /// The broker's own socket
+    InDirectory,
+    /// `--http-url` or `MQ_HTTP_URL`
+    Named,
+    /// Nothing was said: where RabbitMQ has it, unless the broker says something else.
+    Guessed,
+}
+
+/// A broker's URL, and where it comes from.
+struct NamedUrl {
+    url: String,
+    by: &'static str,
+}
+
+/// Variables with a broker's URL: ours, then those that other programs read as well.
+const URL_VARIABLES: [&str; 3] = ["MQ_URL", "AMQP_URL", "RABBITMQ_URL"];
+
+/// The address or the directory of the broker.
 #[derive(Clone, Debug)]
 pub(super) enum Broker {
     At(Place),
@@ -67,8 +89,9 @@ pub(super) enum Broker {
 }
 
 impl Target {
-    /// Decides which broker is meant: what was given first, then `MQ_URL`, `MQ_HTTP_URL` and `MQ_LOCAL` from
-    /// `environment`, then `amqp://guest:guest@localhost:5672`. An empty variable is one that is not set.
+    /// Decides which broker is meant: what was given first, then `MQ_URL` or `MQ_LOCAL` from `environment`, then
+    /// `AMQP_URL`, then `RABBITMQ_URL`, then `amqp://guest:guest@localhost:5672`. `MQ_HTTP_URL` belongs to the broker of
+    /// the environment, so a URL that was given outranks it. An empty variable is one that is not set.
     ///
     /// # Errors
     ///
@@ -88,9 +111,15 @@ impl Target {
         let (url, local) = match (&options.url, &options.local) {
             (None, None) => {
                 let local = environment("MQ_LOCAL").map(|directory| Some(directory.into()));
-                (environment("MQ_URL"), local)
+                // A directory for us outranks a URL for any program, but not one for us.
+                let variables = if local.is_some() { &URL_VARIABLES[..1] } else { &URL_VARIABLES };
+                let named = |by: &&'static str| Some(NamedUrl { url: environment(by)?, by });
+                (variables.iter().find_map(named), local)
             }
-            (url, local) => (url.clone(), local.clone()),
+            (url, local) => {
+                let url = url.clone().map(|url| NamedUrl { url, by: "--url" });
+                (url, local.clone())
+            }
         };
         match (url, local) {
             (Some(_), Some(_)) => Err(Error::usage(
@@ -105,7 +134,9 @@ impl Target {
                 Self::of_directory(directory, &options)
             }
             (url, None) => {
-                let http_url = options.http_url.clone().or_else(|| environment("MQ_HTTP_URL"));
+                let is_given = options.url.is_some();
+                let of_environment = || environment("MQ_HTTP_URL").filter(|_| !is_given);
+                let http_url = options.http_url.clone().or_else(of_environment);
                 Self::at_url(url, http_url, options)
             }
         }
@@ -123,19 +154,29 @@ impl Target {
         let api = Api::on_socket(directory.http_socket(), &client);
         let shown = directory.to_string();
         let broker = Broker::Of(directory);
-        Ok(Self { broker, options: client, api, shown, is_named: true })
+        let api_is = ApiIs::InDirectory;
+        Ok(Self {
+            broker,
+            options: client,
+            api,
+            api_is,
+            shown,
+            is_named: true,
+            is_vhost_named: options.vhost.is_some(),
+        })
     }
 
     fn at_url(
-        url: Option<String>,
+        url: Option<NamedUrl>,
         http_url: Option<String>,
         options: TargetOptions,
     ) -> Result<Self, Error> {
         let is_named = url.is_some();
-        let text = url.unwrap_or_else(|| DEFAULT_URL.into());
-        let parsed: AmqpUrl = text.parse().map_err(|error| {
+        let usual = || NamedUrl { url: DEFAULT_URL.into(), by: "the default" };
+        let NamedUrl { url, by } = url.unwrap_or_else(usual);
+        let parsed: AmqpUrl = url.parse().map_err(|error| {
             Error::usage(
-                format!("the broker's URL is no AMQP URL: {error}"),
+                format!("the broker's URL in {by} is no AMQP URL: {error}"),
                 "write it like amqp://user:password@host:5672/vhost",
             )
         })?;
@@ -150,13 +191,22 @@ impl Target {
             }
             Scheme::Amqp => None,
         };
-        let api = match http_url {
-            Some(url) => Api::at(&url, tls.clone(), &client)?,
-            None => Api::beside(&parsed, tls.clone(), &client),
+        let (api, api_is) = match http_url {
+            Some(url) => (Api::at(&url, tls.clone(), &client)?, ApiIs::Named),
+            None => (Api::beside(&parsed, tls.clone(), &client), ApiIs::Guessed),
         };
         let shown = parsed.to_string();
+        let is_vhost_named = options.vhost.is_some();
         let place = Place::Tcp { host: parsed.host, port: parsed.port, tls };
-        Ok(Self { broker: Broker::At(place), options: client, api, shown, is_named })
+        Ok(Self {
+            broker: Broker::At(place),
+            options: client,
+            api,
+            api_is,
+            shown,
+            is_named,
+            is_vhost_named,
+        })
     }
 
     /// Another broker, at `url`, with the same patience. TLS files are named in its URL.
@@ -165,9 +215,14 @@ impl Target {
         Self::resolve(TargetOptions { url, timeout, ..TargetOptions::default() }, |_| None)
     }
 
-    /// Whether a broker was named at all, or the default is meant.
+    /// True if a broker was named; false if the default is meant.
     pub fn is_named(&self) -> bool {
         self.is_named
+    }
+
+    /// True if the virtual host was named by itself (`--vhost`), not as part of a URL.
+    pub fn is_vhost_named(&self) -> bool {
+        self.is_vhost_named
     }
 
     /// The virtual host commands work in.
@@ -175,7 +230,7 @@ impl Target {
         &self.options.vhost
     }
 
-    /// Where the broker listens; that of a directory while somebody runs it.
+    /// Returns the place at which the broker listens; that of a directory holds while a process runs its broker.
     pub(super) fn place(&self) -> Place {
         match &self.broker {
             Broker::At(place) => place.clone(),
@@ -183,7 +238,7 @@ impl Target {
         }
     }
 
-    /// How long connecting or one answer may take.
+    /// Returns the time that connecting or one answer may take.
     pub fn timeout(&self) -> Duration {
         self.options.timeout
     }
@@ -195,7 +250,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// How to open the connection.
+/// Makes the options of the connection from the URL and the command line.
 ///
 /// RabbitMQ's rules name the vhost without a name in `amqp://host/`. No broker has one and most clients (pika,
 /// kombu, amqplib) take the slash for the default vhost, so it is that here too.
@@ -284,11 +339,16 @@ mod tests {
     fn the_broker_is_what_was_named_first() {
         let nothing = TargetOptions::default;
         #[rustfmt::skip]
-        let cases: [(TargetOptions, Environment, &str, &str); 9] = [
+        let cases: [(TargetOptions, Environment, &str, &str); 14] = [
             (nothing(), &[],                                  "amqp://guest:***@localhost:5672", "/"),
             (nothing(), &[("MQ_URL", "amqp://u:p@h/v")],      "amqp://u:***@h:5672/v",           "v"),
             (nothing(), &[("MQ_LOCAL", "/d")],                "/d",                              "/"),
             (nothing(), &[("MQ_LOCAL", ""), ("MQ_URL", "")],  "amqp://guest:***@localhost:5672", "/"),
+            (nothing(), &[("AMQP_URL", "amqp://a"), ("RABBITMQ_URL", "amqp://r")], "amqp://a:5672", "/"),
+            (nothing(), &[("AMQP_URL", ""), ("RABBITMQ_URL", "amqp://r")],         "amqp://r:5672", "/"),
+            (nothing(), &[("AMQP_URL", "amqp://a"), ("MQ_URL", "amqp://m")],       "amqp://m:5672", "/"),
+            (nothing(), &[("AMQP_URL", "amqp://a"), ("MQ_LOCAL", "/d")],           "/d",            "/"),
+            (local(Some("/e")), &[("AMQP_URL", "amqp://a")],                       "/e",            "/"),
             (url("amqp://h/%2F"), &[("MQ_URL", "amqp://x")],  "amqp://h:5672/%2F",               "/"),
             (url("amqp://h/"), &[("MQ_LOCAL", "/d")],         "amqp://h:5672/",                  "/"),
             (local(Some("/e")), &[("MQ_URL", "amqp://x")],    "/e",                              "/"),

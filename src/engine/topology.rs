@@ -30,7 +30,7 @@ pub struct QueueSpec {
     pub arguments: FieldTable,
 }
 
-/// What the broker says of a queue when it is declared.
+/// The broker's answer to the declaration of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueState {
     pub name: ShortStr,
@@ -39,7 +39,7 @@ pub struct QueueState {
     pub consumer_count: u32,
 }
 
-/// Where a binding leads.
+/// The end of a binding: a queue or an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     Queue(ShortStr),
@@ -112,6 +112,14 @@ impl Engine {
     pub async fn check_queue(&self, name: &ShortStr) -> Result<QueueState, Error> {
         let doing = format!("look for queue '{name}'");
         queue_state(&doing, self.call(&doing, passive_queue(name)).await?)
+    }
+
+    /// The name that the broker knows a queue by: it leaves out line ends when it declares, but not when it deletes.
+    pub async fn queue_name(&self, name: &ShortStr) -> Result<ShortStr, Error> {
+        if name.contains(['\r', '\n']) {
+            return Ok(self.check_queue(name).await?.name);
+        }
+        Ok(name.clone())
     }
 
     /// Looks for a queue; that it is not there is an answer, and costs no look at its neighbours.

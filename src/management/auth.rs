@@ -1,4 +1,4 @@
-//! Who asks, and whether they may: the one place that looks at credentials and tags.
+//! Authentication: the user of a request and its rights. No other code reads the credentials of a request.
 //!
 //! HTTP Basic against the broker's users. `guest` may come from this machine only, as over AMQP.
 
@@ -11,27 +11,55 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Management;
 use super::refusal::Refusal;
 use super::serving::Caller;
+use crate::broker::Broker;
 use crate::broker::auth::{Origin, User};
 
 /// Tags that let a user in at all (RabbitMQ: `rabbit_mgmt_util:is_mgmt_user`).
 const MANAGEMENT: &[&str] = &["administrator", "monitoring", "policymaker", "management"];
+/// Tags of users who see the whole broker.
 pub(super) const MONITORING: &[&str] = &["administrator", "monitoring"];
-pub(super) const POLICYMAKER: &[&str] = &["administrator", "policymaker"];
-pub(super) const ADMINISTRATOR: &[&str] = &["administrator"];
+
+/// The users that may make a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// All who may use the API
+    EveryUser,
+    Monitor,
+    Policymaker,
+    Administrator,
+}
+
+impl Who {
+    /// Checks that `user` is one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotAuthorised`] in RabbitMQ's words when not.
+    pub(super) fn check(self, user: &User) -> Result<(), Refusal> {
+        let (tags, reason): (&[&str], _) = match self {
+            Self::EveryUser => return Ok(()),
+            Self::Monitor => (MONITORING, "Not monitor user"),
+            Self::Policymaker => {
+                (&["administrator", "policymaker"], "User not authorised to access object")
+            }
+            Self::Administrator => (&["administrator"], "Not administrator user"),
+        };
+        if user.has_tag(tags) { Ok(()) } else { Err(Refusal::NotAuthorised { reason }) }
+    }
+}
 
 /// Lets a request through when its user may use the API, and notes the user in it.
 pub(super) async fn log_in(
-    State(management): State<Arc<Management>>,
+    State(broker): State<Arc<Broker>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     // A caller of unknown origin is a stranger.
     let caller = request.extensions().get::<ConnectInfo<Caller>>();
     let origin = caller.map_or(Origin::Remote, |ConnectInfo(Caller(origin))| *origin);
-    match user(&management, request.headers(), origin) {
+    match user(&broker, request.headers(), origin) {
         Ok(user) => {
             request.extensions_mut().insert(user);
             next.run(request).await
@@ -40,28 +68,15 @@ pub(super) async fn log_in(
     }
 }
 
-/// Lets a request through when its user may see the whole broker.
-pub(super) async fn monitor(request: Request, next: Next) -> Response {
-    require(MONITORING, "Not monitor user", request, next).await
-}
-
-/// Lets a request through when its user is an administrator.
-pub(super) async fn administrator(request: Request, next: Next) -> Response {
-    require(ADMINISTRATOR, "Not administrator user", request, next).await
-}
-
-async fn require(tags: &[&str], reason: &'static str, request: Request, next: Next) -> Response {
-    match request.extensions().get::<User>() {
-        Some(user) if user.has_tag(tags) => next.run(request).await,
-        Some(_) | None => Refusal::NotAuthorised { reason }.into_response(),
-    }
-}
-
-fn user(management: &Management, headers: &HeaderMap, origin: Origin) -> Result<User, Refusal> {
+fn user(broker: &Broker, headers: &HeaderMap, origin: Origin) -> Result<User, Refusal> {
     let credentials = headers.get(header::AUTHORIZATION).ok_or(Refusal::NoCredentials)?;
     let (name, password) = basic(credentials.as_bytes()).ok_or(Refusal::LoginFailed)?;
-    let user = management.broker.users.log_in(&name, &password, origin);
-    let user = user.ok_or(Refusal::LoginFailed)?;
+    let users = &broker.users;
+    let Some(user) = users.log_in(&name, &password, origin) else {
+        let reason = users.why_refused(&name, origin);
+        tracing::warn!(user = ?String::from_utf8_lossy(&name), reason, "login to the management API refused");
+        return Err(Refusal::LoginFailed);
+    };
     if !user.has_tag(MANAGEMENT) {
         return Err(Refusal::NotAuthorised { reason: "Not management user" });
     }

@@ -44,19 +44,19 @@ pub(super) fn one_to_exchange(view: &View<'_>, names: &Names) -> Result<Value, R
     pick(between_exchanges(view, names)?, names)
 }
 
-/// What leads to a queue.
+/// Lists the bindings that lead to a queue.
 pub(super) fn to_queue(vhost: &Vhost, name: &str) -> Vec<Value> {
     let end = End { kind: DestinationKind::Queue, name };
     rows(vhost, |binding| end.is_of(binding))
 }
 
-/// What leads to an exchange.
+/// Lists the bindings that lead to an exchange.
 pub(super) fn to_exchange(vhost: &Vhost, name: &str) -> Vec<Value> {
     let end = End { kind: DestinationKind::Exchange, name };
     rows(vhost, |binding| end.is_of(binding))
 }
 
-/// What leaves an exchange.
+/// Lists the bindings that leave an exchange.
 pub(super) fn from_exchange(vhost: &Vhost, name: &str) -> Vec<Value> {
     rows(vhost, |binding| binding.source == name)
 }

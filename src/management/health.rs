@@ -17,7 +17,12 @@ pub(super) fn local_alarms(view: &View<'_>, _: &Names) -> Result<Value, Refusal>
 
 fn without_alarms(view: &View<'_>, reason: &str) -> Result<Value, Refusal> {
     let alarm = &view.broker.alarm;
-    let resources = [("memory", alarm.is_short_of_memory()), ("disk", alarm.is_short_of_disk())];
+    let resources = [
+        ("memory", alarm.is_short_of_memory()),
+        ("disk", alarm.is_short_of_disk()),
+        // The name of RabbitMQ's alarm (`rabbit_alarm`), which 4.3 has given up.
+        ("file_descriptor_limit", alarm.is_short_of_descriptors()),
+    ];
     let short = resources.iter().filter(|(_, is_short)| *is_short);
     let alarms: Vec<Value> =
         short.map(|(resource, _)| json!({"node": view.node(), "resource": resource})).collect();
@@ -27,7 +32,7 @@ fn without_alarms(view: &View<'_>, reason: &str) -> Result<Value, Refusal> {
     Err(Refusal::Unhealthy(json!({"status": "failed", "reason": reason, "alarms": alarms})))
 }
 
-/// Checks that hold as long as somebody answers: one node is the whole cluster.
+/// Checks that hold as long as the node answers: one node is the whole cluster.
 pub(super) fn is_up(_: &View<'_>) -> Value {
     json!({"status": "ok"})
 }

@@ -1,26 +1,30 @@
-//! Definitions that come in: read as a whole first, then put, so that what cannot be understood changes nothing.
+//! Definitions that come in: read as a whole, checked, then put, so that what cannot be taken changes nothing.
 //!
 //! Semantics are RabbitMQ's: users, vhosts, permissions, policies and parameters take the place of what is there; queues,
-//! exchanges and bindings that are there stay as they are. What the broker refuses while they are put leaves what was
-//! put before.
+//! exchanges and bindings that are there stay as they are. Missing fields get RabbitMQ's defaults. Queues and exchanges
+//! whose names begin with `amq.` are left out. Parameters of components that this broker does not run (shovels,
+//! federation) are kept, listed and exported, and do nothing.
 //!
-//! Reading order: [`Definitions::read`], [`Definitions::put`].
+//! Reading order: [`DefinitionsFile::read`], [`Reading`], [`DefinitionsFile::import`].
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::body::Body;
 use super::change::{
-    Body, NOBODY, no_component, policies, read_binding, read_exchange, read_parameter,
-    read_permission, read_policy, read_queue, read_topic, read_user, read_vhost,
+    policies, read_binding, read_exchange, read_parameter, read_permission, read_policy,
+    read_queue, read_topic, read_user, read_vhost,
 };
 use super::refusal::Refusal;
-use crate::broker::Broker;
-use crate::broker::admin::{PolicyName, VhostChange};
-use crate::broker::auth::{Permission, TopicPermission, User};
-use crate::broker::exchange::ExchangeSettings;
+use crate::broker::admin::{NewDefinitions, PolicyName};
+use crate::broker::auth::Hashing;
+use crate::broker::compat::Compat;
+use crate::broker::parameters::{Parameter, ParameterName};
 use crate::broker::policies::Author;
 use crate::broker::queue::Millis;
-use crate::broker::vhost::{BindingRequest, QueueDeclaration, Vhost};
-use crate::wire::{FieldTable, FieldValue, ReplyCode, ShortStr};
+use crate::broker::{Broker, Defaults};
+use crate::wire::{FieldValue, ShortStr};
 
 /// Why definitions were not taken: RabbitMQ's reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,256 +37,267 @@ impl From<Refusal> for ImportError {
     }
 }
 
-/// Something in a vhost.
-type In<T> = (ShortStr, T);
+/// Definitions as they are in a file: a JSON object.
+#[derive(Debug)]
+pub struct DefinitionsFile(Map<String, Value>);
 
-/// Definitions, read.
-#[derive(Debug, Default)]
-pub(super) struct Definitions {
-    users: Vec<User>,
-    vhosts: Vec<In<VhostChange>>,
-    limits: Vec<In<FieldTable>>,
-    permissions: Vec<In<(ShortStr, Permission)>>,
-    topics: Vec<In<(ShortStr, TopicPermission)>>,
-    policies: Vec<(PolicyName, FieldTable)>,
-    globals: Vec<(ShortStr, FieldValue)>,
-    queues: Vec<In<QueueDeclaration>>,
-    exchanges: Vec<In<ExchangeSettings>>,
-    bindings: Vec<In<BindingRequest>>,
+/// UTF-8's byte order mark, with which some editors begin a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The first release that exported how passwords are hashed; before, it was MD5.
+const WITH_HASHING: (u64, u64) = (3, 6);
+
+impl DefinitionsFile {
+    /// Reads a file; a byte order mark at its beginning is passed over.
+    ///
+    /// # Errors
+    ///
+    /// If it is not JSON, or not an object.
+    pub fn read(bytes: &[u8]) -> Result<Self, ImportError> {
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Object(root)) => Ok(Self(root)),
+            Ok(_) => Err(ImportError("they are no JSON object".to_owned())),
+            Err(error) => Err(ImportError(format!("they are no JSON: {error}"))),
+        }
+    }
+
+    /// Returns the defaults of a new broker that takes these definitions in first: no user `guest` if they bring users,
+    /// and no vhost `/` if they bring vhosts.
+    pub fn defaults(&self) -> Defaults {
+        let brings = |list: &str| {
+            self.0.get(list).and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+        };
+        Defaults { vhost: !brings("vhosts"), user: !brings("users") }
+    }
+
+    /// Takes the definitions in, all of which must be good.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong. Nothing is changed then.
+    pub fn import(&self, broker: &Broker) -> Result<(), ImportError> {
+        Ok(self.put(broker, None, None, 0)?)
+    }
+
+    /// The same, by `user`, who may do everything in the vhosts that are new; `vhost` is where all is to go, if it is
+    /// one vhost's.
+    pub(super) fn put(
+        &self,
+        broker: &Broker,
+        vhost: Option<&ShortStr>,
+        user: Option<&ShortStr>,
+        now: Millis,
+    ) -> Result<(), Refusal> {
+        let mut reading = Reading {
+            vhost,
+            compat: broker.compat(),
+            hashing: self.implied_hashing(),
+            kept: BTreeSet::new(),
+            new: NewDefinitions::default(),
+        };
+        reading.read(&self.0)?;
+        let Reading { new, kept, .. } = reading;
+        check(&new, broker)?;
+        if !kept.is_empty() {
+            let components = kept.into_iter().collect::<Vec<_>>().join(", ");
+            tracing::warn!(
+                components,
+                "the definitions have parameters of components that mq does not run; they are kept and do nothing"
+            );
+        }
+        Ok(broker.import(&new, user, now)?)
+    }
+
+    /// Returns the hash of passwords if the file does not name it: it depends on the release that wrote the file.
+    fn implied_hashing(&self) -> Hashing {
+        let version =
+            ["rabbit_version", "rabbitmq_version"].iter().find_map(|key| self.0.get(*key));
+        let mut parts = version.and_then(Value::as_str).unwrap_or_default().split('.');
+        let mut number = || parts.next()?.parse::<u64>().ok();
+        match (number(), number()) {
+            (Some(major), Some(minor)) if (major, minor) < WITH_HASHING => Hashing::Md5,
+            _ => Hashing::default(),
+        }
+    }
 }
 
-/// How what is not there is taken when bindings speak of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
-    /// RabbitMQ leaves such bindings out.
-    LeftOut,
-    Refused,
-}
-
-/// The objects of a list of definitions.
+/// The objects of a list of definitions; a list that is `null` or not there is empty.
 fn objects(root: &Map<String, Value>, list: &str) -> Result<Vec<Body>, Refusal> {
-    let Some(value) = root.get(list) else { return Ok(Vec::new()) };
     let wrong = || Refusal::bad_request(format!("{list} should be a list of objects"));
-    let values = value.as_array().ok_or_else(wrong)?;
+    let values = match root.get(list) {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(value) => value.as_array().ok_or_else(wrong)?,
+    };
     let object = |value: &Value| value.as_object().cloned().map(Body).ok_or_else(wrong);
     values.iter().map(object).collect()
 }
 
-impl Definitions {
-    /// Reads definitions; `vhost` is where all is to go, when it is one vhost's.
-    ///
-    /// # Errors
-    ///
-    /// RabbitMQ's reason for the first that is not what it should be.
-    pub(super) fn read(
-        root: &Map<String, Value>,
-        vhost: Option<&ShortStr>,
-        broker: &Broker,
-    ) -> Result<Self, Refusal> {
-        let mut read = Self::default();
-        let place = |body: &Body| match vhost {
-            Some(vhost) => Ok(vhost.clone()),
-            None => body.name("vhost"),
-        };
-        if vhost.is_none() {
-            read.read_people(root)?;
+/// Answers whether a name is the broker's own; such queues and exchanges are left out.
+fn is_reserved(kind: &str, vhost: &ShortStr, name: &ShortStr) -> bool {
+    let is_reserved = name.starts_with("amq.");
+    if is_reserved {
+        tracing::warn!(%vhost, %name, "the definitions have a {kind} with a reserved name; it is left out");
+    }
+    is_reserved
+}
+
+/// Definitions on their way from JSON.
+struct Reading<'a> {
+    /// The vhost that all objects go to; `None` if every object says so itself.
+    vhost: Option<&'a ShortStr>,
+    compat: Compat,
+    hashing: Hashing,
+    /// Components whose parameters are only kept.
+    kept: BTreeSet<String>,
+    new: NewDefinitions,
+}
+
+impl Reading<'_> {
+    fn place(&self, body: &Body) -> Result<ShortStr, Refusal> {
+        self.vhost.map_or_else(|| body.name("vhost"), |vhost| Ok(vhost.clone()))
+    }
+
+    fn read(&mut self, root: &Map<String, Value>) -> Result<(), Refusal> {
+        if self.vhost.is_none() {
+            self.read_access(root)?;
         }
         for body in objects(root, "policies")? {
-            let name = place(&body).and_then(|vhost| Ok((vhost, body.name("name")?)))?;
-            read.policies.push((policy(Author::User, name), read_policy(&body)?));
+            let name = (self.place(&body)?, body.name("name")?);
+            self.new.policies.push((policy(Author::User, name), read_policy(&body)?));
         }
         for body in objects(root, "parameters")? {
-            read.read_parameter(place(&body)?, &body)?;
+            self.read_parameter(&body)?;
         }
-        for body in objects(root, "queues")? {
-            body.require(&["name", "durable", "auto_delete", "arguments"])?;
-            read.queues.push((place(&body)?, read_queue(body.name("name")?, &body)?));
+        for mut body in objects(root, "queues")? {
+            body.assume("durable", true);
+            let (vhost, name) = (self.place(&body)?, body.name("name")?);
+            if !is_reserved("queue", &vhost, &name) {
+                self.new.queues.push((vhost, read_queue(name, &body)?));
+            }
         }
-        for body in objects(root, "exchanges")? {
-            body.require(&["name", "type", "durable", "auto_delete", "arguments"])?;
-            let settings = read_exchange(body.name("name")?, &body, broker.compat())?;
-            // Those that every vhost has need not be declared.
-            if !settings.name.is_empty() && !settings.name.starts_with("amq.") {
-                read.exchanges.push((place(&body)?, settings));
+        for mut body in objects(root, "exchanges")? {
+            body.require(&["type"])?;
+            body.assume("durable", true);
+            let (vhost, name) = (self.place(&body)?, body.name("name")?);
+            // The default exchange need not be declared.
+            if !name.is_empty() && !is_reserved("exchange", &vhost, &name) {
+                self.new.exchanges.push((vhost, read_exchange(name, &body, self.compat)?));
             }
         }
         for body in objects(root, "bindings")? {
             let request = read_binding(&body)?;
+            // Every queue has its binding to the default exchange.
             if !request.source.is_empty() {
-                read.bindings.push((place(&body)?, request));
+                self.new.bindings.push((self.place(&body)?, request));
             }
         }
-        read.check(broker)?;
-        Ok(read)
+        Ok(())
     }
 
     /// Users, vhosts and what is granted.
-    fn read_people(&mut self, root: &Map<String, Value>) -> Result<(), Refusal> {
-        for body in objects(root, "users")? {
-            self.users.push(read_user(body.name("name")?, &body)?);
+    fn read_access(&mut self, root: &Map<String, Value>) -> Result<(), Refusal> {
+        for mut body in objects(root, "users")? {
+            body.assume("hashing_algorithm", self.hashing.name());
+            self.new.users.push(read_user(body.name("name")?, &body)?);
         }
         for body in objects(root, "vhosts")? {
             let name = body.name("name")?;
-            // RabbitMQ 4 has limits here, as a list of pairs or an object.
+            // RabbitMQ 4 has limits here as well.
             if let Some(Value::Object(limits)) = body.get("limits")
                 && !limits.is_empty()
             {
-                self.limits.push((name.clone(), super::json::sorted(limits)?));
+                self.new.limits.push((name.clone(), super::json::sorted(limits)?));
             }
-            self.vhosts.push((name, read_vhost(&body)?));
+            self.new.vhosts.push((name, read_vhost(&body)?));
         }
         for body in objects(root, "permissions")? {
             let granted = (body.name("user")?, read_permission(&body)?);
-            self.permissions.push((body.name("vhost")?, granted));
+            self.new.permissions.push((body.name("vhost")?, granted));
         }
         for body in objects(root, "topic_permissions")? {
             let granted = (body.name("user")?, read_topic(&body)?);
-            self.topics.push((body.name("vhost")?, granted));
+            self.new.topics.push((body.name("vhost")?, granted));
         }
         for body in objects(root, "global_parameters")? {
-            let value = body.get("value").unwrap_or(&Value::Null);
-            self.globals.push((body.name("name")?, read_parameter(value)?));
+            let value = read_parameter(body.get("value").unwrap_or(&Value::Null))?;
+            let (vhost, component) = (ShortStr::empty(), ShortStr::empty());
+            let name = ParameterName { vhost, component, name: body.name("name")? };
+            self.new.parameters.push(Parameter { name, value });
         }
         Ok(())
     }
 
-    fn read_parameter(&mut self, vhost: ShortStr, body: &Body) -> Result<(), Refusal> {
+    fn read_parameter(&mut self, body: &Body) -> Result<(), Refusal> {
         body.require(&["component", "name", "value"])?;
+        let vhost = self.place(body)?;
         let value = read_parameter(body.get("value").unwrap_or(&Value::Null))?;
-        let (component, name) = (body.text("component")?, body.name("name")?);
-        match (component, value) {
-            ("vhost-limits", FieldValue::Table(limits)) => self.limits.push((vhost, limits)),
+        let (component, name) = (body.name("component")?, body.name("name")?);
+        match (component.as_str(), value) {
+            ("vhost-limits", FieldValue::Table(limits)) => self.new.limits.push((vhost, limits)),
             ("operator_policy", FieldValue::Table(value)) => {
-                self.policies.push((policy(Author::Operator, (vhost, name)), value));
+                self.new.policies.push((policy(Author::Operator, (vhost, name)), value));
             }
-            _ => return Err(no_component(component).about(&vhost, &format!("{component}/{name}"))),
-        }
-        Ok(())
-    }
-
-    /// Refuses what speaks of what is neither there nor comes, and policies that are none.
-    fn check(&self, broker: &Broker) -> Result<(), Refusal> {
-        let has_vhost = |name: &ShortStr| {
-            self.vhosts.iter().any(|(vhost, _)| vhost == name) || broker.vhost(name).is_ok()
-        };
-        let has_user = |name: &ShortStr| {
-            self.users.iter().any(|user| user.name == *name) || broker.users.get(name).is_some()
-        };
-        let granted = self.permissions.iter().map(|(vhost, (user, _))| (vhost, user));
-        let topics = self.topics.iter().map(|(vhost, (user, _))| (vhost, user));
-        for (vhost, user) in granted.chain(topics) {
-            if !has_user(user) {
-                return Err(Refusal::BadReason(json!(["no_such_user", user.as_str()])));
+            ("policy" | "operator_policy" | "vhost-limits" | "", _) => {
+                let reason = format!("not a value of component '{component}'");
+                return Err(Refusal::bad_request(reason).about(&vhost, &name));
             }
-            if !has_vhost(vhost) {
-                return Err(Refusal::BadReason(json!(["no_such_vhost", vhost.as_str()])));
+            (_, value) => {
+                self.kept.insert(component.as_str().to_owned());
+                let name = ParameterName { vhost, component, name };
+                self.new.parameters.push(Parameter { name, value });
             }
-        }
-        let vhosts = self.queues.iter().map(|(vhost, _)| vhost);
-        let vhosts = vhosts.chain(self.exchanges.iter().map(|(vhost, _)| vhost));
-        let vhosts = vhosts.chain(self.bindings.iter().map(|(vhost, _)| vhost));
-        let vhosts = vhosts.chain(self.limits.iter().map(|(vhost, _)| vhost));
-        for vhost in vhosts.chain(self.policies.iter().map(|(name, _)| &name.vhost)) {
-            if !has_vhost(vhost) {
-                return Err(Refusal::BadReason(json!(["no_such_vhost", vhost.as_str()])));
-            }
-        }
-        for (name, value) in &self.policies {
-            let checked = broker.check_policy(name, value);
-            checked.map_err(|fault| {
-                policies::refused(Author::Operator, fault).about(&name.vhost, &name.name)
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Puts everything; `user` made the vhosts that are new, and may do everything in them.
-    ///
-    /// # Errors
-    ///
-    /// What the broker refuses; what comes before it is put.
-    pub(super) fn put(
-        self,
-        broker: &Broker,
-        user: Option<&ShortStr>,
-        missing: Missing,
-        now: Millis,
-    ) -> Result<(), Refusal> {
-        for user in self.users {
-            let limits = user.limits;
-            let name = user.name.clone();
-            broker.put_user(user)?;
-            broker.limit_user(&name, |current| *current = limits)?;
-        }
-        for (name, change) in self.vhosts {
-            broker.put_vhost(&name, change, user)?;
-        }
-        for (vhost, (user, permission)) in self.permissions {
-            broker.grant(&vhost, &user, permission)?;
-        }
-        for (vhost, (user, topic)) in self.topics {
-            broker.grant_topic(&vhost, &user, topic)?;
-        }
-        for (vhost, limits) in self.limits {
-            broker.limit_vhost(&vhost, limits)?;
-        }
-        for (name, value) in self.globals {
-            broker.set_global(&name, value)?;
-        }
-        for (name, value) in self.policies {
-            broker.put_policy(&name, value, now)?;
-        }
-        for (vhost, queue) in self.queues {
-            let vhost = broker.vhost(&vhost)?;
-            if vhost.find_queue(&queue.name).is_none() {
-                vhost.declare_queue(queue, false, NOBODY, now)?;
-            }
-        }
-        for (vhost, exchange) in self.exchanges {
-            let vhost = broker.vhost(&vhost)?;
-            if vhost.find_exchange(&exchange.name).is_none() {
-                vhost.declare_exchange(exchange)?;
-            }
-        }
-        for (vhost, binding) in self.bindings {
-            let vhost = broker.vhost(&vhost)?;
-            bind(&vhost, binding, missing)?;
         }
         Ok(())
     }
 }
 
-fn bind(vhost: &Vhost, binding: BindingRequest, missing: Missing) -> Result<(), Refusal> {
-    match vhost.bind(binding, NOBODY) {
-        Err(fault) if fault.code == ReplyCode::NotFound && missing == Missing::LeftOut => Ok(()),
-        other => Ok(other.map(drop)?),
+/// Refuses what speaks of what is neither there nor comes, and policies that are none.
+fn check(new: &NewDefinitions, broker: &Broker) -> Result<(), Refusal> {
+    let has_vhost = |name: &ShortStr| {
+        new.vhosts.iter().any(|(vhost, _)| vhost == name) || broker.vhost(name).is_ok()
+    };
+    let has_user = |name: &ShortStr| {
+        new.users.iter().any(|user| user.name == *name) || broker.users.get(name).is_some()
+    };
+    let granted = new.permissions.iter().map(|(vhost, (user, _))| (vhost, user));
+    let topics = new.topics.iter().map(|(vhost, (user, _))| (vhost, user));
+    for (vhost, user) in granted.chain(topics) {
+        if !has_user(user) {
+            return Err(Refusal::BadReason(json!(["no_such_user", user.as_str()])));
+        }
+        if !has_vhost(vhost) {
+            return Err(Refusal::BadReason(json!(["no_such_vhost", vhost.as_str()])));
+        }
     }
+    let vhosts = new.queues.iter().map(|(vhost, _)| vhost);
+    let vhosts = vhosts.chain(new.exchanges.iter().map(|(vhost, _)| vhost));
+    let vhosts = vhosts.chain(new.bindings.iter().map(|(vhost, _)| vhost));
+    let vhosts = vhosts.chain(new.limits.iter().map(|(vhost, _)| vhost));
+    let kept = new.parameters.iter().filter(|one| !one.name.component.is_empty());
+    let vhosts = vhosts.chain(kept.map(|one| &one.name.vhost));
+    let vhosts = vhosts.chain(new.policies.iter().map(|(name, _)| &name.vhost));
+    if let Some(vhost) = vhosts.collect::<BTreeSet<_>>().into_iter().find(|name| !has_vhost(name)) {
+        return Err(Refusal::BadReason(json!(["no_such_vhost", vhost.as_str()])));
+    }
+    for (name, value) in &new.policies {
+        let checked = broker.check_policy(name, value);
+        checked.map_err(|fault| {
+            policies::refused(Author::Operator, fault, broker.compat())
+                .about(&name.vhost, &name.name)
+        })?;
+    }
+    Ok(())
 }
 
 fn policy(author: Author, (vhost, name): (ShortStr, ShortStr)) -> PolicyName {
     PolicyName { author, vhost, name }
 }
 
-/// Puts the definitions of a file, all of which must be good.
-///
-/// # Errors
-///
-/// What is wrong: nothing is changed by what cannot be read. Should the broker refuse something of what was read, what
-/// came before it is there.
-pub fn import_definitions(broker: &Broker, bytes: &[u8]) -> Result<(), ImportError> {
-    let root: Value = serde_json::from_slice(bytes)
-        .map_err(|error| ImportError(format!("they are no JSON: {error}")))?;
-    let Value::Object(root) = root else {
-        return Err(ImportError("they are no JSON object".to_owned()));
-    };
-    let definitions = Definitions::read(&root, None, broker)?;
-    Ok(definitions.put(broker, None, Missing::Refused, 0)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::admin::ParameterName;
+    use crate::broker::parameters::ParameterName;
 
     fn global(name: &str) -> ParameterName {
         let (vhost, component) = (ShortStr::empty(), ShortStr::empty());
@@ -290,7 +305,8 @@ mod tests {
     }
 
     fn import(broker: &Broker, root: &Value) -> Result<(), String> {
-        import_definitions(broker, root.to_string().as_bytes()).map_err(|error| error.to_string())
+        let file = DefinitionsFile::read(root.to_string().as_bytes());
+        file.and_then(|file| file.import(broker)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -344,12 +360,12 @@ mod tests {
                 "[\"no_such_user\",\"eve\"]"),
             (json!({"users": user, "queues": [{"name": "z", "vhost": "nov", "durable": true, "auto_delete": false, "arguments": {}}]}),
                 "[\"no_such_vhost\",\"nov\"]"),
-            (json!({"users": user, "queues": [{"name": "z", "vhost": "/", "durable": true}]}),
-                "[{key_missing,auto_delete},{key_missing,arguments}]"),
+            (json!({"users": user, "exchanges": [{"name": "z", "vhost": "/", "durable": true}]}),
+                "[{key_missing,type}]"),
+            (json!({"users": user, "queues": [{"name": "z", "vhost": "/", "arguments": {"x-max-length": -1}}]}),
+                "invalid arg 'x-max-length' for queue 'z' in vhost '/': {value_negative,-1}"),
             (json!({"users": user, "policies": [{"name": "q", "vhost": "/", "pattern": "(", "definition": {}, "apply-to": "all", "priority": 0}]}),
                 "Validation failed\n\nno policy provided\npattern should be regular expression but is invalid: {\"missing )\",1}\n (//q)"),
-            (json!({"users": user, "parameters": [{"name": "q", "vhost": "/", "component": "shovel", "value": {}}]}),
-                "Validation failed\n\ncomponent shovel not found\n (//shovel/q)"),
         ];
         for (root, told) in cases {
             let broker = Broker::new("mq@test".into());

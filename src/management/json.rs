@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::refusal::Refusal;
 use crate::wire::{FieldTable, FieldValue, ShortStr};
 
-/// How deep objects may be nested: tables may be no deeper (`wire::field`).
+/// The depth to which objects may be nested: tables may be no deeper (`wire::field`).
 const NESTING_MAX: usize = 32;
 
 /// An object as a table, in its own order.

@@ -1,4 +1,4 @@
-//! What a caller wants to see of a list: filter, page, order, columns.
+//! The part of a list that a caller asks for: filter, page, order, columns.
 //!
 //! RabbitMQ: `rabbit_mgmt_util` (`pagination_params`, `sort_list`, `extract_columns`), its error texts included.
 //! Order of work as there: filter, sort, page, columns.
@@ -6,22 +6,20 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
 
 use super::refusal::Refusal;
+use crate::broker::auth::Pattern;
 
-/// Rows a page has when nobody says how many.
+/// Rows of a page if the request does not say how many.
 const PAGE_SIZE: usize = 100;
 /// Most rows a page may have.
 const PAGE_SIZE_MAX: usize = 500;
-/// Bytes a compiled filter may take: what a caller writes must not cost more than it tells.
-const FILTER_BYTES_MAX: usize = 1 << 20;
 
 /// The parameters of a request.
 pub(super) type Query = HashMap<String, String>;
 
-/// What a caller wants to see.
+/// The part of a list that a caller asks for.
 #[derive(Debug)]
 pub(super) struct Selection {
     page: Option<Page>,
@@ -41,7 +39,7 @@ struct Page {
 enum Filter {
     /// A part of the name, in any case.
     Part(String),
-    Pattern(Regex),
+    Pattern(Pattern),
 }
 
 fn steps(path: &str) -> Vec<String> {
@@ -107,7 +105,7 @@ impl Selection {
         }
     }
 
-    /// What is wanted of things in their order; `total` is how many there were before they were filtered.
+    /// Selects from things in their order; `total` is the number of them before they were filtered.
     fn of_sorted<T>(
         &self,
         mut things: Vec<T>,
@@ -196,16 +194,15 @@ impl Filter {
         if query.get("use_regex").is_none_or(|value| value != "true") {
             return Ok(Some(Self::Part(name.to_lowercase())));
         }
-        let pattern =
-            RegexBuilder::new(name).case_insensitive(true).size_limit(FILTER_BYTES_MAX).build();
         let refuse = |_| Refusal::bad_request(format!("'{name}' is not a regular expression"));
-        pattern.map(|pattern| Some(Self::Pattern(pattern))).map_err(refuse)
+        let pattern = Pattern::of_filter(name).map_err(refuse)?;
+        Ok(Some(Self::Pattern(pattern)))
     }
 
     fn accepts(&self, name: &str) -> bool {
         match self {
             Self::Part(part) => name.to_lowercase().contains(part.as_str()),
-            Self::Pattern(pattern) => pattern.is_match(name),
+            Self::Pattern(pattern) => pattern.matches(name),
         }
     }
 }

@@ -6,9 +6,11 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use super::facts::PRODUCT;
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use super::{exchanges, overview};
+use crate::broker::stats::LetterCounters;
 use crate::server::resources;
 
 /// `GET /nodes`.
@@ -50,10 +52,12 @@ fn row(view: &View<'_>) -> Value {
         "mem_alarm": alarm.is_short_of_memory(),
         "disk_free_limit": limits.disk_free_bytes_min,
         "disk_free_alarm": alarm.is_short_of_disk(),
+        "messages_dropped": dropped(view),
+        "messages_dead_lettered": dead_lettered(view),
         "rabbitmq_version": view.broker.compat().version(),
         "enabled_plugins": ["rabbitmq_management"],
         "applications": [{
-            "name": super::PRODUCT,
+            "name": PRODUCT,
             "description": env!("CARGO_PKG_DESCRIPTION"),
             "version": env!("CARGO_PKG_VERSION"),
         }],
@@ -77,7 +81,25 @@ fn row(view: &View<'_>) -> Value {
     row
 }
 
-/// What the system knows of this process.
+/// RabbitMQ's `messages_dead_lettered_*`, which it shows to Prometheus only.
+fn dead_lettered(view: &View<'_>) -> Value {
+    let object = |counters: &LetterCounters| -> Value {
+        let counts = counters.snapshot().into_iter();
+        counts.map(|(name, count)| (name, Value::from(count))).collect()
+    };
+    let letters = view.broker.letters();
+    json!({
+        "at_most_once": object(&letters.at_most_once),
+        "at_least_once": object(&letters.at_least_once),
+    })
+}
+
+/// Counts dropped messages for each reason of the broker's own; RabbitMQ has no such counters.
+fn dropped(view: &View<'_>) -> Value {
+    view.broker.drops().snapshot().map(|(name, count)| (name, Value::from(count))).collect()
+}
+
+/// The system's figures of this process.
 #[derive(Clone, Copy, Debug)]
 struct Process {
     files: usize,

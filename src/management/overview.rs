@@ -4,27 +4,41 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::facts::PRODUCT;
 use super::rates::Subject;
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use super::{exchanges, message_stats, policies, queues};
 use crate::broker::vhost::Vhost;
 
-/// `GET /overview`.
+/// `GET /overview`. A user who does not see the whole broker gets the sums of the vhosts it may be in, and nothing of
+/// the node (RabbitMQ: `rabbit_mgmt_wm_overview`).
 pub(super) fn overview(view: &View<'_>) -> Value {
-    let vhosts = view.broker.vhosts();
+    let vhosts = view.visible_vhosts();
     let rates = &view.rates;
-    let messages = message_stats::total(&message_stats::by_vhost(view.broker));
+    let mut by_vhost = message_stats::by_vhost(view.broker);
+    let names: Vec<_> = vhosts.iter().map(|vhost| vhost.name().clone()).collect();
+    by_vhost.retain(|name, _| names.contains(name));
+    let messages = message_stats::total(&by_vhost);
+    let total_lengths = queues::total_lengths(&vhosts);
+    let (of_messages, of_lengths): (Vec<_>, Vec<_>) = if view.sees_all() {
+        (vec![Subject::Messages], vec![Subject::Lengths])
+    } else {
+        let names = names.into_iter();
+        names.map(|name| (Subject::Vhost(name.clone()), Subject::VhostLengths(name))).unzip()
+    };
     let mut lengths = json!({});
-    rates.put_lengths(&mut lengths, &Subject::Lengths, &queues::total_lengths(&vhosts));
-    json!({
+    rates.put_lengths_of(&mut lengths, &of_lengths, &total_lengths);
+    let mut overview = json!({
         "management_version": view.broker.compat().version(),
         "rates_mode": "basic",
         // Rates are kept for some seconds, samples are not.
         "sample_retention_policies": {"global": [], "basic": [], "detailed": []},
         "exchange_types": exchanges::types(),
-        "product_name": super::PRODUCT,
+        "product_name": PRODUCT,
         "product_version": env!("CARGO_PKG_VERSION"),
+        // The same word as in the server properties of AMQP: who asks both knows that they are one broker.
+        "instance": view.broker.instance,
         "rabbitmq_version": view.broker.compat().version(),
         "cluster_name": policies::cluster_name(view)["name"],
         "cluster_tags": {},
@@ -36,15 +50,18 @@ pub(super) fn overview(view: &View<'_>) -> Value {
         "disable_stats": false,
         "enable_queue_totals": false,
         "is_op_policy_updating_enabled": false,
-        "message_stats": rates.counters(&Subject::Messages, &messages),
+        "message_stats": rates.counters_of(&of_messages, &messages),
         "churn_rates": rates.counters(&Subject::Churn, &view.broker.churn.snapshot()),
         "queue_totals": lengths,
         "object_totals": object_totals(view, &vhosts),
         "statistics_db_event_queue": 0,
-        "node": view.node(),
-        "listeners": listeners(view),
-        "contexts": contexts(view),
-    })
+    });
+    if view.sees_all() {
+        overview["node"] = view.node().into();
+        overview["listeners"] = listeners(view).into();
+        overview["contexts"] = contexts(view).into();
+    }
+    overview
 }
 
 /// `GET /version`.
@@ -52,7 +69,7 @@ pub(super) fn version(view: &View<'_>) -> Value {
     view.broker.compat().version().into()
 }
 
-/// Lists of what there is none of yet and nobody can make yet: the empty list is the truth. A vhost in the path
+/// Lists of things that do not exist here and cannot be made: the empty list is the truth. A vhost in the path
 /// must exist.
 pub(super) fn none(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
     view.vhosts(names).map(|_| Vec::new())
@@ -94,11 +111,14 @@ fn object_totals(view: &View<'_>, vhosts: &[Arc<Vhost>]) -> Value {
     let queues: Vec<_> = vhosts.iter().flat_map(|vhost| vhost.queues()).collect();
     let consumers: u64 = queues.iter().map(|queue| u64::from(queue.counts().consumers)).sum();
     let exchanges: usize = vhosts.iter().map(|vhost| vhost.exchanges().len()).sum();
-    json!({
+    let mut totals = json!({
         "channels": channels,
         "connections": connections.len(),
-        "consumers": consumers,
         "exchanges": exchanges,
         "queues": queues.len(),
-    })
+    });
+    if view.sees_all() {
+        totals["consumers"] = consumers.into();
+    }
+    totals
 }

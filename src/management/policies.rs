@@ -5,14 +5,16 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::arguments;
-use super::change::CLUSTER_NAME;
 use super::refusal::Refusal;
 use super::view::{Names, View};
-use crate::broker::admin::Parameter;
+use crate::broker::parameters::Parameter;
 pub(super) use crate::broker::policies::Subject;
 use crate::broker::policies::{Applied, Author, Policy, merge};
 use crate::broker::vhost::Vhost;
 use crate::wire::{FieldTable, FieldValue};
+
+/// The global parameter that names the cluster.
+pub(super) const CLUSTER_NAME: &str = "cluster_name";
 
 /// `GET /policies` and `/policies/:vhost`.
 pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {

@@ -9,6 +9,7 @@ use super::rates::{Numbers, Subject};
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use super::{arguments, bindings, consumers, message_stats, policies};
+use crate::broker::arguments::QueueKind;
 use crate::broker::queue::{Queue, QueueInfo, Settings};
 use crate::broker::vhost::Vhost;
 
@@ -55,16 +56,16 @@ fn find(vhost: &Vhost, names: &Names) -> Result<Arc<Queue>, Refusal> {
     vhost.find_queue(name).ok_or(Refusal::NotFound)
 }
 
-/// How many messages are in a queue.
+/// Returns the numbers of messages in a queue.
 pub(super) fn lengths(info: &QueueInfo) -> Numbers {
     vec![
-        ("messages", info.ready + info.unacked),
+        ("messages", info.ready + info.unacked + info.letters),
         ("messages_ready", info.ready),
         ("messages_unacknowledged", info.unacked),
     ]
 }
 
-/// How many messages are in all queues of these vhosts.
+/// Returns the numbers of messages in all queues of these vhosts.
 pub(super) fn total_lengths(vhosts: &[Arc<Vhost>]) -> Numbers {
     let mut sum = vec![("messages", 0), ("messages_ready", 0), ("messages_unacknowledged", 0)];
     for queue in vhosts.iter().flat_map(|vhost| vhost.queues()) {
@@ -76,7 +77,7 @@ pub(super) fn total_lengths(vhosts: &[Arc<Vhost>]) -> Numbers {
 fn row(view: &View<'_>, info: &QueueInfo) -> Value {
     let Settings { name, vhost, is_durable, is_auto_delete, exclusive_owner, arguments, .. } =
         &info.settings;
-    let bytes = info.ready_bytes + info.unacked_bytes;
+    let bytes = info.ready_bytes + info.unacked_bytes + info.letter_bytes;
     let counters = Subject::Queue(vhost.clone(), name.clone());
     let mut row = json!({
         "name": name.as_str(),
@@ -87,7 +88,7 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
         "exclusive": exclusive_owner.is_some(),
         "arguments": arguments::object(arguments),
         "node": view.node(),
-        "state": "running",
+        "state": if info.has_crashed { "crashed" } else { "running" },
         "consumers": info.consumers,
         "consumer_capacity": info.consumer_capacity,
         "consumer_utilisation": info.consumer_capacity,
@@ -101,6 +102,10 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
         "message_stats": view.rates.counters(&counters, &message_stats::of_queue(&info.counters)),
     });
     put_places(&mut row, info, bytes);
+    if info.settings.wanted.kind == QueueKind::Quorum {
+        row["messages_dlx"] = info.letters.into();
+        row["message_bytes_dlx"] = info.letter_bytes.into();
+    }
     if let Ok(vhost) = view.broker.vhost(vhost) {
         let kind = info.settings.wanted.kind;
         policies::put_applied(&mut row, &vhost, policies::Subject::Queue(name, kind));
@@ -117,9 +122,9 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
     row
 }
 
-/// Where the messages are: all in memory, none on a disk.
+/// Writes the places of the messages: all in memory, none on a disk.
 fn put_places(row: &mut Value, info: &QueueInfo, bytes: u64) {
-    row["messages_ram"] = (info.ready + info.unacked).into();
+    row["messages_ram"] = (info.ready + info.unacked + info.letters).into();
     row["messages_ready_ram"] = info.ready.into();
     row["messages_unacknowledged_ram"] = info.unacked.into();
     row["messages_persistent"] = 0.into();

@@ -1,4 +1,4 @@
-//! How fast counters grow: what they are now against what they were some seconds ago.
+//! The growth of counters: their values now against those of some seconds ago.
 //!
 //! RabbitMQ's statistics are emitted every five seconds; its `x_details.rate` is the growth between two of them.
 //! Here nothing is emitted: every five seconds all counters are read once (a [`Sample`]), off the way of messages,
@@ -8,15 +8,16 @@
 //! Memory: two samples of at most [`SUBJECTS_MAX`] objects.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use crate::broker::registry::ConnectionId;
+use crate::lock::Mutex;
 use crate::wire::ShortStr;
 
-/// How often all counters are read (RabbitMQ: `collect_statistics_interval`).
+/// The pause between two readings of all counters (RabbitMQ: `collect_statistics_interval`).
 pub(super) const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 /// The least time a rate is taken over: less would show single messages as bursts.
 const OLD_ENOUGH: Duration = Duration::from_millis(2500);
@@ -27,7 +28,7 @@ const SUBJECTS_MAX: usize = 100_000;
 /// Numbers with their names, always in the same order for the same kind of object.
 pub(super) type Numbers = Vec<(&'static str, u64)>;
 
-/// What numbers belong to.
+/// The object that numbers belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     Messages,
@@ -80,28 +81,28 @@ impl Sampler {
         Self { samples: Mutex::new(samples) }
     }
 
-    /// Whether it is time for the next sample.
+    /// Answers whether it is time for the next sample.
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let samples = self.samples.lock();
         now.saturating_sub(samples.newest.at) >= SAMPLE_EVERY
     }
 
     pub(super) fn add(&self, sample: Sample) {
-        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = self.samples.lock();
         let newest = std::mem::replace(&mut samples.newest, Arc::new(sample));
         samples.before = newest;
     }
 
-    /// What rates are measured against at `now`.
+    /// Returns the sample that rates at `now` are measured against.
     pub(super) fn rates(&self, now: Duration) -> Rates {
-        let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let samples = self.samples.lock();
         let age = now.saturating_sub(samples.newest.at);
         let base = if age >= OLD_ENOUGH { &samples.newest } else { &samples.before };
         Rates { base: Arc::clone(base), now }
     }
 }
 
-/// Whether numbers may shrink.
+/// Says if numbers may shrink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
     /// They grow only; a smaller one belongs to a new object of the same name.
@@ -120,36 +121,47 @@ pub(super) struct Rates {
 impl Rates {
     /// Counters and their rates as an object of their own (`message_stats`).
     pub(super) fn counters(&self, subject: &Subject, numbers: &Numbers) -> Value {
+        self.counters_of(std::slice::from_ref(subject), numbers)
+    }
+
+    /// The same of several subjects together; `numbers` are their sums.
+    pub(super) fn counters_of(&self, subjects: &[Subject], numbers: &Numbers) -> Value {
         let mut object = Map::new();
-        self.put(&mut object, subject, numbers, Course::Up);
+        self.put(&mut object, subjects, numbers, Course::Up);
         Value::Object(object)
     }
 
     /// Adds counters with their rates to an object.
     pub(super) fn put_counters(&self, row: &mut Value, subject: &Subject, numbers: &Numbers) {
         if let Value::Object(row) = row {
-            self.put(row, subject, numbers, Course::Up);
+            self.put(row, std::slice::from_ref(subject), numbers, Course::Up);
         }
     }
 
     /// Adds lengths, which may shrink, with their rates to an object.
     pub(super) fn put_lengths(&self, row: &mut Value, subject: &Subject, numbers: &Numbers) {
+        self.put_lengths_of(row, std::slice::from_ref(subject), numbers);
+    }
+
+    /// The same of several subjects together; `numbers` are their sums.
+    pub(super) fn put_lengths_of(&self, row: &mut Value, subjects: &[Subject], numbers: &Numbers) {
         if let Value::Object(row) = row {
-            self.put(row, subject, numbers, Course::UpAndDown);
+            self.put(row, subjects, numbers, Course::UpAndDown);
         }
     }
 
     fn put(
         &self,
         row: &mut Map<String, Value>,
-        subject: &Subject,
+        subjects: &[Subject],
         numbers: &Numbers,
         course: Course,
     ) {
-        let known = self.base.numbers.get(subject);
+        let known: Vec<_> =
+            subjects.iter().filter_map(|subject| self.base.numbers.get(subject)).collect();
         let elapsed = self.now.saturating_sub(self.base.at).max(OLD_ENOUGH);
         for (at, &(name, value)) in numbers.iter().enumerate() {
-            let before = known.and_then(|values| values.get(at)).copied().unwrap_or(0);
+            let before = known.iter().filter_map(|values| values.get(at)).sum();
             let rate = growth(before, value, course) / elapsed.as_secs_f64();
             row.insert(name.to_owned(), value.into());
             row.insert(format!("{name}_details"), json!({ "rate": rate }));

@@ -18,9 +18,11 @@ pub(super) enum Refusal {
     BadRequest { error: &'static str, reason: String },
     /// The same with a reason that is no text.
     BadReason(Value),
-    /// What something was to be done with, or in, is not there.
+    /// The object of the request, or the vhost it should be in, does not exist.
     Missing { reason: String },
-    /// Nobody said who asks.
+    /// It is protected from deletion.
+    Protected { reason: String },
+    /// The request has no credentials.
     NoCredentials,
     /// Name and password do not fit, or the user may not log in from there.
     LoginFailed,
@@ -30,6 +32,8 @@ pub(super) enum Refusal {
     NotThereYet,
     /// A health check that failed, with its own answer.
     Unhealthy(Value),
+    /// A bug has ended the request.
+    Bug,
 }
 
 impl Refusal {
@@ -46,12 +50,15 @@ impl Refusal {
     /// The reason as a text.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::BadRequest { reason, .. } | Self::Missing { reason } => reason.clone(),
+            Self::BadRequest { reason, .. }
+            | Self::Missing { reason }
+            | Self::Protected { reason } => reason.clone(),
             Self::BadReason(reason) | Self::Unhealthy(reason) => reason.to_string(),
             Self::NotAuthorised { reason } => (*reason).to_owned(),
             Self::NotFound => "Not Found".to_owned(),
             Self::NoCredentials | Self::LoginFailed => "Login failed".to_owned(),
             Self::NotThereYet => "it is not implemented".to_owned(),
+            Self::Bug => "a bug of the broker".to_owned(),
         }
     }
 
@@ -61,7 +68,7 @@ impl Refusal {
     }
 }
 
-/// What AMQP refuses is refused here in the same words, without the code.
+/// A refusal of AMQP, in the same words, without the code.
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         match fault.code {
@@ -87,6 +94,10 @@ impl IntoResponse for Refusal {
             Self::Missing { reason } => {
                 (StatusCode::NOT_FOUND, json!({"error": "not_found", "reason": reason}))
             }
+            Self::Protected { reason } => (
+                StatusCode::PRECONDITION_FAILED,
+                json!({"error": "precondition_failed", "reason": reason}),
+            ),
             Self::NoCredentials => {
                 let realm = [(header::WWW_AUTHENTICATE, "Basic realm=\"RabbitMQ Management\"")];
                 return (StatusCode::UNAUTHORIZED, realm).into_response();
@@ -107,6 +118,10 @@ impl IntoResponse for Refusal {
                 }),
             ),
             Self::Unhealthy(answer) => (StatusCode::SERVICE_UNAVAILABLE, answer),
+            Self::Bug => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                json!({"error": "internal_server_error", "reason": "a bug; the broker's log tells of it"}),
+            ),
         };
         (status, Json(body)).into_response()
     }

@@ -1,96 +1,117 @@
 //! HTTP over any listener: the only code of this layer that waits.
 //!
-//! The listeners are made by others, who also say where a caller comes from: a Unix socket is always this
-//! machine, a TCP peer may not be.
+//! The listeners are made by others, who also say where a caller comes from: a Unix socket is always this machine, a TCP
+//! peer may not be. A caller that sends half a request, or takes no answer, is given up (`idle_timeout`), and there are only so
+//! many at a time: none of them can take what the broker needs.
 
 use std::future::Future;
-use std::io;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
-use tokio::sync::oneshot;
+use axum::extract::ConnectInfo;
+use axum::serve::Listener;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 
+use super::idle_timeout::IdleTimeout;
 use crate::broker::auth::Origin;
 
-/// How long requests under way may take once the end has been asked for.
+/// The time that requests under way may take once the end has been asked for.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// The time that the head of a request may take, the wait for it included (RabbitMQ: cowboy's `request_timeout`).
+const HEAD_MAX: Duration = Duration::from_secs(5);
 
-/// Where the peer of an HTTP connection is.
+/// The origin of an HTTP connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller(pub(super) Origin);
 
-/// A listener whose addresses are reduced to what matters here.
-struct Placed<L, F> {
-    listener: L,
-    origin_of: F,
-}
-
-impl<L, F> Listener for Placed<L, F>
-where
-    L: Listener,
-    F: Fn(&L::Addr) -> Origin + Send + 'static,
-{
-    type Io = L::Io;
-    type Addr = Origin;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = self.listener.accept().await;
-        let origin = (self.origin_of)(&address);
-        (stream, origin)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr().map(|address| (self.origin_of)(&address))
-    }
-}
-
-impl<L, F> Connected<IncomingStream<'_, Placed<L, F>>> for Caller
-where
-    L: Listener,
-    F: Fn(&L::Addr) -> Origin + Send + 'static,
-{
-    fn connect_info(stream: IncomingStream<'_, Placed<L, F>>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
 /// Answers HTTP requests on `listener` until `shutdown` is done, and then those that are under way.
 ///
-/// `origin_of` says where the peer with that address is. For TCP: `|address| address.ip().into()`; for a Unix
-/// socket: `|_| Origin::Local`.
-///
-/// # Errors
-///
-/// None today: what `axum` answers is passed on.
+/// `origin_of` says where the peer with that address is. For TCP: `|address| address.ip().into()`; for a Unix socket:
+/// `|_| Origin::Local`. Each connection has one of `slots`; without one it waits to be served.
 pub async fn serve<L, F>(
-    listener: L,
+    mut listener: L,
     origin_of: F,
     router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()>
-where
+    slots: Arc<Semaphore>,
+    shutdown: impl Future<Output = ()> + Send,
+) where
     L: Listener,
-    F: Fn(&L::Addr) -> Origin + Send + 'static,
+    F: Fn(&L::Addr) -> Origin + Send,
 {
-    let (ending, ended) = oneshot::channel();
-    let shutdown = async move {
-        shutdown.await;
-        // Nobody listens only when everything has ended already.
-        let _ = ending.send(());
-    };
-    let service = router.into_make_service_with_connect_info::<Caller>();
-    let serving =
-        axum::serve(Placed { listener, origin_of }, service).with_graceful_shutdown(shutdown);
-    let deadline = async {
-        if ended.await.is_ok() {
-            tokio::time::sleep(LAST_ANSWERS).await;
-        }
-    };
-    // Both arms may be dropped: neither holds anything but connections that are to end.
-    tokio::select! {
-        served = serving => served,
-        () = deadline => Ok(()),
+    let mut shutdown = pin!(shutdown);
+    let (ending, ended) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut has_warned = false;
+    loop {
+        let (stream, address) = tokio::select! {
+            // Cancel-safe: a dropped accept has taken no connection.
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => break,
+        };
+        while connections.try_join_next().is_some() {}
+        let slot = if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
+            has_warned = false;
+            slot
+        } else {
+            if !has_warned {
+                has_warned = true;
+                tracing::warn!(
+                    "too many connections to the management API: others wait until some end"
+                );
+            }
+            tokio::select! {
+                // Cancel-safe, and the connection ends with the broker.
+                slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
+                () = &mut shutdown => break,
+            }
+        };
+        connections.spawn(answer(stream, origin_of(&address), router.clone(), slot, ended.clone()));
     }
+    ending.send_replace(true);
+    // What has not ended by then is dropped with the set: a connection holds nothing that must be kept.
+    let _ = tokio::time::timeout(LAST_ANSWERS, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
+}
+
+/// Serves one connection; once `ended` says so, up to the answer that is under way.
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    origin: Origin,
+    router: Router,
+    _slot: OwnedSemaphorePermit,
+    ended: watch::Receiver<bool>,
+) {
+    let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(Caller(origin)))));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
+    let mut connection =
+        pin!(http.serve_connection(TokioIo::new(IdleTimeout::new(stream)), service));
+    let served: Option<Result<(), hyper::Error>> = tokio::select! {
+        // Both may be dropped: the connection is polled on below.
+        served = connection.as_mut() => Some(served),
+        () = until_ended(ended) => None,
+    };
+    let served = if let Some(served) = served {
+        served
+    } else {
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "an HTTP connection ended");
+    }
+}
+
+async fn until_ended(mut ended: watch::Receiver<bool>) {
+    // A sender that is gone has ended too.
+    let _ = ended.wait_for(|has_ended| *has_ended).await;
 }

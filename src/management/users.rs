@@ -33,7 +33,7 @@ pub(super) fn without_permissions(view: &View<'_>) -> Vec<Value> {
     view.broker.users.list().iter().filter(|user| !has_some(user)).map(row).collect()
 }
 
-/// What a list of permissions is about.
+/// The vhost and the user that a list of permissions is limited to.
 struct Wanted<'a> {
     vhost: Option<&'a str>,
     user: Option<&'a str>,

@@ -9,8 +9,8 @@ use super::rates::{Numbers, Subject};
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use super::{message_stats, queues};
-use crate::broker::admin::VhostMetadata;
 use crate::broker::vhost::Vhost;
+use crate::broker::vhost_metadata::VhostMetadata;
 use crate::wire::ShortStr;
 
 /// `GET /vhosts`.
@@ -28,10 +28,14 @@ pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
 fn row(view: &View<'_>, messages: &BTreeMap<ShortStr, Numbers>, vhost: &Arc<Vhost>) -> Value {
     let name = vhost.name().clone();
     let counters = messages.get(&name).cloned().unwrap_or_default();
-    let VhostMetadata { description, tags, default_queue_type, is_traced } = vhost.metadata();
+    let VhostMetadata { description, tags, default_queue_type, is_traced, is_protected } =
+        vhost.metadata();
     let mut said = json!({"description": description, "tags": tags});
     if let Some(kind) = &default_queue_type {
         said["default_queue_type"] = kind.as_str().into();
+    }
+    if is_protected {
+        said["protected_from_deletion"] = true.into();
     }
     let default_queue_type = default_queue_type.unwrap_or_else(|| "classic".to_owned());
     let mut row = json!({
@@ -39,7 +43,7 @@ fn row(view: &View<'_>, messages: &BTreeMap<ShortStr, Numbers>, vhost: &Arc<Vhos
         "description": description,
         "tags": tags,
         "default_queue_type": default_queue_type,
-        "protected_from_deletion": false,
+        "protected_from_deletion": is_protected,
         // What definitions carry: only what was said.
         "metadata": said,
         "tracing": is_traced,

@@ -1,12 +1,13 @@
-//! What one request sees: the broker, the facts about its process, the rates, and the names in its path.
+//! The view of one request: the broker, the facts about its process, the rates, and the names in its path.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::auth::MONITORING;
+use super::facts::Facts;
 use super::rates::Rates;
 use super::refusal::Refusal;
-use super::{Facts, Management};
 use crate::broker::Broker;
 use crate::broker::auth::User;
 use crate::broker::registry::{Agreed, Connection};
@@ -15,29 +16,27 @@ use crate::broker::vhost::Vhost;
 /// Name of the default exchange in paths, where an empty one cannot stand.
 const DEFAULT_EXCHANGE: &str = "amq.default";
 
-/// What one request sees.
+/// The view of one request: all that its handler may look at.
 #[derive(Debug)]
 pub(super) struct View<'a> {
     pub(super) broker: &'a Broker,
     pub(super) facts: &'a Facts,
     pub(super) rates: Rates,
-    /// Who asks.
+    /// The user that asks.
     pub(super) user: &'a User,
     pub(super) uptime_ms: u64,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(management: &'a Management, user: &'a User) -> Self {
-        let facts = &management.facts;
-        let now = facts.since_start();
-        management.sample_when_due(now);
-        Self {
-            broker: &management.broker,
-            facts,
-            rates: management.sampler.rates(now),
-            user,
-            uptime_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-        }
+    pub(super) fn new(
+        broker: &'a Broker,
+        facts: &'a Facts,
+        rates: Rates,
+        user: &'a User,
+        uptime: Duration,
+    ) -> Self {
+        let uptime_ms = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
+        Self { broker, facts, rates, user, uptime_ms }
     }
 
     pub(super) fn node(&self) -> &'a str {
@@ -49,14 +48,24 @@ impl<'a> View<'a> {
         if let Some(name) = names.0.get("vhost") {
             return Ok(vec![self.vhost(name)?]);
         }
+        Ok(self.visible_vhosts())
+    }
+
+    /// Answers whether the user sees the whole broker.
+    pub(super) fn sees_all(&self) -> bool {
+        self.user.has_tag(MONITORING)
+    }
+
+    /// The vhosts that the user sees.
+    pub(super) fn visible_vhosts(&self) -> Vec<Arc<Vhost>> {
         let all = self.broker.vhosts().into_iter();
-        Ok(all.filter(|vhost| self.check_visible(vhost).is_ok()).collect())
+        all.filter(|vhost| self.check_visible(vhost).is_ok()).collect()
     }
 
     /// Refuses a vhost that the user may not be in; who sees the whole broker sees all.
     pub(super) fn check_visible(&self, vhost: &Vhost) -> Result<(), Refusal> {
         let may_be_in = || self.broker.permissions.get(&self.user.name, vhost.name()).is_some();
-        if self.user.has_tag(MONITORING) || may_be_in() {
+        if self.sees_all() || may_be_in() {
             return Ok(());
         }
         Err(Refusal::NotAuthorised { reason: "User not authorised to access virtual host" })
@@ -74,7 +83,7 @@ impl<'a> View<'a> {
         let list = self.broker.registry.list().into_iter();
         list.filter_map(|connection| {
             let agreed = connection.agreed()?;
-            let is_shown = self.user.has_tag(MONITORING) || agreed.user == self.user.name;
+            let is_shown = self.sees_all() || agreed.user == self.user.name;
             is_shown.then_some((connection, agreed))
         })
         .collect()

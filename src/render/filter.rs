@@ -66,7 +66,7 @@ impl Filter {
         &self.column
     }
 
-    /// Whether a value of that column passes.
+    /// Answers whether a value of that column passes.
     pub fn accepts(&self, value: &Value) -> bool {
         let numbers = value.as_f64().zip(self.wanted.parse::<f64>().ok());
         let compared = numbers.and_then(|(left, right)| left.partial_cmp(&right));

@@ -20,7 +20,7 @@ pub enum Format {
     Raw,
 }
 
-/// A format nobody knows.
+/// An unknown format.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{name}' is no format: use one of {}", Format::NAMES.join(", "))]
 pub struct UnknownFormat {

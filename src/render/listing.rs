@@ -5,19 +5,21 @@ use std::io;
 use serde_json::Value;
 
 use super::filter::Filter;
-use super::{Format, Output, table, text, words};
+use super::format::Format;
+use super::output::Output;
+use super::{text, words};
 
 /// A column that a list knows by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    /// What users type and what the header says.
+    /// The name that users type and that the header shows.
     pub name: &'static str,
-    /// Where the value is in a row: a field, or fields with dots between.
+    /// The path of the value in a row: a field, or fields with dots between.
     pub path: &'static str,
     unit: Unit,
 }
 
-/// How a table writes a number for people.
+/// The form in which a table writes a number for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
     Exact,
@@ -48,7 +50,12 @@ impl Column {
     }
 }
 
-/// What the user asked to see of a list.
+/// Stands where RabbitMQ has not counted yet: its statistics come some seconds after the thing itself.
+const NOT_YET: &str = "not yet";
+/// The note beside a list with such cells.
+const LATE: &str = "note: the broker has not counted all of this yet; RabbitMQ does so every 5 s: ask again, or see it come with --watch 1s";
+
+/// The user's options for a list.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
     /// Names of columns; empty for the usual ones.
@@ -57,7 +64,7 @@ pub struct Look {
     pub sort: Option<String>,
     /// Conditions a row must meet, all of them.
     pub filters: Vec<Filter>,
-    /// Whether to leave the header line out.
+    /// True to leave the header line out.
     pub is_headless: bool,
 }
 
@@ -77,6 +84,13 @@ struct Chosen {
     name: String,
     path: String,
     unit: Unit,
+}
+
+impl Chosen {
+    /// True if the row lacks a number that each row has at some time; counts of events are there once there was one.
+    fn is_late(&self, row: &Value) -> bool {
+        self.unit != Unit::Exact && !self.path.contains('.') && text::at(row, &self.path).is_null()
+    }
 }
 
 impl Listing {
@@ -107,6 +121,7 @@ impl Listing {
         let rows = self.arranged(rows);
         let format = out.list_format();
         let chosen = self.chosen();
+        let is_late = rows.iter().any(|row| chosen.iter().any(|column| column.is_late(row)));
         match format {
             Format::Table => {
                 let headers: Vec<String> = chosen.iter().map(|c| c.name.clone()).collect();
@@ -117,23 +132,31 @@ impl Listing {
                     })
                     .collect();
                 let cells = rows.iter().map(|row| self.cells(row, &chosen)).collect();
-                table::write(out.writer(), &headers, cells, &right)?;
+                out.table(&headers, cells, &right, !self.look.is_headless)?;
             }
             Format::Json | Format::Jsonl if self.look.columns.is_empty() => {
-                text::write_rows(out.writer(), format, &[], &rows, true)?;
+                out.rows(format, &[], &rows, true)?;
             }
             Format::Json | Format::Jsonl | Format::Csv | Format::Tsv | Format::Raw => {
                 let pairs: Vec<(String, String)> =
                     chosen.iter().map(|c| (c.name.clone(), c.path.clone())).collect();
-                let narrow: Vec<Value> =
+                let mut narrow: Vec<Value> =
                     rows.iter().map(|row| text::narrowed(row, &pairs)).collect();
+                if matches!(format, Format::Csv | Format::Tsv) {
+                    for (narrow, row) in narrow.iter_mut().zip(&rows) {
+                        for late in chosen.iter().filter(|column| column.is_late(row)) {
+                            narrow[&late.name] = Value::from(NOT_YET);
+                        }
+                    }
+                }
                 let names: Vec<String> = pairs.into_iter().map(|(name, _)| name).collect();
                 let has_header = !self.look.is_headless;
-                text::write_rows(out.writer(), format, &names, &narrow, has_header)?;
+                out.rows(format, &names, &narrow, has_header)?;
             }
         }
         self.before = Some(rows);
-        out.flush()
+        out.flush()?;
+        if is_late { out.note(LATE) } else { Ok(()) }
     }
 
     fn chosen(&self) -> Vec<Chosen> {
@@ -154,7 +177,7 @@ impl Listing {
         named.collect()
     }
 
-    /// Where a name's value is in a row.
+    /// Returns the path of a name's value in a row.
     fn path<'a>(&self, name: &'a str) -> &'a str {
         self.known.iter().find(|column| column.name == name).map_or(name, |column| column.path)
     }
@@ -187,6 +210,9 @@ impl Listing {
         });
         let cell = |column: &Chosen| {
             let value = text::at(row, &column.path);
+            if column.is_late(row) {
+                return NOT_YET.to_owned();
+            }
             let mut written = human(value, column.unit);
             if let Some(change) = before.and_then(|old| change(text::at(old, &column.path), value))
                 && column.unit == Unit::Count
@@ -199,7 +225,7 @@ impl Listing {
     }
 }
 
-/// What a counter gained or lost since the last look: ` (+5)`.
+/// Returns the difference of a counter since the last look: ` (+5)`; `None` if there is none.
 fn change(old: &Value, new: &Value) -> Option<String> {
     let difference = new.as_i64()? - old.as_i64()?;
     (difference != 0).then(|| format!(" ({difference:+})"))
@@ -301,6 +327,27 @@ mod tests {
         let look = Look { columns: columns(&["name", "messages", "memory"]), ..Look::default() };
         let table = shown(Format::Table, look);
         assert!(table.contains("1,500") && table.contains("2.0 KiB"), "{table}");
+    }
+
+    #[test]
+    fn what_is_not_counted_yet_is_told_instead_of_an_empty_cell() {
+        for (format, expected) in [
+            (Format::Tsv, "name\tmessages\nq\tnot yet\n"),
+            (Format::Csv, "name,messages\nq,not yet\n"),
+            (Format::Jsonl, "{\"name\":\"q\"}\n"),
+        ] {
+            let (stdout, stderr) = (Shared::default(), Shared::default());
+            let settings = Settings { format: Some(format), is_quiet: false };
+            let writers = (Box::new(stdout.clone()), Box::new(stderr.clone()));
+            let mut out = Output::to_writers(settings, writers.0, writers.1);
+            let mut listing = Listing::new(COLUMNS, 2, Look::default());
+            listing.show(&mut out, vec![json!({"name": "q"})]).unwrap();
+            assert_eq!(String::from_utf8(stdout.0.lock().unwrap().clone()).unwrap(), expected);
+            let said = String::from_utf8(stderr.0.lock().unwrap().clone()).unwrap();
+            assert!(said.starts_with("note: the broker has not counted all of this yet"), "{said}");
+        }
+        let look = Look { columns: columns(&["name", "user"]), ..Look::default() };
+        assert_eq!(shown(Format::Tsv, look), "name\tuser\nb\tguest\na\teve\n");
     }
 
     #[test]

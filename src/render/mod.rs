@@ -17,12 +17,13 @@ mod problem;
 mod progress;
 mod table;
 mod text;
+mod visible;
 pub mod words;
 
 pub use filter::{Filter, InvalidFilter};
 pub use format::{Format, UnknownFormat};
 pub use listing::{Column, Listing, Look};
-pub use output::{Output, Settings};
+pub use output::{Output, Settings, terminal_width};
 pub use paint::{Paint, painted};
 pub use problem::Problem;
 pub use progress::Progress;

@@ -1,21 +1,29 @@
-//! Where text goes: stdout for data, stderr for talk.
+//! The outputs of a command: stdout for data, stderr for talk.
 //!
 //! Everything a command says passes through one [`Output`]. Data is buffered and flushed when the command is
 //! done or asks for it; talk goes out at once. A write that fails with a broken pipe is an `io::Error` like any
 //! other here; the caller makes a success of it.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Format, Paint, Progress, ask, painted, text};
+use super::format::Format;
+use super::paint::{Paint, painted};
+use super::progress::Progress;
+use super::table::Paper;
+use super::visible::{visible, visible_bytes};
+use super::{ask, table, text};
 
 /// Bytes of data collected before they are written: a pipe's capacity on Linux.
 const STDOUT_BUFFER_BYTES: usize = 64 * 1024;
 
-/// What the user asked of the output.
+/// The user's options for the output.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
     /// `--format`, when given.
@@ -45,8 +53,7 @@ impl Output {
     pub fn of_process(settings: Settings) -> Self {
         let is_stdout_terminal = io::stdout().is_terminal();
         let is_stderr_terminal = io::stderr().is_terminal();
-        let welcome = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            && std::env::var_os("TERM").is_none_or(|value| value != "dumb");
+        let welcome = is_colour_welcome();
         Self {
             settings,
             // A raw descriptor under our own buffer: std's stdout would flush at every line.
@@ -91,9 +98,14 @@ impl Output {
         }
     }
 
-    /// Whether a person reads stdout.
+    /// True if stdout is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.is_stdout_terminal
+    }
+
+    /// True if stdout shows colour.
+    pub fn is_painted(&self) -> bool {
+        self.paints.stdout
     }
 
     /// Text in colour where stdout shows colour.
@@ -106,19 +118,32 @@ impl Output {
         self.stdout.write_all(bytes)
     }
 
+    /// Writes bytes of other people, which a terminal must not obey.
+    pub fn foreign(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.is_stdout_terminal {
+            return self.stdout.write_all(&visible_bytes(bytes));
+        }
+        self.stdout.write_all(bytes)
+    }
+
     /// Writes a line of data.
     pub fn line(&mut self, line: &str) -> io::Result<()> {
+        self.foreign(line.as_bytes())?;
+        self.stdout.write_all(b"\n")
+    }
+
+    /// Writes a line with the codes of [`Self::paint`] in it, and nothing of other people.
+    pub fn painted_line(&mut self, line: &str) -> io::Result<()> {
         self.stdout.write_all(line.as_bytes())?;
         self.stdout.write_all(b"\n")
     }
 
     /// Writes a value as one line of JSON.
     pub fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.stdout, value)?;
-        self.stdout.write_all(b"\n")
+        self.line(&serde_json::to_string(value)?)
     }
 
-    /// Writes rows under a header line, as `tsv` or `csv`.
+    /// Writes rows in a format, with or without a header line.
     pub fn rows(
         &mut self,
         format: Format,
@@ -126,10 +151,36 @@ impl Output {
         rows: &[Value],
         has_header: bool,
     ) -> io::Result<()> {
-        text::write_rows(&mut self.stdout, format, columns, rows, has_header)
+        if format == Format::Table {
+            return self.table(columns, text::cells(columns, rows), &[], has_header);
+        }
+        if !self.is_stdout_terminal {
+            return text::write_rows(&mut self.stdout, format, columns, rows, has_header);
+        }
+        let mut written = Vec::new();
+        text::write_rows(&mut written, format, columns, rows, has_header)?;
+        self.foreign(&written)
     }
 
-    /// Whether the output is a pipe that nobody reads any more.
+    /// Writes a table; the columns whose place is in `right` are numbers.
+    pub(super) fn table(
+        &mut self,
+        headers: &[String],
+        cells: Vec<Vec<String>>,
+        right: &[usize],
+        has_header: bool,
+    ) -> io::Result<()> {
+        let paper =
+            Paper { width: self.width(), is_painted: self.paints.stdout, is_headless: !has_header };
+        table::write(&mut self.stdout, paper, headers, cells, right)
+    }
+
+    /// Columns of the terminal that stdout is, if it is one and knows.
+    fn width(&self) -> Option<u16> {
+        if self.is_stdout_terminal { terminal_width(io::stdout()) } else { None }
+    }
+
+    /// True if the output is a pipe whose reader has gone.
     pub fn is_abandoned(&self) -> bool {
         let stdout = io::stdout();
         let mut pipe = [PollFd::new(&stdout, PollFlags::empty())];
@@ -151,7 +202,7 @@ impl Output {
             Some(format @ (Format::Table | Format::Csv | Format::Tsv | Format::Raw)) => {
                 let row = serde_json::to_value(row)?;
                 let columns = text::keys(&row);
-                text::write_rows(&mut self.stdout, format, &columns, &[row], true)
+                self.rows(format, &columns, &[row], true)
             }
         }
     }
@@ -163,7 +214,12 @@ impl Output {
         }
         // Data that was written before must be seen before what is said about it.
         self.stdout.flush()?;
-        writeln!(self.stderr, "{words}")
+        self.say(&self.shown(words))
+    }
+
+    /// Text of other people as it may stand on stderr.
+    pub(super) fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.is_stderr_terminal { visible(text) } else { Cow::Borrowed(text) }
     }
 
     /// Says something that `--quiet` does not silence: an error.
@@ -218,20 +274,29 @@ impl Output {
         self.bytes(clear)
     }
 
-    pub(super) fn writer(&mut self) -> &mut dyn Write {
-        &mut self.stdout
-    }
-
     /// A bar would be drawn into data that goes to the same screen in raw form.
     fn is_stdout_terminal_busy(&self) -> bool {
         self.is_stdout_terminal && self.settings.format == Some(Format::Raw)
     }
 }
 
+/// True if the environment allows colour on terminals (`NO_COLOR`, `TERM=dumb`).
+fn is_colour_welcome() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|value| value != "dumb")
+}
+
+/// Fewest columns a terminal has; with less it does not know, and lines are not broken.
+const TERMINAL_WIDTH_MIN: u16 = 20;
+
+/// Columns of a terminal; `None` when it has no size, as on a serial line or in a container without a screen.
+pub fn terminal_width(terminal: impl AsFd) -> Option<u16> {
+    let size = tcgetwinsize(terminal).ok()?;
+    (size.ws_col >= TERMINAL_WIDTH_MIN).then_some(size.ws_col)
+}
+
 /// A second handle on descriptor 1, without std's line buffer.
 fn unbuffered_stdout() -> Box<dyn Write + Send> {
-    use std::os::fd::AsFd;
-
     match io::stdout().as_fd().try_clone_to_owned() {
         Ok(descriptor) => Box::new(std::fs::File::from(descriptor)),
         // A closed stdout: std's own handle swallows what is written to it.

@@ -1,6 +1,6 @@
 //! Colour, as the few ANSI codes every terminal knows.
 
-/// How a piece of text stands out.
+/// A colour or weight that makes a piece of text stand out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paint {
     Bold,

@@ -4,16 +4,20 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::{Format, Output, Paint};
+use super::format::Format;
+use super::output::Output;
+use super::paint::Paint;
 
 /// The parts of an error, ready to be printed once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What could not be done, to what.
+    /// Says what could not be done, and to what.
     pub error: String,
     /// Why, outermost first.
     pub causes: Vec<String>,
-    /// What the user can do about it.
+    /// Says what had been done before it.
+    pub so_far: Option<String>,
+    /// Says what the user can do about it.
     pub hint: Option<String>,
     /// The exit code that goes with it.
     pub code: u8,
@@ -28,7 +32,13 @@ impl Problem {
             causes.push(cause.to_string());
             source = cause.source();
         }
-        Self { error: error.to_string(), causes, hint, code }
+        Self { error: error.to_string(), causes, so_far: None, hint, code }
+    }
+
+    /// The same, with what had been done before it.
+    #[must_use]
+    pub fn after(self, so_far: Option<&str>) -> Self {
+        Self { so_far: so_far.map(str::to_owned), ..self }
     }
 
     /// Prints it on stderr: labelled lines, or one JSON object when the format is JSON.
@@ -38,11 +48,15 @@ impl Problem {
         }
         let labelled = |out: &mut Output, paint, label: &str, text: &str| {
             let label = out.paint_talk(paint, label);
-            out.say(&format!("{label} {text}"))
+            let line = format!("{label} {}", out.shown(text));
+            out.say(&line)
         };
         labelled(out, Paint::Red, "error:", &self.error)?;
         for cause in &self.causes {
             labelled(out, Paint::Yellow, "cause:", cause)?;
+        }
+        if let Some(so_far) = &self.so_far {
+            labelled(out, Paint::Yellow, "so far:", so_far)?;
         }
         match &self.hint {
             Some(hint) => labelled(out, Paint::Cyan, "hint:", hint),
@@ -51,11 +65,15 @@ impl Problem {
     }
 
     fn to_json(&self) -> Value {
-        json!({
+        let mut json = json!({
             "error": self.error,
             "cause": (!self.causes.is_empty()).then(|| self.causes.join(": ")),
             "hint": self.hint,
             "exit_code": self.code,
-        })
+        });
+        if let Some(so_far) = &self.so_far {
+            json["so_far"] = so_far.as_str().into();
+        }
+        json
     }
 }

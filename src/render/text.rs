@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value};
 
-use super::Format;
-use super::table;
+use super::format::Format;
+use super::table::{self, Paper};
 
 /// The value at a dotted path, `null` when it is not there.
 pub(super) fn at<'a>(row: &'a Value, path: &str) -> &'a Value {
@@ -42,6 +42,11 @@ pub(super) fn keys(row: &Value) -> Vec<String> {
     row.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default()
 }
 
+/// The values of the rows' columns, as text.
+pub(super) fn cells(columns: &[String], rows: &[Value]) -> Vec<Vec<String>> {
+    rows.iter().map(|row| columns.iter().map(|c| unbroken(&plain(at(row, c)))).collect()).collect()
+}
+
 /// Writes rows whose columns are the fields of that name.
 pub(super) fn write_rows(
     to: &mut dyn Write,
@@ -51,10 +56,7 @@ pub(super) fn write_rows(
     has_header: bool,
 ) -> io::Result<()> {
     match format {
-        Format::Table => {
-            let cells = rows.iter().map(|row| columns.iter().map(|c| plain(at(row, c))).collect());
-            table::write(to, columns, cells.collect(), &[])
-        }
+        Format::Table => table::write(to, Paper::default(), columns, cells(columns, rows), &[]),
         Format::Tsv | Format::Raw => write_tsv(to, columns, rows, has_header),
         Format::Csv => write_csv(to, columns, rows, has_header),
         Format::Json => write_json(to, rows),

@@ -21,7 +21,7 @@ impl Clock {
         Self { start: Instant::now(), start_unix_ms }
     }
 
-    /// What the wall clock said when this one stood at zero, in milliseconds since 1970.
+    /// The wall clock's time when this one stood at zero, in milliseconds since 1970.
     pub fn start_unix_ms(&self) -> u64 {
         self.start_unix_ms
     }

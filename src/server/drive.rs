@@ -15,15 +15,17 @@ use tokio::io::ReadBuf;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
-use super::Shared;
 use super::clock::Clock;
-use super::session::{ROUND_BYTES, Session};
+use super::session::{CLOSED_BY_CLIENT, ROUND_BYTES, Session};
+use super::shared::Shared;
+use super::slots::ConnectionSlot;
 use super::spin::Spin;
 use super::stream::Stream;
 use crate::broker::mailbox::Waiting;
 use crate::broker::queue::Millis;
 use crate::broker::registry::Connection;
-use crate::store::Batch;
+use crate::bug;
+use crate::store::{Batch, locks};
 use crate::wire::constants::FRAME_MAX_DEFAULT;
 
 /// Bytes read at once. Also the room for the largest frame, so that a frame always ends within a buffer.
@@ -32,15 +34,17 @@ const READ_BYTES: usize = 2 * FRAME_MAX_DEFAULT as usize;
 const OUTBOUND_HIGH: usize = 1 << 20;
 /// Above this many it is not read from either, so a peer that never reads costs us no more.
 const OUTBOUND_MAX: usize = 4 << 20;
-/// How long a peer may take its last bytes after its session has ended.
+/// Milliseconds that a peer may take for its last bytes after its session has ended.
 const LINGER_MS: Millis = 5_000;
-/// How often the peer of a connection that an alarm has stopped is looked after: nothing else would tell that
-/// it has gone, should it have asked for no heartbeats.
+/// Milliseconds between two checks that the peer of a connection that an alarm has stopped is still there: without
+/// heartbeats nothing else would tell.
 const LOOK_AFTER_MS: Millis = 1_000;
+/// Milliseconds for which a peer may accept no byte (RabbitMQ: `send_timeout` of 15 s, which ends it after 32).
+const STALLED_MAX_MS: Millis = 30_000;
 /// Bytes of room a thread's write buffer keeps.
 const OUTBOUND_KEEP: usize = 512 << 10;
-/// How long a connection may go on before others get their turn: with a few hundred busy ones, each still waits less
-/// than a person notices. A round that has begun is ended, which takes as long as its bytes do.
+/// Microseconds after which a connection lets others go on: with a few hundred busy ones, each still waits less than a
+/// person notices. A round that has begun is always ended.
 const TURN_US: u64 = 500;
 
 /// Buffers of a thread, lent to the connection that is running on it.
@@ -54,7 +58,7 @@ thread_local! {
         RefCell::new(Scratch { inbound: vec![0; READ_BYTES], outbound: Vec::new() });
 }
 
-/// A connection: the stream, the session, and what is under way between them.
+/// A connection: the stream, the session, and the bytes on their way between them.
 pub(super) struct Drive<S> {
     stream: S,
     session: Session,
@@ -71,18 +75,22 @@ pub(super) struct Drive<S> {
     /// The stream may hold written bytes back (TLS).
     needs_flush: bool,
     timer: Option<(Millis, Pin<Box<Sleep>>)>,
-    /// Until when a peer may take what is left after the session has ended.
+    /// The time until which a peer may take the rest after the session has ended.
     linger_until: Option<Millis>,
+    /// The time at which the peer accepted a byte last, while it does not accept more.
+    stalled_since: Option<Millis>,
     /// The batch that the store will wake this task for, and by which waker.
     awaited: Option<(Batch, Waker)>,
     spin: Option<Arc<Spin>>,
-    /// Tells the server that somebody is left.
+    /// Tells the server that a task is left.
     _running: mpsc::Sender<()>,
+    /// Free when the stream is closed: it stands behind it.
+    _slot: ConnectionSlot,
 }
 
-/// What a step did.
+/// The result of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum Advance {
     Moved,
     Stuck,
 }
@@ -92,6 +100,7 @@ impl<S: Stream> Drive<S> {
         stream: S,
         session: Session,
         connection: Arc<Connection>,
+        slot: ConnectionSlot,
         shared: &Shared,
     ) -> Self {
         Self {
@@ -107,9 +116,11 @@ impl<S: Stream> Drive<S> {
             needs_flush: false,
             timer: None,
             linger_until: None,
+            stalled_since: None,
             awaited: None,
             spin: shared.spin.clone(),
             _running: shared.running.clone(),
+            _slot: slot,
         }
     }
 
@@ -118,7 +129,7 @@ impl<S: Stream> Drive<S> {
     }
 
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<()>> {
-        // What this task appends goes through the thread's buffer; leftovers come back to `unsent`.
+        // The task's appends go through the thread's buffer; leftovers come back to `unsent`.
         if self.unsent.is_empty() {
             std::mem::swap(&mut self.unsent, &mut scratch.outbound);
         }
@@ -145,14 +156,15 @@ impl<S: Stream> Drive<S> {
             let dealt = self.deal(cx);
             let synced = self.take_synced();
             let written = self.write(cx)?;
-            let timed = self.keep_time(cx);
-            if self.has_ended {
+            let timed = self.keep_time(cx)?;
+            if self.has_ended || self.session.is_dropped() {
                 return Poll::Ready(Ok(()));
             }
             if self.session.is_closed() && self.unsent_len() == 0 && !self.needs_flush {
+                self.stream.say_goodbye();
                 return Poll::Ready(Ok(()));
             }
-            if [read, dealt, synced, written, timed].iter().all(|step| *step == Step::Stuck) {
+            if [read, dealt, synced, written, timed].iter().all(|step| *step == Advance::Stuck) {
                 self.await_disk(cx);
                 return Poll::Pending;
             }
@@ -163,11 +175,15 @@ impl<S: Stream> Drive<S> {
         }
     }
 
-    /// Reads once and handles what came.
-    fn read(&mut self, cx: &mut Context<'_>, inbound: &mut [u8]) -> io::Result<Step> {
-        let is_full = self.unsent_len() >= OUTBOUND_MAX;
-        if is_full || self.session.is_closed() || self.session.is_held() {
-            return Ok(Step::Stuck);
+    /// Reads once and handles the bytes that came.
+    fn read(&mut self, cx: &mut Context<'_>, inbound: &mut [u8]) -> io::Result<Advance> {
+        if self.unsent_len() >= OUTBOUND_MAX {
+            // Its heartbeats are not read now, so they cannot be missed; `stalled_since` tells whether it lives.
+            self.session.on_alive(self.clock.now());
+            return Ok(Advance::Stuck);
+        }
+        if self.session.is_closed() || self.session.is_held() {
+            return Ok(Advance::Stuck);
         }
         let kept = self.pending.len();
         inbound[..kept].copy_from_slice(&self.pending);
@@ -175,13 +191,13 @@ impl<S: Stream> Drive<S> {
         if !self.holds_frames {
             let mut buffer = ReadBuf::new(&mut inbound[kept..]);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-                Poll::Pending => return Ok(Step::Stuck),
+                Poll::Pending => return Ok(Advance::Stuck),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Ready(Ok(())) => came = buffer.filled().len(),
             }
             if came == 0 {
                 self.has_ended = true;
-                return Ok(Step::Moved);
+                return Ok(Advance::Moved);
             }
         }
         let bytes = &inbound[..kept + came];
@@ -194,29 +210,29 @@ impl<S: Stream> Drive<S> {
         if self.pending.is_empty() {
             self.pending = Vec::new();
         }
-        Ok(Step::Moved)
+        Ok(Advance::Moved)
     }
 
-    /// Turns what waits in the mailbox into bytes, while the peer keeps up.
-    fn deal(&mut self, cx: &mut Context<'_>) -> Step {
+    /// Turns posts that wait in the mailbox into bytes, while the peer keeps up.
+    fn deal(&mut self, cx: &mut Context<'_>) -> Advance {
         let waiting = self.connection.mailbox.register(cx.waker());
         let has_room = self.unsent_len() < OUTBOUND_HIGH || waiting == Waiting::Urgent;
         if !has_room || (waiting == Waiting::Nothing && !self.session.has_posts()) {
-            return Step::Stuck;
+            return Advance::Stuck;
         }
         self.session.on_mailbox(self.clock.now(), &mut self.unsent);
-        Step::Moved
+        Advance::Moved
     }
 
-    /// Does what waited for the disk, when that is done.
-    fn take_synced(&mut self) -> Step {
+    /// Does the work that waited for the disk, when that is done.
+    fn take_synced(&mut self) -> Advance {
         if self.session.awaits().is_none() {
-            return Step::Stuck;
+            return Advance::Stuck;
         }
         if self.session.on_synced(self.clock.now(), &mut self.unsent) {
-            return Step::Moved;
+            return Advance::Moved;
         }
-        Step::Stuck
+        Advance::Stuck
     }
 
     /// Has the store wake this task when what the session waits for is done: once for each batch.
@@ -234,13 +250,14 @@ impl<S: Stream> Drive<S> {
         }
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<Step> {
-        let mut step = Step::Stuck;
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<Advance> {
+        let mut step = Advance::Stuck;
         while self.unsent_len() > 0 {
             let stream = Pin::new(&mut self.stream);
             match stream.poll_write(cx, &self.unsent[self.sent..]) {
                 Poll::Pending => {
                     self.forget_sent();
+                    self.note_stall(step);
                     return Ok(step);
                 }
                 Poll::Ready(Err(error)) => return Err(error),
@@ -249,23 +266,28 @@ impl<S: Stream> Drive<S> {
                     self.sent += count;
                     self.connection.sent_bytes.add(count as u64);
                     self.connection.sent_packets.add(1);
-                    let now = self.clock.now();
-                    self.session.on_sent(now);
-                    if self.unsent_len() + count >= OUTBOUND_MAX {
-                        // Its heartbeats are not read now; that it takes bytes shows that it lives.
-                        self.session.on_alive(now);
-                    }
+                    self.session.on_sent(self.clock.now());
                     self.needs_flush = true;
-                    step = Step::Moved;
+                    step = Advance::Moved;
                 }
             }
         }
         self.unsent.clear();
         self.sent = 0;
-        if self.needs_flush && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
-            self.needs_flush = false;
+        if self.needs_flush && Pin::new(&mut self.stream).poll_flush(cx)?.is_pending() {
+            self.note_stall(step);
+            return Ok(step);
         }
+        self.needs_flush = false;
+        self.stalled_since = None;
         Ok(step)
+    }
+
+    /// Notes since when the peer accepts nothing more.
+    fn note_stall(&mut self, step: Advance) {
+        if step == Advance::Moved || self.stalled_since.is_none() {
+            self.stalled_since = Some(self.clock.now());
+        }
     }
 
     /// Gives back the room of bytes that have left, when that is most of the buffer.
@@ -276,24 +298,63 @@ impl<S: Stream> Drive<S> {
         }
     }
 
-    /// The next time something is due: for the session, or to give up a peer that does not take its last bytes.
+    /// The next time something is due: for the session, to check a peer that is not read from or accepts nothing,
+    /// or to give up one that does not take its last bytes.
     fn deadline(&mut self) -> Option<Millis> {
-        if self.session.is_blocked() {
+        if self.session.is_closed() {
+            let now = self.clock.now();
+            return Some(*self.linger_until.get_or_insert(now + LINGER_MS));
+        }
+        if self.session.is_blocked() || self.stalled_since.is_some() {
             let look_at = self.clock.now() + LOOK_AFTER_MS;
             return Some(self.session.deadline().map_or(look_at, |at| at.min(look_at)));
         }
-        if !self.session.is_closed() {
-            return self.session.deadline();
-        }
-        let now = self.clock.now();
-        Some(*self.linger_until.get_or_insert(now + LINGER_MS))
+        self.session.deadline()
     }
 
-    /// Does what is due and sleeps until the next deadline.
-    fn keep_time(&mut self, cx: &mut Context<'_>) -> Step {
+    /// Finds out whether a peer that accepted nothing accepts a byte now, and drops one that has not for too long.
+    fn look_after_stalled(&mut self, now: Millis) -> io::Result<()> {
+        let Some(since) = self.stalled_since else { return Ok(()) };
+        match self.stream.push(&self.unsent[self.sent..])? {
+            Some(count) => {
+                self.sent += count;
+                self.connection.sent_bytes.add(count as u64);
+                self.stalled_since = Some(now);
+            }
+            None if now >= since + STALLED_MAX_MS => {
+                let why =
+                    format!("the client has accepted no byte for {} s", STALLED_MAX_MS / 1000);
+                self.session.drop_peer(&why, now);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Logs that the connection has ended, and why: as a warning unless its client closed it.
+    #[cold]
+    fn log_end(&self, ended: &io::Result<()>) {
+        let connection = &*self.connection.peer.name;
+        match (self.session.why_ended(), ended) {
+            (Some(why), _) if why == CLOSED_BY_CLIENT => {
+                tracing::info!(connection, reason = why, "connection closed");
+            }
+            (Some(why), _) => tracing::warn!(connection, reason = why, "connection closed"),
+            (None, Ok(())) => {
+                let why = "the client closed its stream without connection.close";
+                tracing::warn!(connection, reason = why, "connection closed");
+            }
+            (None, Err(error)) => {
+                tracing::warn!(connection, reason = %error, "connection closed");
+            }
+        }
+    }
+
+    /// Does the work that is due and sleeps until the next deadline.
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> io::Result<Advance> {
         let Some(deadline) = self.deadline() else {
             self.timer = None;
-            return Step::Stuck;
+            return Ok(Advance::Stuck);
         };
         let timer = match &mut self.timer {
             // A deadline that has moved on is looked at when the timer set for it fires.
@@ -306,14 +367,15 @@ impl<S: Stream> Drive<S> {
             }
         };
         if timer.as_mut().poll(cx).is_pending() {
-            return Step::Stuck;
+            return Ok(Advance::Stuck);
         }
         self.timer = None;
         let now = self.clock.now();
         self.has_ended |= self.linger_until.is_some_and(|until| until <= now);
         self.has_ended |= self.session.is_blocked() && self.stream.has_hung_up();
+        self.look_after_stalled(now)?;
         self.session.on_timeout(now, &mut self.unsent);
-        Step::Moved
+        Ok(Advance::Moved)
     }
 }
 
@@ -324,15 +386,22 @@ impl<S: Stream> Future for Drive<S> {
         if let Some(spin) = &self.spin {
             spin.on_begin();
         }
-        let done = SCRATCH.with_borrow_mut(|scratch| self.poll_with(cx, scratch));
+        let _serving = locks::serve();
+        let poll = || SCRATCH.with_borrow_mut(|scratch| self.poll_with(cx, scratch));
+        let done = bug::contain("a connection", poll);
         if let Some(spin) = &self.spin {
             spin.on_end();
         }
-        done.map(|ended| {
-            if let Err(error) = ended {
-                tracing::debug!(peer = %self.connection.peer.name, %error, "connection ended");
-            }
-        })
+        let Some(done) = done else {
+            let connection = &*self.connection.peer.name;
+            let reason = "a bug; what it had goes back to its queues";
+            tracing::error!(connection, reason, "connection closed");
+            // Now, and not when the stream has been closed.
+            let now = self.clock.now();
+            bug::contain("the end of a connection", || self.session.end(now));
+            return Poll::Ready(());
+        };
+        done.map(|ended| self.log_end(&ended))
     }
 }
 

@@ -5,26 +5,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio_rustls::TlsAcceptor;
 
-use super::Shared;
 use super::drive::Drive;
 use super::session::Session;
+use super::shared::Shared;
+use super::slots::ConnectionSlot;
 use super::stream::Stream;
+use super::tls::Tls;
 use crate::broker::auth::Origin;
 use crate::broker::registry::Peer;
+use crate::tls::{self, Trouble};
 
-/// How long a TLS handshake may take (RabbitMQ: `ssl_handshake_timeout`).
+/// The longest time for a TLS handshake (RabbitMQ: `ssl_handshake_timeout`).
 const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
-/// How long to wait when the machine has no descriptor or memory for another connection.
+/// The pause when the machine has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a listener does with a stream it has accepted.
+/// The treatment of a stream that a listener has accepted.
 #[derive(Clone)]
 pub(super) enum Transport {
     Plain,
-    Tls(TlsAcceptor),
+    Tls(Arc<Tls>),
 }
 
 /// Accepts TCP connections until the server stops.
@@ -36,19 +39,30 @@ pub(super) async fn accept_tcp(listener: TcpListener, transport: Transport, shar
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stopping| *stopping) => return,
         };
-        let Some((stream, peer)) = keep_or_pause(accepted).await else { continue };
-        if let Err(error) = serve_tcp(stream, peer, &transport, &shared) {
+        let Some((stream, peer)) = keep_or_pause(accepted, &shared).await else { continue };
+        let slot = tokio::select! {
+            // Cancel-safe, and the connection ends with the server.
+            slot = shared.slots.take(&shared.broker) => slot,
+            _ = stop.wait_for(|stopping| *stopping) => return,
+        };
+        if let Err(error) = serve_tcp(stream, peer, &transport, slot, &shared) {
             tracing::debug!(%peer, %error, "connection ended");
         }
     }
 }
 
 /// Answers with the connection, or waits a little after an error that another try at once would only repeat.
-async fn keep_or_pause<T>(accepted: io::Result<T>) -> Option<T> {
+async fn keep_or_pause<T>(accepted: io::Result<T>, shared: &Shared) -> Option<T> {
     match accepted {
         Ok(accepted) => Some(accepted),
         Err(error) => {
-            tracing::warn!(%error, "cannot accept a connection");
+            let code = error.raw_os_error().map(Errno::from_raw_os_error);
+            if matches!(code, Some(Errno::MFILE | Errno::NFILE)) {
+                // The alarm says so once; the client waits in the kernel's queue.
+                shared.slots.on_starved(&shared.broker);
+            } else {
+                tracing::warn!(%error, "cannot accept a connection");
+            }
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
@@ -59,6 +73,7 @@ fn serve_tcp(
     stream: TcpStream,
     address: SocketAddr,
     transport: &Transport,
+    slot: ConnectionSlot,
     shared: &Arc<Shared>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -74,19 +89,36 @@ fn serve_tcp(
     };
     let origin = Origin::from(address.ip());
     match transport {
-        Transport::Plain => serve(stream, peer, origin, shared),
-        Transport::Tls(acceptor) => {
-            let accepted = tokio::time::timeout(TLS_HANDSHAKE, acceptor.accept(stream));
+        Transport::Plain => {
+            reset_on_close(&stream)?;
+            serve(stream, peer, origin, slot, shared);
+        }
+        Transport::Tls(tls) => {
+            let accepted = tokio::time::timeout(TLS_HANDSHAKE, tls.acceptor().accept(stream));
             let shared = Arc::clone(shared);
             tokio::spawn(async move {
-                match accepted.await.map_err(io::Error::from).flatten() {
-                    Ok(stream) => serve(stream, peer, origin, &shared),
-                    Err(error) => tracing::debug!(peer = %address, %error, "no TLS handshake"),
+                let accepted = accepted.await.map_err(io::Error::from).flatten();
+                // A client that is refused is to read the alert first.
+                match accepted
+                    .and_then(|stream| reset_on_close(stream.get_ref().0).map(|()| stream))
+                {
+                    Ok(stream) => serve(stream, peer, origin, slot, &shared),
+                    Err(error) => {
+                        let Trouble { why, hint } = tls::of_broker(&error);
+                        let connection = &*peer.name;
+                        tracing::warn!(connection, reason = why, hint, "connection refused");
+                    }
                 }
             });
         }
     }
     Ok(())
+}
+
+/// Has a stream reset when it is closed (RabbitMQ: `tcp_listen_options.linger`): some clients wait for ever on one that
+/// just ends, and what they did not read must not hold memory of the kernel.
+fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
+    stream.set_zero_linger()
 }
 
 /// Accepts connections on the data directory's Unix socket until the server stops.
@@ -99,7 +131,12 @@ pub(super) async fn accept_unix(listener: UnixListener, shared: Arc<Shared>) {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stopping| *stopping) => return,
         };
-        let Some((stream, _)) = keep_or_pause(accepted).await else { continue };
+        let Some((stream, _)) = keep_or_pause(accepted, &shared).await else { continue };
+        let slot = tokio::select! {
+            // As above.
+            slot = shared.slots.take(&shared.broker) => slot,
+            _ = stop.wait_for(|stopping| *stopping) => return,
+        };
         serial += 1;
         let peer = Peer {
             name: format!("unix:{serial} -> unix").into(),
@@ -110,16 +147,23 @@ pub(super) async fn accept_unix(listener: UnixListener, shared: Arc<Shared>) {
             is_tls: false,
             connected_at: wall_clock(),
         };
-        serve(stream, peer, Origin::Local, &shared);
+        serve(stream, peer, Origin::Local, slot, &shared);
     }
 }
 
 /// Gives a connection its task, which holds nothing but the connection: there may be very many.
-fn serve(stream: impl Stream + Send + 'static, peer: Peer, origin: Origin, shared: &Arc<Shared>) {
+fn serve(
+    stream: impl Stream + Send + 'static,
+    peer: Peer,
+    origin: Origin,
+    slot: ConnectionSlot,
+    shared: &Arc<Shared>,
+) {
+    tracing::info!(connection = %peer.name, tls = peer.is_tls, "connection accepted");
     let connection = shared.broker.connect(peer);
     let broker = Arc::clone(&shared.broker);
     let session = Session::new(broker, Arc::clone(&connection), origin, shared.clock.now());
-    tokio::spawn(Drive::new(stream, session, connection, shared));
+    tokio::spawn(Drive::new(stream, session, connection, slot, shared));
 }
 
 fn wall_clock() -> SystemTime {

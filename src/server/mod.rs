@@ -1,8 +1,9 @@
 //! Sockets in front of a broker.
 //!
-//! [`Server::start`] binds everything or fails; [`Server::stop`] tells every client (320 `CONNECTION_FORCED`) and
-//! waits until they have gone. `listener` accepts, `drive` carries bytes (`spin` keeps its thread awake), `session` is
-//! a connection without its socket, `resources` watches memory and disk, `clock` is the one source of `now`.
+//! [`Server::start`] binds everything or fails; [`Server::stop`] tells every client (320 `CONNECTION_FORCED`) and waits
+//! until they have gone. `listener` accepts, `drive` carries bytes (`spin` keeps its thread awake), `session` is a
+//! connection without its socket, `slots` keeps descriptors for the store, `resources` watches memory and disk, `clock`
+//! is the one source of `now`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -10,11 +11,15 @@
     reason = "the server owns its sockets and its clock"
 )]
 
+mod address;
+mod bind_error;
 mod clock;
 mod drive;
 mod listener;
 pub mod resources;
 pub mod session;
+mod shared;
+mod slots;
 mod spin;
 mod stream;
 mod tls;
@@ -27,40 +32,37 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
+pub use address::Address;
+pub use bind_error::BindError;
 pub use clock::Clock;
-pub use tls::TlsFiles;
+pub use tls::{TlsFiles, TlsVerify};
 
 use self::listener::Transport;
+use self::shared::Shared;
+use self::slots::ConnectionSlots;
 use self::spin::Spin;
+use self::tls::Tls;
 use crate::broker::Broker;
+use crate::store::locks;
+use crate::tls::FileError;
 use crate::wire::{Fault, ReplyCode};
 
-/// How long clients have to leave when the server stops.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// The longest time that clients have to leave when the server stops.
+const STOP_MAX: Duration = Duration::from_secs(5);
 
-/// Where a server listens.
+/// The addresses and files of a server.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    pub listen: Vec<SocketAddr>,
-    pub tls_listen: Vec<SocketAddr>,
+    pub listen: Vec<Address>,
+    pub tls_listen: Vec<Address>,
     /// Needed when `tls_listen` names an address.
     pub tls: Option<TlsFiles>,
     /// The Unix socket of a data directory.
     pub unix: Option<PathBuf>,
-    /// Whose disk is watched for the disk alarm.
+    /// The data directory: its disk is watched for the disk alarm.
     pub directory: Option<PathBuf>,
-}
-
-/// What every connection's task shares.
-struct Shared {
-    broker: Arc<Broker>,
-    clock: Clock,
-    stop: watch::Sender<bool>,
-    /// A copy lives in every running task; the last one gone means nobody is left.
-    running: mpsc::Sender<()>,
-    spin: Option<Arc<Spin>>,
 }
 
 /// A running server.
@@ -69,20 +71,18 @@ pub struct Server {
     left: mpsc::Receiver<()>,
     addresses: Vec<SocketAddr>,
     tls_addresses: Vec<SocketAddr>,
+    tls: Option<Arc<Tls>>,
     unix: Option<PathBuf>,
 }
 
-/// An address that cannot be listened on.
+/// The reason why a server does not start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}")]
-pub struct BindError {
-    pub address: String,
-    pub source: io::Error,
-}
-
-fn bind_error(address: &impl ToString) -> impl FnOnce(io::Error) -> BindError {
-    let address = address.to_string();
-    move |source| BindError { address, source }
+pub enum StartError {
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A file for TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] FileError),
 }
 
 impl Server {
@@ -90,24 +90,24 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`BindError`] naming the address that cannot be had; nothing is left listening then.
+    /// [`StartError`] naming the address that cannot be had, or the file; nothing is left listening then.
     pub async fn start(
         broker: Arc<Broker>,
         clock: Clock,
         config: Config,
-    ) -> Result<Self, BindError> {
-        raise_descriptor_limit();
+    ) -> Result<Self, StartError> {
+        let slots = ConnectionSlots::new();
         let mut plain = Vec::new();
         for address in &config.listen {
-            plain.push(TcpListener::bind(address).await.map_err(bind_error(address))?);
+            plain.extend(address.bind().await?);
         }
-        let mut tls = Vec::new();
+        let tls = config.tls.map(Tls::open).transpose()?.map(Arc::new);
+        let mut encrypted = Vec::new();
         for address in &config.tls_listen {
             let missing = || io::Error::other("TLS needs a certificate and a key");
-            let files = config.tls.as_ref().ok_or_else(missing).map_err(bind_error(address))?;
-            let acceptor = tls::acceptor(files).map_err(bind_error(address))?;
-            let listener = TcpListener::bind(address).await.map_err(bind_error(address))?;
-            tls.push((listener, acceptor));
+            let tls = tls.as_ref().ok_or_else(missing).map_err(BindError::of(address))?;
+            let listeners = address.bind().await?;
+            encrypted.extend(listeners.into_iter().map(|listener| (listener, Arc::clone(tls))));
         }
         let unix = match &config.unix {
             None => None,
@@ -122,12 +122,13 @@ impl Server {
         broker.open_for_use(clock.now());
         let stop = watch::Sender::new(false);
         let spin = Spin::start(clock, stop.subscribe());
-        let shared = Arc::new(Shared { broker, clock, stop, running, spin });
+        let shared = Arc::new(Shared { broker, clock, stop, running, spin, slots });
         let mut server = Self {
             shared,
             left,
             addresses: Vec::new(),
             tls_addresses: Vec::new(),
+            tls,
             unix: config.unix,
         };
         tokio::spawn(resources::watch(Arc::clone(&server.shared), config.directory));
@@ -135,9 +136,9 @@ impl Server {
             server.addresses.extend(listener.local_addr());
             server.accept(listener, Transport::Plain);
         }
-        for (listener, acceptor) in tls {
+        for (listener, tls) in encrypted {
             server.tls_addresses.extend(listener.local_addr());
-            server.accept(listener, Transport::Tls(acceptor));
+            server.accept(listener, Transport::Tls(tls));
         }
         if let Some(listener) = unix {
             tokio::spawn(listener::accept_unix(listener, Arc::clone(&server.shared)));
@@ -154,12 +155,12 @@ impl Server {
         &self.shared.broker
     }
 
-    /// When the broker's clock stood at zero.
+    /// Returns the moment at which the broker's clock stood at zero.
     pub fn started(&self) -> Instant {
         self.shared.clock.instant(0)
     }
 
-    /// The same moment on the wall.
+    /// The same moment on the wall clock.
     pub fn started_at(&self) -> SystemTime {
         SystemTime::now() - self.started().elapsed()
     }
@@ -174,7 +175,20 @@ impl Server {
         &self.tls_addresses
     }
 
-    /// Fires when the server begins to stop, for whoever serves the same broker by other means.
+    /// Reads the files for TLS again, for connections to come; after an error, they are accepted as before.
+    pub fn reload_tls(&self) -> Result<(), FileError> {
+        let Some(tls) = &self.tls else { return Ok(()) };
+        tls.reload()?;
+        tracing::info!("certificates read again");
+        Ok(())
+    }
+
+    /// Permits for connections to the management API, one for each that may be open at a time.
+    pub fn http_slots(&self) -> Arc<Semaphore> {
+        self.shared.slots.http()
+    }
+
+    /// Fires when the server begins to stop, for other listeners on the same broker.
     pub fn stopping(&self) -> watch::Receiver<bool> {
         self.shared.stop.subscribe()
     }
@@ -191,24 +205,19 @@ impl Server {
         shared.broker.registry.close_all(&Fault::new(ReplyCode::ConnectionForced, text));
         drop(shared);
         // Every task drops its sender when it ends; the channel closes with the last.
-        let _ = tokio::time::timeout(STOP_PATIENCE, left.recv()).await;
+        let _ = tokio::time::timeout(STOP_MAX, left.recv()).await;
     }
-}
-
-/// Binds a TCP address for whoever serves the same broker by other means.
-pub async fn bind_tcp(address: &SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(bind_error(address))
 }
 
 /// Takes the place of a socket that a killed process left behind.
 ///
-/// Whoever calls this holds the lock of the data directory, so nobody listens there.
+/// The caller must hold the lock of the data directory, so that no other process listens there.
 pub fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
     let bound = match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => UnixListener::bind(path),
     };
-    bound.map_err(bind_error(&path.display()))
+    bound.map_err(BindError::of(&path.display()))
 }
 
 /// Wakes queues whose messages or own life expire, until the server stops.
@@ -227,12 +236,18 @@ async fn keep_time(shared: Arc<Shared>) {
         let due = std::pin::pin!(due);
         tokio::select! {
             // Cancel-safe: a dropped sleep has done nothing.
-            () = timer_or_bell(due) => shared.broker.on_time(shared.clock.now()),
+            () = timer_or_bell(due) => do_due(&shared),
             _ = stop.wait_for(|stopping| *stopping) => return,
         }
         // More may be due at once than others can wait for.
         tokio::task::yield_now().await;
     }
+}
+
+/// Does the work that is due now, on a thread that has connections to serve.
+fn do_due(shared: &Shared) {
+    let _serving = locks::serve();
+    shared.broker.on_time(shared.clock.now());
 }
 
 /// Waits for `due`, or for the bell of the timers, which wakes this task to look again.
@@ -246,14 +261,4 @@ async fn timer_or_bell(mut due: std::pin::Pin<&mut (impl Future<Output = ()> + S
         std::task::Poll::Pending
     })
     .await;
-}
-
-/// Lets the process open as many connections as it may (the soft limit is often 1024).
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: maximum, maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit of open files stays");
-    }
 }

@@ -1,31 +1,32 @@
-//! What the machine has left for the broker: memory and disk space, looked at now and then for the alarms.
+//! Memory and disk space that the machine has left for the broker, checked every 0.1 to 2 s for the alarms.
 //!
-//! RabbitMQ: `vm_memory_monitor` and `rabbit_disk_monitor`. As there, the nearer a limit is, the sooner it is looked
-//! at again. Read from Linux's `/proc`; what cannot be read is taken as no shortage. Start at [`watch`].
+//! RabbitMQ: `vm_memory_monitor` and `rabbit_disk_monitor`. As there, checks are more frequent near a limit. Memory is
+//! read from Linux's `/proc`; a value that cannot be read counts as no shortage. Start at [`watch`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Shared;
+use super::shared::Shared;
 use crate::broker::Broker;
 use crate::broker::alarm::Shortage;
 
-/// How fast memory or a disk may fill: what is left divided by this is the time until the next look.
+/// The speed at which memory or a disk may fill: the bytes left divided by this are the time until the next check.
 const FILLED_BYTES_PER_S: u64 = 1 << 30;
-/// Time between two looks at a limit that is near or passed.
-const LOOK_SOONEST: Duration = Duration::from_millis(100);
-/// Time between two looks at a limit that is far away.
-const LOOK_LATEST: Duration = Duration::from_secs(2);
-/// What Linux counts memory in. It may have larger pages on other machines, all of them multiples of this; then we
-/// count too little.
+/// Time between two checks of a limit that is near or passed.
+const CHECK_SOONEST: Duration = Duration::from_millis(100);
+/// Time between two checks of a limit that is far away.
+const CHECK_LATEST: Duration = Duration::from_secs(2);
+/// Bytes of a page, the unit of `/proc/self/statm`. Other machines may have larger pages, all of them multiples of
+/// this; then the count is too low.
 const PAGE_BYTES: u64 = 4096;
 
 /// Bytes of memory that this process has.
 pub fn resident_bytes() -> Option<u64> {
     let counts = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = counts.split_whitespace().nth(1)?.parse().ok()?;
+    // The numbers of the system are multiplied with saturation: they may be anything.
     Some(pages.saturating_mul(PAGE_BYTES))
 }
 
@@ -47,8 +48,8 @@ pub fn disk_free_bytes(directory: &Path) -> Option<u64> {
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// Looks at memory and disk space now, so that no client comes before; then raises and ends the alarms for them until
-/// the server stops.
+/// Checks memory and disk space now, before any client comes; then raises and ends the alarms for them until the server
+/// stops.
 pub(super) fn watch(
     shared: Arc<Shared>,
     directory: Option<PathBuf>,
@@ -63,14 +64,17 @@ pub(super) fn watch(
                 () = tokio::time::sleep(pause(left)) => {}
                 _ = stop.wait_for(|is_stopping| *is_stopping) => return,
             }
+            shared.slots.look(&shared.broker);
             left = look(&shared.broker, directory.as_deref(), &mut gauge);
+            shared.broker.drops().tell(shared.clock.now());
         }
     }
 }
 
-/// Looks at both limits; answers how many bytes the nearer one is away.
+/// Checks both limits; answers the distance to the nearer one in bytes.
 pub(super) fn look(broker: &Broker, directory: Option<&Path>, gauge: &mut Gauge) -> u64 {
     let mut left = u64::MAX;
+    // A limit that is passed is 0 bytes away.
     if let (Some(max), Some(resident)) = (broker.limits.memory_bytes_max, resident_bytes()) {
         let used = gauge.used(resident, broker.waiting_bytes());
         report(broker, Shortage::Memory, used > max);
@@ -93,10 +97,10 @@ fn report(broker: &Broker, shortage: Shortage, is_short: bool) {
 }
 
 fn pause(left: u64) -> Duration {
-    Duration::from_millis(left / (FILLED_BYTES_PER_S / 1000)).clamp(LOOK_SOONEST, LOOK_LATEST)
+    Duration::from_millis(left / (FILLED_BYTES_PER_S / 1000)).clamp(CHECK_SOONEST, CHECK_LATEST)
 }
 
-/// How much memory is in use, of what the process has.
+/// Estimates the memory in use, of all that the process has.
 ///
 /// An allocator does not give everything back to the system that is freed, and uses it again for the next messages. By
 /// the process' size alone an alarm would last though all queues are empty. The process is taken as full when it is
@@ -118,6 +122,7 @@ impl Gauge {
     fn used(&mut self, resident_bytes: u64, waiting_bytes: u64) -> u64 {
         match self.full {
             Some(full) if resident_bytes <= full.resident_bytes => {
+                // No bytes are free if more wait now than then.
                 let freed = full.waiting_bytes.saturating_sub(waiting_bytes);
                 resident_bytes.min(full.resident_bytes.saturating_sub(freed))
             }
@@ -132,7 +137,7 @@ impl Gauge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::limits::NodeLimits;
+    use crate::broker::node_limits::NodeLimits;
 
     #[test]
     fn what_was_freed_is_not_in_use() {
@@ -156,9 +161,9 @@ mod tests {
 
     #[test]
     fn the_nearer_a_limit_the_sooner_it_is_looked_at() {
-        assert_eq!(pause(0), LOOK_SOONEST);
+        assert_eq!(pause(0), CHECK_SOONEST);
         assert_eq!(pause(1 << 30).as_millis(), 1000);
-        assert_eq!(pause(u64::MAX), LOOK_LATEST);
+        assert_eq!(pause(u64::MAX), CHECK_LATEST);
     }
 
     #[test]

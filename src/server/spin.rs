@@ -1,9 +1,9 @@
 //! Keeps the thread of a small machine awake for a moment when the next bytes are about to come.
 //!
 //! Putting a core to sleep and waking it again takes longer than routing a message, many times longer in a virtual
-//! machine. A call and its reply are four such wake-ups, so where bytes have kept coming after short gaps the thread
-//! looks for more instead of sleeping, and offers its core to others between two looks. Gaps that are longer, or a
-//! look in vain, take the habit away again: a broker with nothing to do, or with a message each millisecond, sleeps.
+//! machine. A call and its reply are four such wake-ups. If bytes have kept coming after short gaps, the thread polls
+//! for more instead of sleeping, and yields its core to others between two polls. After longer gaps, or a poll without
+//! result, it sleeps again, as it does in a broker that has nothing to do, or one message each millisecond.
 //!
 //! It runs as a task, so it needs a runtime whose one thread also waits for the sockets.
 
@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use super::clock::Clock;
 
-/// How long to look for more. A sleep and a wake-up cost about as much.
+/// Microseconds to look for more. A sleep and a wake-up cost about as much.
 const LOOK_US: u64 = 100;
 /// A gap up to this would have been worth it: the look and the wake-up that it saves.
 const SHORT_US: u64 = 160;
@@ -25,7 +25,7 @@ const NONE_US: u64 = 10;
 const SCORE_MAX: i32 = 8;
 const WORTH_IT: i32 = 4;
 
-/// When connections had something to do, and whether looking for more is worth it.
+/// The times at which connections had something to do, and whether looking for more is worth it.
 #[derive(Debug)]
 pub(super) struct Spin {
     clock: Clock,
@@ -51,7 +51,7 @@ impl Spin {
         runtime.spawn(async move {
             loop {
                 let has_come = tokio::select! {
-                    // Cancel-safe: nobody looks any more.
+                    // Cancel-safe: there is nothing to look for any more.
                     () = looker.bell.notified() => true,
                     _ = stop.wait_for(|stopping| *stopping) => false,
                 };
@@ -76,6 +76,7 @@ impl Spin {
 
     /// A connection begins to do something.
     pub(super) fn on_begin(&self) {
+        // Saturates because another thread may have stored a later time since.
         self.on_gap(self.clock.now_us().saturating_sub(self.last_us.load(Relaxed)));
     }
 
@@ -85,7 +86,7 @@ impl Spin {
         }
     }
 
-    /// A connection has done what there was to do.
+    /// Notes that a connection has done all its work.
     pub(super) fn on_end(&self) {
         self.last_us.store(self.clock.now_us(), Relaxed);
         if self.is_worth_it() && !self.is_looking.swap(true, Relaxed) {
@@ -105,6 +106,7 @@ impl Spin {
     /// Looks for more until nothing has come for a while.
     async fn look(&self) {
         while self.is_worth_it() {
+            // Saturates as in `on_begin`.
             if self.clock.now_us().saturating_sub(self.last_us.load(Relaxed)) > LOOK_US {
                 self.count(false);
                 break;

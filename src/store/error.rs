@@ -1,4 +1,4 @@
-//! What can be wrong with a data directory.
+//! The errors of a data directory.
 
 use std::io;
 use std::path::PathBuf;
@@ -25,4 +25,9 @@ pub enum StoreError {
         path: PathBuf,
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// An error of the operating system.
+pub(super) fn cannot(action: &'static str, path: PathBuf, source: io::Error) -> StoreError {
+    StoreError::Io { action, path, source }
 }

@@ -4,31 +4,34 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// The file's name in a data directory.
 pub const FILE: &str = "format";
 /// The format that is written, and the newest that is read.
-pub const KNOWN: u32 = 1;
+pub const KNOWN: u32 = 2;
+/// The folders of a data directory that files of messages are in.
+pub(super) const MESSAGES_FOLDER: &str = "messages";
+pub(super) const SPILL_FOLDER: &str = "spill";
 
-/// Checks the format of a directory; answers whether it has one.
+/// Checks the format of a directory; answers which it has, if it has one.
 ///
 /// # Errors
 ///
 /// [`StoreError::Newer`] and [`StoreError::Damaged`] name the file.
-pub fn check(directory: &Path) -> Result<bool, StoreError> {
+pub fn check(directory: &Path) -> Result<Option<u32>, StoreError> {
     let path = directory.join(FILE);
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(StoreError::Io { action: "read", path, source }),
     };
     let text = String::from_utf8(text).unwrap_or_default();
     let number = text.strip_suffix('\n').and_then(|number| number.parse::<u32>().ok());
     match number {
-        Some(1..=KNOWN) => Ok(true),
+        Some(found @ 1..=KNOWN) => Ok(Some(found)),
         Some(found) if found > KNOWN => Err(StoreError::Newer { path, found, known: KNOWN }),
         Some(_) | None => {
             Err(StoreError::Damaged { path, offset: 0, what: "there is no format number" })
@@ -36,11 +39,38 @@ pub fn check(directory: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Checks the format of a directory that is ours, and gives it one when it is new.
+/// Checks the format of a directory that is ours, and says that it is [`KNOWN`] from now on: an earlier release does
+/// not read the files of messages that are begun.
 pub fn check_or_write(directory: &Path) -> Result<(), StoreError> {
-    if check(directory)? {
+    if check(directory)? == Some(KNOWN) {
         return Ok(());
     }
+    write(directory)
+}
+
+/// Writes [`KNOWN`] over a format that cannot be read; answers the copy of it. Only for a directory whose files this
+/// release reads.
+pub fn repair(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
+    match check(directory) {
+        Err(StoreError::Damaged { path, .. }) => {
+            let mut nth = 1;
+            let copy = loop {
+                let copy = directory.join(format!("{FILE}-{nth}.damaged"));
+                if !copy.exists() {
+                    break copy;
+                }
+                nth += 1;
+            };
+            let copied = fs::copy(&path, &copy).and_then(|_| File::open(&copy)?.sync_all());
+            copied.map_err(|source| StoreError::Io { action: "copy", path, source })?;
+            write(directory)?;
+            Ok(Some(copy))
+        }
+        checked => checked.map(|_| None),
+    }
+}
+
+fn write(directory: &Path) -> Result<(), StoreError> {
     let (path, new) = (directory.join(FILE), directory.join("format.new"));
     // Under another name first, so that a crash leaves a whole one or none.
     let written = || {
@@ -60,22 +90,26 @@ mod tests {
     #[test]
     fn a_new_directory_gets_the_format_and_keeps_it() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(!check(directory.path()).unwrap());
+        assert_eq!(check(directory.path()).unwrap(), None);
         for _ in 0..2 {
             check_or_write(directory.path()).unwrap();
-            assert_eq!(fs::read_to_string(directory.path().join(FILE)).unwrap(), "1\n");
-            assert!(check(directory.path()).unwrap());
+            assert_eq!(fs::read_to_string(directory.path().join(FILE)).unwrap(), "2\n");
+            assert_eq!(check(directory.path()).unwrap(), Some(2));
         }
+        fs::write(directory.path().join(FILE), "1\n").unwrap();
+        assert_eq!(check(directory.path()).unwrap(), Some(1));
+        check_or_write(directory.path()).unwrap();
+        assert_eq!(check(directory.path()).unwrap(), Some(2), "what is begun is of this format");
     }
 
     #[test]
     fn what_is_not_known_is_refused_by_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(FILE);
-        let newer = "has format 2, and this release reads up to 1";
+        let newer = "has format 3, and this release reads up to 2";
         let damaged = "is damaged at offset 0: there is no format number";
         let cases: [(&[u8], &str); 6] = [
-            (b"2\n", newer),
+            (b"3\n", newer),
             (b"", damaged),
             (b"1", damaged), // torn
             (b"0\n", damaged),

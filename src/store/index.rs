@@ -1,27 +1,25 @@
-//! Beside each full file an index of its slots, so that opening a directory reads no messages.
+//! Indexes: beside each full file one of its slots, so that opening a directory reads no messages. `design` draws the
+//! bytes.
 //!
-//! ```text
-//! index:    0  magic "mqindex\0"          8  format u32        12  file number u32
-//!          16  slots u32                 20  end u32: the file's records up to here are covered
-//!          24  first sequence u64        32  last sequence u64
-//!          40  last batch u64            48  checksum u32 of all but itself    52  0 u32
-//!          56  slots, 40 bytes each, as in [`Slot`]
-//! ```
-//!
-//! An index is a shortcut and never the truth: where it is missing or not whole, the file is read instead, and what
-//! the file holds behind `end` counts as well.
+//! An index is a shortcut and never the truth: if it is missing or not whole, the file is read instead, and records
+//! behind its `end` count as well.
 
 use crc32c::{crc32c, crc32c_append};
 
-use super::record::{FORMAT, Head, NO_TIME_TO_LIVE, u32_at, u32_of, u64_at};
-use super::{Batch, QueueId};
+use super::batch::Batch;
+use super::place::QueueId;
+use super::record::{self, DELIVERED, FORMAT, Head, NO_TIME_TO_LIVE, u32_at, u32_of, u64_at};
+
+/// The name of the index of a log file.
+pub(super) fn index_name(log: &str) -> String {
+    log.replace(".log", ".index")
+}
 
 const MAGIC: &[u8; 8] = b"mqindex\0";
 const HEADER_LEN: usize = 56;
 const SLOT_LEN: usize = 40;
-const DELIVERED: u8 = 1;
 
-/// What is known of a slot without reading its message.
+/// A slot, as far as it is known without reading its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
     pub(super) sequence: u64,
@@ -30,12 +28,28 @@ pub(super) struct Slot {
     pub(super) offset: u32,
     pub(super) body_len: u32,
     pub(super) time_to_live_ms: Option<u64>,
-    pub(super) priority: u8,
+    pub(super) priority: Option<u8>,
     /// It had been delivered when it was written.
     pub(super) is_delivered: bool,
 }
 
 impl Slot {
+    /// A slot of a record that is damaged: it keeps the numbers of those behind it, and nothing waits in it.
+    pub(super) const LOST: Self = Self {
+        sequence: 0,
+        published_at: 0,
+        queue: QueueId(0),
+        offset: 0,
+        body_len: 0,
+        time_to_live_ms: None,
+        priority: None,
+        is_delivered: false,
+    };
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.offset == 0
+    }
+
     pub(super) fn new(head: &Head, queue: QueueId, offset: u32) -> Self {
         Self {
             sequence: head.sequence,
@@ -86,8 +100,8 @@ impl Index {
             bytes.extend_from_slice(&slot.queue.0.to_le_bytes());
             bytes.extend_from_slice(&slot.offset.to_le_bytes());
             bytes.extend_from_slice(&slot.body_len.to_le_bytes());
-            let flags = if slot.is_delivered { DELIVERED } else { 0 };
-            bytes.extend_from_slice(&[slot.priority, flags, 0, 0]);
+            bytes.extend_from_slice(&record::flags(slot.priority, slot.is_delivered));
+            bytes.extend_from_slice(&[0, 0]);
         }
         let checksum = checksum(&bytes);
         bytes[48..52].copy_from_slice(&checksum.to_le_bytes());
@@ -140,7 +154,7 @@ fn slot(bytes: &[u8]) -> Slot {
         queue: QueueId(u32_at(bytes, 24)),
         offset: u32_at(bytes, 28),
         body_len: u32_at(bytes, 32),
-        priority: bytes[36],
+        priority: record::priority([bytes[36], bytes[37]]),
         is_delivered: bytes[37] & DELIVERED != 0,
     }
 }
@@ -157,7 +171,7 @@ mod tests {
             offset: 4096,
             body_len: 10,
             time_to_live_ms: (sequence == 1).then_some(9),
-            priority: 1,
+            priority: (sequence != 3).then_some(1),
             is_delivered: sequence == 2,
         };
         Index {

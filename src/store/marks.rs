@@ -1,30 +1,26 @@
-//! Beside each file its marks: which of its slots are settled, which were delivered.
+//! Marks: beside each file those that say which of its slots are settled, were delivered, or have moved. Marks that
+//! count returns stand among them (`counts`). `design` draws the bytes.
 //!
-//! ```text
-//! mark, 16 bytes:   0  first slot u32    4  count u32; its top bit: delivered, the next: moved
-//!                   8  file number u32  12  checksum u32 of bytes 0..12
-//! ```
-//!
-//! Marks are only added, and a slot once settled stays so; therefore their order does not matter, and one that was
+//! Marks are only added, and a slot once settled stays so; therefore their order does not matter. One that was
 //! torn or lost in a crash is skipped: its messages come again.
 
 use std::num::NonZeroU32;
 
 use crc32c::crc32c;
 
+use super::counts::{Counted, CountedSlots, MARK_LEN};
 use super::record::u32_at;
-use super::{Run, Runs};
+use super::slot_ranges::{SlotRange, SlotRanges};
 
 /// The file of a log file's marks.
 pub(super) fn marks_name(log: &str) -> String {
     log.replace(".log", ".marks")
 }
 
-pub(super) const MARK_LEN: usize = 16;
 const DELIVERED: u32 = 1 << 31;
 const MOVED: u32 = 1 << 30;
 
-/// What a mark says of its slots.
+/// The kinds of marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     Settled,
@@ -33,21 +29,46 @@ pub(super) enum Mark {
     Moved,
 }
 
-/// Appends the marks of runs, all of one file.
-pub(super) fn encode(runs: &[Run], mark: Mark, into: &mut Vec<u8>) {
+/// Appends the marks of ranges, all of one file.
+pub(super) fn encode(ranges: &[SlotRange], mark: Mark, into: &mut Vec<u8>) {
     let kind = match mark {
         Mark::Settled => 0,
         Mark::Delivered => DELIVERED,
         Mark::Moved => MOVED,
     };
-    for run in runs {
+    for range in ranges {
         let start = into.len();
-        into.extend_from_slice(&run.first.to_le_bytes());
-        into.extend_from_slice(&(run.count | kind).to_le_bytes());
-        into.extend_from_slice(&run.file.get().to_le_bytes());
+        into.extend_from_slice(&range.first.to_le_bytes());
+        into.extend_from_slice(&(range.count | kind).to_le_bytes());
+        into.extend_from_slice(&range.file.get().to_le_bytes());
         let checksum = crc32c(&into[start..]);
         into.extend_from_slice(&checksum.to_le_bytes());
     }
+}
+
+/// The numbers of the files that whole marks are of.
+pub(super) fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    let whole = bytes.chunks(MARK_LEN).filter(|mark| is_whole(mark));
+    whole.map(|mark| u32_at(mark, 8))
+}
+
+/// The marks of a file with those that are not whole replaced by marks of no slots, at the same places: so a part of
+/// them may be written over those that are there.
+pub(super) fn without_broken(bytes: &[u8], file: NonZeroU32) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(bytes.len());
+    for mark in bytes.chunks(MARK_LEN) {
+        if is_whole(mark) {
+            whole.extend_from_slice(mark);
+        } else if mark.len() == MARK_LEN {
+            encode(&[SlotRange { file, first: 0, count: 0 }], Mark::Settled, &mut whole);
+        }
+    }
+    whole
+}
+
+fn is_whole(mark: &[u8]) -> bool {
+    mark.len() == MARK_LEN
+        && (Counted::decode(mark).is_some() || u32_at(mark, 12) == crc32c(&mark[..12]))
 }
 
 /// One bit for each slot of a file.
@@ -71,16 +92,16 @@ impl Slots {
         is_new
     }
 
-    pub(super) fn insert_run(&mut self, run: Run) {
-        for slot in run.slots() {
+    pub(super) fn insert_range(&mut self, range: SlotRange) {
+        for slot in range.slots() {
             self.insert(slot);
         }
     }
 
-    /// Puts in what the runs have of one file.
-    pub(super) fn insert_of(&mut self, file: u32, runs: &Runs) {
-        for run in runs.iter().filter(|run| run.file.get() == file) {
-            self.insert_run(*run);
+    /// Puts in what the ranges have of one file.
+    pub(super) fn insert_of(&mut self, file: u32, ranges: &SlotRanges) {
+        for range in ranges.iter().filter(|range| range.file.get() == file) {
+            self.insert_range(*range);
         }
     }
 }
@@ -91,6 +112,7 @@ pub(super) struct Marks {
     pub(super) settled: Slots,
     pub(super) delivered: Slots,
     pub(super) moved: Slots,
+    pub(super) counts: CountedSlots,
     /// There are marks of slots that the file does not have: they were written, and records were not.
     pub(super) is_ahead: bool,
     /// Marks that are not whole.
@@ -98,9 +120,21 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Whether a slot waits for its queue in this file.
+    /// True if a slot waits for its queue in this file.
     pub(super) fn is_waiting(&self, slot: u32) -> bool {
         !self.settled.has(slot) && !self.moved.has(slot)
+    }
+
+    /// True if a message was delivered before.
+    pub(super) fn is_delivered(&self, slot: u32) -> bool {
+        self.delivered.has(slot) || self.counts.get(slot).is_some()
+    }
+
+    fn note_counted(&mut self, counted: Counted, file: NonZeroU32, slots: u32) {
+        if counted.place.file == file {
+            self.is_ahead |= counted.place.slot >= slots;
+            self.counts.note(counted);
+        }
     }
 }
 
@@ -108,11 +142,16 @@ impl Marks {
 pub(super) fn decode(bytes: &[u8], file: NonZeroU32, slots: u32) -> Marks {
     let mut marks = Marks::default();
     for mark in bytes.chunks(MARK_LEN) {
-        if mark.len() < MARK_LEN || u32_at(mark, 12) != crc32c(&mark[..12]) {
+        if let Some(counted) = Counted::decode(mark) {
+            marks.note_counted(counted, file, slots);
+            continue;
+        }
+        if !is_whole(mark) {
             marks.broken += 1;
             continue;
         }
         let (first, count) = (u32_at(mark, 0), u32_at(mark, 4));
+        // Saturates for a whole mark that no release writes; it ends with the slots of the file in any case.
         let end = first.saturating_add(count & !(DELIVERED | MOVED));
         if u32_at(mark, 8) != file.get() {
             continue;
@@ -131,61 +170,17 @@ pub(super) fn decode(bytes: &[u8], file: NonZeroU32, slots: u32) -> Marks {
     marks
 }
 
-impl Runs {
-    /// Sorts the runs and joins those that touch, so that slots of a file settled out of order make few marks.
-    pub(super) fn join(&mut self) {
-        if self.0.is_sorted() && self.0.windows(2).all(|two| !touches(two[0], two[1])) {
-            return;
-        }
-        self.0.sort_unstable();
-        self.0.dedup_by(|next, run| {
-            let joins = touches(*run, *next);
-            if joins {
-                let end = run.end().max(next.end());
-                run.count = end - run.first;
-            }
-            joins
-        });
-    }
-
-    /// The runs of each file.
-    pub(super) fn by_file(&self) -> impl Iterator<Item = &[Run]> {
-        self.0.chunk_by(|one, other| one.file == other.file)
-    }
-
-    pub(super) fn append(&mut self, other: &Self) {
-        self.0.extend_from_slice(&other.0);
-    }
-
-    pub(super) fn extend(&mut self, runs: &[Run]) {
-        self.0.extend_from_slice(runs);
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {
-        self.0.iter()
-    }
-}
-
-fn touches(one: Run, next: Run) -> bool {
-    one.file == next.file && next.first <= one.end()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const FILE: NonZeroU32 = NonZeroU32::new(3).unwrap();
-
-    fn run(first: u32, count: u32) -> Run {
-        Run { file: FILE, first, count }
-    }
+    use crate::store::slot_ranges::tests::{FILE, range};
 
     #[test]
     fn marks_are_read_as_written_and_broken_ones_are_skipped() {
         let mut bytes = Vec::new();
-        encode(&[run(0, 3), run(10, 1)], Mark::Settled, &mut bytes);
-        encode(&[run(3, 2)], Mark::Delivered, &mut bytes);
-        encode(&[run(5, 1)], Mark::Moved, &mut bytes);
+        encode(&[range(0, 3), range(10, 1)], Mark::Settled, &mut bytes);
+        encode(&[range(3, 2)], Mark::Delivered, &mut bytes);
+        encode(&[range(5, 1)], Mark::Moved, &mut bytes);
         bytes[MARK_LEN] ^= 1;
         bytes.extend([1, 2, 3]);
         let marks = decode(&bytes, FILE, 100);
@@ -194,12 +189,5 @@ mod tests {
         assert_eq!((settled, delivered, marks.broken), (vec![0, 1, 2], vec![3, 4], 2));
         let waiting: Vec<u32> = (0..7).filter(|&slot| marks.is_waiting(slot)).collect();
         assert_eq!(waiting, [3, 4, 6]);
-    }
-
-    #[test]
-    fn runs_that_touch_are_joined() {
-        let mut runs = Runs(vec![run(5, 2), run(0, 2), run(2, 3), run(9, 1), run(6, 2)]);
-        runs.join();
-        assert_eq!(runs.0, [run(0, 8), run(9, 1)]);
     }
 }

@@ -1,5 +1,5 @@
 //! The seam between the store and a file system: all it does to files goes through here, so that tests can cut
-//! it at every write and every sync.
+//! it at every write and every sync. No operation waits for the disk under a lock that publishers take ([`locks`]).
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, fallocate};
+
+use super::locks;
 
 /// A directory of files.
 pub trait Medium: fmt::Debug + Send + Sync {
@@ -45,12 +47,12 @@ pub struct Directory {
     access: Access,
 }
 
-/// What may be done to a directory's files.
+/// The access to a directory's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everything; the directory is made when it is not there.
+    /// Reads and writes; the directory is made if it is not there.
     Write,
-    /// Nothing is written, whatever is asked.
+    /// Reads; a write is refused.
     ReadOnly,
 }
 
@@ -71,6 +73,7 @@ impl Directory {
 
 impl Medium for Directory {
     fn list(&self) -> io::Result<Vec<String>> {
+        locks::assert_none();
         let entries = match fs::read_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
@@ -83,6 +86,7 @@ impl Medium for Directory {
     }
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn MediumFile>> {
+        locks::assert_none();
         let path = self.path.join(name);
         let made = self.options().create(true).truncate(true).open(&path).and_then(|file| {
             reserve(&file, bytes)?;
@@ -91,23 +95,26 @@ impl Medium for Directory {
             Ok(file)
         });
         if made.is_err() {
-            // What was reserved is of more use to what is there already.
+            // The reserved room is of more use to the files that are there already.
             let _ = fs::remove_file(&path);
         }
         Ok(Arc::new(DirectoryFile(made?)))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn MediumFile>> {
+        locks::assert_may_read();
         let file = self.options().open(self.path.join(name))?;
         Ok(Arc::new(DirectoryFile(file)))
     }
 
     fn open_or_make(&self, name: &str) -> io::Result<Arc<dyn MediumFile>> {
+        locks::assert_none();
         let file = self.options().create(true).truncate(false).open(self.path.join(name))?;
         Ok(Arc::new(DirectoryFile(file)))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        locks::assert_none();
         match fs::remove_file(self.path.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
@@ -124,10 +131,12 @@ struct DirectoryFile(File);
 
 impl MediumFile for DirectoryFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        locks::assert_none();
         self.0.write_all_at(bytes, offset)
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        locks::assert_may_read();
         let mut done = 0;
         while done < into.len() {
             match self.0.read_at(&mut into[done..], offset + done as u64) {
@@ -141,6 +150,7 @@ impl MediumFile for DirectoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        locks::assert_none();
         self.0.sync_data()
     }
 
@@ -149,6 +159,7 @@ impl MediumFile for DirectoryFile {
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
+        locks::assert_none();
         if bytes > self.len()? {
             return reserve(&self.0, bytes);
         }
@@ -158,6 +169,9 @@ impl MediumFile for DirectoryFile {
 
 /// Reserves room, so that a later write does not find the disk full.
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    if bytes == 0 {
+        return Ok(());
+    }
     match fallocate(file, FallocateFlags::empty(), 0, bytes) {
         // Some file systems cannot; there a full disk shows at the write.
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(bytes),

@@ -1,249 +1,141 @@
-//! What survives: persistent messages in numbered files, definitions in an embedded database. Knows records and
-//! files, not AMQP.
-//!
-//! # What each level survives
-//!
-//! - **Synced** ([`Outcome::Synced`] for the [`Batch`] of a record): a power cut. `fdatasync` has returned.
-//! - **Settled or delivered** ([`Store::settle`], [`Store::mark_delivered`]): a `kill -9` within milliseconds, a power
-//!   cut within a second. What a crash takes back is a message that comes again, never one that is gone.
-//!   [`Store::settle_synced`] is settled for good when its batch is.
-//! - **Spilled** ([`Store::spill`]): nothing but a lack of memory.
-//!
-//! # The parts
+//! The durable part of a broker: persistent messages in numbered files, definitions in an embedded database. The store
+//! knows records and files, not AMQP.
 //!
 //! A *record* is one message with the queues it went to; each of its queues has a *slot* in the record's file, and a
-//! [`Place`] names one slot. The log is a set of files, each one on its own: its records, and beside it the *marks*
-//! (which slots are settled or delivered) and, once it is full, an *index* of its slots. A file whose slots are all
-//! settled is used again. So nothing is written twice, and no file waits for another.
+//! [`Place`] names one slot. The log is a set of files, each one on its own: its records; beside it the *marks* (which
+//! slots are settled or delivered); and, once it is full, an *index* of its slots. A file whose slots are all settled
+//! is used again. So no message is written twice unless its file is nearly empty, and no file waits for another.
 //!
-//! Reading order: [`Store::append`], `writer` (the one thread that writes and syncs), `keeper` (the thread for all
-//! that no confirm waits for: indexes, recycling, reading back), `recovery`.
+//! `design` draws every file byte by byte, and argues why no crash loses a confirmed message.
+//!
+//! # What survives
+//!
+//! - **Synced** ([`Outcome::Synced`] for the [`Batch`] of a record): a power cut. `fdatasync` has returned.
+//! - **Settled or delivered** ([`Store::settle`], [`Store::mark_delivered`]): a `kill -9` 10 ms later, however long
+//!   the disk takes for a sync, and a power cut a second later. A crash before that delivers the message again; it never
+//!   loses one. [`Store::settle_synced`] is settled for good when its batch is synced.
+//! - **Spilled** ([`Store::spill`]): nothing. It saves memory only.
+//!
+//! # The order on disk
+//!
+//! - A record is on disk before its confirm.
+//! - A mark of [`Store::settle`] waits for no record: it may be on disk before its own record, and before earlier ones.
+//! - A record is on disk before the settlement of the message that it takes the place of
+//!   ([`Store::append_replacement`], [`Store::settle_replaced`]). A message that moves from queue to queue must be
+//!   settled this way, or a crash can take both.
+//! - The publishes of a transaction are on disk before its settlements, and these before its commit
+//!   ([`Store::settle_synced`]).
+//! - The copy of a record is on disk before any reader is sent to it (`reclaim`).
+//!
+//! # Damage
+//!
+//! One policy holds for a start, `mq store check` and the reading of messages, which share its functions
+//! (`recovery::find`, `damage`), however the broker ended.
+//!
+//! - **A record.** Every whole record is kept and delivered, whatever stands around it. One that is not whole is named
+//!   (file, offset, queue if that can be read) and copied to a file beside its own, before anything else is done
+//!   with it. That copy is never written over. Once it is there, later starts and checks do not name the record again.
+//!   Records behind it are found by their checksums, and say themselves which slots they have, so that marks fit. A record
+//!   that an index covers is not read by a start; it is named when it is read for its queue. The queue then settles it; a
+//!   stream keeps it, because offsets must not change. A record whose slots are all settled is not named.
+//! - **A torn end.** A power cut may leave any part of the writes since the last sync. That is treated as a damaged
+//!   record: a start cannot tell, of the last batch, whether it was confirmed. So every text says "may have been
+//!   confirmed". If the synced mark (`synced`), a later batch or an index proves that the bytes were synced, the text says
+//!   that they were changed on the disk; else, that they were changed or not completely written.
+//! - **Marks.** Those that are not whole are counted in a warning; their messages may come again. If a file of marks is
+//!   missing, which nothing tells, all messages of its file come again.
+//! - **An index.** It is a shortcut: if it is missing, nothing is said; if it is not whole, there is a warning. The file of
+//!   messages is read instead.
+//! - **The synced mark.** It stands twice; if both are damaged, the log is as one that was never idle.
+//! - **The header of a file of messages, the definitions, the format.** The broker does not start: without them whole
+//!   messages would be lost, or many settled ones would come back. Nothing is changed, and the error names the file. The
+//!   same holds for a record in a file of format 1 whose header is damaged, if the file has marks, because it cannot be
+//!   told which slots they mean. [`repair`] mends these, for files of messages; definitions must come from a copy.
+//!
+//! # Floors
+//!
+//! ```text
+//! Store (this file), repair, check, recovery      opening a directory, and the public calls
+//! threads: writer  marker  maintenance  reading   work on the disk, as methods of the log; reclaim, free_files, marking
+//! log                                             append, settle, health
+//! state                                           under the log's lock: gathering, files, pending_marks, moves
+//! damage  scan  replaced  open_marks  jobs        one file as it is found; small owners
+//! record  marks  index  synced  counts            bytes
+//! place  batch  message  error  medium  locks     words
+//! ```
+//!
+//! Reading order: [`Store::append`], `log`, `state`, `writer` (writes records and syncs them), `marker` (writes marks
+//! and never waits for a sync), `maintenance` (everything that no confirm waits for), `recovery`.
 
-mod aside;
+mod batch;
+mod blocking;
 mod check;
+mod counts;
+mod damage;
 pub mod definitions;
+mod design;
 mod error;
+mod files;
 pub mod format;
-mod inbox;
+mod free_files;
+mod gathering;
 mod index;
-mod keeper;
+mod jobs;
+pub mod locks;
 mod log;
+mod maintenance;
+mod marker;
 mod marking;
 mod marks;
 pub mod medium;
+mod message;
+mod moves;
+mod open_marks;
+mod pending_marks;
+mod place;
 mod reading;
 mod reclaim;
 mod record;
+mod recovered;
 mod recovery;
+mod repair;
+mod replaced;
 mod scan;
+mod slot_ranges;
 mod spill;
+mod state;
+mod survivors;
+mod synced;
+mod threads;
 mod writer;
 
 use std::num::NonZeroU32;
-use std::ops::Range;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::task::Waker;
 use std::thread::JoinHandle;
 
-pub use aside::{Aside, Runner};
-pub use check::{CheckReport, check};
+pub use batch::{Appended, Batch, Health, Outcome, Refused};
+pub use blocking::{Blocking, Runner};
+pub use check::{CheckReport, check, check_on};
+pub use counts::{Counted, CountedAt, Counts};
+pub use damage::{Cause, DamagedRecord};
 pub use error::StoreError;
 pub use log::Options;
+pub use message::{DEAD_BIT, NewRecord, Record};
+pub use place::{Place, QueueId};
+pub use recovered::{Recovered, Report, Waiting};
+pub use repair::{Repaired, repair, repair_on};
+pub use slot_ranges::{SlotRange, SlotRanges};
 pub use spill::Spill;
 
-use self::log::{Log, SPILL_BIT, Watcher};
+use self::error::cannot;
+use self::format::{MESSAGES_FOLDER, SPILL_FOLDER};
+use self::jobs::Job;
+use self::log::{Log, Watcher};
 use self::medium::{Access, Directory, Medium};
-use self::scan::Trust;
-use self::writer::MarksNow;
-
-/// A queue as the store knows it: given once, never again to another queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct QueueId(pub u32);
-
-/// Where a message of one queue is. 12 bytes; so is an `Option` of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
-    /// The file's number, which no other file ever had; the top bit says that it is a spill file.
-    pub file: NonZeroU32,
-    /// The slot in the file, counted from 0.
-    pub slot: u32,
-    /// Where the record begins, in bytes.
-    pub offset: u32,
-}
-
-impl Place {
-    /// The place of the `nth` queue of the record whose first queue has this one.
-    #[must_use]
-    pub fn nth(self, nth: u32) -> Self {
-        Self { slot: self.slot + nth, ..self }
-    }
-
-    /// Whether it is in a spill file: nothing to be remembered beyond this run of the broker.
-    #[must_use]
-    pub fn is_spilled(self) -> bool {
-        self.file.get() >> 31 == 1
-    }
-}
-
-/// A message to be kept.
-#[derive(Clone, Copy, Debug)]
-pub struct NewRecord<'a> {
-    /// The queues it goes to, at least one.
-    pub queues: &'a [QueueId],
-    /// When, in milliseconds since 1970.
-    pub published_at: u64,
-    /// The message's own time to live, in milliseconds.
-    pub time_to_live_ms: Option<u64>,
-    pub priority: u8,
-    /// What its owner remembers of it, given back as it is.
-    pub note: u8,
-    /// Bytes of exchange and routing key at the start of `bytes`, and of the properties behind them.
-    pub names_len: usize,
-    pub properties_len: usize,
-    pub bytes: &'a [u8],
-}
-
-/// A record read back.
-#[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
-    pub time_to_live_ms: Option<u64>,
-    pub note: u8,
-    pub names_len: usize,
-    pub properties_len: usize,
-    pub bytes: &'a [u8],
-}
-
-/// Records that are synced together, numbered from 1 in the order of their syncs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Batch(pub u64);
-
-/// What a record was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// The place of its first queue; [`Place::nth`] has the others.
-    pub first: Place,
-    pub batch: Batch,
-}
-
-/// What has become of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Waiting,
-    /// On disk, `fdatasync` has returned.
-    Synced,
-    /// It could not be written or synced, and never will be.
-    Failed,
-}
-
-/// How the disk does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    Well,
-    /// There is no room for another file; what is under way still fits, most likely. Publishers should pause.
-    Full,
-    /// A write or a sync failed: nothing is taken any more until the next start.
-    Failed,
-}
-
-/// Why a record was not taken; nothing of it was kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the store takes no messages: {}", match .0 {
-    Health::Full => "the disk is full",
-    Health::Well | Health::Failed => "the disk failed",
-})]
-pub struct Refused(pub Health);
-
-/// Slots of several files, neighbours joined into runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Runs(Vec<Run>);
-
-/// Neighbouring slots of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Run {
-    pub file: NonZeroU32,
-    pub first: u32,
-    pub count: u32,
-}
-
-impl Run {
-    fn end(self) -> u32 {
-        self.first + self.count
-    }
-
-    fn slots(self) -> Range<u32> {
-        self.first..self.end()
-    }
-
-    /// Its slots as places whose records are not looked for.
-    fn places(self) -> impl Iterator<Item = Place> {
-        self.slots().map(move |slot| Place { file: self.file, slot, offset: 0 })
-    }
-}
-
-impl Runs {
-    /// Adds a slot.
-    #[inline]
-    pub fn push(&mut self, place: Place) {
-        match self.0.last_mut() {
-            Some(run) if run.file == place.file && run.end() == place.slot => {
-                run.count += 1;
-            }
-            _ => self.0.push(Run { file: place.file, first: place.slot, count: 1 }),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Slots that are kept, and slots that were spilled.
-    fn by_log(&self) -> (Self, Self) {
-        let (spilled, kept) = self.0.iter().partition(|run| is_spilled(run.file));
-        (Self(kept), Self(spilled))
-    }
-}
-
-impl FromIterator<Place> for Runs {
-    fn from_iter<I: IntoIterator<Item = Place>>(places: I) -> Self {
-        let mut runs = Self::default();
-        places.into_iter().for_each(|place| runs.push(place));
-        runs
-    }
-}
-
-/// A slot that waits for its queue, as it is found when a directory is opened.
-#[derive(Clone, Copy, Debug)]
-pub struct Waiting {
-    pub place: Place,
-    /// Grows with every record, also from one run of the broker to the next: the order of a queue.
-    pub sequence: u64,
-    pub published_at: u64,
-    pub time_to_live_ms: Option<u64>,
-    pub priority: u8,
-    /// It was delivered before.
-    pub redelivered: bool,
-    pub body_len: u32,
-}
-
-/// Who is told what a directory holds.
-pub trait Recovered {
-    /// What can be put there while memory is short, from now on: comes first. Whoever keeps little needs it not.
-    fn on_spill(&mut self, _spill: &Arc<Spill>) {}
-    /// Whether the queue is still there; what waits for others is dropped.
-    fn is_known(&self, queue: QueueId) -> bool;
-    /// A slot, mostly in the order of sequences; those that were moved by reclaiming come late.
-    fn on_waiting(&mut self, queue: QueueId, waiting: Waiting);
-}
-
-/// What opening a directory found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    pub messages: u64,
-    pub files: u64,
-    /// Bytes of records that were never synced and not whole, which were cut.
-    pub cut_bytes: u64,
-}
+use self::pending_marks::Awaited;
+use crate::lock::Mutex;
 
 /// The messages of a data directory.
 #[derive(Debug)]
@@ -253,12 +145,8 @@ pub struct Store {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// The folders of a data directory that files of messages are in.
-const KEPT_FOLDER: &str = "messages";
-const SPILL_FOLDER: &str = "spill";
-
 impl Store {
-    /// Opens the directory's messages, making what is not there, and starts the threads that keep them.
+    /// Opens the directory's messages, makes files and folders that are missing, and starts the threads that keep them.
     ///
     /// # Errors
     ///
@@ -275,7 +163,7 @@ impl Store {
                 .map_err(|source| StoreError::Io { action: "open", path, source })
         };
         let (store, report) = Self::open_on(
-            folder(KEPT_FOLDER)?,
+            folder(MESSAGES_FOLDER)?,
             folder(SPILL_FOLDER)?,
             Options::default(),
             recovered,
@@ -284,20 +172,20 @@ impl Store {
         for path in [Some(directory), directory.parent()].into_iter().flatten() {
             let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
             let synced = std::fs::File::open(path).and_then(|folder| folder.sync_all());
-            synced.map_err(|source| scan::cannot("sync", path.to_path_buf(), source))?;
+            synced.map_err(|source| cannot("sync", path.to_path_buf(), source))?;
         }
         store.start_threads();
         Ok((store, report))
     }
 
-    /// The same on any medium and without threads: [`Store::step`] does what they would.
+    /// Opens on any medium, and starts no threads: [`Store::step`] does their work.
     pub fn open_on(
         kept: Arc<dyn Medium>,
         spill: Arc<dyn Medium>,
         options: Options,
         recovered: &mut dyn Recovered,
     ) -> Result<(Self, Report), StoreError> {
-        let found = recovery::find(&*kept, Trust::Indexes)?;
+        let found = recovery::find(&*kept)?;
         let spill = Arc::new(Spill::new(spill, options));
         spill.clear()?;
         recovered.on_spill(&spill);
@@ -307,26 +195,13 @@ impl Store {
 
     /// Starts the threads of a store that was opened without.
     pub fn start_threads(&self) {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.extend(spill::start(&self.kept));
-    }
-
-    /// Does what the threads would do now: for tests, which cut it at every point.
-    pub fn step(&self) {
-        self.kept.write_once(MarksNow::Yes);
-        self.kept.do_jobs();
-    }
-
-    /// What the keeper does from time to time, for tests.
-    pub fn step_round(&self) {
-        self.kept.reclaim_while_worth_it();
-        self.kept.on_round();
-        self.kept.do_jobs();
+        let mut threads = self.threads.lock();
+        threads.extend(threads::start(&self.kept));
     }
 
     fn log_of(&self, file: NonZeroU32) -> &Arc<Log> {
         match self.spill.log() {
-            Some(spilled) if file.get() & SPILL_BIT != 0 => spilled,
+            Some(spilled) if place::is_spilled(file) => spilled,
             _ => &self.kept,
         }
     }
@@ -337,21 +212,26 @@ impl Store {
     #[inline]
     pub fn append(&self, new: &NewRecord<'_>) -> Result<Appended, Refused> {
         let appended = self.kept.append(new);
-        self.kept.ring();
+        self.kept.wake_writer();
         appended
     }
 
-    /// The same for who has more to do first: nothing is written before [`Self::ring`].
+    /// Appends, and leaves it to the caller to call [`Self::wake_writer`]: nothing is written before.
     ///
-    /// A writer that is woken at once takes the processor from whoever hands the message to its consumers.
+    /// A writer that is woken at once takes the processor from the thread that hands the message to its consumers.
     #[inline]
-    pub fn append_quietly(&self, new: &NewRecord<'_>) -> Result<Appended, Refused> {
+    pub fn append_without_waking(&self, new: &NewRecord<'_>) -> Result<Appended, Refused> {
         self.kept.append(new)
     }
 
-    /// Has what was appended quietly be written.
-    pub fn ring(&self) {
-        self.kept.ring();
+    /// Makes a file for a record that is larger than files are, so that its append waits for no disk.
+    pub fn make_room_for(&self, new: &NewRecord<'_>) -> Result<(), Refused> {
+        self.kept.make_room_for(new).map(|_| ())
+    }
+
+    /// Has records be written that were appended without waking the writer.
+    pub fn wake_writer(&self) {
+        self.kept.wake_writer();
     }
 
     /// Puts a record (of one queue) where it need not survive, to save memory.
@@ -359,14 +239,16 @@ impl Store {
         self.spill.append(new)
     }
 
-    /// Settles slots: they do not come back. Spilled ones as well as kept ones.
+    /// Settles slots, spilled ones as well as kept ones: their messages do not come back.
+    ///
+    /// It waits for no record: a message that was moved is settled by [`Self::settle_replaced`].
     #[inline]
-    pub fn settle(&self, slots: &Runs) {
+    pub fn settle(&self, slots: &SlotRanges) {
         self.of_each_log(slots, Log::settle);
     }
 
-    /// The same, and on disk when the batch is synced, as is everything appended before.
-    pub fn settle_synced(&self, slots: &Runs) -> Batch {
+    /// Settles slots with the batch that is answered: when it is synced, the marks are, and everything appended before.
+    pub fn settle_synced(&self, slots: &SlotRanges) -> Batch {
         let (kept, spilled) = slots.by_log();
         if let Some(log) = self.spill.log() {
             log.settle(&spilled);
@@ -374,13 +256,35 @@ impl Store {
         self.kept.settle_synced(&kept)
     }
 
-    /// Remembers that slots were delivered: they come back marked as redelivered.
+    /// Takes a record that is to take the place of another one, once its queues have it ([`Self::settle_replaced`]).
+    /// Nothing is written before [`Self::wake_writer`].
+    pub fn append_replacement(&self, new: &NewRecord<'_>) -> Result<Appended, Refused> {
+        self.kept.append_replacement(new)
+    }
+
+    /// Settles places whose messages stand in other records now, each when its record is on disk or is settled
+    /// itself. A crash before that finds the message at the old place, perhaps at both.
+    pub fn settle_replaced(&self, replaced: &[(Place, Appended)]) {
+        let is_spilled = |(place, _): &&(Place, Appended)| place.is_spilled();
+        let (spilled, kept): (Vec<_>, Vec<_>) = replaced.iter().partition(is_spilled);
+        self.settle(&spilled.into_iter().map(|(place, _)| place).collect());
+        if !kept.is_empty() {
+            self.kept.settle_replaced(&kept);
+        }
+    }
+
+    /// Marks slots as delivered: after a start their messages are redelivered ones.
     #[inline]
-    pub fn mark_delivered(&self, slots: &Runs) {
+    pub fn mark_delivered(&self, slots: &SlotRanges) {
         self.of_each_log(slots, Log::mark_delivered);
     }
 
-    fn of_each_log(&self, slots: &Runs, act: impl Fn(&Log, &Runs)) {
+    /// Marks the number of times that kept messages came back to their queues; they count as delivered.
+    pub fn mark_counted(&self, counted: &[Counted]) {
+        self.kept.mark_counted(counted);
+    }
+
+    fn of_each_log(&self, slots: &SlotRanges, act: impl Fn(&Log, &SlotRanges)) {
         if slots.is_empty() {
             return;
         }
@@ -393,7 +297,7 @@ impl Store {
         }
     }
 
-    /// What has become of a batch. Cost: two atomic loads.
+    /// The state of a batch. Cost: two atomic loads.
     #[inline]
     pub fn outcome(&self, batch: Batch) -> Outcome {
         self.kept.outcome(batch)
@@ -404,7 +308,7 @@ impl Store {
         self.kept.wake_after(batch, waker);
     }
 
-    /// Whether more is under way to the disk than should be: who publishes should first wait for `Self::latest`.
+    /// True if more than 8 MiB are on their way to the disk: a publisher should first wait for [`Self::latest`].
     #[inline]
     pub fn is_congested(&self) -> bool {
         self.kept.is_congested()
@@ -420,11 +324,17 @@ impl Store {
         self.kept.health()
     }
 
-    /// Calls `watch` whenever the health has changed, from the store's own threads or from who appends. The first
-    /// watcher stays.
+    /// Calls `watch` whenever the health has changed, on the store's own threads or on one that appends. A second call
+    /// does nothing.
     pub fn watch_health(&self, watch: Box<dyn Fn(Health) + Send + Sync>) {
         // A second watcher is not there to be told.
         let _ = self.kept.watcher.set(Watcher(watch));
+    }
+
+    /// Sets how a publisher waits for the disk if its message is larger than files are.
+    pub fn run_blocking_by(&self, blocking: Blocking) {
+        // There is one broker, which says it once.
+        let _ = self.kept.blocking.set(blocking);
     }
 
     /// Reads records, neighbours with one read. `take` gets the index into `places` and the record; called in order.
@@ -436,24 +346,32 @@ impl Store {
         take: &mut dyn FnMut(usize, Result<Record<'_>, StoreError>),
     ) {
         let mut at = 0;
-        for places in places.chunk_by(|one, other| is_spilled(one.file) == is_spilled(other.file)) {
+        for places in places.chunk_by(|one, other| one.is_spilled() == other.is_spilled()) {
             self.log_of(places[0].file).read(places, &mut |nth, record| take(at + nth, record));
             at += places.len();
         }
     }
 
+    /// Copies a record that was read as [`StoreError::Damaged`] to a file of its own, unless it was; answers that file.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Settled`] if its file is not kept any more, [`StoreError::Io`] if the disk refuses.
+    pub fn copy_damaged(&self, place: Place) -> Result<PathBuf, StoreError> {
+        if place.is_spilled() { Err(StoreError::Settled) } else { self.kept.copy_damaged(place) }
+    }
+
     /// Runs a reading job on the store's own thread.
     pub fn read_later(self: &Arc<Self>, job: Box<dyn FnOnce(&Store) + Send>) {
         let store = Arc::clone(self);
-        self.kept.order(keeper::Job::Read(Box::new(move || job(&store))));
+        self.kept.order(Job::Read(Box::new(move || job(&store))));
     }
 
-    /// Writes everything down, marks included, and stops the store's threads. A second call does nothing.
+    /// Writes everything that is in memory, marks included, and stops the store's threads. A second call does nothing.
     pub fn close(&self) {
         let logs: Vec<&Arc<Log>> =
             [Some(&self.kept), self.spill.log()].into_iter().flatten().collect();
-        let mut threads =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut threads = std::mem::take(&mut *self.threads.lock());
         threads.extend(self.spill.take_threads());
         for log in &logs {
             log.begin_close();
@@ -470,8 +388,32 @@ impl Store {
     }
 }
 
-fn is_spilled(file: NonZeroU32) -> bool {
-    file.get() & SPILL_BIT != 0
+/// Steps of a store without threads, for tests that decide what happens when.
+impl Store {
+    /// Does the work of all threads.
+    pub fn step(&self) {
+        self.step_writer();
+        self.kept.do_jobs();
+    }
+
+    /// Does the work of the writer and of the marker.
+    pub fn step_writer(&self) {
+        self.kept.write_once();
+        // Marks that could not be written are tried again.
+        let _ = self.kept.mark_once(Awaited::No);
+    }
+
+    /// Does the work of the marker; `false` if it cannot, for an error or because marks are being written.
+    pub fn step_marks(&self) -> bool {
+        self.kept.try_mark_once()
+    }
+
+    /// Does one round of the maintenance thread.
+    pub fn step_round(&self) {
+        self.kept.reclaim_while_worth_it();
+        self.kept.on_round();
+        self.kept.do_jobs();
+    }
 }
 
 #[cfg(test)]
@@ -500,16 +442,8 @@ mod tests {
 
     fn append(store: &Store, queues: &[u32], body: &[u8]) -> Appended {
         let queues: Vec<QueueId> = queues.iter().map(|id| QueueId(*id)).collect();
-        let new = NewRecord {
-            queues: &queues,
-            published_at: 7,
-            time_to_live_ms: None,
-            priority: 2,
-            note: 0,
-            names_len: 0,
-            properties_len: 0,
-            bytes: body,
-        };
+        let new =
+            NewRecord { published_at: 7, priority: Some(2), ..NewRecord::of_bytes(&queues, body) };
         store.append(&new).unwrap()
     }
 
@@ -518,7 +452,7 @@ mod tests {
         store.outcome(batch)
     }
 
-    fn runs(places: &[Place]) -> Runs {
+    fn ranges(places: &[Place]) -> SlotRanges {
         places.iter().copied().collect()
     }
 
@@ -538,7 +472,7 @@ mod tests {
         let gone = append(&store, &[500], b"no queue");
         assert_eq!(bodies(&store, &[one.first, two.first]), [b"one".to_vec(), vec![7; 100_000]]);
         assert_eq!(wait(&store, gone.batch), Outcome::Synced);
-        let batch = store.settle_synced(&runs(&[one.first]));
+        let batch = store.settle_synced(&ranges(&[one.first]));
         assert_eq!(wait(&store, batch), Outcome::Synced);
         // As after a kill: nothing is closed.
         std::mem::forget(store);
@@ -569,13 +503,13 @@ mod tests {
             kept.push(appended.first);
             assert_eq!(wait(&store, appended.batch), Outcome::Synced);
             if kept.len() == 10 {
-                let batch = store.settle_synced(&runs(&kept));
+                let batch = store.settle_synced(&ranges(&kept));
                 kept.clear();
                 assert_eq!(wait(&store, batch), Outcome::Synced);
             }
         }
         store.close();
-        let files = std::fs::read_dir(directory.path().join(KEPT_FOLDER)).unwrap();
+        let files = std::fs::read_dir(directory.path().join(MESSAGES_FOLDER)).unwrap();
         let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
         assert!(bytes <= 3 * u64::from(Options::default().file_bytes), "{bytes} bytes");
         let (store, found) = open(directory.path());
@@ -588,18 +522,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (store, _) = open(directory.path());
         let new = NewRecord {
-            queues: &[QueueId(1)],
-            published_at: 0,
             time_to_live_ms: Some(5),
-            priority: 0,
-            note: 0,
-            names_len: 0,
-            properties_len: 0,
-            bytes: b"spilled",
+            ..NewRecord::of_bytes(&[QueueId(1)], b"spilled")
         };
         let places: Vec<Place> = (0..1000).map(|_| store.spill(&new).unwrap()).collect();
         assert!(bodies(&store, &places).iter().all(|body| body == b"spilled"));
-        let settled = runs(&places);
+        let settled = ranges(&places);
         store.settle(&settled);
         store.close();
         let (store, found) = open(directory.path());
@@ -614,7 +542,7 @@ mod tests {
         };
         let options = Options { file_bytes: 64 << 10 };
         let mut found = Found::default();
-        let (kept, spill) = (folder(KEPT_FOLDER), folder(SPILL_FOLDER));
+        let (kept, spill) = (folder(MESSAGES_FOLDER), folder(SPILL_FOLDER));
         let (store, _) = Store::open_on(kept, spill, options, &mut found).unwrap();
         (store, found.0)
     }
@@ -623,7 +551,7 @@ mod tests {
     fn a_slow_queue_does_not_hold_the_room_of_a_busy_one() {
         let directory = tempfile::tempdir().unwrap();
         let (store, _) = small(directory.path());
-        let (mut slow, mut settled) = (Vec::new(), Runs::default());
+        let (mut slow, mut settled) = (Vec::new(), SlotRanges::default());
         for nth in 0..20_000_u32 {
             if nth % 100 == 0 {
                 slow.push((nth, append(&store, &[2], &nth.to_le_bytes()).first));
@@ -640,13 +568,13 @@ mod tests {
         store.settle(&settled);
         store.step();
         store.step_round();
-        let files = std::fs::read_dir(directory.path().join(KEPT_FOLDER)).unwrap();
+        let files = std::fs::read_dir(directory.path().join(MESSAGES_FOLDER)).unwrap();
         let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
         assert!(bytes < 10 * (64 << 10), "{bytes} bytes for 200 small messages");
         // Half of them are settled by the places they had at first.
         let (early, late) = slow.split_at(100);
         let early: Vec<Place> = early.iter().map(|(_, place)| *place).collect();
-        store.settle(&runs(&early));
+        store.settle(&ranges(&early));
         let places: Vec<Place> = late.iter().map(|(_, place)| *place).collect();
         let expected: Vec<_> = late.iter().map(|(nth, _)| nth.to_le_bytes().to_vec()).collect();
         assert_eq!(bodies(&store, &places), expected);
@@ -662,7 +590,7 @@ mod tests {
     #[test]
     fn an_original_does_not_come_back_when_its_copy_is_gone() {
         let [here, there] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let folder = |directory: &tempfile::TempDir| directory.path().join(KEPT_FOLDER);
+        let folder = |directory: &tempfile::TempDir| directory.path().join(MESSAGES_FOLDER);
         let files = |directory| std::fs::read_dir(folder(directory)).unwrap().map(Result::unwrap);
         let (store, _) = small(here.path());
         let mut slow = Vec::new();
@@ -671,14 +599,14 @@ mod tests {
                 slow.push(append(&store, &[2], &nth.to_le_bytes()).first);
             }
             let busy = append(&store, &[1], &[7; 200]).first;
-            store.settle(&runs(&[busy]));
+            store.settle(&ranges(&[busy]));
             store.step();
         }
         std::fs::create_dir(folder(&there)).unwrap();
         for file in files(&here) {
             std::fs::copy(file.path(), folder(&there).join(file.file_name())).unwrap();
         }
-        store.settle(&runs(&slow[..1]));
+        store.settle(&ranges(&slow[..1]));
         store.step();
         store.step_round();
         let is_survivors = |path: &Path| std::fs::read(path).unwrap()[12] == 2;
@@ -692,7 +620,7 @@ mod tests {
         let mut places: Vec<Place> = found.iter().map(|(_, waiting)| waiting.place).collect();
         places.retain(|place| bodies(&store, &[*place]) != [0_u32.to_le_bytes()]);
         assert_eq!(places.len(), slow.len() - 1);
-        let batch = store.settle_synced(&runs(&places));
+        let batch = store.settle_synced(&ranges(&places));
         store.step();
         assert_eq!(store.outcome(batch), Outcome::Synced);
         store.step_round();

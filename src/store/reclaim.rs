@@ -4,40 +4,40 @@
 //! one holds no more than twice its own room. Survivors are among themselves: the next busy file does not carry them
 //! along again.
 //!
-//! The order of things is what makes it safe: copies are synced before anybody is sent to them, and the file is given
-//! up after that. A crash in between leaves two of a slot, of which `recovery` takes one. Who still has the old place
-//! of a slot finds the new one through [`Inbox::moved`].
+//! The order of the steps makes it safe ([`Moving`]):
+//!
+//! 1. Slots that wait are copied, and the copies are synced. Slots that are settled or delivered meanwhile are marked
+//!    in their file as ever, and noted.
+//! 2. From one moment on the copies count: a place in the file is resolved to the copy's ([`Moves`](super::moves::Moves)).
+//! 3. The copies of noted slots are marked, and the marks are synced.
+//! 4. The file is freed. Until that is on the disk no file with copies is freed, however much of it is settled.
+//!
+//! A crash before 4 leaves both; `recovery` joins what their marks say. A crash after 4 leaves the copies, which say
+//! all. If the disk refuses a step, it is tried again every round, and the file stays until then. If step 1 fails, its
+//! copies are marked as void before the file may go.
 
 use std::io;
-use std::num::NonZeroU32;
-use std::sync::{Arc, PoisonError};
 
-use super::inbox::{FileState, Inbox, Spare};
-use super::index::{Index, Slot};
-use super::keeper::Job;
+use super::batch::Health;
+use super::counts::{Counted, CountedSlots};
+use super::damage;
+use super::error::{StoreError, cannot};
+use super::files::{FreeFile, Sparse};
+use super::index::Slot;
+use super::jobs::Job;
 use super::log::{Durability, Log};
-use super::marking::MarkError;
-use super::marks::{Mark, Marks, Slots};
-use super::medium::MediumFile;
-use super::record::{self, DATA_START, FileHeader, FileKind, Stamp, u32_of};
-use super::scan::{self, Opened, Scanned, Trust};
-use super::{Batch, Health, NewRecord, Place, QueueId, Runs, StoreError};
+use super::marks::{Mark, Marks};
+use super::message::NewRecord;
+use super::moves::{Moving, OwedMarks};
+use super::open_marks::MarkError;
+use super::place::{Place, QueueId};
+use super::record::{self, DATA_START, FileHeader, FileKind, u32_of};
+use super::scan::{self, Opened, Scanned};
+use super::slot_ranges::SlotRanges;
+use super::survivors::Survivors;
 
 /// Wasted room that is never worth the copying, in files.
 const WASTED_FILES_MIN: u64 = 4;
-
-/// The file that survivors are appended to.
-#[derive(Debug)]
-pub(super) struct Survivors {
-    number: NonZeroU32,
-    name: String,
-    file: Arc<dyn MediumFile>,
-    capacity: u32,
-    index: Index,
-    /// Counts the copyings, as batches do in the log, and where this one begins.
-    batch: Batch,
-    batch_start: u32,
-}
 
 /// A record to be copied, for those of its queues that still wait.
 struct Survivor {
@@ -51,86 +51,89 @@ impl Log {
         if self.durability == Durability::Spilled || self.health() == Health::Failed {
             return false;
         }
-        let Some((number, name, slots)) = self.begin_move() else { return false };
-        let moved = self.copy_survivors(number, &name, slots);
-        let mut inbox = self.lock();
-        inbox.moving = None;
-        if let Err(error) = &moved {
-            tracing::warn!(%error, name, "a file with few messages stays as it is");
-            let is_full = matches!(error, StoreError::Io { source, .. }
-                if source.kind() == io::ErrorKind::StorageFull);
-            if let Some(state) = inbox.files.get_mut(&number).filter(|_| !is_full) {
-                state.is_stuck = true;
+        let Some(Sparse { number, name, slots }) = self.begin_move() else { return false };
+        let mut copied = Vec::new();
+        match self.copy_survivors(&name, slots, &mut copied) {
+            Ok(counts) => self.publish_moved(number, &copied, counts),
+            Err(error) => {
+                tracing::warn!(%error, name, "a file with few messages stays as it is");
+                let is_full = matches!(&error, StoreError::Io { source, .. }
+                    if source.kind() == io::ErrorKind::StorageFull);
+                let mut state = self.lock();
+                if !is_full {
+                    state.files.set_unmovable(number);
+                }
+                let void = copied.iter().map(|(_, new)| *new).collect();
+                state.moves.set_moving(Moving::Void { file: number, copies: void });
             }
         }
-        moved.is_ok()
+        self.end_move()
     }
 
     /// Chooses the file with the smallest share of waiting slots, when that is worth it.
-    fn begin_move(&self) -> Option<(u32, String, u32)> {
-        let mut inbox = self.lock();
-        if !inbox.unmarked.is_empty() {
-            // Which slots are settled is not written down.
+    fn begin_move(&self) -> Option<Sparse> {
+        let mut locked = self.lock();
+        let state = &mut *locked;
+        // Else which slots are settled is not written down, or an earlier file is not given up yet.
+        if state.marks.has_unmarked() || state.moves.moving().is_some() {
             return None;
         }
         let wasted_min = WASTED_FILES_MIN * u64::from(self.options.file_bytes);
-        let (number, name, slots) = inbox.sparsest(wasted_min)?;
-        // What the writer is about to mark may be on no disk yet.
-        let mut settled = Slots::default();
-        settled.insert_of(number, &inbox.in_hand);
-        inbox.moving = Some((number, settled));
-        Some((number, name, slots))
+        let sparse = state.files.sparsest(wasted_min)?;
+        state.moves.set_moving(Moving::begun(sparse.number, state.marks.being_marked()));
+        Some(sparse)
     }
 
-    fn copy_survivors(&self, number: u32, name: &str, slots: u32) -> Result<(), StoreError> {
+    /// Copies what waits in a file; `copied` gets the old place and the new one of every slot, also of a copying that
+    /// fails. Answers the counts that were marked before.
+    fn copy_survivors(
+        &self,
+        name: &str,
+        slots: u32,
+        copied: &mut Vec<(Place, Place)>,
+    ) -> Result<CountedSlots, StoreError> {
         let damaged = |offset: u32, what| StoreError::Damaged {
             path: self.medium.path(name),
             offset: offset.into(),
             what,
         };
-        let Opened::Records(from) = scan::open(&*self.medium, name, Trust::Indexes)? else {
+        let Opened::Records(from) = scan::open(&*self.medium, name)? else {
             return Err(damaged(0, "it should hold messages and is marked as free"));
         };
-        if !from.rest.is_clean() || from.slot_count() != slots {
-            return Err(damaged(from.index.end, "a message is not what was written"));
+        let damaged_records = damage::not_copied(&*self.medium, &from)?;
+        if let Some((found, _)) = damaged_records.first() {
+            return Err(damaged(found.offset, "a message is not what was written"));
+        }
+        if from.slot_count() != slots {
+            return Err(damaged(from.end, "a message is not what was written"));
         }
         let marks = from.marks(&*self.medium)?;
-        let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
-        let cannot = |source| scan::cannot("copy messages from", self.medium.path(name), source);
+        let mut survivors = self.survivors.lock();
+        let cannot_copy = |source| cannot("copy messages from", self.medium.path(name), source);
         if let Some(open) = &mut *survivors {
-            open.batch.0 += 1;
-            open.batch_start = open.index.end;
+            open.begin_batch();
         }
-        let mut copied = Vec::new();
         let mut copy_all = || {
             for survivor in survivors_of(&from, &marks) {
-                self.copy(&from, &survivor, &mut survivors, &mut copied)?;
+                self.copy(&from, &survivor, &mut survivors, copied)?;
             }
-            survivors.as_ref().map_or(Ok(()), |open| open.file.sync()).map_err(cannot)
+            survivors.as_ref().map_or(Ok(()), Survivors::sync).map_err(cannot_copy)
         };
         let done = copy_all();
         if done.is_err() {
-            self.void(&copied, survivors.take());
-            return done;
+            self.end_survivors(survivors.take());
         }
-        self.publish_moved(number, &copied).map_err(cannot)
+        done.map(|()| marks.counts)
     }
 
-    /// Takes back copies that nobody was told of, and ends their file: what is behind them must not be appended to.
-    fn void(&self, copied: &[(Place, Place)], survivors: Option<Survivors>) {
-        let void = copied.iter().map(|(_, new)| *new).collect();
-        let mut inbox = self.lock();
-        inbox.moved_late.append(&void);
-        inbox.sync_marks = true;
-        self.bell.notify_one();
+    /// Ends the file of void copies: what is behind them must not be appended to.
+    fn end_survivors(&self, survivors: Option<Survivors>) {
         let Some(open) = survivors else { return };
-        match open.file.sync() {
-            Ok(()) => self.on_full(&mut inbox, open.number.get(), open.index),
+        match open.sync() {
+            Ok(()) => self.on_full(&mut self.lock(), open.into_index()),
             Err(error) => {
                 tracing::error!(%error, "messages cannot be synced; nothing is confirmed any more");
-                let batch = inbox.gathering;
-                drop(inbox);
-                self.set_failed(batch);
+                self.fail_from_now();
             }
         }
     }
@@ -153,10 +156,10 @@ impl Log {
         let mut bytes = vec![0; record::HEADER_LEN];
         let read = |bytes: &mut Vec<u8>| {
             let read = from.file.read_at(bytes, of.offset.into());
-            read.map_err(|source| scan::cannot("read", path(), source))
+            read.map_err(|source| cannot("read", path(), source))
         };
         read(&mut bytes)?;
-        let head = record::head(&bytes, from.header.number).ok_or_else(damaged)?;
+        let head = record::head(&bytes, from.header.seed()).ok_or_else(damaged)?;
         bytes.resize(head.len as usize, 0);
         read(&mut bytes)?;
         let (_, message) = head.payload(&bytes).ok_or_else(damaged)?;
@@ -172,8 +175,7 @@ impl Log {
             bytes: message.bytes,
         };
         let appended = self.append_survivor(&new, head.sequence, survivor.is_delivered, survivors);
-        let first =
-            appended.map_err(|source| scan::cannot("copy messages from", path(), source))?;
+        let first = appended.map_err(|source| cannot("copy messages from", path(), source))?;
         for (nth, (slot, of)) in (0..).zip(&survivor.slots) {
             let old = Place { file: from.number(), slot: *slot, offset: of.offset };
             copied.push((old, first.nth(nth)));
@@ -189,120 +191,180 @@ impl Log {
         survivors: &mut Option<Survivors>,
     ) -> io::Result<Place> {
         let len = record::padded(record::len_of(new));
-        let has_room = |open: &Survivors| open.index.end as usize + len <= open.capacity as usize;
-        if !survivors.as_ref().is_some_and(has_room) {
+        if !survivors.as_ref().is_some_and(|open| open.has_room(len)) {
             if let Some(full) = survivors.take() {
-                if let Err(error) = full.file.sync() {
+                if let Err(error) = full.sync() {
                     self.fail_from_now();
                     return Err(error);
                 }
-                self.on_full(&mut self.lock(), full.number.get(), full.index);
+                self.on_full(&mut self.lock(), full.into_index());
             }
             *survivors = Some(self.begin_survivors(u32_of(len))?);
         }
         let open = survivors.as_mut().ok_or_else(|| io::Error::other("there is no file"))?;
-        let offset = open.index.end;
-        let first = Place { file: open.number, slot: u32_of(open.index.slots.len()), offset };
-        let stamp = Stamp {
-            number: open.number.get(),
-            batch: open.batch,
-            batch_start: open.batch_start,
-            sequence,
-            payload_checksum: record::payload_checksum(new),
-            is_delivered,
-        };
-        let mut bytes = Vec::with_capacity(len);
-        let head = record::encode(new, &stamp, &mut bytes);
-        open.file.write_at(&bytes, offset.into())?;
-        open.index.add(&head, new.queues.iter().copied(), offset);
-        if let Some(state) = self.lock().files.get_mut(&open.number.get()) {
-            state.slots += head.queues;
-            state.live += head.queues;
-        }
-        Ok(first)
+        let copied = open.append(new, sequence, is_delivered)?;
+        self.lock().files.add_slots(open.number(), copied.slots);
+        Ok(copied.first)
     }
 
     fn begin_survivors(&self, len: u32) -> io::Result<Survivors> {
-        let mut inbox = self.lock();
-        let (spare, number) = (inbox.spares.pop(), inbox.next_number);
-        inbox.next_number += 1;
-        let name = inbox.take_name();
-        drop(inbox);
-        let Spare { name, file, capacity } = match spare {
-            Some(spare) => spare,
-            None => self.make_spare(name)?,
+        let (free, number, name) = {
+            let mut state = self.lock();
+            let free = state.files.take_any_free();
+            (free, state.files.take_number(), state.files.take_name())
+        };
+        let FreeFile { name, file, capacity } = match free {
+            Some(free) => free,
+            None => self.make_free_file(name, self.options.file_bytes)?,
         };
         let wanted = self.options.file_bytes.max(DATA_START + len);
-        let header = FileHeader { kind: FileKind::Survivors, number }.encode();
+        let header = FileHeader::begun(FileKind::Survivors, number);
         let grown = if capacity < wanted { file.set_len(wanted.into()) } else { Ok(()) };
-        if let Err(error) = grown.and_then(|()| file.write_at(&header, 0)) {
+        if let Err(error) = grown.and_then(|()| file.write_at(&header.encode(), 0)) {
             // It may have got part of it.
             let _ = file.set_len(capacity.into());
-            self.lock().spares.push(Spare { name, file, capacity });
+            self.lock().files.add_free(FreeFile { name, file, capacity });
             return Err(error);
         }
         let capacity = capacity.max(wanted);
-        self.lock().files.insert(number, FileState::begun(name.clone(), capacity));
+        self.lock().files.begin(header, name.clone(), capacity);
         self.order(Job::Prepare);
-        let number = NonZeroU32::new(number).ok_or_else(|| io::Error::other("no number left"))?;
-        let index = Index::empty(DATA_START);
-        let (batch, batch_start) = (Batch(1), DATA_START);
-        Ok(Survivors { number, name, file, capacity, index, batch, batch_start })
+        Survivors::begun(header, name, file, capacity)
     }
 
-    /// Sends everybody to the copies and gives the file up.
-    fn publish_moved(&self, number: u32, copied: &[(Place, Place)]) -> io::Result<()> {
-        let mut guard = self.lock();
-        let inbox = &mut *guard;
-        let settled = inbox.moving.take().map(|(_, settled)| settled).unwrap_or_default();
-        let mut gone = Runs::default();
+    /// Has the copies count from now on.
+    fn publish_moved(&self, number: u32, copied: &[(Place, Place)], mut known: CountedSlots) {
+        let mut locked = self.lock();
+        let state = &mut *locked;
+        let (settled, delivered) = match state.moves.take_moving() {
+            Some(Moving::Copying { settled, delivered, counts, .. }) => {
+                counts.iter().for_each(|counted| known.note(*counted));
+                (settled, delivered)
+            }
+            Some(Moving::Leaving { .. } | Moving::Void { .. }) | None => Default::default(),
+        };
+        let mut owed = OwedMarks::default();
         for (old, new) in copied {
             if settled.has(old.slot) {
-                gone.push(*new);
-            } else {
-                inbox.moved.insert((number, old.slot), *new);
+                owed.settled.push(*new);
+                continue;
+            }
+            state.moves.add_place(*old, *new);
+            if delivered.has(old.slot) {
+                owed.delivered.push(*new);
+            }
+            let counted = known.get(old.slot);
+            owed.counted.extend(counted.map(|counted| Counted { place: *new, ..counted }));
+        }
+        state.moves.set_moving(Moving::Leaving { file: number, owed });
+        state.follow_moved();
+    }
+
+    /// Goes on with the file that is being given up, which may have had to wait for the disk; answers whether it is
+    /// free.
+    pub(super) fn end_move(&self) -> bool {
+        let moving = self.lock().moves.moving().cloned();
+        match moving {
+            None | Some(Moving::Copying { .. }) => false,
+            Some(_) if self.health() == Health::Failed => false,
+            Some(Moving::Leaving { file, owed }) => self.leave(file, owed),
+            Some(Moving::Void { copies, .. }) => {
+                self.mark_void(&copies);
+                false
             }
         }
-        let Some(state) = inbox.files.remove(&number) else { return Ok(()) };
-        inbox.follow_moved();
-        drop(guard);
-        // What was settled in the file must be so in its copy before the file goes.
-        gone.join();
-        let marked = self.write_marks(&gone, Mark::Settled).and_then(|()| self.sync_marks());
-        self.count_settled(&mut self.lock(), &gone);
-        match marked {
-            Ok(()) => {
-                let FileState { name, capacity, .. } = state;
-                self.order(Job::Recycle { number, name, capacity });
-                Ok(())
+    }
+
+    /// Marks what is owed, then frees the file: it has the marks that its copies are to get, so it stays until they
+    /// have them.
+    fn leave(&self, number: u32, mut owed: OwedMarks) -> bool {
+        let has_counted =
+            owed.counted.is_empty() || self.is_done(|| self.write_counted(&owed.counted));
+        if !has_counted
+            || !self.has_marked(&owed.delivered, Mark::Delivered)
+            || !self.has_marked(&owed.settled, Mark::Settled)
+        {
+            return false;
+        }
+        {
+            let mut state = self.lock();
+            self.count_settled(&mut state, &std::mem::take(&mut owed.settled));
+            state.moves.set_moving(Moving::Leaving { file: number, owed: OwedMarks::default() });
+        }
+        let file =
+            self.lock().files.get(number).map(|file| (file.name().to_owned(), file.capacity()));
+        let Some((name, capacity)) = file else { return false };
+        match self.free(number, &name, capacity) {
+            Ok(free) => {
+                let mut state = self.lock();
+                state.files.forget(number);
+                state.moves.take_moving();
+                self.free_unused(&mut state);
+                drop(state);
+                self.use_again(number, free);
+                true
             }
-            // The file stays until the next start, which finds both.
-            Err(MarkError::NotWritten(error)) => Err(error),
+            Err(error) => {
+                tracing::debug!(%error, name, "a file whose messages were copied cannot be used again yet");
+                false
+            }
+        }
+    }
+
+    /// Marks copies that do not count, and lets their original go.
+    fn mark_void(&self, copies: &SlotRanges) {
+        if self.has_marked(copies, Mark::Moved) {
+            let mut state = self.lock();
+            state.moves.take_moving();
+            self.count_settled(&mut state, copies);
+            self.free_unused(&mut state);
+        }
+    }
+
+    /// Marks copies; answers whether that is on the disk.
+    fn has_marked(&self, copies: &SlotRanges, mark: Mark) -> bool {
+        if copies.is_empty() {
+            return true;
+        }
+        let mut copies = copies.clone();
+        copies.join();
+        self.is_done(|| self.write_marks(&copies, mark))
+    }
+
+    /// Writes marks of copies and syncs them; answers whether that is done.
+    fn is_done(&self, write: impl FnOnce() -> Result<(), MarkError>) -> bool {
+        match write().and_then(|()| self.sync_marks()) {
+            Ok(()) => true,
+            Err(MarkError::NotWritten(error)) => {
+                tracing::debug!(%error, "copies of messages cannot be marked yet");
+                false
+            }
             Err(MarkError::NotSynced(error)) => {
+                tracing::error!(%error, "marks cannot be synced; nothing is confirmed any more");
                 self.fail_from_now();
-                Err(error)
+                false
             }
         }
     }
 
     /// Ends the file of survivors when nothing in it waits, so that it is not kept for nothing.
     pub(super) fn end_empty_survivors(&self) {
-        let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut survivors = self.survivors.lock();
         let Some(open) = &*survivors else { return };
-        let mut inbox = self.lock();
-        let live = inbox.files.get(&open.number.get()).map_or(0, |state| state.live);
+        let mut state = self.lock();
+        let live = state.files.get(open.number()).map_or(0, super::files::LogFile::live);
         if live == 0
             && let Some(open) = survivors.take()
         {
-            self.on_full(&mut inbox, open.number.get(), open.index);
+            self.on_full(&mut state, open.into_index());
         }
     }
 
     /// Writes the index of the survivors down, for a quick start.
     pub(super) fn finish_survivors(&self) {
-        let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut survivors = self.survivors.lock();
         if let Some(open) = survivors.take() {
-            self.write_index(open.number.get(), &open.name, &open.index);
+            self.write_index(&open.into_index());
         }
     }
 }
@@ -311,10 +373,10 @@ impl Log {
 fn survivors_of(from: &Scanned, marks: &Marks) -> Vec<Survivor> {
     let mut survivors: Vec<Survivor> = Vec::new();
     for (slot, of) in (0..).zip(&from.index.slots) {
-        if !marks.is_waiting(slot) {
+        if of.is_lost() || !marks.is_waiting(slot) {
             continue;
         }
-        let is_delivered = of.is_delivered || marks.delivered.has(slot);
+        let is_delivered = of.is_delivered || marks.is_delivered(slot);
         match survivors.last_mut() {
             Some(last)
                 if last.slots[0].1.offset == of.offset && last.is_delivered == is_delivered =>
@@ -325,35 +387,4 @@ fn survivors_of(from: &Scanned, marks: &Marks) -> Vec<Survivor> {
         }
     }
     survivors
-}
-
-impl Inbox {
-    /// The full file with the smallest share of waiting slots, when all in all more than `wasted_min` bytes and more
-    /// than half of the room are wasted.
-    fn sparsest(&self, wasted_min: u64) -> Option<(u32, String, u32)> {
-        let (mut wasted, mut used) = (0, 0);
-        let mut best: Option<(u64, u32, &FileState)> = None;
-        for (number, state) in self.files.iter().filter(|(_, state)| state.is_full) {
-            let (live, slots) = (u64::from(state.live), u64::from(state.slots.max(1)));
-            let live_bytes = u64::from(state.capacity) * live / slots;
-            used += live_bytes;
-            wasted += u64::from(state.capacity) - live_bytes;
-            let share = live * 1000 / slots;
-            if share <= 500 && !state.is_stuck && best.is_none_or(|(least, ..)| share < least) {
-                best = Some((share, *number, state));
-            }
-        }
-        if wasted < wasted_min.max(used) {
-            return None;
-        }
-        best.map(|(_, number, state)| (number, state.name.clone(), state.slots))
-    }
-
-    /// Sends what was said of moved slots, and not yet looked at, to where they are now.
-    fn follow_moved(&mut self) {
-        let settled = std::mem::take(&mut self.settled);
-        self.add_settled(&settled);
-        let delivered = std::mem::take(&mut self.delivered);
-        self.add_delivered(&delivered);
-    }
 }

@@ -1,42 +1,36 @@
-//! The record on disk, and the header of the file it is in.
+//! Records and file headers: encoding and decoding. `design` draws their bytes.
 //!
-//! ```text
-//! file:    header (64 bytes of the first 4096), then records, each beginning at a multiple of 8
+//! The seed of a record's checksum has the number of its file, which is never used twice: so a record that is left from
+//! an earlier use of the file is not taken for one of now. It also has the salt of the file: so no client can write a
+//! body that is taken for a record where a file is searched.
 //!
-//! header:   0  magic "mqstore\0"           8  format u32        12  kind u32 (0 free, 1 log, 2 survivors)
-//!          16  number u32                 20  checksum u32 of bytes 0..20
-//!
-//! record:   0  checksum u32 of bytes 4..64, seeded with the file's number
-//!           4  checksum u32 of what follows the header
-//!           8  len u32, header included   12  batch start u32: where the records synced with this one begin
-//!          16  batch u64                      in this file; 0 when they begin in an earlier one
-//!          24  sequence u64               32  published at u64, ms since 1970
-//!          40  time to live u64, ms; all bits set for none
-//!          48  properties len u32         52  names len u16
-//!          54  priority u8                55  flags u8 (1: delivered before)
-//!          56  queues u32                 60  note u8, 0 u8, 0 u16
-//!          64  queue ids, u32 each; names; properties; body
-//! ```
-//!
-//! All numbers are little-endian. Because the number of its file, never used twice, is the seed, a record that is
-//! left from an earlier use of the file is not taken for one of now.
+//! Files of format 1 have no salt and no synced mark, and their records no first slot: all are 0. They are read, and
+//! nothing is appended to them.
+
+use std::hash::{BuildHasher, RandomState};
 
 use crc32c::{crc32c, crc32c_append};
 
-use super::{Batch, NewRecord, QueueId, Record};
+use super::batch::Batch;
+use super::message::{NewRecord, Record};
+use super::place::QueueId;
 
 /// The format this release writes, and the latest that it reads.
-pub(super) const FORMAT: u32 = 1;
-/// Where the first record of a file is.
+pub(super) const FORMAT: u32 = 2;
+/// Offset of the first record of a file.
 pub(super) const DATA_START: u32 = 4096;
-pub(super) const FILE_HEADER_LEN: usize = 24;
+pub(super) const FILE_HEADER_LEN: usize = 28;
+/// Slots are counted modulo this in a record's header.
+const SLOTS_MODULUS: u32 = 1 << 24;
 const MAGIC: &[u8; 8] = b"mqstore\0";
 /// Bytes of a record before its queue ids.
 pub(super) const HEADER_LEN: usize = 64;
 pub(super) const NO_TIME_TO_LIVE: u64 = u64::MAX;
-const DELIVERED: u8 = 1;
+pub(super) const DELIVERED: u8 = 1;
+/// An early release did not say this, and gave a message without priority the priority 0.
+const HAS_PRIORITY: u8 = 2;
 
-/// What a file is used for.
+/// The uses of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileKind {
     /// For nothing.
@@ -52,9 +46,11 @@ pub(super) enum FileKind {
 pub(super) struct FileHeader {
     pub(super) kind: FileKind,
     pub(super) number: u32,
+    /// 0 in a file of format 1, and in one that holds nothing.
+    pub(super) salt: u32,
 }
 
-/// What the first bytes of a file say.
+/// The first bytes of a file, read as a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileHeaderRead {
     Header(FileHeader),
@@ -77,12 +73,46 @@ impl FileHeader {
         bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
         bytes[12..16].copy_from_slice(&kind.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.number.to_le_bytes());
-        let checksum = crc32c(&bytes[..20]);
-        bytes[20..].copy_from_slice(&checksum.to_le_bytes());
+        bytes[24..].copy_from_slice(&self.salt.to_le_bytes());
+        let checksum = crc32c_append(crc32c(&bytes[..20]), &bytes[24..]);
+        bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
         bytes
     }
 
+    /// The same for a file of format 1.
+    pub(super) fn encode_format_1(self) -> [u8; FILE_HEADER_LEN] {
+        let mut bytes = Self { salt: 0, ..self }.encode();
+        bytes[8..12].copy_from_slice(&1_u32.to_le_bytes());
+        let checksum = crc32c(&bytes[..20]);
+        bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// The header of a file that is begun.
+    pub(super) fn begun(kind: FileKind, number: u32) -> Self {
+        // The standard library's hashers begin with random keys; 0 is for files without a salt.
+        let random = RandomState::new().hash_one(number).to_le_bytes();
+        Self { kind, number, salt: u32_at(&random, 0).max(1) }
+    }
+
+    /// The header of a file that holds nothing.
+    pub(super) fn free(number: u32) -> Self {
+        Self { kind: FileKind::Free, number, salt: 0 }
+    }
+
+    /// True if its records do not say their first slots.
+    pub(super) fn is_of_format_1(self) -> bool {
+        self.salt == 0
+    }
+
+    /// The seed of the checksums of its records.
+    pub(super) fn seed(self) -> u32 {
+        self.number ^ self.salt
+    }
+
+    /// Reads the header of the file that begins with `bytes`.
     pub(super) fn decode(bytes: &[u8]) -> FileHeaderRead {
+        let bytes = &bytes[..bytes.len().min(FILE_HEADER_LEN)];
         if bytes.iter().all(|byte| *byte == 0) {
             return FileHeaderRead::Blank;
         }
@@ -98,14 +128,20 @@ impl FileHeader {
             2 => FileKind::Survivors,
             _ => return FileHeaderRead::Damaged,
         };
-        if u32_at(bytes, 20) != crc32c(&bytes[..20]) {
+        let mut checksum = crc32c(&bytes[..20]);
+        let mut salt = 0;
+        if u32_at(bytes, 8) > 1 {
+            checksum = crc32c_append(checksum, &bytes[24..FILE_HEADER_LEN]);
+            salt = u32_at(bytes, 24);
+        }
+        if u32_at(bytes, 20) != checksum {
             return FileHeaderRead::Damaged;
         }
-        FileHeaderRead::Header(Self { kind, number: u32_at(bytes, 16) })
+        FileHeaderRead::Header(Self { kind, number: u32_at(bytes, 16), salt })
     }
 }
 
-/// What a record says beside its message.
+/// The header of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) len: u32,
@@ -117,21 +153,37 @@ pub(super) struct Head {
     pub(super) properties_len: u32,
     pub(super) names_len: u16,
     pub(super) queues: u32,
-    pub(super) priority: u8,
+    pub(super) priority: Option<u8>,
     pub(super) note: u8,
     pub(super) is_delivered: bool,
+    /// Modulo 2^24; see [`Self::slot_from`].
+    first_slot: u32,
     payload_checksum: u32,
 }
 
-/// Where and as what a record is written.
+/// The position of a record that is written, in its file and in time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stamp {
-    pub(super) number: u32,
+    /// [`FileHeader::seed`] of the file.
+    pub(super) seed: u32,
+    pub(super) first_slot: u32,
     pub(super) batch: Batch,
     pub(super) batch_start: u32,
     pub(super) sequence: u64,
     pub(super) payload_checksum: u32,
     pub(super) is_delivered: bool,
+}
+
+/// A priority and the flags, as they stand in a record and in an index.
+pub(super) fn flags(priority: Option<u8>, is_delivered: bool) -> [u8; 2] {
+    let has_priority = if priority.is_some() { HAS_PRIORITY } else { 0 };
+    let delivered = if is_delivered { DELIVERED } else { 0 };
+    [priority.unwrap_or_default(), has_priority | delivered]
+}
+
+/// The priority that stands beside flags.
+pub(super) fn priority([priority, flags]: [u8; 2]) -> Option<u8> {
+    (priority > 0 || flags & HAS_PRIORITY != 0).then_some(priority)
 }
 
 /// Bytes a record takes in its file, up to where the next one begins.
@@ -166,11 +218,11 @@ pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) -> 
     header[48..52].copy_from_slice(&u32_of(new.properties_len).to_le_bytes());
     let names_len = u16::try_from(new.names_len).expect("two short strings");
     header[52..54].copy_from_slice(&names_len.to_le_bytes());
-    header[54] = new.priority;
-    header[55] = if stamp.is_delivered { DELIVERED } else { 0 };
+    [header[54], header[55]] = flags(new.priority, stamp.is_delivered);
     header[56..60].copy_from_slice(&u32_of(new.queues.len()).to_le_bytes());
-    header[60] = new.note;
-    let checksum = crc32c_append(stamp.number, &header[4..]);
+    let first_slot = stamp.first_slot % SLOTS_MODULUS;
+    header[60..64].copy_from_slice(&(u32::from(new.note) | first_slot << 8).to_le_bytes());
+    let checksum = crc32c_append(stamp.seed, &header[4..]);
     header[..4].copy_from_slice(&checksum.to_le_bytes());
     into.extend_from_slice(&header);
     for id in new.queues {
@@ -191,19 +243,20 @@ pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) -> 
         priority: new.priority,
         note: new.note,
         is_delivered: stamp.is_delivered,
+        first_slot,
         payload_checksum: stamp.payload_checksum,
     }
 }
 
-/// Reads the header of a record; `None` when no record of this file begins there.
+/// Reads the header of a record; `None` when no record of the file with this seed begins there.
 #[inline]
-pub(super) fn head(bytes: &[u8], number: u32) -> Option<Head> {
+pub(super) fn head(bytes: &[u8], seed: u32) -> Option<Head> {
     let header = bytes.get(..HEADER_LEN)?;
     // A record has a length: cheaper to see than a checksum, where a file is searched.
     if (u32_at(header, 8) as usize) < HEADER_LEN {
         return None;
     }
-    if u32_at(header, 0) != crc32c_append(number, &header[4..]) {
+    if u32_at(header, 0) != crc32c_append(seed, &header[4..]) {
         return None;
     }
     let time_to_live = u64_at(header, 40);
@@ -216,8 +269,9 @@ pub(super) fn head(bytes: &[u8], number: u32) -> Option<Head> {
         time_to_live_ms: (time_to_live != NO_TIME_TO_LIVE).then_some(time_to_live),
         properties_len: u32_at(header, 48),
         names_len: u16::from_le_bytes([header[52], header[53]]),
-        priority: header[54],
+        priority: priority([header[54], header[55]]),
         note: header[60],
+        first_slot: u32_at(header, 60) >> 8,
         is_delivered: header[55] & DELIVERED != 0,
         queues: u32_at(header, 56),
         payload_checksum: u32_at(header, 4),
@@ -230,9 +284,23 @@ impl Head {
         padded(self.len as usize)
     }
 
+    /// Its first slot, if those of the records before it end at `end` or, because some are damaged, later.
+    pub(super) fn slot_from(&self, end: u32) -> u32 {
+        // Wraps, because both are counted modulo 2^24.
+        end + self.first_slot.wrapping_sub(end) % SLOTS_MODULUS
+    }
+
     pub(super) fn body_len(&self) -> u32 {
         let before = HEADER_LEN + 4 * self.queues as usize + usize::from(self.names_len);
+        // Saturates for a header with a right checksum that no release writes.
         self.len.saturating_sub(u32_of(before)).saturating_sub(self.properties_len)
+    }
+
+    /// The queues of the record that begins with `bytes`, as they stand there; they may be what is damaged.
+    pub(super) fn queues_unchecked(&self, bytes: &[u8]) -> Vec<QueueId> {
+        let end = HEADER_LEN + 4 * self.queues as usize;
+        let ids = bytes.get(HEADER_LEN..end.min(self.len as usize)).unwrap_or_default();
+        ids.chunks_exact(4).map(|id| QueueId(u32_at(id, 0))).collect()
     }
 
     /// The queues and the message of the record that begins with `bytes`; `None` when they are not what was
@@ -281,7 +349,7 @@ mod tests {
             queues: &QUEUES,
             published_at: 1_700_000_000_000,
             time_to_live_ms: Some(5000),
-            priority: 3,
+            priority: Some(3),
             note: 4,
             names_len: 2,
             properties_len: 3,
@@ -289,10 +357,11 @@ mod tests {
         }
     }
 
-    fn encoded(number: u32) -> Vec<u8> {
+    fn encoded(seed: u32) -> Vec<u8> {
         let new = new(b"nnpppbody");
         let stamp = Stamp {
-            number,
+            seed,
+            first_slot: SLOTS_MODULUS + 3,
             batch: Batch(4),
             batch_start: 4096,
             sequence: 11,
@@ -301,7 +370,7 @@ mod tests {
         };
         let mut bytes = Vec::new();
         let said = encode(&new, &stamp, &mut bytes);
-        assert_eq!(head(&bytes, number), Some(said));
+        assert_eq!(head(&bytes, seed), Some(said));
         bytes
     }
 
@@ -310,12 +379,26 @@ mod tests {
         let bytes = encoded(5);
         let head = head(&bytes, 5).unwrap();
         assert_eq!((head.sequence, head.batch, head.batch_start), (11, Batch(4), 4096));
-        assert_eq!((head.priority, head.is_delivered, head.body_len()), (3, true, 4));
+        assert_eq!((head.priority, head.is_delivered, head.body_len()), (Some(3), true, 4));
         assert_eq!(head.padded_len(), bytes.len());
         let (queues, record) = head.payload(&bytes).unwrap();
         assert_eq!(queues.collect::<Vec<_>>(), QUEUES);
         assert_eq!((record.bytes, record.time_to_live_ms), (&b"nnpppbody"[..], Some(5000)));
         assert_eq!(record.note, 4);
+    }
+
+    #[test]
+    fn a_first_slot_is_known_from_those_before() {
+        let head = head(&encoded(5), 5).unwrap();
+        for (end, first) in [
+            (3, 3),
+            (0, 3),
+            (SLOTS_MODULUS, SLOTS_MODULUS + 3),
+            (SLOTS_MODULUS + 3, SLOTS_MODULUS + 3),
+            (4, SLOTS_MODULUS + 3),
+        ] {
+            assert_eq!(head.slot_from(end), first, "behind {end}");
+        }
     }
 
     #[test]
@@ -337,14 +420,25 @@ mod tests {
 
     #[test]
     fn file_headers_say_what_is_wrong() {
-        let header = FileHeader { kind: FileKind::Survivors, number: 77 };
+        let header = FileHeader::begun(FileKind::Survivors, 77);
         assert_eq!(FileHeader::decode(&header.encode()), FileHeaderRead::Header(header));
         assert_eq!(FileHeader::decode(&[0; FILE_HEADER_LEN]), FileHeaderRead::Blank);
         let mut newer = header.encode();
-        newer[8] = 2;
-        assert_eq!(FileHeader::decode(&newer), FileHeaderRead::Newer(2));
-        let mut torn = header.encode();
-        torn[16] ^= 1;
-        assert_eq!(FileHeader::decode(&torn), FileHeaderRead::Damaged);
+        newer[8] = 3;
+        assert_eq!(FileHeader::decode(&newer), FileHeaderRead::Newer(3));
+        for at in 0..FILE_HEADER_LEN {
+            let mut damaged = header.encode();
+            damaged[at] ^= 1 << 5;
+            let read = FileHeader::decode(&damaged);
+            let is_seen = matches!(read, FileHeaderRead::Damaged | FileHeaderRead::Newer(_));
+            assert!(is_seen, "byte {at}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_format_1_has_no_salt() {
+        let header = FileHeader { kind: FileKind::Log, number: 77, salt: 0 };
+        let bytes = header.encode_format_1();
+        assert_eq!(FileHeader::decode(&bytes), FileHeaderRead::Header(header));
     }
 }

@@ -1,7 +1,7 @@
 //! Opening a directory: which records are whole, which wait, and which file goes on.
 //!
-//! What is torn at the very end, in the batch that was being written, is cut and reported. Anything else that is
-//! not what was written ends the start with an error that names file and offset, before anything is changed.
+//! Every whole record is kept, whatever stands around it. What is not whole is told and copied aside (`damage`). What a
+//! start must not decide by itself ends it with an error that names the file, before anything is changed.
 //!
 //! Start reading at [`open`].
 
@@ -10,16 +10,24 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::inbox::{Active, FileState, Inbox};
-use super::index::{Index, Slot};
-use super::keeper::{Job, index_name};
+use super::batch::{Batch, Health};
+use super::counts::{self, Counted};
+use super::damage::{self, DamagedRecord, Origin};
+use super::error::{StoreError, cannot};
+use super::files::{Files, LogFile};
+use super::gathering::{Active, Gathering};
+use super::index::{Index, Slot, index_name};
+use super::jobs::Job;
 use super::log::{Durability, Log, Options};
-use super::marking::OpenMarks;
 use super::marks::{self, Mark, Marks, marks_name};
 use super::medium::Medium;
-use super::record::{DATA_START, FileKind};
-use super::scan::{self, NoRecord, Opened, Scanned, Trust, cannot};
-use super::{Batch, Health, Place, QueueId, Recovered, Report, Runs, StoreError, Waiting};
+use super::open_marks::OpenMarks;
+use super::place::{Place, QueueId};
+use super::record::{DATA_START, FileHeader, FileKind};
+use super::recovered::{Recovered, Report, Waiting};
+use super::scan::{self, Opened, Scanned};
+use super::slot_ranges::SlotRanges;
+use super::state::LogState;
 
 /// The files of a directory.
 pub(super) struct Found {
@@ -31,8 +39,27 @@ pub(super) struct Found {
     last_name: u32,
 }
 
-/// Reads what is there and checks that it is whole.
-pub(super) fn find(medium: &dyn Medium, trust: Trust) -> Result<Found, StoreError> {
+/// Reads what is there and finds what is not whole.
+///
+/// # Errors
+///
+/// Damage that an operator must decide about: see `store`.
+pub(super) fn find(medium: &dyn Medium) -> Result<Found, StoreError> {
+    let found = find_unrefused(medium)?;
+    for file in &found.files {
+        if let Some(offset) = hidden_slots(medium, file)? {
+            return Err(StoreError::Damaged {
+                path: medium.path(&file.name),
+                offset: offset.into(),
+                what: "which of the messages behind it are settled cannot be told",
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The same, and refuses nothing but files whose headers cannot be read.
+pub(super) fn find_unrefused(medium: &dyn Medium) -> Result<Found, StoreError> {
     let names = medium.list().map_err(|source| cannot("list", medium.path(""), source))?;
     let mut found = Found { files: Vec::new(), free: Vec::new(), last_number: 0, last_name: 0 };
     for name in names {
@@ -43,11 +70,9 @@ pub(super) fn find(medium: &dyn Medium, trust: Trust) -> Result<Found, StoreErro
         if kind != "log" {
             continue;
         }
-        match scan::open(medium, &name, trust)? {
+        match scan::open(medium, &name)? {
             Opened::Records(mut file) => {
-                if trust == Trust::Indexes {
-                    file.forget_slots();
-                }
+                file.forget_slots();
                 found.last_number = found.last_number.max(file.header.number);
                 found.files.push(*file);
             }
@@ -63,65 +88,48 @@ pub(super) fn find(medium: &dyn Medium, trust: Trust) -> Result<Found, StoreErro
 }
 
 impl Found {
-    /// Tells the torn end of the last batch from damage.
+    /// Finds the torn ends of files, and tells them from damage.
     fn judge(&mut self, medium: &dyn Medium) -> Result<(), StoreError> {
-        let of_log = self.files.iter().filter(|file| file.header.kind == FileKind::Log);
-        let last = of_log.map(Scanned::last_batch).max().unwrap_or_default();
+        // The last record of the files so far.
+        let (mut sequence, mut batch) = (0, Batch(0));
         for at in 0..self.files.len() {
-            let file = &self.files[at];
-            let rest = &file.rest;
-            let damaged = |what| StoreError::Damaged {
-                path: medium.path(&file.name),
-                offset: file.index.end.into(),
-                what,
-            };
-            let is_of_last_batch = match file.header.kind {
-                FileKind::Log | FileKind::Free => !rest.has_later_batch && rest.last_batch == last,
-                // They count the copyings of their own file.
-                FileKind::Survivors => !rest.has_later_batch,
-            };
-            let is_older = |next: NoRecord| rest.is_torn && next.batch < last;
-            if file.header.kind == FileKind::Log && rest.next.is_some_and(is_older) {
-                return Err(damaged("a message that was safe is not whole, and others follow it"));
-            }
-            if !rest.found.is_empty() && !is_of_last_batch {
-                return Err(damaged("a message that was safe is not whole, and others follow it"));
-            }
-            let Some(next) = self.follower(at) else { continue };
-            let first = self.files[next].index.first_sequence;
-            if first == 0 || first == file.index.last_sequence + 1 {
-                if rest.is_torn && first != 0 {
-                    return Err(damaged("a message that was safe is not whole, and others follow"));
-                }
+            let follower = self.follower(at).map(|next| &self.files[next]);
+            let gap = follower.map(|next| {
+                let begins_with_hole = next.holes.first().is_some_and(|h| h.offset == DATA_START);
+                (next.index.first_sequence, begins_with_hole)
+            });
+            let file = &mut self.files[at];
+            if file.header.kind != FileKind::Log {
                 continue;
             }
-            let is_same_batch = self.files[next]
-                .first
-                .is_some_and(|head| head.batch_start == 0 && head.batch == last);
-            if !is_same_batch {
-                return Err(damaged("messages are missing here, and others follow"));
+            sequence = sequence.max(file.index.last_sequence);
+            batch = batch.max(file.index.last_batch);
+            let is_torn = match gap {
+                Some((first, _)) if first == file.index.last_sequence + 1 => false,
+                Some((first, false)) if first > 0 => true,
+                // Old bytes are there as well where a file is used again, but none with a number that comes next.
+                Some(_) | None => file.next.is_some_and(|next| {
+                    next.sequence == sequence + 1
+                        // Wraps for a number that is lower, or is none.
+                        || next.batch.0 > 0 && next.batch.0.wrapping_sub(batch.0) <= 1
+                }),
+            };
+            if is_torn {
+                let torn = file.add_torn_end();
+                torn.map_err(|source| cannot("read", medium.path(&file.name), source))?;
             }
-            self.files[next].drop_all();
         }
-        self.see_torn_header(last);
+        let mut is_proven = false;
+        for file in self.files.iter_mut().rev() {
+            if file.header.kind != FileKind::Log {
+                continue;
+            }
+            for hole in &mut file.holes {
+                hole.was_synced |= is_proven || hole.batch.is_some_and(|of_hole| of_hole < batch);
+            }
+            is_proven |= file.proves_earlier;
+        }
         Ok(())
-    }
-
-    /// Counts a record whose header is torn as cut. Old bytes are there as well where a file is used again, but none
-    /// with a number that comes next.
-    fn see_torn_header(&mut self, last: Batch) {
-        let sequence = self.files.iter().map(|file| highest_sequence(&file.index)).max();
-        let is_log = |file: &&mut Scanned| file.header.kind == FileKind::Log;
-        let Some(file) = self.files.iter_mut().rfind(is_log) else { return };
-        let Some(next) = file.rest.next.filter(|next| next.len > 0 && file.rest.is_clean()) else {
-            return;
-        };
-        if next.sequence == sequence.unwrap_or(0) + 1 || next.batch.0.wrapping_sub(last.0) <= 1 {
-            file.rest.is_torn = true;
-            let room = file.len.saturating_sub(file.index.end.into());
-            let len = u64::from(next.len).min(room).max(1);
-            file.rest.torn_bytes += u32::try_from(len).unwrap_or(u32::MAX);
-        }
     }
 
     /// The file that was begun when the one at `at` was full.
@@ -134,9 +142,41 @@ impl Found {
         follows.then_some(at + 1)
     }
 
-    pub(super) fn torn_bytes(&self) -> u64 {
-        self.files.iter().map(|file| u64::from(file.rest.torn_bytes)).sum()
+    /// Copies damaged records and has whole ones on the disk; answers the damage that was not copied before. Files
+    /// without records are free then.
+    fn secure(&mut self, medium: &dyn Medium) -> Result<Vec<DamagedRecord>, StoreError> {
+        let mut damaged = Vec::new();
+        for file in &self.files {
+            damaged.extend(copy_damaged(medium, file)?);
+        }
+        for file in &mut self.files {
+            let made_safe = if file.slot_count() == 0 {
+                // Else those that are begun next would seem to follow messages that are missing.
+                file.free()
+            } else if file.first.is_some() {
+                // After a kill it may be with the operating system only. What is told here as waiting must not be gone
+                // after a power cut, nor missing before records that are synced by then.
+                file.make_safe()
+            } else {
+                Ok(())
+            };
+            made_safe.map_err(|source| cannot("write", medium.path(&file.name), source))?;
+        }
+        let empty = self.files.extract_if(.., |file| file.slot_count() == 0);
+        self.free.extend(empty.map(|file| file.name));
+        Ok(damaged)
     }
+}
+
+/// The offset of a damaged record that was not copied yet, and behind which it cannot be told which messages are
+/// settled: the number of its slots is not known, and the file has marks.
+pub(super) fn hidden_slots(medium: &dyn Medium, file: &Scanned) -> Result<Option<u32>, StoreError> {
+    for hole in file.holes.iter().filter(|hole| hole.hides_slots) {
+        if damage::is_not_copied(medium, file, hole)? && file.has_marks(medium)? {
+            return Ok(Some(hole.offset));
+        }
+    }
+    Ok(None)
 }
 
 /// Opens a kept log, tells `recovered` what waits, and makes it ready for more.
@@ -146,26 +186,9 @@ pub(super) fn open(
     options: Options,
     recovered: &mut dyn Recovered,
 ) -> Result<(Log, Report), StoreError> {
-    let mut report = Report { cut_bytes: found.torn_bytes(), ..Report::default() };
-    for file in &mut found.files {
-        let made_safe = if file.slot_count() == 0 {
-            // Else those that are begun next would seem to follow messages that are missing.
-            file.free()
-        } else if !file.rest.is_clean() {
-            file.cut()
-        } else if file.first.is_some() {
-            // After a kill it may be with the operating system only. What is told here as waiting must not be gone
-            // after a power cut, nor missing before records that are synced by then.
-            file.make_safe()
-        } else {
-            Ok(())
-        };
-        made_safe.map_err(|source| cannot("write", medium.path(&file.name), source))?;
-    }
-    let empty = found.files.extract_if(.., |file| file.slot_count() == 0);
-    found.free.extend(empty.map(|file| file.name));
+    let mut report = Report { damaged: found.secure(&*medium)?, ..Report::default() };
     let mut copies = Copies::find(&found.files, &*medium)?;
-    let mut unknown = Runs::default();
+    let mut unknown = SlotRanges::default();
     // Files that must not be appended to: their next slots are marked already.
     let mut ahead = Vec::new();
     let mut files = FxHashMap::default();
@@ -186,41 +209,47 @@ pub(super) fn open(
         if marks.is_ahead {
             ahead.push(file.header.number);
         }
+        report.note_broken(&*medium, file, &marks);
         let live = tell(file, &slots, &marks, recovered, &mut unknown);
         report.messages += u64::from(live);
-        next_sequence = next_sequence.max(highest_sequence(&file.index) + 1);
+        // Those that are not whole had numbers, too.
+        let holes = file.holes.len() as u64;
+        next_sequence = next_sequence.max(highest_sequence(&file.index) + 1 + holes);
         if !is_copy(file) {
-            last_batch = last_batch.max(file.last_batch());
+            last_batch = last_batch.max(file.index.last_batch);
         }
-        let state = FileState {
-            name: file.name.clone(),
-            slots: file.slot_count(),
-            live,
-            capacity: u32::try_from(file.len).unwrap_or(u32::MAX),
-            is_full: true,
-            is_stuck: false,
-        };
-        files.insert(file.header.number, state);
+        let capacity = u32::try_from(file.len).unwrap_or(u32::MAX);
+        let (name, slots) = (file.name.clone(), file.slot_count());
+        let found = LogFile::found(file.header, name, capacity, slots, live);
+        files.insert(file.header.number, found);
     }
     copies.write(&found.files, &*medium)?;
-    for run in unknown.iter() {
-        if let Some(state) = files.get_mut(&run.file.get()) {
-            state.live += run.count;
+    for range in unknown.iter() {
+        if let Some(file) = files.get_mut(&range.file.get()) {
+            file.add_live(range.count);
         }
     }
     report.files = files.len() as u64;
-    let mut inbox = begin(&*medium, options, found, files, &ahead)?;
-    inbox.next_sequence = next_sequence;
-    inbox.gathering = Batch(last_batch.0 + 1);
-    let dead = inbox.take_dead();
-    let log = Log::new(medium, Durability::Kept, options, inbox);
-    for (number, name, capacity) in dead {
-        log.order(Job::Recycle { number, name, capacity });
-    }
+    let batch = Batch(last_batch.0 + 1);
+    let (active, files) = begin(&*medium, options, found, files, &ahead)?;
+    let state = LogState::new(Gathering::new(active, batch, next_sequence), files);
+    let log = Log::new(medium, Durability::Kept, options, state);
+    log.free_unused(&mut log.lock());
     log.settle(&unknown);
     log.order(Job::Prepare);
     debug_assert_eq!(log.health(), Health::Well);
     Ok((log, report))
+}
+
+impl Report {
+    fn note_broken(&mut self, medium: &dyn Medium, file: &Scanned, marks: &Marks) {
+        if marks.broken > 0 {
+            self.broken_marks.push((medium.path(&marks_name(&file.name)), marks.broken));
+        }
+        if file.has_broken_index {
+            self.broken_indexes.push(medium.path(&index_name(&file.name)));
+        }
+    }
 }
 
 fn highest_sequence(index: &Index) -> u64 {
@@ -234,9 +263,11 @@ pub(super) struct Copies {
     by_message: FxHashMap<(QueueId, u64), Place>,
     /// The marks of the files with survivors, by their numbers.
     marks: FxHashMap<NonZeroU32, Marks>,
-    /// What is to be marked: slots whose copies count, and copies of slots that were settled.
-    moved: Runs,
-    settled: Runs,
+    /// Slots to be marked: those whose copies count, and copies of slots that were settled or delivered.
+    moved: SlotRanges,
+    settled: SlotRanges,
+    counted: Vec<Counted>,
+    delivered: SlotRanges,
 }
 
 impl Copies {
@@ -244,7 +275,7 @@ impl Copies {
         let mut copies = Self::default();
         for file in files.iter().filter(|file| file.header.kind == FileKind::Survivors) {
             copies.marks.insert(file.number(), file.marks(medium)?);
-            for (slot, of) in (0..).zip(&file.index.slots) {
+            for (slot, of) in (0..).zip(&file.index.slots).filter(|(_, of)| !of.is_lost()) {
                 let copy = Place { file: file.number(), slot, offset: of.offset };
                 // A copy that was taken back, or has a later one.
                 if copies.marks.get(&copy.file).is_some_and(|marks| marks.moved.has(slot)) {
@@ -263,8 +294,14 @@ impl Copies {
         Ok(copies)
     }
 
-    /// Lets the copy of a slot count, and be settled if the slot was.
+    /// Lets the copy of a slot count, and be settled or delivered if the slot was.
     fn give_way(&mut self, slot: Place, copy: Place, marks: &mut Marks) {
+        if marks.delivered.has(slot.slot)
+            && let Some(of_copy) = self.marks.get_mut(&copy.file)
+            && of_copy.delivered.insert(copy.slot)
+        {
+            self.delivered.push(copy);
+        }
         if marks.settled.has(slot.slot) {
             let of_copy = self.marks.get_mut(&copy.file);
             if of_copy.is_some_and(|marks| marks.settled.insert(copy.slot)) {
@@ -272,6 +309,17 @@ impl Copies {
             }
         } else if marks.moved.insert(slot.slot) {
             self.moved.push(slot);
+            if let Some(counted) = marks.counts.get(slot.slot) {
+                self.count(Counted { place: copy, ..counted });
+            }
+        }
+    }
+
+    /// Has a copy come back as often as its original.
+    fn count(&mut self, counted: Counted) {
+        if let Some(marks) = self.marks.get_mut(&counted.place.file) {
+            marks.counts.note(counted);
+            self.counted.push(counted);
         }
     }
 
@@ -285,7 +333,7 @@ impl Copies {
         if self.by_message.is_empty() {
             return marks;
         }
-        for (slot, of) in (0..).zip(slots) {
+        for (slot, of) in (0..).zip(slots).filter(|(_, of)| !of.is_lost()) {
             if let Some(&copy) = self.by_message.get(&(of.queue, of.sequence)) {
                 let original = Place { file: file.number(), slot, offset: of.offset };
                 self.give_way(original, copy, &mut marks);
@@ -297,21 +345,20 @@ impl Copies {
     /// Marks on disk what was decided here. It must not be decided again: by then a copy may have been settled and
     /// given up, and its original would come back.
     fn write(&mut self, files: &[Scanned], medium: &dyn Medium) -> Result<(), StoreError> {
-        for (runs, mark) in [(&mut self.moved, Mark::Moved), (&mut self.settled, Mark::Settled)] {
-            runs.join();
-            for runs in runs.by_file() {
-                let Some(file) = files.iter().find(|file| file.number() == runs[0].file) else {
-                    continue;
-                };
-                let name = marks_name(&file.name);
-                let write = || {
-                    let mut bytes = Vec::new();
-                    marks::encode(runs, mark, &mut bytes);
-                    let mut open = OpenMarks::open(medium, &name)?;
-                    open.add(&bytes)?;
-                    open.take_dirty().sync()
-                };
-                write().map_err(|source| cannot("write", medium.path(&name), source))?;
+        // Of the copies first: what they do not know is in the marks of what gives way.
+        for (number, bytes) in counts::encode(&self.counted) {
+            write_marks(files, medium, number, &bytes)?;
+        }
+        for (slots, mark) in [
+            (&mut self.delivered, Mark::Delivered),
+            (&mut self.settled, Mark::Settled),
+            (&mut self.moved, Mark::Moved),
+        ] {
+            slots.join();
+            for ranges in slots.by_file() {
+                let mut bytes = Vec::new();
+                marks::encode(ranges, mark, &mut bytes);
+                write_marks(files, medium, ranges[0].file, &bytes)?;
             }
         }
         Ok(())
@@ -323,17 +370,34 @@ impl Copies {
     }
 }
 
+/// Adds marks to those of a file, and syncs them.
+fn write_marks(
+    files: &[Scanned],
+    medium: &dyn Medium,
+    number: NonZeroU32,
+    bytes: &[u8],
+) -> Result<(), StoreError> {
+    let Some(file) = files.iter().find(|file| file.number() == number) else { return Ok(()) };
+    let name = marks_name(&file.name);
+    let write = || {
+        let mut open = OpenMarks::open(medium, &name)?;
+        open.add(bytes)?;
+        open.take_dirty().sync()
+    };
+    write().map_err(|source| cannot("write", medium.path(&name), source))
+}
+
 /// Tells of every slot that waits; answers how many. Those of queues that are no more are `unknown`.
 fn tell(
     file: &Scanned,
     slots: &[Slot],
     marks: &Marks,
     recovered: &mut dyn Recovered,
-    unknown: &mut Runs,
+    unknown: &mut SlotRanges,
 ) -> u32 {
     let mut live = 0;
     for (slot, of) in (0..).zip(slots) {
-        if !marks.is_waiting(slot) {
+        if of.is_lost() || !marks.is_waiting(slot) {
             continue;
         }
         if !recovered.is_known(of.queue) {
@@ -341,22 +405,36 @@ fn tell(
             continue;
         }
         live += 1;
-        let is_delivered = of.is_delivered || marks.delivered.has(slot);
-        recovered.on_waiting(of.queue, waiting(file, slot, of, is_delivered));
+        recovered.on_waiting(of.queue, waiting(file, slot, of, marks));
     }
     live
 }
 
-fn waiting(file: &Scanned, slot: u32, of: &Slot, redelivered: bool) -> Waiting {
+fn waiting(file: &Scanned, slot: u32, of: &Slot, marks: &Marks) -> Waiting {
     Waiting {
         place: Place { file: file.number(), slot, offset: of.offset },
         sequence: of.sequence,
         published_at: of.published_at,
         time_to_live_ms: of.time_to_live_ms,
         priority: of.priority,
-        redelivered,
+        redelivered: of.is_delivered || marks.is_delivered(slot),
+        counts: marks.counts.get(slot).map(|counted| counted.counts),
         body_len: of.body_len,
     }
+}
+
+/// Copies the damaged records of a file; answers those that were not copied before.
+pub(super) fn copy_damaged(
+    medium: &dyn Medium,
+    file: &Scanned,
+) -> Result<Vec<DamagedRecord>, StoreError> {
+    let mut told = Vec::new();
+    for (damaged, bytes) in damage::not_copied(medium, file)? {
+        let origin = Origin::at(file, damaged.offset);
+        let copy = damage::copy_bytes(medium, origin, &bytes)?;
+        told.push(DamagedRecord { copy: Some(copy), ..damaged });
+    }
+    Ok(told)
 }
 
 /// Chooses the file to append to: the last one, if it ended well, or a free one.
@@ -364,9 +442,9 @@ fn begin(
     medium: &dyn Medium,
     options: Options,
     found: Found,
-    mut files: FxHashMap<u32, FileState>,
+    mut files: FxHashMap<u32, LogFile>,
     ahead: &[u32],
-) -> Result<Inbox, StoreError> {
+) -> Result<(Active, Files), StoreError> {
     let Found { files: scanned, free, last_number, last_name } = found;
     let file_bytes = options.file_bytes;
     // One is left out, so that the new file does not seem to follow one that it does not.
@@ -374,26 +452,25 @@ fn begin(
     let mut next_name = last_name + 1;
     let last = scanned.into_iter().rfind(|file| file.header.kind == FileKind::Log);
     let goes_on = |file: &Scanned| {
-        file.rest.is_clean()
+        file.holes.is_empty()
+            && !file.header.is_of_format_1()
             && !ahead.contains(&file.header.number)
             && u64::from(file.index.end) < file.len.min(file_bytes.into())
     };
     let active = if let Some(file) = last.filter(goes_on) {
-        let number = file.header.number;
         let capacity = u32::try_from(file.len).unwrap_or(u32::MAX);
         let slots = file.slots(medium)?.into_owned();
-        let Scanned { name, file, index, .. } = file;
+        let Scanned { header, name, file, index, .. } = file;
         let index = Index { slots, ..index };
-        Active { number, name, file, capacity, needs_header: false, index }
+        Active { header, name, file: Some(file), capacity, needs_header: false, index }
     } else {
-        let number = next_number;
+        let header = FileHeader::begun(FileKind::Log, next_number);
         next_number += 1;
         let name = format!("{next_name:08}.log");
         next_name += 1;
         let made = medium.create(&name, file_bytes.into());
         let file = made.map_err(|source| cannot("create", medium.path(&name), source))?;
-        let index = Index::empty(DATA_START);
-        Active { number, name, file, capacity: file_bytes, needs_header: true, index }
+        Active::begun(header, name, Some(file), file_bytes, true)
     };
     // A power cut may have left records in them whose header, and so their number, was lost: a file that is given
     // the number again would have them as its own. There is another file by now, so that names go on from it.
@@ -405,23 +482,12 @@ fn begin(
             medium.remove(name).map_err(|source| cannot("remove", medium.path(name), source))?;
         }
     }
-    let number = active.number;
+    let number = active.header.number;
     let capacity = active.capacity;
-    let state = files.remove(&number).map_or_else(
-        || FileState::begun(active.name.clone(), capacity),
-        |state| FileState { is_full: false, ..state },
+    let file = files.remove(&number).map_or_else(
+        || LogFile::begun(active.header, active.name.clone(), capacity),
+        LogFile::reopened,
     );
-    files.insert(number, state);
-    let mut inbox = Inbox::new(active, files);
-    inbox.next_number = next_number;
-    inbox.next_name = next_name;
-    Ok(inbox)
-}
-
-impl Inbox {
-    /// Takes the files out that nothing waits in.
-    fn take_dead(&mut self) -> Vec<(u32, String, u32)> {
-        let dead = self.files.extract_if(|_, state| state.is_dead());
-        dead.map(|(number, state)| (number, state.name, state.capacity)).collect()
-    }
+    files.insert(number, file);
+    Ok((active, Files::new(files, next_number, next_name)))
 }

@@ -1,21 +1,28 @@
-//! The log for what memory has no room for: written, never synced, and gone at the next start.
+//! The spill: a log for messages that memory has no room for. It is written, never synced, and removed at the next
+//! start.
 //!
 //! It begins when the first record comes, so that a broker with enough memory has neither its files nor its threads.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 
 use rustc_hash::FxHashMap;
 
-use super::inbox::{Active, FileState, Inbox};
-use super::index::Index;
-use super::log::{Durability, Log, Options, SPILL_BIT};
+use super::batch::{Batch, Health, Refused};
+use super::error::{StoreError, cannot};
+use super::files::{Files, LogFile};
+use super::gathering::{Active, Gathering};
+use super::log::{Durability, Log, Options};
 use super::medium::Medium;
-use super::record::DATA_START;
-use super::scan::cannot;
-use super::{Health, NewRecord, Place, Record, Refused, Runs, StoreError};
+use super::message::{NewRecord, Record};
+use super::place::{Place, SPILL_BIT};
+use super::record::{FileHeader, FileKind};
+use super::slot_ranges::SlotRanges;
+use super::state::LogState;
+use super::threads;
+use crate::lock::Mutex;
 
-/// Where records are put that need not survive.
+/// A log for records that need not survive.
 #[derive(Debug)]
 pub struct Spill {
     log: OnceLock<Arc<Log>>,
@@ -29,7 +36,7 @@ impl Spill {
         Self { log: OnceLock::new(), medium, options, threads: Mutex::default() }
     }
 
-    /// Removes what an earlier broker spilled.
+    /// Removes the messages that an earlier broker spilled.
     pub(super) fn clear(&self) -> Result<(), StoreError> {
         let medium = &*self.medium;
         let names = medium.list().map_err(|source| cannot("list", medium.path(""), source))?;
@@ -52,16 +59,16 @@ impl Spill {
     /// Nothing was kept: the disk is full or has failed.
     pub fn append(&self, new: &NewRecord<'_>) -> Result<Place, Refused> {
         if self.log.get().is_none() {
-            self.begin()?;
+            self.begin();
         }
         let log = self.log.get().ok_or(Refused(Health::Failed))?;
         let first = log.append(new)?.first;
-        log.ring();
+        log.wake_writer();
         Ok(first)
     }
 
-    /// Waits while more is under way to the disk than should be, as that is in memory still: for those who append
-    /// much at once and hold up nobody.
+    /// Waits while more than 8 MiB are on their way to the disk, as these are in memory still: for callers that append
+    /// much at once and hold up no other work.
     pub fn wait_for_room(&self) {
         let Some(log) = self.log.get().filter(|log| log.is_congested()) else { return };
         log.wait_for(log.latest());
@@ -80,75 +87,51 @@ impl Spill {
     }
 
     /// Gives up records.
-    pub fn settle(&self, slots: &Runs) {
+    pub fn settle(&self, slots: &SlotRanges) {
         if let Some(log) = self.log.get() {
             log.settle(slots);
         }
     }
 
-    fn begin(&self) -> Result<(), Refused> {
+    /// Begins the log; its first file is made by its writer.
+    fn begin(&self) {
         // Held, so that only one begins.
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = self.threads.lock();
         if self.log.get().is_some() {
-            return Ok(());
+            return;
         }
-        let log = open(Arc::clone(&self.medium), self.options).map_err(|error| {
-            tracing::warn!(%error, "nothing can be spilled and all stays in memory");
-            Refused(Health::Full)
-        })?;
-        let log = Arc::new(log);
+        let log = Arc::new(open(Arc::clone(&self.medium), self.options));
         if self.log.set(Arc::clone(&log)).is_ok() {
-            threads.extend(start(&log));
+            threads.extend(threads::start(&log));
         }
-        Ok(())
     }
 
     pub(super) fn take_threads(&self) -> Vec<JoinHandle<()>> {
-        std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.threads.lock())
     }
 }
 
-/// Starts the two threads of a log.
-pub(super) fn start(log: &Arc<Log>) -> [JoinHandle<()>; 2] {
-    let (writer, keeper) = (Arc::clone(log), Arc::clone(log));
-    let named = |name: &str| thread::Builder::new().name(name.to_owned());
-    let writer = named("mq-writer").spawn(move || writer.write_until_closed());
-    let keeper = named("mq-keeper").spawn(move || keeper.keep_until_closed());
-    [writer, keeper].map(|thread| thread.expect("the operating system has room for two threads"))
-}
-
-fn open(medium: Arc<dyn Medium>, options: Options) -> Result<Log, StoreError> {
+fn open(medium: Arc<dyn Medium>, options: Options) -> Log {
     let name = format!("{:08}.log", 1);
     let capacity = options.file_bytes;
-    let made = medium.create(&name, capacity.into());
-    let file = made.map_err(|source| cannot("create", medium.path(&name), source))?;
     let number = SPILL_BIT | 1;
-    let state = FileState::begun(name.clone(), capacity);
-    let index = Index::empty(DATA_START);
-    let active = Active { number, name, file, capacity, needs_header: false, index };
-    let mut inbox = Inbox::new(active, FxHashMap::from_iter([(number, state)]));
-    inbox.next_name = 2;
-    Ok(Log::new(medium, Durability::Spilled, options, inbox))
+    let header = FileHeader::begun(FileKind::Log, number);
+    let file = LogFile::begun(header, name.clone(), capacity);
+    let active = Active::begun(header, name, None, capacity, false);
+    let files = Files::new(FxHashMap::from_iter([(number, file)]), number + 1, 2);
+    let state = LogState::new(Gathering::new(active, Batch(1), 1), files);
+    Log::new(medium, Durability::Spilled, options, state)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::QueueId;
     use crate::store::medium::{Access, Directory};
-    use crate::store::writer::MarksNow;
+    use crate::store::pending_marks::Awaited;
+    use crate::store::place::QueueId;
 
     fn new_record(bytes: &[u8]) -> NewRecord<'_> {
-        NewRecord {
-            queues: &[QueueId(1)],
-            published_at: 0,
-            time_to_live_ms: None,
-            priority: 0,
-            note: 0,
-            names_len: 0,
-            properties_len: 0,
-            bytes,
-        }
+        NewRecord::of_bytes(&[QueueId(1)], bytes)
     }
 
     #[test]
@@ -174,12 +157,13 @@ mod tests {
     fn what_is_settled_takes_no_room_and_more_can_come() {
         let directory = tempfile::tempdir().unwrap();
         let medium = Arc::new(Directory::open(directory.path(), Access::Write).unwrap());
-        let log = open(medium, Options { file_bytes: 64 << 10 }).unwrap();
+        let log = open(medium, Options { file_bytes: 64 << 10 });
         for round in 0..3 {
             let body = [round; 1000];
             let new = new_record(&body);
             let places: Vec<Place> = (0..200).map(|_| log.append(&new).unwrap().first).collect();
-            log.write_once(MarksNow::Yes);
+            log.write_once();
+            log.mark_once(Awaited::No).unwrap();
             log.on_round();
             let mut found = 0;
             log.read(&places, &mut |_, read| {
@@ -187,7 +171,8 @@ mod tests {
             });
             assert_eq!(found, 200);
             log.settle(&places.iter().copied().collect());
-            log.write_once(MarksNow::Yes);
+            log.write_once();
+            log.mark_once(Awaited::No).unwrap();
             log.do_jobs();
             log.on_round();
             assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "round {round}");

@@ -1,4 +1,4 @@
-//! What a lesson is made of.
+//! The parts of a lesson: steps, and the acts of each step.
 
 /// A lesson, in the order of the classic tutorial.
 #[derive(Debug)]
@@ -7,13 +7,13 @@ pub struct Lesson {
     /// The name to call it by.
     pub name: &'static str,
     pub title: &'static str,
-    /// What it is about, in a few lines.
+    /// The story of the lesson, in a few lines.
     pub story: &'static str,
     pub steps: &'static [Step],
 }
 
 impl Lesson {
-    /// Whether the broker is stopped in it, which can only be done to one of our own.
+    /// True if the broker is stopped in it, which can only be done to one of our own.
     pub fn stops_the_broker(&self) -> bool {
         let mut acts = self.steps.iter().flat_map(|step| step.acts);
         acts.any(|act| matches!(act, Act::Restart))
@@ -115,7 +115,7 @@ pub enum Act {
     },
 }
 
-/// Whether a message is to survive a restart (`delivery_mode`).
+/// Says if a message survives a restart (`delivery_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     Transient,

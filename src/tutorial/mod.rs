@@ -23,7 +23,7 @@ pub use stage::Stage;
 
 use crate::render::{Format, Output, Paint};
 
-/// How lessons are told.
+/// The options for telling lessons.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Telling {
     /// Wait for Enter after each step.
@@ -80,7 +80,7 @@ pub async fn run(
                 for line in &seen.lines {
                     if !telling.is_check {
                         let who = out.paint(line.paint, &format!("[{}]", line.who));
-                        out.line(&format!("  {who} {}", line.what))?;
+                        out.painted_line(&format!("  {who} {}", line.what))?;
                     }
                 }
                 if let Some((check, passed)) = seen.verdict {
@@ -100,17 +100,17 @@ pub async fn run(
 
 fn tell_lesson(lesson: &Lesson, out: &mut Output) -> io::Result<()> {
     let title = format!("Lesson {}: {}", lesson.number, lesson.title);
-    out.line(&out.paint(Paint::Bold, &title))?;
-    out.line("")?;
-    out.line(lesson.story)?;
-    out.line("")
+    out.painted_line(&out.paint(Paint::Bold, &title))?;
+    out.painted_line("")?;
+    out.painted_line(lesson.story)?;
+    out.painted_line("")
 }
 
 fn tell_step(step: &Step, out: &mut Output) -> io::Result<()> {
-    out.line(&out.paint(Paint::Bold, step.title))?;
+    out.painted_line(&out.paint(Paint::Bold, step.title))?;
     for (mark, text) in [("$ ", step.command), (">>> ", step.python)] {
         for line in text.lines() {
-            out.line(&format!("    {}", out.paint(Paint::Dim, &format!("{mark}{line}"))))?;
+            out.painted_line(&format!("    {}", out.paint(Paint::Dim, &format!("{mark}{line}"))))?;
         }
     }
     Ok(())
@@ -122,7 +122,7 @@ fn tell_verdict(verdict: &Verdict, out: &mut Output) -> io::Result<()> {
     }
     let (paint, mark) = if verdict.passed { (Paint::Green, "ok  ") } else { (Paint::Red, "FAIL") };
     let mark = out.paint(paint, mark);
-    out.line(&format!("{mark} {}: {}", verdict.lesson, verdict.check))
+    out.painted_line(&format!("{mark} {}: {}", verdict.lesson, verdict.check))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use super::Error;
+use super::error::Error;
 use crate::engine::{self, Host, HostOptions, Target, TargetOptions};
 
 /// A broker that the lessons may stop and start.
@@ -19,7 +19,7 @@ impl OwnBroker {
     /// Starts a broker with nothing in it. `unique` tells its directory from every other.
     pub async fn start(unique: &str) -> Result<Self, Error> {
         let directory = std::env::temp_dir().join(format!("mq-tutorial-{unique}"));
-        // Ours alone, and never one that somebody else has put there.
+        // Ours alone, and never one that another user has put there.
         let made = DirBuilder::new().mode(0o700).create(&directory);
         made.map_err(|source| Error::Directory { path: directory.clone(), source })?;
         let mut broker = Self { host: None, directory };
@@ -40,7 +40,7 @@ impl OwnBroker {
             .await
     }
 
-    /// How it is reached, until it is restarted.
+    /// Returns the address of the broker; it changes with a restart.
     pub fn target(&self) -> Result<Target, engine::Error> {
         let url = self.host.iter().flat_map(Host::urls).next();
         Target::resolve(TargetOptions { url, ..TargetOptions::default() }, |_| None)

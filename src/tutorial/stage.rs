@@ -1,6 +1,6 @@
-//! Where lessons happen: a broker, the people of the story, and what each of them sees.
+//! The stage of a lesson: a broker, the people of the story, and what each of them sees.
 //!
-//! Everybody has a connection of their own, as separate programs would.
+//! Each of them has a connection of its own, as separate programs would.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::act::{Act, Delivery as Lasting, ReplyBy};
+use super::error;
 use super::own_broker::OwnBroker;
 use crate::engine::{
     BindingSpec, ConsumeOptions, Consumer, DeleteExchange, DeleteQueue, Delivery, Destination,
@@ -17,13 +18,12 @@ use crate::engine::{
     PublisherOptions, QueueSpec, ReplyTo, RpcOptions, ShortStr, Target, literal,
 };
 use crate::render::{Paint, words};
-use crate::tutorial;
 
-/// How long a message may take to come before a check fails.
+/// The time that a message may take to come before a check fails.
 const COME_MAX: Duration = Duration::from_secs(5);
-/// What a run that was killed leaves behind is gone after this time, in milliseconds.
+/// The time after which the queues of a killed run expire, in milliseconds.
 const LEFT_BEHIND_MS: i64 = 600_000;
-/// The colours of those who receive; the producer is green.
+/// The colours of those that receive; the producer is green.
 const PAINTS: [Paint; 4] = [Paint::Cyan, Paint::Yellow, Paint::Magenta, Paint::Blue];
 const PRODUCER: &str = "producer";
 const CLIENT: &str = "client";
@@ -35,7 +35,7 @@ pub struct Stage {
     target: Target,
     /// The broker, when it is ours to stop.
     own: Option<OwnBroker>,
-    /// In front of every name, so that nobody else's queue is meant.
+    /// In front of every name, so that no other queue of the broker is meant.
     prefix: String,
     director: Engine,
     actors: HashMap<&'static str, Actor>,
@@ -45,14 +45,14 @@ pub struct Stage {
     servers: Vec<JoinHandle<()>>,
 }
 
-/// Somebody who receives.
+/// A person of the story that receives messages.
 struct Actor {
     engine: Engine,
     consumer: Consumer,
     held: Vec<Delivery>,
 }
 
-/// What an act looked like, and whether it went as it should.
+/// The lines that an act printed, and whether it went as it should.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) lines: Vec<Line>,
@@ -79,7 +79,7 @@ impl Seen {
 }
 
 impl Stage {
-    /// Takes somebody's broker for the lessons. `unique` tells this run from every other.
+    /// Sets the stage on a broker that others may use as well. `unique` tells this run from every other.
     pub async fn on(target: Target, unique: &str) -> Result<Self, Error> {
         let director = Engine::open(target.clone()).await?;
         director.connect().await?;
@@ -97,7 +97,7 @@ impl Stage {
     }
 
     /// Starts a broker for the lessons alone.
-    pub async fn alone(unique: &str) -> Result<Self, tutorial::Error> {
+    pub async fn alone(unique: &str) -> Result<Self, error::Error> {
         let own = OwnBroker::start(unique).await?;
         let stage = match own.target() {
             Ok(target) => Self::on(target, unique).await,
@@ -112,12 +112,12 @@ impl Stage {
         }
     }
 
-    /// Whether the broker may be stopped and started.
+    /// True if the broker may be stopped and started.
     pub fn is_alone(&self) -> bool {
         self.own.is_some()
     }
 
-    /// Lets everybody go and takes away what was declared. What cannot be taken away expires.
+    /// Closes the connections of all actors and deletes what was declared. Queues that cannot be deleted expire.
     pub async fn clean(&mut self) {
         for server in self.servers.drain(..) {
             server.abort();
@@ -429,7 +429,7 @@ impl Stage {
         })
     }
 
-    /// Stops and starts the broker; whoever was connected has to come again.
+    /// Stops and starts the broker; all actors have to connect again.
     async fn restart(&mut self) -> Result<Seen, Error> {
         let own = self.own.as_mut().expect("a lesson that stops the broker is given alone");
         own.restart().await?;

@@ -1,4 +1,4 @@
-//! How an error is told to a peer: a reply code, a text and what it closes.
+//! An error as it is told to a peer: a reply code, a text and what it closes.
 //!
 //! The code's name decides the level (1.1 of the spec, "soft" and "hard" errors), except that whatever goes
 //! wrong on channel 0 is the connection's.
@@ -7,7 +7,7 @@ use super::codec::DecodeError;
 use super::erlang;
 use super::shortstr::ShortStr;
 
-/// What an error closes.
+/// The part that an error closes: the channel or the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     Channel,

@@ -7,7 +7,7 @@
 use super::codec::{DecodeError, Reader, Wire, Writer};
 use super::shortstr::{LongStr, ShortStr};
 
-/// How deep tables and arrays may be nested: more than any client sends, too few to hurt our stack.
+/// The depth to which tables and arrays may be nested: more than any client sends, and too few to overflow our stack.
 pub const NESTING_MAX: usize = 64;
 
 /// A value in a table or array, one variant a type letter.
@@ -104,6 +104,21 @@ impl FieldValue {
         }
     }
 
+    /// Reads a value that is all of `encoded`: its letter and its bytes.
+    pub(super) fn read(encoded: &[u8]) -> Result<Self, DecodeError> {
+        let mut from = Reader::new(encoded);
+        let value = Self::decode(&mut from, 0)?;
+        from.finish()?;
+        Ok(value)
+    }
+
+    /// The letter and the bytes of the value.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.encode(&mut Writer::new(&mut bytes));
+        bytes
+    }
+
     fn decode(from: &mut Reader<'_>, depth: usize) -> Result<Self, DecodeError> {
         let letter = from.u8()?;
         Ok(match letter {
@@ -136,7 +151,7 @@ impl FieldValue {
         })
     }
 
-    fn encode(&self, to: &mut Writer<'_>) {
+    pub fn encode(&self, to: &mut Writer<'_>) {
         match self {
             Self::Bool(value) => to.bytes(&[b't', u8::from(*value)]),
             Self::I8(value) => to.bytes(&[b'b', value.cast_unsigned()]),
@@ -319,7 +334,7 @@ mod tests {
     use super::*;
 
     impl FieldTable {
-        /// A value under each type letter, for everybody who has to keep them all.
+        /// A value under each type letter, for tests of code that has to keep them all.
         pub(crate) fn of_every_type() -> Self {
             Self::new()
                 .with("t", true)

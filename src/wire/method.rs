@@ -8,7 +8,7 @@ use super::codec::{DecodeError, Reader, Wire, Writer};
 use super::field::FieldTable;
 use super::shortstr::{LongStr, ShortStr};
 
-/// What the table says about one method: for tests and tools that go through all of them.
+/// The name, ids and fields of one method: for tests and tools that go through all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The name as the specification writes it: `basic.publish`.

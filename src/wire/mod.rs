@@ -5,7 +5,8 @@
 //! bytes themselves have come.
 //!
 //! Reading order: [`frame`] (where a frame begins and ends), [`method`] (the classes and methods as a table),
-//! [`content`] and [`properties`] (a message's header), [`field`] (tables), [`fault`] (how errors are told).
+//! [`content`] and [`properties`] (a message's header), [`field`] (tables), [`raw`] (both without decoding them), [`headers`]
+//! (their order), [`fault`] (how errors are told).
 
 pub mod codec;
 pub mod constants;
@@ -14,8 +15,10 @@ pub mod erlang;
 pub mod fault;
 pub mod field;
 pub mod frame;
+pub mod headers;
 pub mod method;
 pub mod properties;
+pub mod raw;
 pub mod shortstr;
 pub mod url;
 

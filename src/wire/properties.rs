@@ -5,6 +5,8 @@
 
 use super::codec::{DecodeError, Reader, Wire, Writer};
 use super::field::{FieldTable, FieldValue};
+use super::headers;
+use super::raw::RawTable;
 use super::shortstr::ShortStr;
 
 macro_rules! properties {
@@ -59,7 +61,7 @@ properties! {
 }
 
 /// Bit 0 of the flags would say that more flags follow; `basic` needs none (4.2.6.1).
-fn read_flags(from: &mut Reader<'_>) -> Result<u16, DecodeError> {
+pub(super) fn read_flags(from: &mut Reader<'_>) -> Result<u16, DecodeError> {
     let flags = from.u16()?;
     if flags & 0b11 != 0 {
         return Err(DecodeError::LeftOver { count: from.rest().len() });
@@ -75,7 +77,7 @@ impl Properties {
         bytes
     }
 
-    /// Whether the message asks to survive a restart (`delivery_mode` 2).
+    /// True if the message asks to survive a restart (`delivery_mode` 2).
     pub fn is_persistent(&self) -> bool {
         self.delivery_mode == Some(2)
     }
@@ -92,7 +94,7 @@ const HAS_TIMESTAMP: u16 = 1 << 6;
 const HAS_KIND: u16 = 1 << 5;
 const HAS_USER_ID: u16 = 1 << 4;
 
-/// What the broker looks at in a message's properties, borrowed from their encoded form.
+/// The part of a message's properties that the broker looks at, borrowed from their encoded form.
 ///
 /// Cost: one walk over the property list, no allocation; headers are skipped, not parsed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,52 +162,90 @@ impl<'a> Encoded<'a> {
         Ok(found)
     }
 
-    /// The header table as values.
-    pub fn headers(&self) -> Result<FieldTable, DecodeError> {
-        match self.headers {
-            Some(bytes) => FieldTable::decode(&mut Reader::new(bytes)),
-            None => Ok(FieldTable::new()),
-        }
+    /// The header table as values, as far as they can be read.
+    pub fn headers(&self) -> FieldTable {
+        self.headers.map(|bytes| RawTable::split(bytes).readable()).unwrap_or_default()
     }
 }
 
 /// The properties with one more header, which takes the place of one of its name.
 ///
-/// Cost: one allocation and one copy; the headers are decoded only when the name is among their bytes.
+/// Cost: one allocation and one copy; the headers are taken apart only when the name is among their bytes.
 pub fn with_header(encoded: &[u8], name: &str, value: &FieldValue) -> Vec<u8> {
     let found = Encoded::scan(encoded).unwrap_or_default();
     let is_named = |headers: &[u8]| headers.windows(name.len()).any(|at| at == name.as_bytes());
-    let (start, old_len, kept) = match found.headers {
-        Some(headers) => {
-            let start = headers.as_ptr() as usize - encoded.as_ptr() as usize;
-            let is_plain = !is_named(headers);
-            let entries = if is_plain { headers[4..].to_vec() } else { without(&found, name) };
-            (start, headers.len(), entries)
-        }
-        None => (headers_start(encoded), 0, Vec::new()),
+    let kept = match found.headers {
+        Some(headers) if is_named(headers) => without(headers, name),
+        Some(headers) => headers[4..].to_vec(),
+        None => Vec::new(),
     };
-    let mut added = FieldTable::new();
-    added.insert(ShortStr::truncated(name), value.clone());
-    let table = [kept, entries_of(&added)].concat();
-    let mut made = Vec::with_capacity(encoded.len() + table.len() + 4);
+    with_table(encoded, &found, &[kept, entry_of(name, value)].concat(), None)
+}
+
+/// The properties of a message as RabbitMQ 4 delivers it from a stream: with one more header in the order of names, and
+/// with a delivery mode, which it has become there when the publisher said none.
+///
+/// Cost: two allocations and copies; no header is decoded.
+pub fn as_streams_deliver(encoded: &[u8], name: &str, value: &FieldValue) -> Vec<u8> {
+    let found = Encoded::scan(encoded).unwrap_or_default();
+    let old = found.headers.map_or(&[][..], |headers| &headers[4..]);
+    let place = headers::place_of(old, name);
+    let table = [&old[..place.start], &entry_of(name, value), &old[place.end..]].concat();
+    let mode = if found.delivery_mode == Some(2) { 2 } else { 1 };
+    with_table(encoded, &found, &table, Some(mode))
+}
+
+/// The properties with the headers in the order of their names, as RabbitMQ 4 delivers them; `None` when they are so.
+#[inline]
+pub fn with_headers_in_order(encoded: &[u8], found: &Encoded<'_>) -> Option<Vec<u8>> {
+    let headers = &found.headers?[4..];
+    let is_done = headers::is_in_order(headers);
+    (!is_done).then(|| with_table(encoded, found, &headers::in_order(headers), None))
+}
+
+/// The properties with these headers, and perhaps this delivery mode, in the place of their own.
+fn with_table(
+    encoded: &[u8],
+    found: &Encoded<'_>,
+    table: &[u8],
+    delivery_mode: Option<u8>,
+) -> Vec<u8> {
+    let (start, old_len) = match found.headers {
+        Some(headers) => (headers.as_ptr() as usize - encoded.as_ptr() as usize, headers.len()),
+        None => (headers_start(encoded), 0),
+    };
+    let mut made = Vec::with_capacity(encoded.len() + table.len() + 5);
     made.extend_from_slice(encoded.get(..start).unwrap_or(&[0, 0]));
-    if let [high, ..] = made.as_mut_slice() {
-        *high |= (HAS_HEADERS >> 8) as u8;
-    }
     made.extend_from_slice(&u32::try_from(table.len()).unwrap_or(u32::MAX).to_be_bytes());
-    made.extend_from_slice(&table);
-    made.extend_from_slice(encoded.get(start + old_len..).unwrap_or_default());
+    made.extend_from_slice(table);
+    let mut added = HAS_HEADERS;
+    let mut end = start + old_len;
+    if let Some(persistence) = delivery_mode {
+        added |= HAS_DELIVERY_MODE;
+        end += usize::from(found.delivery_mode.is_some());
+        made.push(persistence);
+    }
+    made.extend_from_slice(encoded.get(end..).unwrap_or_default());
+    if let [high, ..] = made.as_mut_slice() {
+        *high |= (added >> 8) as u8;
+    }
     made
 }
 
+/// One entry of a table.
+fn entry_of(name: &str, value: &FieldValue) -> Vec<u8> {
+    let mut table = FieldTable::new();
+    table.insert(ShortStr::truncated(name), value.clone());
+    entries_of(&table)
+}
+
 /// The entries of a header table but for this one.
-fn without(found: &Encoded<'_>, name: &str) -> Vec<u8> {
-    let headers = found.headers().unwrap_or_default();
-    let mut kept = FieldTable::new();
-    for (key, value) in headers.into_iter().filter(|(key, _)| key.as_str() != name) {
-        kept.insert(key.clone(), value.clone());
-    }
-    entries_of(&kept)
+fn without(headers: &[u8], name: &str) -> Vec<u8> {
+    let mut kept = RawTable::split(headers);
+    kept.remove(name);
+    let mut bytes = Vec::new();
+    kept.encode(&mut Writer::new(&mut bytes));
+    bytes.split_off(4)
 }
 
 /// A table without its length.
@@ -215,7 +255,7 @@ fn entries_of(table: &FieldTable) -> Vec<u8> {
     bytes.split_off(4)
 }
 
-/// Where the headers would stand in properties that have none: behind content type and encoding.
+/// Returns the offset of the headers in properties that have none yet: behind content type and encoding.
 fn headers_start(encoded: &[u8]) -> usize {
     let mut from = Reader::new(encoded);
     let flags = read_flags(&mut from).unwrap_or(0);
@@ -280,6 +320,44 @@ mod tests {
     }
 
     #[test]
+    fn from_a_stream_headers_are_in_order_and_a_delivery_mode_is_there() {
+        let delivered = |properties: &Properties| {
+            let bytes = as_streams_deliver(&properties.to_bytes(), "x-m", &FieldValue::I64(7));
+            Properties::decode(&bytes).unwrap()
+        };
+        let offset = || FieldTable::new().with("x-m", FieldValue::I64(7));
+        for (given, mode) in [(None, 1), (Some(1), 1), (Some(2), 2), (Some(0), 1)] {
+            let bare = Properties { delivery_mode: given, ..Properties::default() };
+            let expected =
+                Properties { delivery_mode: Some(mode), headers: Some(offset()), ..bare.clone() };
+            assert_eq!(delivered(&bare), expected);
+            let full = Properties { delivery_mode: given, headers: None, ..full() };
+            let expected =
+                Properties { delivery_mode: Some(mode), headers: Some(offset()), ..full.clone() };
+            assert_eq!(delivered(&full), expected);
+        }
+        let around = FieldTable::new().with("a", "v").with("x-m", "old").with("z", "v");
+        let told = delivered(&Properties { headers: Some(around), ..full() });
+        let expected =
+            FieldTable::new().with("a", "v").with("x-m", FieldValue::I64(7)).with("z", "v");
+        assert_eq!(told, Properties { headers: Some(expected), ..full() });
+    }
+
+    #[test]
+    fn headers_are_put_in_order_and_all_else_stays() {
+        let in_order = |properties: &Properties| {
+            let bytes = properties.to_bytes();
+            let found = Encoded::scan(&bytes).unwrap();
+            with_headers_in_order(&bytes, &found).map(|bytes| Properties::decode(&bytes).unwrap())
+        };
+        assert_eq!(in_order(&full()), None);
+        assert_eq!(in_order(&Properties { headers: None, ..full() }), None);
+        let turned = FieldTable::new().with("z", "1").with("a", "2");
+        let sorted = Properties { headers: Some(turned.sorted()), ..full() };
+        assert_eq!(in_order(&Properties { headers: Some(turned), ..full() }), Some(sorted));
+    }
+
+    #[test]
     fn a_scan_finds_what_a_decode_finds() {
         let bytes = full().to_bytes();
         let found = Encoded::scan(&bytes).unwrap();
@@ -288,7 +366,7 @@ mod tests {
         assert_eq!(found.reply_to, Some(&b"r"[..]));
         assert_eq!(found.expiration, Some(&b"60000"[..]));
         assert_eq!(found.user_id, Some(&b"guest"[..]));
-        assert_eq!(found.headers().unwrap(), FieldTable::new().with("k", "v"));
+        assert_eq!(found.headers(), FieldTable::new().with("k", "v"));
         for len in 0..bytes.len() {
             assert!(Encoded::scan(&bytes[..len]).is_err(), "cut at {len}");
             assert!(Properties::decode(&bytes[..len]).is_err(), "cut at {len}");

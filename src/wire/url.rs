@@ -14,11 +14,11 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use super::constants::{PORT_AMQP, PORT_AMQPS};
 
-/// What has to be escaped within one part of a URL.
+/// The characters that are escaped within one part of a URL.
 const ESCAPED: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b':').add(b'?').add(b'@');
 
-/// How bytes travel.
+/// The scheme of a URL: with or without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// `amqp://`: in the clear
@@ -78,7 +78,7 @@ pub struct AmqpUrl {
     pub parameters: Parameters,
 }
 
-/// What stands behind the `?`; a parameter that is not known is passed over, as RabbitMQ does.
+/// The parameters behind the `?`; one that is not known is passed over, as RabbitMQ does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
     /// Seconds; 0 turns heartbeats off
@@ -98,7 +98,7 @@ pub struct Parameters {
     pub auth_mechanism: Vec<String>,
 }
 
-/// Whether the broker's certificate is looked at.
+/// Says if the broker's certificate is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verify {
     /// `verify_peer`

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::rabbitmq::RabbitMq;
+use crate::rabbitmq::{RabbitMq, Release};
 use crate::serve::MqServe;
 
 /// Where a scenario connects to.
@@ -23,6 +23,27 @@ enum Host {
     RabbitMq(&'static RabbitMq),
 }
 
+/// A fresh `mq serve`.
+#[expect(clippy::unnecessary_wraps, reason = "as the others, which may not be there")]
+pub(crate) fn on_mq() -> Option<Broker> {
+    Some(Broker::mq())
+}
+
+/// An empty vhost on RabbitMQ 3.10, or `None` where it cannot be had.
+pub(crate) fn on_rabbitmq() -> Option<Broker> {
+    Broker::rabbitmq()
+}
+
+/// The same on RabbitMQ 4.3.
+pub(crate) fn on_rabbitmq_4_3() -> Option<Broker> {
+    Broker::on(Release::V4_3)
+}
+
+/// The same on a RabbitMQ 4.3 that refuses transient queues which are not exclusive.
+pub(crate) fn on_strict_rabbitmq_4_3() -> Option<Broker> {
+    Broker::on(Release::V4_3Strict)
+}
+
 impl Broker {
     /// A fresh `mq serve`.
     pub(crate) fn mq() -> Self {
@@ -31,10 +52,14 @@ impl Broker {
         Self { host: Host::Mq(server), vhost: "/".to_owned(), port }
     }
 
-    /// An empty vhost on RabbitMQ, or `None` where RabbitMQ cannot be had.
+    /// An empty vhost on RabbitMQ 3.10, or `None` where RabbitMQ cannot be had.
     pub(crate) fn rabbitmq() -> Option<Self> {
+        Self::on(Release::V3_10)
+    }
+
+    fn on(release: Release) -> Option<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let node = RabbitMq::shared()?;
+        let node = RabbitMq::shared(release)?;
         let vhost = format!("scenario-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let broker = Self { host: Host::RabbitMq(node), port: port_of(&node.url()), vhost };
         broker.administer("PUT", &format!("vhosts/{}", broker.vhost), "{}");
@@ -44,6 +69,11 @@ impl Broker {
             r#"{"configure": ".*", "write": ".*", "read": ".*"}"#,
         );
         Some(broker)
+    }
+
+    /// Whether it is ours.
+    pub(crate) fn is_mq(&self) -> bool {
+        matches!(self.host, Host::Mq(_))
     }
 
     /// The loopback port that speaks AMQP.

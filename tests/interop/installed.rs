@@ -1,14 +1,10 @@
-//! The foreign clients, installed once under `target/interop` and reused by every later run.
-//!
-//! Each gets a folder named after what is in it and a stamp file that is written last, so that a
-//! half-made folder is made anew; a file lock keeps two test processes apart.
+//! The foreign clients, each installed once ([`crate::installing`]).
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::rabbitmq::{apt_install, unavailable};
+use crate::installing::{apt_install, installed, run};
 
 /// A set of Python packages in an environment of its own.
 #[derive(Debug, Clone, Copy)]
@@ -65,42 +61,4 @@ pub(crate) fn amqplib() -> Option<&'static Path> {
         })
     })
     .as_deref()
-}
-
-/// Makes `target/interop/<name>` with `install` unless that was done before.
-fn installed(name: &str, install: impl FnOnce(&Path) -> Result<(), String>) -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
-    let home = target.join("interop");
-    let folder = home.join(name.replace(['=', '@'], "-"));
-    fs::create_dir_all(&home).expect("the target folder is writable");
-    let lock = File::create(home.join("lock")).expect("the target folder is writable");
-    lock.lock().expect("a file can be locked");
-    let stamp = folder.join("installed");
-    if stamp.exists() {
-        return Some(folder);
-    }
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("the target folder is writable");
-    match install(&folder) {
-        Ok(()) => {
-            fs::write(stamp, name).expect("the target folder is writable");
-            Some(folder)
-        }
-        Err(why) => {
-            unavailable(name, &why);
-            None
-        }
-    }
-}
-
-/// Runs an installer to its end; the error is the last thing it said.
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-    Err(last.trim().to_owned())
 }

@@ -16,7 +16,7 @@ use crate::broker::Broker;
 /// No scenario here waits for anything but the broker.
 const SCENARIO_MAX: Duration = Duration::from_mins(1);
 
-on_both! {
+on_all! {
     topology_is_made_checked_and_taken_away,
     a_thousand_messages_are_confirmed_and_the_lost_ones_named,
     what_is_not_there_is_told_with_the_names_that_are_close,
@@ -207,13 +207,30 @@ fn a_consumer_settles_its_deliveries(broker: &Broker) {
     });
 }
 
+/// How many queues RabbitMQ may take: 4.3 that has just started sends no `basic.cancel` for its first queue if that queue
+/// goes within some 30 ms.
+const ATTEMPTS: usize = 3;
+
 fn a_consumer_hears_that_its_queue_is_gone(broker: &Broker) {
+    /// `basic.cancel` comes within milliseconds, if it comes.
+    const HEARS_MAX: Duration = Duration::from_secs(10);
     run(broker, async |engine: &Engine| {
-        let queue = declare(engine, "short-lived").await;
-        let options = ConsumeOptions { queue: queue.clone(), ..Default::default() };
-        let mut consumer = engine.consume(options).await.unwrap();
-        engine.delete_queue(&queue, DeleteQueue::default()).await.unwrap();
-        assert_eq!(consumer.next().await.unwrap(), Event::Cancelled);
+        let attempts = if broker.is_mq() { 1 } else { ATTEMPTS };
+        let mut heard = None;
+        for _ in 0..attempts {
+            let queue = declare(engine, "short-lived").await;
+            let options = ConsumeOptions { queue: queue.clone(), ..Default::default() };
+            let mut consumer = engine.consume(options).await.unwrap();
+            publish(engine, "short-lived", &["1"]).await;
+            let first = delivery(&mut consumer).await;
+            consumer.ack(&first).unwrap();
+            engine.delete_queue(&queue, DeleteQueue::default()).await.unwrap();
+            heard = tokio::time::timeout(HEARS_MAX, consumer.next()).await.ok();
+            if heard.is_some() {
+                break;
+            }
+        }
+        assert_eq!(heard.expect("the broker cancels the consumer").unwrap(), Event::Cancelled);
     });
 }
 
@@ -319,10 +336,12 @@ fn every_list_is_read(broker: &Broker) {
 fn a_message_survives_its_json_line(broker: &Broker) {
     run(broker, async |engine: &Engine| {
         let queue = declare(engine, "q").await;
+        // RabbitMQ 4.3 delivers headers by the order of their names.
         let line = r#"{"routing_key": "q", "payload": "AP8=", "payload_encoding": "base64",
             "properties": {"content_type": "a/b", "priority": 3, "timestamp": 5, "type": "t",
-            "headers": {"n": 1, "l": {"$type": "int64", "value": 2}, "d": 0.5, "s": "x",
-            "b": true, "v": null, "a": [1, {"k": "v"}], "t": {"$type": "timestamp", "value": 9},
+            "headers": {"a": [1, {"k": "v"}], "b": true, "d": 0.5,
+            "l": {"$type": "int64", "value": 2}, "n": 1, "s": "x",
+            "t": {"$type": "timestamp", "value": 9}, "v": null,
             "x": {"$type": "binary", "value": "AAE="}}}}"#;
         let sent = payload::parse(line).unwrap();
         let mut publisher = engine.publisher(PublisherOptions::default()).await.unwrap();

@@ -73,6 +73,20 @@ impl Program {
         lines
     }
 
+    /// Waits until it has said something, on stdout or stderr.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the transcript when the program ends or the deadline passes before.
+    pub(crate) fn await_words(&self, words: &str) {
+        let has_said = |transcript: &Transcript| {
+            transcript.stdout.iter().chain(&transcript.stderr).any(|line| line.contains(words))
+        };
+        let heard =
+            self.await_that(words, |transcript| has_said(transcript) || transcript.ended == 2);
+        assert!(has_said(&heard), "{} ended: {}", self.name, heard.shown());
+    }
+
     /// The lines of stdout so far that begin with `prefix`, without it.
     pub(crate) fn lines(&self, prefix: &str) -> Vec<String> {
         self.heard.lock().after(prefix)

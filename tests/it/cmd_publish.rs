@@ -93,7 +93,7 @@ fn a_missing_exchange_is_refused(broker: &Broker) {
         arguments: &["publish", "--exchange", "nowhere", "x"],
         code: 65,
         stderr: "error: the broker refused to publish: 404 NOT_FOUND - no exchange 'nowhere' in vhost \
-                 '{vhost}'\nhint: see what exists with `mq list-exchanges`\n",
+                 '{vhost}'\nso far: 0 of 1 message confirmed\nhint: see what exists with `mq list-exchanges`\n",
         ..Case::default()
     }
     .on(broker);

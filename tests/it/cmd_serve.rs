@@ -31,7 +31,7 @@ fn a_file_that_is_no_definitions_ends_the_start_and_leaves_nothing() {
              hint: write them as RabbitMQ exports them: one JSON object with lists of users, vhosts, queues and so on\n",
             file.display()
         );
-        assert_eq!(told, expected);
+        assert!(told.ends_with(&expected), "{told}");
     }
     let missing = directory.path().join("nowhere.json");
     let run = program()

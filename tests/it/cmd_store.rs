@@ -51,7 +51,8 @@ waiting messages: 3
   in queue 'deleted': 1
   in queue 'q': 2
 messages of deleted queues: 0
-torn bytes: 0
+damaged messages: 0
+copies of damaged messages: 0
 broken marks: 0
 broken indexes: 0
 "
@@ -63,36 +64,44 @@ broken indexes: 0
                   {{\"vhost\":\"/\",\"queue\":\"deleted\",\"messages\":1}},\
                   {{\"vhost\":\"/\",\"queue\":\"q\",\"messages\":2}}],\
                   \"messages_of_deleted_queues\":0,\
-                  \"torn_bytes\":0,\"broken_marks\":0,\"broken_indexes\":0}}\n"
+                  \"damaged_messages\":0,\"damaged\":[],\"copies_of_damaged_messages\":0,\
+                  \"broken_marks\":0,\"broken_indexes\":0}}\n"
     );
     Case { arguments: &["store", "check", path, "-o", "json"], stdout: &stdout, ..Case::default() }
         .alone();
     assert_eq!(bytes_of(directory.path()), before);
 }
 
-/// What a crash may leave is told, and no error.
+/// Of the message that was acknowledged nothing is said.
 #[test]
-fn what_is_torn_or_lost_is_counted() {
+fn what_is_not_as_it_was_written_is_told_and_the_exit_code_is_1() {
     let directory = TempDir::new().unwrap();
     let publish = ["publish", "--routing-key", "q", "1", "2"];
     prepare(directory.path(), &[&["declare-queue", "q"], &publish, &["get", "--queue", "q"]]);
     let (files, free) = message_files(directory.path());
     let file = &files[0];
-    let last = records(file).pop().unwrap();
+    let [first, last] = [records(file).remove(0), records(file).remove(1)];
     alter(file, |bytes| bytes[last.end - 1] ^= 1);
+    alter(file, |bytes| bytes[first.end - 1] ^= 1);
     alter(&file.with_extension("marks"), |bytes| bytes.extend([1; 20]));
     // One that names another file is left from an earlier use of this one, and is not broken.
     let number = &fs::read(file).unwrap()[16..20];
     fs::write(file.with_extension("index"), [b"not an index", number].concat()).unwrap();
     let before = bytes_of(directory.path());
     let stdout = format!(
-        "vhosts: 1\nusers: 1\nexchanges: 0\nqueues: 1\nbindings: 0\nfiles: 1\nfree files: {free}\nrecords: 1\n\
-         waiting messages: 0\nmessages of deleted queues: 0\ntorn bytes: {}\nbroken marks: 2\n\
-         broken indexes: 1\n",
+        "vhosts: 1\nusers: 1\nexchanges: 0\nqueues: 1\nbindings: 0\nfiles: 1\nfree files: {free}\nrecords: 0\n\
+         waiting messages: 0\nmessages of deleted queues: 0\ndamaged messages: 1\n  \
+         '{}' at offset {}: {} bytes, queue 'q' in vhost '/', may have been confirmed; \
+         changed on the disk after it was synced; a start copies it aside\n\
+         copies of damaged messages: 0\nbroken marks: 2\nbroken indexes: 1\n",
+        file.display(),
+        last.start,
         last.len()
     );
+    let stderr = "error: 1 damaged message; 2 broken marks; 1 broken index\n";
     let path = directory.path().to_str().unwrap();
-    Case { arguments: &["store", "check", path], stdout: &stdout, ..Case::default() }.alone();
+    let arguments = &["store", "check", path];
+    Case { arguments, stdout: &stdout, stderr, code: 1, ..Case::default() }.alone();
     assert_eq!(bytes_of(directory.path()), before);
 }
 
@@ -117,8 +126,9 @@ fn messages_without_definitions_are_refused() {
     }
 }
 
+/// With an index beside the file a broker does not read the message when it starts.
 #[test]
-fn a_damaged_message_is_named_with_its_offset() {
+fn a_damaged_message_that_is_found_at_its_delivery_is_told() {
     let directory = TempDir::new().unwrap();
     let publish: [&[&str]; 3] = [
         &["declare-queue", "q"],
@@ -129,17 +139,34 @@ fn a_damaged_message_is_named_with_its_offset() {
     let file = &message_files(directory.path()).0[0];
     let first = records(file).remove(0);
     alter(file, |bytes| bytes[first.end - 1] ^= 1);
-    let before = bytes_of(directory.path());
+    let path = directory.path().to_str().unwrap();
+    let run = program().args(["store", "check", path, "-o", "json"]).output().unwrap();
+    let error: serde_json::Value = serde_json::from_slice(&run.stderr).unwrap();
+    assert_eq!((error["error"].as_str(), run.status.code()), (Some("1 damaged message"), Some(1)));
+    let said: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    let expected = serde_json::json!([{
+        "file": file,
+        "offset": first.start,
+        "bytes": first.len(),
+        "queues": [{"vhost": "/", "queue": "q"}],
+        "cause": "changed on the disk after it was synced",
+        "found": "delivery",
+    }]);
+    assert_eq!((&said["damaged"], &said["waiting_messages"]), (&expected, &1.into()));
+}
+
+#[test]
+fn a_directory_that_is_no_store_is_refused() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("notes.txt"), "nothing of ours").unwrap();
     let path = directory.path().to_str().unwrap();
     let stderr = format!(
-        "error: cannot use what is kept in {path}\n\
-         cause: '{}' is damaged at offset {}: a message that was safe is not whole, and others follow it\n",
-        file.display(),
-        first.start
+        "error: cannot use the data directory {path}\n\
+         cause: no broker ever kept anything in it: there is no file 'format'\n"
     );
     let arguments = &["store", "check", path];
-    Case { arguments, stderr: &stderr, code: 1, ..Case::default() }.alone();
-    assert_eq!(bytes_of(directory.path()), before);
+    Case { arguments, stderr: &stderr, code: 69, ..Case::default() }.alone();
+    assert_eq!(bytes_of(directory.path()).len(), 1, "nothing was made there");
 }
 
 #[test]

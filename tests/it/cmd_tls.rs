@@ -53,12 +53,21 @@ fn text(path: &Path) -> &str {
 
 /// Starts a broker that speaks TLS only; answers with its URL.
 fn serve(identity: &Identity, client_ca: Option<&Path>) -> (Running, String) {
+    serve_with(identity, client_ca, &[])
+}
+
+fn serve_with(
+    identity: &Identity,
+    client_ca: Option<&Path>,
+    options: &[&str],
+) -> (Running, String) {
     let mut command = program();
     command.args(["serve", "--memory", "--print-url", "--tls-listen", "127.0.0.1:0"]);
     command.args(["--tls-cert", text(&identity.certificate), "--tls-key", text(&identity.key)]);
     if let Some(ca) = client_ca {
         command.args(["--tls-ca", text(ca)]);
     }
+    command.args(options);
     let mut running = Running::spawn(&mut command, "listening on");
     let url = running.line().trim_end().to_owned();
     assert!(url.starts_with("amqps://"), "{url}");
@@ -91,34 +100,181 @@ fn messages_travel_over_tls_to_a_broker_that_is_who_it_says() {
 
     let (code, _, said) = run(&url, &["ping"]);
     assert_eq!(code, Some(69), "a certificate nobody vouches for: {said}");
-    assert!(said.contains("UnknownIssuer"), "{said}");
+    let told = "cause: cannot set up TLS: the broker's certificate is signed by an authority that is not trusted here\n\
+                hint: name the certificate of that authority with --tls-ca FILE\n";
+    assert!(said.ends_with(told), "{said}");
     let other = url.replace("127.0.0.1", "localhost");
     let (code, _, said) = run(&other, &[&["ping"], &trusted[..]].concat());
     assert_eq!(code, Some(69), "a certificate of another name: {said}");
+    assert!(
+        said.contains("the broker's certificate is for '127.0.0.1' and not for 'localhost'"),
+        "{said}"
+    );
     broker.signal(Signal::TERM);
     assert_eq!(broker.end().0.code(), Some(0));
 }
 
+/// The options that show a certificate.
+fn shown(identity: &Identity) -> [&str; 4] {
+    ["--tls-cert", text(&identity.certificate), "--tls-key", text(&identity.key)]
+}
+
 #[test]
-fn a_broker_that_asks_for_certificates_takes_only_those_of_its_authority() {
+fn clients_are_asked_for_certificates_as_the_broker_is_told() {
     let authority = Authority::new();
     let ca = authority.certificate();
-    let (mut broker, url) = serve(&authority.sign("127.0.0.1"), Some(&ca));
-    let client = authority.sign("client");
-    let trusted = ["ping", "--tls-ca", text(&ca)];
-    let (certificate, key) = (text(&client.certificate), text(&client.key));
-    let shown = ["--tls-cert", certificate, "--tls-key", key];
-    let (code, _, said) = run(&url, &[&trusted[..], &shown[..]].concat());
-    assert_eq!(code, Some(0), "{said}");
-    let (code, _, said) = run(&url, &trusted);
-    assert_eq!(code, Some(69), "{said}");
-    let stranger = Authority::new().sign("client");
-    let (certificate, key) = (text(&stranger.certificate), text(&stranger.key));
-    let shown = ["--tls-cert", certificate, "--tls-key", key];
-    let (code, _, said) = run(&url, &[&trusted[..], &shown[..]].concat());
-    assert_ne!(code, Some(0), "{said}");
+    let server = authority.sign("127.0.0.1");
+    let strangers = Authority::new();
+    let (good, stranger) = (authority.sign("client"), strangers.sign("client"));
+    #[rustfmt::skip]
+    let cases: [(&[&str], [i32; 3]); 4] = [
+        // --tls-verify,             none shown, a good one, a stranger's
+        (&[],                          [69, 0, 69]),
+        (&["--tls-verify", "required"], [69, 0, 69]),
+        (&["--tls-verify", "optional"], [0,  0, 69]),
+        (&["--tls-verify", "none"],     [0,  0, 0]),
+    ];
+    for (options, codes) in cases {
+        let (mut broker, url) = serve_with(&server, Some(&ca), options);
+        let trusted = ["ping", "--tls-ca", text(&ca)];
+        let clients: [&[&str]; 3] = [&[], &shown(&good), &shown(&stranger)];
+        for (client, expected) in clients.into_iter().zip(codes) {
+            let (code, _, said) = run(&url, &[&trusted[..], client].concat());
+            assert_eq!(code, Some(expected), "{options:?} {client:?}: {said}");
+            let refused = match client {
+                [] => "the broker asks for a certificate, and none was shown",
+                _ => "the broker does not trust the authority that signed our certificate",
+            };
+            assert!(code == Some(0) || said.contains(refused), "{options:?} {client:?}: {said}");
+        }
+        if codes[0] != 0 {
+            broker.wait_for("the client showed no certificate");
+        }
+        if codes[2] != 0 {
+            broker.wait_for(
+                "the client's certificate is signed by an authority that is not in --tls-ca",
+            );
+        }
+        broker.signal(Signal::TERM);
+        assert_eq!(broker.end().0.code(), Some(0));
+    }
+    let without = ["serve", "--memory", "--tls-listen", "127.0.0.1:0", "--tls-verify", "optional"];
+    let run = program().args(without).args(shown(&server)).output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(64), "{said}");
+    assert!(said.contains("hint: name the one that signs them with --tls-ca FILE"), "{said}");
+}
+
+#[test]
+fn sighup_reads_the_certificates_again_and_keeps_the_old_ones_when_the_new_are_wrong() {
+    let (first, second) = (Authority::new(), Authority::new());
+    let identity = first.sign("127.0.0.1");
+    let (mut broker, url) = serve(&identity, None);
+    let ping = |authority: &Authority| {
+        let ca = authority.certificate();
+        run(&url, &["ping", "--tls-ca", text(&ca)]).0
+    };
+    assert_eq!((ping(&first), ping(&second)), (Some(0), Some(69)));
+    let newer = second.sign("127.0.0.1");
+    fs::copy(&newer.certificate, &identity.certificate).unwrap();
+    fs::copy(&newer.key, &identity.key).unwrap();
+    broker.signal(Signal::HUP);
+    broker.wait_for("certificates read again");
+    assert_eq!((ping(&first), ping(&second)), (Some(69), Some(0)));
+    fs::write(&identity.certificate, "-----BEGIN").unwrap();
+    broker.signal(Signal::HUP);
+    broker.wait_for("the certificates stay as they were");
+    assert_eq!(ping(&second), Some(0));
     broker.signal(Signal::TERM);
     assert_eq!(broker.end().0.code(), Some(0));
+}
+
+/// What `openssl req -x509` makes: a certificate that is its own authority.
+#[test]
+fn a_certificate_of_its_own_is_trusted_when_it_is_named() {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let folder = TempDir::new().unwrap();
+    let identity =
+        Identity { certificate: folder.path().join("own.pem"), key: folder.path().join("own.key") };
+    fs::write(&identity.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&identity.key, key.serialize_pem()).unwrap();
+    let (broker, url) = serve(&identity, None);
+    assert!(broker.said().contains("the certificate is one of an authority"), "{}", broker.said());
+    let (code, _, said) = run(&url, &["ping", "--tls-ca", text(&identity.certificate)]);
+    assert_eq!(code, Some(0), "{said}");
+    let strangers = Authority::new();
+    let other = strangers.certificate();
+    let (code, _, _) = run(&url, &["ping", "--tls-ca", text(&other)]);
+    assert_eq!(code, Some(69));
+    let elsewhere = url.replace("127.0.0.1", "localhost");
+    let (code, _, said) = run(&elsewhere, &["ping", "--tls-ca", text(&identity.certificate)]);
+    assert_eq!(code, Some(69), "the name counts: {said}");
+    assert!(said.contains("and not for 'localhost'"), "{said}");
+}
+
+#[test]
+fn an_end_that_speaks_without_tls_is_told_to_the_other() {
+    let authority = Authority::new();
+    let ca = authority.certificate();
+    let (mut encrypted, url) = serve(&authority.sign("127.0.0.1"), None);
+    let (code, _, said) = run(&url.replace("amqps://", "amqp://"), &["ping"]);
+    assert_eq!(code, Some(69), "{said}");
+    let told = "cause: the broker speaks TLS at this port\n\
+                hint: write amqps:// instead of amqp://, or give the port without TLS (often 5672)\n";
+    assert!(said.ends_with(told), "{said}");
+    encrypted.wait_for("the client does not speak TLS, and this address takes AMQP over TLS only");
+
+    let plain = ["serve", "--memory", "--print-url", "--listen", "127.0.0.1:0"];
+    let mut broker = Running::spawn(program().args(plain), "listening on");
+    let url = broker.line().trim_end().replace("amqp://", "amqps://");
+    let (code, _, said) = run(&url, &["ping", "--tls-ca", text(&ca)]);
+    assert_eq!(code, Some(69), "{said}");
+    let told = "cause: cannot set up TLS: the broker does not speak TLS at this port\n\
+                hint: write amqp:// instead of amqps://, or give the port that it speaks TLS at (often 5671)\n";
+    assert!(said.ends_with(told), "{said}");
+    broker.wait_for("the client speaks TLS, and this address takes AMQP without TLS");
+}
+
+#[test]
+fn files_that_hold_something_else_are_told_by_what_they_hold() {
+    let authority = Authority::new();
+    let server = authority.sign("127.0.0.1");
+    let other = authority.sign("other");
+    let binary = authority.directory.path().join("binary");
+    fs::write(&binary, [0x30, 0x82, 1, 2]).unwrap();
+    let (cert, key) = (text(&server.certificate), text(&server.key));
+    #[rustfmt::skip]
+    let cases = [
+        (cert, text(&other.key), "private key", text(&other.key), "it is not the key of the certificate in"),
+        (key,  cert,             "certificate", key,              "it holds a private key and no certificate"),
+        (cert, cert,             "private key", cert,             "it holds a certificate and no private key"),
+        (text(&binary), key,     "certificate", text(&binary),    "it is no PEM file but a binary one (DER or PKCS #12)"),
+        ("/nowhere.pem", key,    "certificate", "/nowhere.pem",   "No such file or directory (os error 2)"),
+    ];
+    for (cert, key, noun, path, why) in cases {
+        let files = ["--tls-cert", cert, "--tls-key", key];
+        let arguments = ["serve", "--memory", "--tls-listen", "127.0.0.1:0"];
+        let run = program().args(arguments).args(files).output().unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(69), "{said}");
+        let told = format!("error: cannot read the {noun} in '{path}'\ncause: {why}");
+        assert!(said.contains(&told) && said.contains("\nhint: "), "{told}: {said}");
+        assert!(!said.contains("another process"), "{said}");
+
+        let ping = ["--url", "amqps://127.0.0.1:1", "ping"];
+        let run = program()
+            .args(ping)
+            .args(files)
+            .args(["--tls-ca", text(&authority.certificate())])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(69), "{said}");
+        assert!(said.contains("hint: "), "{said}");
+        assert!(said.contains(path), "{said}");
+    }
 }
 
 #[test]

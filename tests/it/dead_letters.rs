@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use mq::wire::method::{basic, tx};
-use mq::wire::{FieldTable, FieldValue, Method};
+use mq::wire::method::{basic, queue, tx};
+use mq::wire::{FieldTable, FieldValue, Method, Properties};
 use tempfile::TempDir;
 
 use crate::support::directory::Served;
@@ -140,4 +140,35 @@ fn no_confirmed_message_is_lost_between_a_queue_and_its_dead_letters() {
         assert!(matches!(peer.next_method(), (1, Method::TxCommitOk(_))));
         served.stop();
     }
+}
+
+#[test]
+fn a_letter_that_a_client_held_is_delivered_again_and_keeps_its_key_after_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let served = Served::start(directory.path());
+    let mut peer = Peer::on_channel_one(served.address()).confirming();
+    peer.declare_durable("q", letters_to("dead"));
+    peer.declare_durable("dead", FieldTable::new().with("x-dead-letter-exchange", "amq.direct"));
+    for queue in ["copy", "last"] {
+        peer.declare_durable(queue, FieldTable::new());
+        let routing_key = name(if queue == "last" { "dead" } else { "further" });
+        let (queue, exchange) = (name(queue), name("amq.direct"));
+        let bind = queue::Bind { queue, exchange, routing_key, ..Default::default() };
+        assert!(matches!(peer.call(bind), Method::QueueBindOk(_)));
+    }
+    let copies = FieldValue::Array(vec!["further".into()]);
+    let headers = Some(FieldTable::new().with("CC", copies.clone()));
+    peer.confirmed("q", &Properties { headers, ..persistent() }, b"body");
+    reject(&mut peer, "q");
+    assert_eq!(peer.depth("dead"), 1);
+    served.stop();
+
+    let served = Served::start(directory.path());
+    let mut peer = Peer::on_channel_one(served.address());
+    reject(&mut peer, "dead");
+    let came = peer.taken("last").unwrap();
+    assert!(came.redelivered);
+    assert_eq!(came.properties.headers.unwrap().get("CC"), Some(&copies));
+    assert!(peer.taken("copy").is_none(), "only the key of the letter leads on");
+    served.stop();
 }

@@ -3,7 +3,8 @@
 //! Publishers with confirms, a fanout into three queues, consumers that acknowledge out of order and transactions that
 //! move messages write down what they were told. The broker is killed when a random number of things have happened,
 //! `MQ_KILLS` times [default: 5; a soak: 50 and more] and from `MQ_KILLS_SEED` on [default: 1], and started again; at
-//! the end everything is taken out and compared. Each kill is followed by `mq store check`.
+//! the end everything is taken out and compared. Each kill is followed by `mq store check`, which may find the record that
+//! was being written then, and nothing else.
 //!
 //! Start at [`nothing_confirmed_is_lost_over_kills`].
 
@@ -11,6 +12,7 @@ mod journal;
 mod work;
 
 use std::env;
+use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
@@ -120,6 +122,16 @@ fn round(served: Served, journal: &mut Journal, random: &mut Random) {
     }
 }
 
+/// Whether `mq store check` finds nothing, or only the record that was being written when the broker was killed.
+fn is_whole_but_for_a_torn_end(check: &Output) -> bool {
+    let stdout = String::from_utf8_lossy(&check.stdout);
+    let said = |line: &str| stdout.lines().any(|said| said == line);
+    let is_torn = said("damaged messages: 1") && stdout.contains("not completely written");
+    let is_whole = said("damaged messages: 0") && check.status.success();
+    let are_others_sound = said("broken marks: 0") && said("broken indexes: 0");
+    (is_whole || is_torn && check.status.code() == Some(1)) && are_others_sound
+}
+
 #[test]
 fn nothing_confirmed_is_lost_over_kills() {
     let kills = from_environment("MQ_KILLS", 5);
@@ -134,7 +146,7 @@ fn nothing_confirmed_is_lost_over_kills() {
         }
         round(served, &mut journal, &mut random);
         let check = program().args(["store", "check"]).arg(directory.path()).output().unwrap();
-        assert!(check.status.success(), "kill {nth} of seed {seed}: {check:?}");
+        assert!(is_whole_but_for_a_torn_end(&check), "kill {nth} of seed {seed}: {check:?}");
     }
     let served = Served::start(directory.path());
     for queue in FANOUT_QUEUES.iter().chain(&DIRECT_QUEUES).chain(&[TX_FROM, TX_TO]) {

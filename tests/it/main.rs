@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops, in its helpers too")]
 
+mod accepted;
 mod alarms;
 mod bad_handshake;
 mod bad_input;
@@ -15,35 +16,56 @@ mod bounded_memory;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../interop/broker.rs"]
 mod broker;
+mod bugs;
 mod cmd_bench;
 mod cmd_consume;
+mod cmd_exec;
 mod cmd_get;
+mod cmd_identity;
 mod cmd_list;
+mod cmd_local;
 mod cmd_publish;
 mod cmd_reach;
 mod cmd_route;
 mod cmd_rpc;
 mod cmd_serve;
 mod cmd_store;
+mod cmd_terminal;
 mod cmd_tls;
 mod cmd_topology;
+mod cmd_truth;
 mod cmd_tutorial;
 mod damage;
 mod dead_letters;
+mod definitions;
 mod delayed;
+mod descriptors;
 mod disk_full;
+mod dropped;
 mod durable;
+mod floors;
 mod generated;
+#[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
+#[path = "../support/installing.rs"]
+mod installing;
 mod kills;
+mod letters;
 mod local;
+mod log;
+mod loopback;
 mod management;
 mod management_change;
 mod management_messages;
+mod management_release;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../support/rabbitmq.rs"]
 mod rabbitmq;
+mod readme;
+mod repair;
 mod restart;
+mod restart_counts;
 mod session;
+mod session_4_3;
 mod session_access;
 mod session_channel_limit;
 mod session_compat;
@@ -51,6 +73,8 @@ mod session_consumers;
 mod session_dead_letter;
 mod session_disk;
 mod session_exchanges;
+mod session_headers;
+mod session_letters;
 mod session_limits;
 mod session_priority;
 mod session_quorum;
@@ -59,6 +83,7 @@ mod session_store;
 mod session_streams;
 mod session_timeouts;
 mod session_trace;
+mod slow_disk;
 mod stored;
 mod support;
 mod tidy;

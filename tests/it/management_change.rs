@@ -159,7 +159,7 @@ async fn policies_apply_when_they_are_put() {
     #[rustfmt::skip]
     let steps = [
         ("PUT", "policies/%2F/p", policy("(", json!({"max-length": 1})), 400, json!("Validation failed\n\npattern should be regular expression but is invalid: {\"missing )\",1}\n")),
-        ("PUT", "policies/%2F/p", policy("a", json!({"bogus": 5})), 400, json!("Validation failed\n\n[{&lt;&lt;\"bogus\"&gt;&gt;,5}] are not recognised policy settings\n")),
+        ("PUT", "policies/%2F/p", policy("a", json!({"bogus": 5})), 400, json!("Validation failed\n\n[{<<\"bogus\">>,5}] are not recognised policy settings\n")),
         ("PUT", "policies/%2F/p", json!({"definition": {}}), 400, json!("[{key_missing,pattern}]")),
         ("PUT", "policies/%2F/p", json!("x"), 400, json!("not_json")),
         ("PUT", "policies/nov/p", policy("a", json!({"max-length": 1})), 404, json!("vhost_not_found")),
@@ -253,7 +253,7 @@ async fn parameters_are_those_of_components_that_are_there() {
     let steps = [
         ("PUT", "parameters/foo/%2F/n", json!({"value": {}}), 400, json!("Validation failed\n\ncomponent foo not found\n")),
         ("PUT", "parameters/policy/%2F/n", json!({"value": {}}), 400, json!("policies may not be set using this method")),
-        ("PUT", "parameters/vhost-limits/%2F/limits", json!({"value": {"max-queues": 3, "a": 1}}), 400, json!("Validation failed\n\nUnrecognised terms [{&lt;&lt;\"a\"&gt;&gt;,1}] in limits\n")),
+        ("PUT", "parameters/vhost-limits/%2F/limits", json!({"value": {"max-queues": 3, "a": 1}}), 400, json!("Validation failed\n\nUnrecognised terms [{<<\"a\">>,1}] in limits\n")),
         ("PUT", "parameters/vhost-limits/%2F/limits", json!({"value": {"max-queues": 30}}), 201, null.clone()),
         ("DELETE", "parameters/foo/%2F/limits", null.clone(), 404, missing()),
         ("PUT", "global-parameters/g", json!({"value": {"a": [1, 2]}}), 201, null.clone()),

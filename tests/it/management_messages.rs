@@ -98,6 +98,10 @@ async fn what_cannot_be_published_or_got_is_refused() {
         (PUBLISH, message("q", &plain, "%%", "base64"), 400, json!(["not_base64", "%%"])),
         (PUBLISH, message("q", &json!({"user_id": "bob"}), "x", "string"), 400,
             json!("406 PRECONDITION_FAILED - user_id property set to 'bob' but authenticated user was 'guest'")),
+        (PUBLISH, message("q", &json!({"headers": {"CC": "b"}}), "x", "string"), 400,
+            json!("406 PRECONDITION_FAILED - invalid message: {unacceptable_type_in_header,\"CC\",longstr}")),
+        (PUBLISH, message("q", &json!({"reply_to": "amq.rabbitmq.reply-to"}), "x", "string"), 400,
+            json!("406 PRECONDITION_FAILED - fast reply consumer does not exist")),
         (PUBLISH, message("q", &json!({"expiration": "x"}), "x", "string"), 400,
             json!("406 PRECONDITION_FAILED - invalid expiration 'x': no_integer")),
         (GET, json!({"count": 1}), 400, json!("[{key_missing,ackmode},{key_missing,encoding}]")),
@@ -111,4 +115,84 @@ async fn what_cannot_be_published_or_got_is_refused() {
         assert_eq!((got, answer["reason"].clone()), (status, reason), "{path} {body}");
     }
     assert_eq!(ready(&site.broker, "q"), 0);
+}
+
+/// Gets the messages of a queue and takes them out.
+async fn taken(site: &Site, queue: &str) -> Vec<Value> {
+    let path = format!("queues/%2F/{queue}/get");
+    let (_, got) = post(site, &path, &asked("ack_requeue_false", "auto")).await;
+    got.as_array().unwrap().clone()
+}
+
+async fn put(site: &Site, path: &str, body: &Value) {
+    let url = format!("http://{}/api/{path}", site.address);
+    let request = site.http.request(Method::PUT, url).basic_auth("guest", Some("guest"));
+    let response = request.body(body.to_string()).send().await.unwrap();
+    assert!(response.status().is_success(), "{path}: {}", response.status());
+}
+
+/// As RabbitMQ 4.3.6 does it.
+#[tokio::test]
+async fn a_dead_letter_comes_behind_the_message_that_caused_it() {
+    let site = Site::start().await;
+    let no_room = json!({"durable": true, "arguments": {
+        "x-max-length": 0, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "b"}});
+    put(&site, "queues/%2F/a", &no_room).await;
+    put(&site, "queues/%2F/b", &json!({"durable": true})).await;
+    for queue in ["a", "b"] {
+        let (status, _) =
+            post(&site, &format!("bindings/%2F/e/amq.fanout/q/{queue}"), &json!({})).await;
+        assert_eq!(status, 201);
+    }
+    let publish = "exchanges/%2F/amq.fanout/publish";
+    let answer = post(&site, publish, &message("k", &json!({}), "x", "string")).await;
+    assert_eq!(answer, (200, json!({"routed": true})));
+    let exchanges: Vec<_> =
+        taken(&site, "b").await.iter().map(|row| row["exchange"].clone()).collect();
+    assert_eq!(exchanges, ["amq.fanout", ""]);
+}
+
+/// Headers seen on RabbitMQ 4.3.6, where each request is a connection of its own.
+#[tokio::test]
+async fn what_is_published_and_got_is_traced() {
+    let site = with_queue().await;
+    put(&site, "queues/%2F/log", &json!({"durable": true})).await;
+    let bound =
+        post(&site, "bindings/%2F/e/amq.rabbitmq.trace/q/log", &json!({"routing_key": "#"})).await;
+    assert_eq!(bound.0, 201);
+    put(&site, "vhosts/%2F", &json!({"tracing": true})).await;
+    let copies = json!({"headers": {"CC": ["other"]}});
+    post(&site, PUBLISH, &message("q", &copies, "x", "string")).await;
+    assert_eq!(taken(&site, "q").await.len(), 1);
+    put(&site, "vhosts/%2F", &json!({"tracing": false})).await;
+    let [publish, delivery] = &taken(&site, "log").await[..] else { panic!("two copies") };
+    let headers = |row: &Value| row["properties"]["headers"].clone();
+    assert_eq!(
+        (publish["routing_key"].as_str(), delivery["routing_key"].as_str()),
+        (Some("publish."), Some("deliver.q"))
+    );
+    assert_eq!(headers(publish)["routed_queues"], json!(["other", "q"]));
+    assert_eq!(headers(publish)["routing_keys"], json!(["q", "other"]));
+    assert_eq!(headers(delivery)["redelivered"], json!(0));
+    for row in [publish, delivery] {
+        let headers = headers(row);
+        assert_eq!((&headers["user"], &headers["channel"]), (&json!("guest"), &json!(1)));
+        let connection = headers["connection"].as_str().unwrap();
+        assert!(connection.starts_with("<mq@") && connection.ends_with(".0>"), "{connection}");
+    }
+}
+
+/// In the words of RabbitMQ 4.3.6.
+#[tokio::test]
+async fn what_a_queue_has_no_room_for_is_refused() {
+    let site = Site::start().await;
+    let full = json!({"durable": true, "arguments": {
+        "x-max-length": 0, "x-overflow": "reject-publish"}});
+    put(&site, "queues/%2F/q", &full).await;
+    for properties in [json!({}), json!({"delivery_mode": 2})] {
+        let refused = json!({"error": "bad_request",
+            "reason": "rejected Unable to publish message. Check queue limits."});
+        let answer = post(&site, PUBLISH, &message("q", &properties, "x", "string")).await;
+        assert_eq!(answer, (400, refused));
+    }
 }

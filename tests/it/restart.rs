@@ -9,27 +9,9 @@ use mq::wire::method::{basic, queue, tx};
 use mq::wire::{FieldTable, FieldValue, Method, Properties};
 use tempfile::TempDir;
 
-use crate::support::directory::{RECORD_HEADER, Served, alter, message_files, records};
+use crate::support::directory::{End, RECORD_HEADER, Served, alter, message_files, records};
 use crate::support::peer::Peer;
 use crate::support::queues::{bodies, name, persistent};
-
-/// How a broker ends.
-#[derive(Clone, Copy, Debug)]
-enum End {
-    Stopped,
-    Killed,
-}
-
-impl End {
-    const BOTH: [Self; 2] = [Self::Stopped, Self::Killed];
-
-    fn of(self, served: Served) {
-        match self {
-            Self::Stopped => served.stop(),
-            Self::Killed => served.kill(),
-        }
-    }
-}
 
 /// How many messages are noted on disk as delivered. A `kill -9` may take notes back that are younger than this says.
 fn noted_deliveries(directory: &Path) -> u32 {
@@ -132,11 +114,12 @@ fn age(file: &Path, record: usize) {
     // It would say the same of its messages as before.
     drop(fs::remove_file(file.with_extension("index")));
     alter(file, |bytes| {
-        let number: [u8; 4] = bytes[16..20].try_into().unwrap();
+        let [number, salt] = [16, 24].map(|at| bytes[at..at + 4].try_into().unwrap());
+        let seed = u32::from_le_bytes(number) ^ u32::from_le_bytes(salt);
         let header = &mut bytes[record..record + RECORD_HEADER];
         let published_at = u64::from_le_bytes(header[32..40].try_into().unwrap());
         header[32..40].copy_from_slice(&(published_at - HOUR_MS).to_le_bytes());
-        let checksum = crc32c_append(u32::from_le_bytes(number), &header[4..]);
+        let checksum = crc32c_append(seed, &header[4..]);
         header[..4].copy_from_slice(&checksum.to_le_bytes());
     });
 }

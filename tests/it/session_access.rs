@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use mq::broker::Broker;
-use mq::broker::admin::VhostChange;
 use mq::broker::auth::{PasswordHash, Permission, TopicPermission, User, UserLimits};
 use mq::broker::compat::Compat;
+use mq::broker::vhost_metadata::VhostChange;
 use mq::wire::constants::PROTOCOL_HEADER;
 use mq::wire::method::{basic, channel, connection, exchange, queue};
 use mq::wire::shortstr::literal;
@@ -100,7 +100,7 @@ fn methods() -> Vec<Case> {
         // One that is there is only compared.
         (exchange::Declare { arguments: alternate("c.y"), ..declare_exchange("c.z") }.into(),
                                                              Some("write access to exchange 'c.y'")),
-        (queue::Declare { passive: true, ..declare("nobody") }.into(), Some("no queue 'nobody'")),
+        (queue::Declare { passive: true, ..declare("nobody") }.into(), Some("configure access to queue 'nobody'")),
         (bind("w.q", "r.x").into(),                          Some("no exchange 'r.x'")),
         (bind("c.q", "r.x").into(),                          Some("write access to queue 'c.q'")),
         (bind("w.q", "c.x").into(),                          Some("read access to exchange 'c.x'")),
@@ -140,9 +140,9 @@ fn every_method_needs_its_permission() {
     }
 }
 
-/// Looking needs no permission, but for 4.3 any one.
+/// Any one will do. Else a name could be tried out: it is refused whether something has it or not.
 #[test]
-fn a_passive_declaration_needs_any_permission_for_4_3() {
+fn a_passive_declaration_needs_some_permission_since_4_3() {
     let queue = queue::Declare { queue: literal("q"), passive: true, ..Default::default() };
     let exchange =
         exchange::Declare { exchange: literal("amq.fanout"), passive: true, ..Default::default() };
@@ -152,7 +152,8 @@ fn a_passive_declaration_needs_any_permission_for_4_3() {
     };
     for (compat, read, is_refused) in [
         (Compat::V3_10, "^$", false),
-        (Compat::V4, "^$", false),
+        (Compat::V4, "^$", true),
+        (Compat::V4, ".*", false),
         (Compat::V4_3, "^$", true),
         (Compat::V4_3, ".*", false),
     ] {
@@ -160,6 +161,11 @@ fn a_passive_declaration_needs_any_permission_for_4_3() {
         broker.answer_as(compat);
         Client::open(&broker, 0).declare_durable("q");
         let mut client = inside(&broker, "bob", "/");
+        let missing = queue::Declare { queue: literal("missing"), ..queue.clone() };
+        client.send(1, missing, 0);
+        let not_found = "NOT_FOUND - no queue 'missing' in vhost '/'".to_owned();
+        let expected = refused("queue 'missing'").filter(|_| is_refused);
+        assert_eq!(refusal(&mut client), expected.or(Some((404, not_found))), "{compat:?}");
         for (method, noun) in [
             (Method::from(queue.clone()), "queue 'q'"),
             (exchange.clone().into(), "exchange 'amq.fanout'"),

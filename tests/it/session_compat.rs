@@ -145,33 +145,13 @@ fn the_smallest_frame_is_larger_for_4_3() {
     }
 }
 
-/// A name that replies go to is no queue that could be bound; 4.3 has words for it.
-#[test]
-fn the_name_of_direct_replies_is_not_bound() {
-    let ends = || queue::Bind {
-        queue: literal("amq.rabbitmq.reply-to"),
-        exchange: literal("amq.fanout"),
-        ..Default::default()
-    };
-    let missing = "NOT_FOUND - no queue 'amq.rabbitmq.reply-to' in vhost '/'";
-    let volatile = "ACCESS_REFUSED - cannot bind or unbind to a volatile (direct reply-to) queue";
-    for (compat, code, text) in
-        [(Compat::V3_10, 404, missing), (Compat::V4, 404, missing), (Compat::V4_3, 403, volatile)]
-    {
-        assert_eq!(refusal(compat, ends()), Some((1, code, text.to_owned())), "{compat:?}");
-    }
-    let queue::Bind { queue, exchange, .. } = ends();
-    let unbind = queue::Unbind { queue, exchange, ..Default::default() };
-    assert_eq!(refusal(Compat::V4_3, unbind), Some((1, 403, volatile.to_owned())));
-}
-
 /// RabbitMQ 4 offers to be `guest` without a word, 3.10 does not.
 #[test]
 fn who_says_nothing_is_guest_since_4() {
     for (compat, offered) in [
         (Compat::V3_10, "PLAIN AMQPLAIN"),
-        (Compat::V4, "PLAIN AMQPLAIN ANONYMOUS"),
-        (Compat::V4_3, "PLAIN AMQPLAIN ANONYMOUS"),
+        (Compat::V4, "PLAIN ANONYMOUS AMQPLAIN"),
+        (Compat::V4_3, "PLAIN ANONYMOUS AMQPLAIN"),
     ] {
         let mut client = Client::new(&broker_as(compat), 0);
         client.bytes(&PROTOCOL_HEADER, 0);
@@ -217,5 +197,27 @@ fn an_unknown_exchange_type_closes_the_connection_only_for_3_10() {
     ] {
         let text = format!("{name} - unknown exchange type 'bogus'");
         assert_eq!(refusal(compat, bogus()), Some((level, code, text)), "{compat:?}");
+    }
+}
+
+/// Clients choose their ways by product and version.
+#[test]
+fn a_server_says_which_release_it_is() {
+    for (compat, version, platform) in [
+        (Compat::V3_10, "3.10.8", "Rust"),
+        (Compat::V4, "4.3.6", "Erlang/OTP 29.1.1"),
+        (Compat::V4_3, "4.3.6", "Erlang/OTP 29.1.1"),
+    ] {
+        let mut client = Client::new(&broker_as(compat), 0);
+        client.bytes(&PROTOCOL_HEADER, 0);
+        let said = client.said();
+        let [Said::Method(0, Method::ConnectionStart(start))] = &said[..] else {
+            panic!("{said:?}")
+        };
+        let text = |name| start.server_properties.get(name).and_then(FieldValue::as_str);
+        assert_eq!(text("product"), Some("RabbitMQ"));
+        assert_eq!((text("version"), text("platform")), (Some(version), Some(platform)));
+        // Whose program it is stays told.
+        assert_eq!(text("information"), Some("mq, a RabbitMQ-compatible broker"));
     }
 }

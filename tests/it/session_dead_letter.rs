@@ -19,10 +19,14 @@ fn broker() -> Arc<Broker> {
     Arc::new(broker)
 }
 
-fn broker_of_3_10() -> Arc<Broker> {
+fn broker_of(compat: Compat) -> Arc<Broker> {
     let broker = broker();
-    broker.answer_as(Compat::V3_10);
+    broker.answer_as(compat);
     broker
+}
+
+fn broker_of_3_10() -> Arc<Broker> {
+    broker_of(Compat::V3_10)
 }
 
 fn declare(client: &mut Client, name: &str, arguments: FieldTable) {
@@ -42,6 +46,7 @@ fn number(value: i64) -> FieldValue {
 }
 
 struct Got {
+    redelivered: bool,
     exchange: String,
     routing_key: String,
     properties: Properties,
@@ -76,6 +81,7 @@ fn get(client: &mut Client, name: &str, now: u64) -> Option<Got> {
     match &said[..] {
         [Said::Method(1, Method::BasicGetEmpty(_))] => None,
         [Said::Method(1, Method::BasicGetOk(ok)), rest @ ..] => Some(Got {
+            redelivered: ok.redelivered,
             exchange: ok.exchange.to_string(),
             routing_key: ok.routing_key.to_string(),
             properties: properties.unwrap(),
@@ -385,4 +391,193 @@ fn one_full_queue_keeps_no_message_from_the_others() {
     assert_eq!(client.said(), [Said::Method(1, nack.into())]);
     assert_eq!(bodies(&mut client, "roomy"), [b"x"]);
     assert!(bodies(&mut client, "full").is_empty());
+}
+
+/// How a client lets go of a message.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Step {
+    Nack { requeue: bool },
+    Reject { requeue: bool },
+}
+
+use Step::{Nack, Reject};
+
+/// Takes the message of a queue and lets go of it.
+fn take(client: &mut Client, name: &str, step: Step) {
+    let queue = ShortStr::try_from(name).unwrap();
+    client.send(1, basic::Get { queue, ..Default::default() }, 0);
+    let said = client.said();
+    let Some(Said::Method(1, Method::BasicGetOk(ok))) = said.first() else { panic!("{said:?}") };
+    let delivery_tag = ok.delivery_tag;
+    let multiple = false;
+    match step {
+        Nack { requeue } => client.send(1, basic::Nack { delivery_tag, multiple, requeue }, 0),
+        Reject { requeue } => client.send(1, basic::Reject { delivery_tag, requeue }, 0),
+    }
+}
+
+fn declare_durable(client: &mut Client, name: &str, arguments: FieldTable) {
+    let queue = ShortStr::try_from(name).unwrap();
+    client.send(1, queue::Declare { queue, durable: true, arguments, ..Default::default() }, 0);
+    let said = client.said();
+    assert!(matches!(&said[..], [Said::Method(1, Method::QueueDeclareOk(_))]), "{said:?}");
+}
+
+/// As measured on RabbitMQ 4.3.6: a message that a client has rejected once is redelivered wherever it goes from there;
+/// `basic.nack` is no failure.
+#[test]
+fn a_letter_that_has_failed_is_redelivered() {
+    let (back, gone) = (true, false);
+    #[rustfmt::skip]
+    let cases: [(&[Step], bool); 7] = [
+        (&[Reject { requeue: gone }],                           true),
+        (&[Nack { requeue: gone }],                             false),
+        (&[Nack { requeue: back }, Reject { requeue: gone }],   true),
+        (&[Nack { requeue: back }, Nack { requeue: gone }],     false),
+        (&[Reject { requeue: back }, Nack { requeue: gone }],   true),
+        (&[Reject { requeue: back }, Reject { requeue: gone }], true),
+        (&[Reject { requeue: back }, Nack { requeue: back }, Nack { requeue: gone }], true),
+    ];
+    for compat in [Compat::V3_10, Compat::V4, Compat::V4_3] {
+        for kind in ["classic", "quorum"] {
+            for (steps, has_failed) in cases {
+                let mut client = Client::open(&broker_of(compat), 0);
+                declare_durable(&mut client, "dead", FieldTable::new());
+                declare_durable(&mut client, "q", letters_to("dead").with("x-queue-type", kind));
+                client.publish("q", &[b"1"], 0);
+                for step in steps {
+                    take(&mut client, "q", *step);
+                }
+                let expected = has_failed && compat != Compat::V3_10;
+                let got = get(&mut client, "dead", 0).unwrap();
+                assert_eq!(got.redelivered, expected, "{compat:?} {kind} {steps:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_letter_is_redelivered_at_every_later_stop_and_one_that_never_failed_is_not() {
+    for compat in [Compat::V3_10, Compat::V4, Compat::V4_3] {
+        let broker = broker_of(compat);
+        let mut client = Client::open(&broker, 0);
+        let is_4 = compat != Compat::V3_10;
+        declare_durable(&mut client, "dead", FieldTable::new());
+        let short = |to| letters_to(to).with("x-message-ttl", number(5));
+        declare_durable(&mut client, "expires", short("dead"));
+        declare_durable(&mut client, "full", letters_to("dead").with("x-max-length", number(0)));
+        declare_durable(&mut client, "retry", letters_to("wait"));
+        declare_durable(&mut client, "wait", short("retry"));
+        let limited = letters_to("dead").with("x-queue-type", "quorum");
+        declare_durable(&mut client, "limited", limited.with("x-delivery-limit", number(0)));
+
+        client.publish("limited", &[b"1"], 0);
+        take(&mut client, "limited", Reject { requeue: true });
+        assert_eq!(get(&mut client, "dead", 0).unwrap().redelivered, is_4, "{compat:?}");
+        client.publish("full", &[b"1"], 0);
+        assert!(!get(&mut client, "dead", 0).unwrap().redelivered, "{compat:?}");
+        for (step, expected) in [(Nack { requeue: true }, false), (Reject { requeue: true }, is_4)]
+        {
+            client.publish("expires", &[b"1"], 0);
+            take(&mut client, "expires", step);
+            broker.on_time(10);
+            assert_eq!(get(&mut client, "dead", 10).unwrap().redelivered, expected, "{step:?}");
+        }
+        client.publish("retry", &[b"1"], 0);
+        take(&mut client, "retry", Reject { requeue: false });
+        broker.on_time(20);
+        client.consume("retry", "c");
+        assert_eq!(client.deliveries(), [(b"1".to_vec(), is_4)], "{compat:?}");
+    }
+}
+
+/// As measured on RabbitMQ 4.3.6, which counts them toward the limit of the new queue as well; here they are only told.
+#[test]
+fn a_quorum_queue_tells_how_often_a_letter_has_failed_before() {
+    for kind in ["classic", "quorum"] {
+        let mut client = Client::open(&broker_of(Compat::V4_3), 0);
+        let quorum = FieldTable::new().with("x-queue-type", "quorum");
+        declare_durable(&mut client, "dead", quorum.with("x-delivery-limit", number(1)));
+        declare_durable(&mut client, "q", letters_to("dead").with("x-queue-type", kind));
+        client.publish("q", &[b"1"], 0);
+        take(&mut client, "q", Reject { requeue: true });
+        take(&mut client, "q", Reject { requeue: false });
+        for (next, acquired, failed) in [
+            (Nack { requeue: true }, 2, 2),
+            (Reject { requeue: true }, 1, 2),
+            (Nack { requeue: true }, 2, 3),
+        ] {
+            client.send(1, basic::Get { queue: literal("dead"), ..Default::default() }, 0);
+            let headers = client.got_properties().headers.unwrap();
+            let told = ["x-acquired-count", "x-delivery-count"].map(|name| headers.get(name));
+            assert_eq!(told, [Some(&number(acquired)), Some(&number(failed))], "{kind}");
+            let said = client.said();
+            let Some(Said::Method(1, Method::BasicGetOk(ok))) = said.first() else {
+                panic!("{said:?}")
+            };
+            assert!(ok.redelivered);
+            let (delivery_tag, multiple) = (ok.delivery_tag, false);
+            match next {
+                Nack { requeue } => {
+                    client.send(1, basic::Nack { delivery_tag, multiple, requeue }, 0);
+                }
+                Reject { requeue } => client.send(1, basic::Reject { delivery_tag, requeue }, 0),
+            }
+        }
+    }
+}
+
+/// As measured on RabbitMQ 4.3.6: the header stays, and leads nowhere any more.
+#[test]
+fn further_keys_are_told_of_a_letter_with_a_key_of_its_own_and_lead_nowhere() {
+    for compat in [Compat::V3_10, Compat::V4, Compat::V4_3] {
+        let mut client = Client::open(&broker_of(compat), 0);
+        let exchange = || literal("dlx");
+        let declare = exchange::Declare {
+            exchange: exchange(),
+            kind: literal("direct"),
+            ..Default::default()
+        };
+        client.send(1, declare, 0);
+        for key in ["q", "copy", "blind", "other"] {
+            let queue = ShortStr::try_from(format!("last.{key}")).unwrap();
+            client.send(
+                1,
+                queue::Declare { queue: queue.clone(), durable: true, ..Default::default() },
+                0,
+            );
+            let routing_key = ShortStr::try_from(key).unwrap();
+            let bind =
+                queue::Bind { queue, exchange: exchange(), routing_key, ..Default::default() };
+            client.send(1, bind, 0);
+        }
+        let durable = |name, arguments| queue::Declare {
+            queue: literal(name),
+            durable: true,
+            arguments,
+            ..Default::default()
+        };
+        client.send(1, durable("q", letters_to("other")), 0);
+        let onward = FieldTable::new().with("x-dead-letter-exchange", "dlx");
+        client.send(1, durable("other", onward), 0);
+        client.said();
+        let headers = FieldTable::new().with("CC", keys(&["copy"])).with("BCC", keys(&["blind"]));
+        let properties = Properties { headers: Some(headers), ..Properties::default() };
+        client.publish_with("q", &properties, b"");
+        reject(&mut client, "q");
+        reject(&mut client, "other");
+        let got = get(&mut client, "last.other", 0).unwrap();
+        let told = (compat != Compat::V3_10).then(|| keys(&["copy"]));
+        assert_eq!(got.headers().get("CC"), told.as_ref(), "{compat:?}");
+        let Some(FieldValue::Array(deaths)) = got.headers().remove("x-death") else { panic!() };
+        let routed = |death: &FieldValue| match death {
+            FieldValue::Table(death) => death.get("routing-keys").cloned(),
+            other => panic!("{other:?}"),
+        };
+        let expected = [Some(keys(&["other"])), Some(keys(&["q", "copy"]))];
+        assert_eq!(deaths.iter().map(routed).collect::<Vec<_>>(), expected, "{compat:?}");
+        for key in ["q", "copy", "blind"] {
+            assert!(get(&mut client, &format!("last.{key}"), 0).is_none(), "{compat:?} {key}");
+        }
+    }
 }

@@ -7,10 +7,10 @@ use mq::broker::alarm::Shortage;
 use mq::server::{Clock, Config, Server};
 use mq::wire::method::{basic, confirm, connection};
 use mq::wire::shortstr::literal;
-use mq::wire::{FieldTable, Method, Properties};
+use mq::wire::{FieldTable, Method, Properties, frame};
 
 use super::support::peer::Peer;
-use super::support::session::{Client, Said, broker, ready};
+use super::support::session::{Client, Said, broker, ready, write_publish};
 
 fn blocked() -> Said {
     blocked_for("low on disk")
@@ -24,9 +24,9 @@ fn unblocked() -> Said {
     Said::Method(0, connection::Unblocked {}.into())
 }
 
-/// RabbitMQ (`rabbit_reader`): who does not publish is not blocked, and the publish that blocks is taken.
+/// RabbitMQ (`rabbit_reader`): a connection that does not publish is not blocked; one that does is stopped at the content.
 #[test]
-fn who_publishes_while_the_alarm_is_on_is_blocked_until_it_is_over() {
+fn a_publish_waits_until_the_alarm_is_over() {
     let broker = broker();
     let (mut first, mut second) = (Client::open(&broker, 10), Client::open(&broker, 0));
     first.declare("q");
@@ -36,21 +36,52 @@ fn who_publishes_while_the_alarm_is_on_is_blocked_until_it_is_over() {
     assert_eq!(first.said().len(), 2, "declare-ok and select-ok");
     assert!(!first.session.is_held());
 
-    first.publish("q", &[b"during"], 0);
-    let ack = basic::Ack { delivery_tag: 1, multiple: false };
-    assert_eq!(first.said(), [Said::Method(1, ack.into()), blocked()]);
+    first.publish("q", &[b"during", b"too"], 0);
+    assert_eq!(first.said(), [blocked()]);
     assert!(first.session.is_held() && first.session.is_blocked());
-    assert_eq!(ready(&broker, "q"), 2);
+    assert_eq!(ready(&broker, "q"), 1);
     second.consume("q", "c");
-    assert_eq!(second.deliveries().len(), 2, "consumers go on");
+    assert_eq!(second.deliveries().len(), 1, "consumers go on");
     assert!(!second.session.is_held());
 
     broker.end_alarm(Shortage::Store);
-    assert_eq!(first.said(), [unblocked()]);
     assert_eq!(second.said(), [], "who was not blocked is told nothing");
+    let ack = basic::Ack { delivery_tag: 2, multiple: true };
+    assert_eq!(first.said(), [unblocked(), Said::Method(1, ack.into())]);
     assert!(!first.session.is_held());
     first.publish("q", &[b"after"], 0);
-    assert_eq!(second.deliveries().len(), 1);
+    let bodies: Vec<_> = second.deliveries().into_iter().map(|(body, _)| body).collect();
+    assert_eq!(bodies, [&b"during"[..], b"too", b"after"]);
+}
+
+/// The smallest message has no body, and the largest is on its way when the alarm begins.
+#[test]
+fn no_message_is_so_small_or_so_far_that_it_does_not_wait() {
+    let broker = broker();
+    let mut client = Client::open(&broker, 0);
+    client.declare("q");
+    client.said();
+    broker.raise_alarm(Shortage::Memory);
+    client.publish("q", &[b""], 0);
+    assert_eq!(client.said(), [blocked_for("low on memory")]);
+    assert_eq!(ready(&broker, "q"), 0);
+    broker.end_alarm(Shortage::Memory);
+    assert_eq!(client.said(), [unblocked()]);
+    assert_eq!(ready(&broker, "q"), 1);
+
+    let mut bytes = Vec::new();
+    write_publish(&mut bytes, &literal("q"), &Properties::default(), &vec![7; 200_000]);
+    // The method, the header and all of the first body frame.
+    let first_len = (0..3)
+        .fold(0, |len, _| len + frame::parse(&bytes[len..], 0).unwrap().unwrap().encoded_len());
+    let (first, rest) = bytes.split_at(first_len);
+    client.bytes(first, 0);
+    broker.raise_alarm(Shortage::Memory);
+    client.bytes(rest, 0);
+    assert_eq!(client.said(), [blocked_for("low on memory")]);
+    broker.end_alarm(Shortage::Memory);
+    assert_eq!(client.said(), [unblocked()]);
+    assert_eq!(ready(&broker, "q"), 2);
 }
 
 #[test]
@@ -127,10 +158,11 @@ fn a_blocked_client_is_sent_heartbeats_and_owes_none() {
     }
     broker.end_alarm(Shortage::Store);
     client.session.on_mailbox(200_000, &mut client.out);
+    client.bytes(&[], 200_000);
     assert_eq!(client.said(), [unblocked()]);
-    client.session.on_timeout(219_999, &mut client.out);
+    client.session.on_timeout(224_999, &mut client.out);
     assert!(!client.session.is_closed(), "its patience is counted from the end of the alarm");
-    client.session.on_timeout(220_000, &mut client.out);
+    client.session.on_timeout(225_000, &mut client.out);
     assert!(client.session.is_closed());
 }
 
@@ -168,13 +200,12 @@ async fn a_blocked_publisher_is_not_read_from_until_the_alarm_is_over() {
     let mut peer = alarmed(&server);
     peer.send_method(1, confirm::Select::default());
     publish(&mut peer);
-    let names = [(); 3].map(|()| peer.next_method().1.name());
-    assert_eq!(names, ["confirm.select-ok", "basic.ack", "connection.blocked"]);
-    publish(&mut peer);
+    let names = [(); 2].map(|()| peer.next_method().1.name());
+    assert_eq!(names, ["confirm.select-ok", "connection.blocked"]);
     server.broker().end_alarm(Shortage::Store);
     assert!(matches!(peer.next_method(), (0, Method::ConnectionUnblocked(_))));
     let (_, acked) = peer.next_method();
-    assert!(matches!(acked, Method::BasicAck(basic::Ack { delivery_tag: 2, .. })), "{acked:?}");
+    assert!(matches!(acked, Method::BasicAck(basic::Ack { delivery_tag: 1, .. })), "{acked:?}");
     drop(peer);
     server.stop().await;
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use mq::broker::Broker;
-use mq::broker::compat::Compat;
-use mq::broker::limits::NodeLimits;
+use mq::broker::node_limits::NodeLimits;
 use mq::wire::Method;
-use mq::wire::constants::{FRAME_END, FRAME_HEADER, PROTOCOL_HEADER};
+use mq::wire::constants::PROTOCOL_HEADER;
 use mq::wire::method::{basic, channel, connection};
 use mq::wire::shortstr::literal;
 
@@ -89,35 +88,6 @@ fn larger_messages_are_refused_before_their_bodies_come() {
     client.publish("q", &[b"1234"], 0);
     let text = "PRECONDITION_FAILED - message size 4 is larger than configured max size 3";
     assert_eq!(refusal(&client.said()), (1, 406, text.into(), (60, 40)));
-}
-
-/// What nobody can configure away is told as such.
-#[test]
-fn the_hard_limit_of_a_message_is_no_configured_one() {
-    let cap = NodeLimits::MESSAGE_BYTES_CAP;
-    let broker = limited(NodeLimits { message_bytes_max: cap, ..NodeLimits::default() });
-    let mut client = Client::open(&broker, 0);
-    client.send(1, basic::Publish::default(), 0);
-    let mut header = vec![FRAME_HEADER, 0, 1, 0, 0, 0, 14, 0, 60, 0, 0];
-    header.extend_from_slice(&(cap + 1).to_be_bytes());
-    header.extend_from_slice(&[0, 0, FRAME_END]);
-    client.bytes(&header, 0);
-    let text = "PRECONDITION_FAILED - message size 536870913 is larger than max size 536870912";
-    assert_eq!(refusal(&client.said()), (1, 406, text.into(), (60, 40)));
-}
-
-/// RabbitMQ 4.3 takes the announcement of too large a body for a broken frame.
-#[test]
-fn for_4_3_the_header_of_a_larger_message_ends_the_connection() {
-    let broker = limited(NodeLimits { message_bytes_max: 3, ..NodeLimits::default() });
-    broker.answer_as(Compat::V4_3);
-    let mut client = Client::open(&broker, 0);
-    client.declare_durable("q");
-    client.publish("q", &[b"123"], 0);
-    client.said();
-    client.publish("q", &[b"1234"], 0);
-    let text = "FRAME_ERROR - content body size 4 exceeds maximum allowed size 3";
-    assert_eq!(refusal(&client.said()), (0, 501, text.into(), (0, 0)));
 }
 
 #[test]

@@ -108,14 +108,20 @@ fn what_a_quorum_queue_does_not_do_ends_the_connection() {
 
 #[test]
 fn a_single_active_consumers_queue_gives_nothing_to_others() {
-    let text = "RESOURCE_LOCKED - cannot obtain access to locked queue 'q' in vhost '/'. basic.get \
-                operations are not supported by quorum queues with single active consumer";
-    for compat in [Compat::V3_10, Compat::V4, Compat::V4_3] {
+    for (compat, kind) in [
+        (Compat::V3_10, "quorum"),
+        (Compat::V4, "<<\"quorum\">>"),
+        (Compat::V4_3, "<<\"quorum\">>"),
+    ] {
+        let text = format!(
+            "RESOURCE_LOCKED - cannot obtain access to locked queue 'q' in vhost '/'. basic.get operations are not \
+             supported by {kind} queues with single active consumer"
+        );
         let broker = broker();
         broker.answer_as(compat);
         let mut client = client(&broker, quorum().with("x-single-active-consumer", true));
         client.send(1, basic::Get { queue: literal("q"), ..Default::default() }, 0);
-        assert_eq!(refusal(&mut client), (1, 405, text.to_owned()), "{compat:?}");
+        assert_eq!(refusal(&mut client), (1, 405, text), "{compat:?}");
     }
 }
 
@@ -151,12 +157,12 @@ fn returns_are_counted_told_and_limited() {
     #[rustfmt::skip]
     let cases = [
         (Compat::V3_10, [told(None, Some(0)), told(None, Some(1)), told(None, Some(2)), None]),
-        (Compat::V4, [told(None, None), told(Some(1), Some(1)), told(Some(2), Some(2)), None]),
         // A nack is no failure there.
-        (Compat::V4_3, [told(None, None), told(Some(1), None), told(Some(2), Some(1)),
-                        told(Some(3), Some(2))]),
+        (Compat::V4, [told(None, None), told(Some(1), None), told(Some(2), Some(1)),
+                      told(Some(3), Some(2))]),
     ];
-    for (compat, expected) in cases {
+    let strict = (Compat::V4_3, cases[1].1);
+    for (compat, expected) in cases.into_iter().chain([strict]) {
         let broker = broker();
         broker.answer_as(compat);
         let limited = quorum().with("x-delivery-limit", FieldValue::I32(2));

@@ -300,6 +300,21 @@ fn a_long_stream_is_read_from_everywhere_and_again_after_a_restart() {
     assert_eq!(kept.read("last"), numbered(LEN..LEN + 1));
 }
 
+/// Each has a file of its own, which a debug build does not let be made while other publishers wait.
+#[test]
+fn messages_larger_than_files_go_to_a_stream() {
+    let directory = TempDir::new().unwrap();
+    let mut kept = Kept::open(directory.path());
+    kept.declare(FieldTable::new());
+    let zeros = "0".repeat(FILE_BYTES as usize);
+    for number in 0..3 {
+        let body = format!("{zeros}{number}");
+        kept.client.publish("s", &[body.as_bytes()], 0);
+    }
+    kept.step();
+    assert_eq!(kept.read("first"), numbered(0..3));
+}
+
 fn limited(name: &'static str, value: impl Into<FieldValue>) -> FieldTable {
     // Ten messages of a few bytes, with what is counted for each.
     let segment = ("x-stream-max-segment-size-bytes", FieldValue::I32(650));
@@ -378,6 +393,68 @@ fn the_header_with_the_offset_takes_the_place_of_an_old_one() {
     let headers = FieldTable::new().with("k", "v").with("x-stream-offset", FieldValue::I64(0));
     let expected = Properties { headers: Some(headers), ..persistent() };
     assert_eq!(kept.client.got_properties(), expected);
+}
+
+/// As measured on RabbitMQ 4.3.6.
+#[test]
+fn since_4_a_stream_gives_each_message_a_delivery_mode_and_orders_its_headers() {
+    let headers = || FieldTable::new().with("z", "1").with("a", "2");
+    let offset = FieldValue::I64(0);
+    let ordered =
+        FieldTable::new().with("a", "2").with("x-stream-offset", offset.clone()).with("z", "1");
+    for (compat, given, delivered) in [
+        (Compat::V3_10, None, None),
+        (Compat::V4, None, Some(1)),
+        (Compat::V4, Some(1), Some(1)),
+        (Compat::V4_3, Some(2), Some(2)),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let mut kept = Kept::open_as(directory.path(), compat);
+        kept.declare(FieldTable::new());
+        let properties = Properties {
+            headers: Some(headers()),
+            delivery_mode: given,
+            message_id: Some(literal("id")),
+            ..Properties::default()
+        };
+        kept.client.publish_with("s", &properties, b"0");
+        kept.consume(1, FieldTable::new().with("x-stream-offset", "first"));
+        kept.step();
+        while kept.client.session.on_mailbox(0, &mut kept.client.out) {}
+        let headers = match compat {
+            Compat::V3_10 => headers().with("x-stream-offset", offset.clone()),
+            Compat::V4 | Compat::V4_3 => ordered.clone(),
+        };
+        let expected =
+            Properties { headers: Some(headers), delivery_mode: delivered, ..properties };
+        assert_eq!(kept.client.got_properties(), expected, "{compat:?}");
+    }
+}
+
+/// RabbitMQ 4 keeps it there, while classic and quorum queues take it away.
+#[test]
+fn a_dead_letter_in_a_stream_tells_the_expiration_it_had() {
+    let directory = TempDir::new().unwrap();
+    let mut kept = Kept::open(directory.path());
+    kept.declare(FieldTable::new());
+    let arguments =
+        FieldTable::new().with("x-dead-letter-exchange", "").with("x-dead-letter-routing-key", "s");
+    let queue = literal("q");
+    let declare = queue::Declare { queue, durable: true, arguments, ..Default::default() };
+    kept.client.send(1, declare, 0);
+    let properties = Properties { expiration: Some(literal("90000")), ..persistent() };
+    kept.client.publish_with("q", &properties, b"0");
+    kept.client.said();
+    kept.client.send(1, basic::Get { queue: literal("q"), ..Default::default() }, 0);
+    kept.client.send(1, basic::Reject { delivery_tag: 1, requeue: false }, 0);
+    kept.step();
+    kept.client.said();
+    kept.consume(1, FieldTable::new().with("x-stream-offset", "first"));
+    kept.step();
+    while kept.client.session.on_mailbox(0, &mut kept.client.out) {}
+    let got = kept.client.got_properties();
+    assert_eq!((got.expiration, got.delivery_mode), (Some(literal("90000")), Some(2)));
+    assert_eq!(kept.client.deliveries(), [(b"0".to_vec(), false)], "a stream counts none");
 }
 
 #[test]

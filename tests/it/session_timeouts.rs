@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mq::broker::Broker;
 use mq::broker::admin::PolicyName;
 use mq::broker::compat::Compat;
-use mq::broker::limits::NodeLimits;
+use mq::broker::node_limits::NodeLimits;
 use mq::broker::policies::Author;
 use mq::wire::method::{basic, queue};
 use mq::wire::shortstr::literal;
@@ -66,16 +66,14 @@ fn closed(client: &mut Client, until: u64) -> Option<(u64, String)> {
 
 #[test]
 fn a_queues_time_goes_before_the_nodes() {
-    for kind in ["classic", "quorum"] {
-        let mut node = Broker::new("mq@test".into());
-        node.limits = NodeLimits { consumer_timeout_ms: Some(20_000), ..NodeLimits::default() };
-        let broker = Arc::new(node);
-        let mut client = holding(&broker, timed(kind, 1000), &[b"1"]);
-        let (at, told) = closed(&mut client, 3_000).expect("it is too long");
-        assert!((1000..1500).contains(&at), "{kind}: {at}");
-        assert_eq!(told, "1000", "{kind}");
-        assert_eq!(ready(&broker, "q"), 1, "{kind}");
-    }
+    let mut node = Broker::new("mq@test".into());
+    node.limits = NodeLimits { consumer_timeout_ms: Some(20_000), ..NodeLimits::default() };
+    let broker = Arc::new(node);
+    let mut client = holding(&broker, timed("classic", 1000), &[b"1"]);
+    let (at, told) = closed(&mut client, 3_000).expect("it is too long");
+    assert!((1000..1500).contains(&at), "{at}");
+    assert_eq!(told, "1000");
+    assert_eq!(ready(&broker, "q"), 1);
 }
 
 #[test]
@@ -114,10 +112,14 @@ fn a_policy_that_comes_later_is_looked_at() {
     assert_eq!(told, "800");
 }
 
-/// For 4.3 the consumer is told, what it held goes back, and it may still settle what it no longer has.
+/// The consumer is told, what it held goes back, and it may still settle what it no longer has.
 #[test]
-fn for_4_3_the_consumer_of_a_quorum_queue_is_cancelled() {
-    let broker = broker_as(Compat::V4_3);
+fn the_consumer_of_a_quorum_queue_is_cancelled() {
+    [Compat::V4, Compat::V4_3].into_iter().for_each(cancels_a_late_consumer);
+}
+
+fn cancels_a_late_consumer(compat: Compat) {
+    let broker = broker_as(compat);
     let mut client = holding(&broker, timed("quorum", 1000), &[b"1", b"2"]);
     client.send(1, basic::Ack { delivery_tag: 1, multiple: false }, 0);
     let (at, said) = wait(&mut client, 3_000).expect("it is too long");
@@ -160,9 +162,46 @@ fn for_4_3_only_quorum_queues_are_timed_and_a_client_that_cannot_be_told_loses_i
     assert_eq!(ready(&broker, "quorum"), 1);
 }
 
+/// What a client that cannot be cancelled kept for too long goes back as if it had been given back; the rest of its
+/// channel is lost.
+#[test]
+fn what_was_kept_for_too_long_has_not_failed() {
+    for compat in [Compat::V4, Compat::V4_3] {
+        let broker = broker_as(compat);
+        let mut client = Client::open(&broker, 0);
+        declare(&mut client, "q", timed("quorum", 1000));
+        client.publish("q", &[b"late", b"young"], 0);
+        let get = || basic::Get { queue: literal("q"), ..Default::default() };
+        client.send(1, get(), 0);
+        client.said();
+        assert_eq!(wait(&mut client, 900), None);
+        client.send(1, get(), 900);
+        client.said();
+        let closing = (950..2_000).step_by(50).find(|&now| {
+            client.session.on_timeout(now, &mut client.out);
+            client
+                .said()
+                .iter()
+                .any(|said| matches!(said, Said::Method(1, Method::ChannelClose(_))))
+        });
+        assert!(closing.is_some(), "{compat:?}");
+        let mut other = Client::open(&broker, 0);
+        let counts = [(); 2].map(|()| {
+            other.send(1, get(), 2_000);
+            let headers = other.got_properties().headers.unwrap_or_default();
+            let count = |name| headers.get(name).and_then(FieldValue::as_integer);
+            let said = other.said();
+            let Some(Said::Body(body)) = said.last() else { panic!("{said:?}") };
+            (body.clone(), count("x-acquired-count"), count("x-delivery-count"))
+        });
+        let expected = [(b"late".to_vec(), Some(1), None), (b"young".to_vec(), Some(1), Some(1))];
+        assert_eq!(counts, expected, "{compat:?}");
+    }
+}
+
 /// What a consumer says of itself goes before all else, and only quorum queues know it.
 #[test]
-fn for_4_3_a_consumer_has_its_own_time() {
+fn a_consumer_of_a_quorum_queue_has_its_own_time() {
     let broker = broker_as(Compat::V4_3);
     let mut client = Client::open(&broker, 0);
     declare(&mut client, "q", timed("quorum", 10_000));

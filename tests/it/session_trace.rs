@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use mq::broker::Broker;
-use mq::broker::admin::VhostChange;
+use mq::broker::compat::Compat;
+use mq::broker::vhost_metadata::VhostChange;
 use mq::wire::method::{basic, exchange, queue, tx};
 use mq::wire::shortstr::literal;
 use mq::wire::{FieldTable, FieldValue, Method, Properties, frame};
 
+use super::support::disk::Kept;
 use super::support::session::{Client, Said, broker, ready};
 
 fn trace(broker: &Broker, is_on: bool) {
@@ -163,5 +165,44 @@ fn a_message_that_is_delayed_is_told_to_have_gone_nowhere_yet() {
         client.bytes(&bytes, 0);
         let (key, headers, _) = next(&mut client);
         assert_eq!((key.as_str(), headers.get("routed_queues")), ("publish.later", Some(&routed)));
+    }
+}
+
+/// RabbitMQ 4.3.6 was found to keep them so; their properties do not say that they are persistent.
+#[test]
+fn what_is_told_survives_in_durable_queues() {
+    for (compat, left) in [(Compat::V4, 2), (Compat::V4_3, 2), (Compat::V3_10, 1)] {
+        let kept = Kept::new();
+        kept.broker.answer_as(compat);
+        let mut client = Client::open(&kept.broker, 0);
+        client.declare_durable("classic");
+        let quorum = queue::Declare {
+            queue: literal("quorum"),
+            durable: true,
+            arguments: FieldTable::new().with("x-queue-type", "quorum"),
+            ..Default::default()
+        };
+        client.send(1, quorum, 0);
+        let exclusive =
+            queue::Declare { queue: literal("gone"), exclusive: true, ..Default::default() };
+        client.send(1, exclusive, 0);
+        for queue in ["classic", "quorum", "gone"] {
+            let bind = queue::Bind {
+                queue: literal(queue),
+                exchange: literal("amq.rabbitmq.trace"),
+                routing_key: literal("publish.#"),
+                ..Default::default()
+            };
+            client.send(1, bind, 0);
+        }
+        trace(&kept.broker, true);
+        client.publish("gone", &[b"body"], 0);
+        for (queue, count) in [("classic", 1), ("quorum", 1), ("gone", 2)] {
+            assert_eq!(ready(&kept.broker, queue), count, "{queue} {compat:?}");
+        }
+        client.send(1, basic::Get { queue: literal("quorum"), ..Default::default() }, 0);
+        assert_eq!(client.got_properties().delivery_mode, None);
+        drop(client);
+        assert_eq!(kept.left_on_disk(), left, "{compat:?}");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use mq::broker::Broker;
 use mq::store::definitions::Definitions;
 use mq::store::medium::{Access, Directory};
-use mq::store::{Options, Store};
+use mq::store::{Options, Store, format};
 use mq::wire::method::{basic, exchange, queue};
 use mq::wire::shortstr::literal;
 use mq::wire::{FieldTable, FieldValue, Method, Properties};
@@ -22,7 +22,11 @@ use crate::support::peer::Peer;
 use crate::support::queues::{bodies, name, persistent, write_publish};
 use crate::support::session::{Client, Said};
 
-const STORE_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/store-1");
+/// Formats 1 and 2.
+const STORES: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/store-1"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/store-2"),
+];
 /// In 2026, so that what expires has long expired.
 const WRITTEN_UNIX_MS: u64 = 1_780_000_000_000;
 /// Small, so that a few messages fill some files.
@@ -59,7 +63,7 @@ struct Writing {
 
 impl Writing {
     fn begin(directory: &Path) -> Self {
-        fs::write(directory.join("format"), "1\n").unwrap();
+        format::check_or_write(directory).unwrap();
         let definitions = Definitions::open(directory).unwrap();
         let mut broker = Broker::open("mq@test".into(), definitions).unwrap();
         broker.started_at(WRITTEN_UNIX_MS);
@@ -205,7 +209,9 @@ fn is_all_there(directory: &Path) {
                    in queue 'other': 2\n  in queue 'slow': 20\n";
     assert!(said.contains("exchanges: 2\nqueues: 5\nbindings: 3\n"), "{said}");
     assert!(said.contains(waiting), "{said}");
-    assert!(said.ends_with("torn bytes: 0\nbroken marks: 0\nbroken indexes: 0\n"), "{said}");
+    let sound =
+        "damaged messages: 0\ncopies of damaged messages: 0\nbroken marks: 0\nbroken indexes: 0\n";
+    assert!(said.ends_with(sound), "{said}");
 
     let served = Served::start(directory);
     assert_eq!(served.recovered(), "recovered 5 queues, 26 messages");
@@ -238,16 +244,19 @@ fn is_all_there(directory: &Path) {
 }
 
 #[test]
-fn what_format_1_kept_is_found() {
+fn what_every_format_kept_is_found() {
+    let now = Path::new(STORES[STORES.len() - 1]);
     if std::env::var_os("MQ_REGENERATE_STORE").is_some() {
         // Gone already is as good.
-        let _ = fs::remove_dir_all(STORE_1);
-        fs::create_dir_all(STORE_1).unwrap();
-        write(Path::new(STORE_1));
+        let _ = fs::remove_dir_all(now);
+        fs::create_dir_all(now).unwrap();
+        write(now);
     }
-    let directory = TempDir::new().unwrap();
-    copy(Path::new(STORE_1), directory.path());
-    is_all_there(directory.path());
+    for store in STORES {
+        let directory = TempDir::new().unwrap();
+        copy(Path::new(store), directory.path());
+        is_all_there(directory.path());
+    }
 }
 
 /// The directory under `tests/data` is what this release writes, as far as can be seen in what it keeps.

@@ -9,13 +9,17 @@ use std::path::{Path, PathBuf};
 
 /// Which layers a layer may name. A folder of `src/`, or a file in it, that is missing here is a fault.
 const MAY_NAME: &[(&str, &[&str])] = &[
+    ("bug", &[]),
+    ("lock", &[]),
+    ("moment", &[]),
     ("wire", &[]),
-    ("store", &["wire"]),
-    ("broker", &["wire", "store"]),
-    ("server", &["wire", "store", "broker"]),
-    ("management", &["wire", "broker", "server"]),
-    ("client", &["wire"]),
-    ("engine", &["wire", "store", "broker", "server", "management", "client"]),
+    ("store", &["wire", "bug", "lock", "moment"]),
+    ("broker", &["wire", "store", "bug", "lock", "moment"]),
+    ("tls", &[]),
+    ("server", &["wire", "tls", "store", "broker", "bug", "lock", "moment"]),
+    ("management", &["wire", "broker", "server", "bug", "lock", "moment"]),
+    ("client", &["wire", "tls", "lock"]),
+    ("engine", &["wire", "tls", "lock", "store", "broker", "server", "management", "client"]),
     ("render", &[]),
     ("tutorial", &["engine", "render"]),
     ("exit", &["engine"]),
@@ -30,7 +34,10 @@ const EVERYTHING: &[&str] = &["*"];
 /// Which folders may use a crate. One that is missing here may be used nowhere.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("axum", &["management"]),
-    ("base64", &["wire", "broker", "server", "management", "engine", "commands", "render"]),
+    (
+        "base64",
+        &["wire", "broker", "server", "management", "client", "engine", "commands", "render"],
+    ),
     ("bytes", EVERYTHING),
     ("clap", &["cli", "commands", "main"]),
     ("clap_complete", &["cli", "commands"]),
@@ -38,20 +45,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("comfy_table", &["render"]),
     ("crc32c", &["store"]),
     ("csv", &["render"]),
-    // Permissions and policies are PCRE's patterns: look-around and back references, which `regex` has not.
+    // Patterns of permissions, policies and filters are PCRE's: look-around and back references, which `regex` has not.
     ("fancy_regex", &["broker"]),
     ("hdrhistogram", &["engine"]),
+    ("http_body_util", &["client"]),
+    ("hyper", &["management", "client", "engine"]),
+    ("hyper_util", &["management", "client"]),
     ("humantime", &["render", "management", "client", "engine", "commands", "cli"]),
     ("indexmap", &["broker", "server"]),
     ("indicatif", &["render"]),
+    ("md5", &["broker"]),
     ("percent_encoding", &["wire", "management", "client", "engine"]),
-    ("rabbitmq_http_client", &["client", "engine"]),
-    ("reqwest", &["client", "engine"]),
     ("redb", &["store"]),
-    ("regex", &["management", "render"]),
     ("rustc_hash", &["broker", "server", "store"]),
     ("rustix", &["store", "server", "management", "client", "engine", "render", "commands"]),
-    ("rustls", &["server", "client", "engine"]),
+    ("rustls", &["tls", "server", "client", "engine"]),
     ("rustls_native_certs", &["client"]),
     ("serde", &["management", "engine", "render", "commands", "tutorial"]),
     ("serde_json", &["management", "client", "engine", "render", "commands", "tutorial"]),
@@ -73,6 +81,12 @@ const MUST_NOT_SAY: &[(&str, &[&str], &str)] = &[
         "wire is bytes",
     ),
     ("wire", CLOCKS, "time is an argument"),
+    ("store", POISON, "locks are those of `lock`"),
+    ("broker", POISON, "locks are those of `lock`"),
+    ("server", POISON, "locks are those of `lock`"),
+    ("management", POISON, "locks are those of `lock`"),
+    ("client", POISON, "locks are those of `lock`"),
+    ("engine", POISON, "locks are those of `lock`"),
     ("store", &[".await"], "the store knows records and files"),
     ("store", SOCKETS, "the store knows records and files"),
     ("broker", &["async fn", "async move", ".await"], "the broker never waits"),
@@ -93,6 +107,9 @@ const MUST_NOT_SAY: &[(&str, &[&str], &str)] = &[
 const SOCKETS: &[&str] =
     &["TcpStream", "TcpListener", "TcpSocket", "UdpSocket", "UnixStream", "UnixListener"];
 
+/// The error of a lock of `std`, which says nothing that its user could act on.
+const POISON: &[&str] = &["PoisonError"];
+
 const CLOCKS: &[&str] = &["Instant::now", "SystemTime::now"];
 
 /// Lines a file may have, its tests not counted.
@@ -110,6 +127,13 @@ const BANNED: &[&str] = &[
     concat!("dbg", "!"),
     concat!("super", "::super"),
 ];
+
+/// Words that make a question of a sentence. A doc comment names its subject first: "The number of queues", not "How many
+/// queues there are".
+const QUESTION_WORDS: &[&str] = &["What", "Who", "Whoever", "Whether", "How", "Where"];
+
+/// The most doc comments of `src/` that may begin with one of [`QUESTION_WORDS`], in percent.
+const QUESTIONS_MAX_PERCENT: usize = 5;
 
 /// Folders that exist on one machine only.
 const MACHINE_PATHS: &[&str] = &[
@@ -402,6 +426,72 @@ fn a_test_file_that_nobody_lists_is_seen() {
     assert_eq!(unlisted(folder.path()).len(), 1);
 }
 
+/// The first lines of the doc comments in `text`, without their marks.
+fn doc_comments(text: &str) -> Vec<&str> {
+    let (mut found, mut before) = (Vec::new(), None);
+    for line in text.lines().map(str::trim_start) {
+        let mark = ["/// ", "//! "].into_iter().find(|mark| line.starts_with(mark.trim_end()));
+        if mark.is_some() && mark != before {
+            found.extend(mark.and_then(|mark| line.strip_prefix(mark)));
+        }
+        before = mark;
+    }
+    found
+}
+
+/// Those of the doc comments that begin with one of [`QUESTION_WORDS`].
+fn questions<'a>(comments: &[&'a str]) -> Vec<&'a str> {
+    let is_question = |comment: &&&str| {
+        let word = comment.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        QUESTION_WORDS.contains(&word)
+    };
+    comments.iter().filter(is_question).copied().collect()
+}
+
+#[test]
+fn doc_comments_begin_with_their_subject() {
+    let texts = rust_files("src").into_iter().map(|file| fs::read_to_string(file).unwrap());
+    let texts: Vec<String> = texts.collect();
+    let comments: Vec<&str> = texts.iter().flat_map(|text| doc_comments(text)).collect();
+    assert!(comments.len() > 1000, "the tests run in the package's root");
+    let wrong = questions(&comments);
+    assert!(
+        wrong.len() * 100 <= comments.len() * QUESTIONS_MAX_PERCENT,
+        "{} of {} doc comments begin with a question word:\n{}\n",
+        wrong.len(),
+        comments.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn a_doc_comment_that_begins_with_a_question_is_seen() {
+    let text = "\
+//! Where it is.
+//! How is no first line.
+
+/// Whether it is there.
+fn f() {
+    // What is no doc comment.
+}
+
+/// The queue.
+///
+/// Who is no first line.
+/// Whatever is another word.
+struct Queue {
+    /// How many there are.
+    len: u64,
+    /// Whatever it is.
+    all: u64,
+}
+";
+    let comments = doc_comments(text);
+    assert_eq!(comments.len(), 5, "{comments:?}");
+    let seen = ["Where it is.", "Whether it is there.", "How many there are."];
+    assert_eq!(questions(&comments), seen);
+}
+
 #[test]
 fn every_dependency_has_its_place() {
     let manifest = fs::read_to_string("Cargo.toml").unwrap();
@@ -440,6 +530,7 @@ fn every_rule_sees_a_planted_fault() {
         (folders_keep_out_what_is_not_theirs, "src/server/session/a.rs", "x.awaits()",                    0),
         (folders_keep_out_what_is_not_theirs, "src/server/drive.rs",     "x.await",                       0),
         (folders_keep_out_what_is_not_theirs, "src/broker/a.rs", "Instant::now()",                         1),
+        (folders_keep_out_what_is_not_theirs, "src/store/a.rs",  "use std::sync::PoisonError;",            1),
         (folders_keep_out_what_is_not_theirs, "src/broker/a.rs", "use std::net::TcpStream;",               1),
         (folders_keep_out_what_is_not_theirs, "src/broker/a.rs", "use std::net::IpAddr;",                  0),
         (folders_keep_out_what_is_not_theirs, "src/broker/a.rs", "use crate::wire::frame;",                1),

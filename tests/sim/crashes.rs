@@ -10,14 +10,14 @@ use crate::random::Random;
 use crate::world::{Habit, World};
 
 /// A new world with small files, which turn over quickly.
-fn world(seed: u64, habit: Habit) -> World {
+pub(crate) fn world(seed: u64, habit: Habit) -> World {
     match habit {
         Habit::InOrder => World::new(seed, Options { file_bytes: 32 << 10 }, habit, 4 << 10),
         Habit::Sparse => World::new(seed, Options { file_bytes: 12 << 10 }, habit, 2 << 10),
     }
 }
 
-const ENDS: [End; 6] = [
+pub(crate) const ENDS: [End; 6] = [
     End::Killed,
     End::PowerCut(Kept::All),
     End::PowerCut(Kept::Nothing),
@@ -26,7 +26,7 @@ const ENDS: [End; 6] = [
     End::PowerCut(Kept::AnySector),
 ];
 
-fn left(end: End) -> Left {
+pub(crate) fn left(end: End) -> Left {
     match end {
         End::Killed => Left::Killed,
         End::PowerCut(_) => Left::PowerCut,
@@ -34,7 +34,7 @@ fn left(end: End) -> Left {
 }
 
 /// How much is done before the end.
-fn operations(habit: Habit) -> usize {
+pub(crate) fn operations(habit: Habit) -> usize {
     match habit {
         Habit::InOrder => 150,
         Habit::Sparse => 400,
@@ -42,7 +42,11 @@ fn operations(habit: Habit) -> usize {
 }
 
 /// Runs `act`, and says what was done when it went wrong.
-fn with_trace(name: &str, world: &mut World, act: impl FnOnce(&mut World) -> Result<(), String>) {
+pub(crate) fn with_trace(
+    name: &str,
+    world: &mut World,
+    act: impl FnOnce(&mut World) -> Result<(), String>,
+) {
     let result = catch_unwind(AssertUnwindSafe(|| act(world)));
     let problem = match result {
         Ok(Ok(())) => return,
@@ -53,7 +57,7 @@ fn with_trace(name: &str, world: &mut World, act: impl FnOnce(&mut World) -> Res
 }
 
 /// Works until the disk crashes or so many operations are done.
-fn work(world: &mut World, operations: usize) -> Result<(), String> {
+pub(crate) fn work(world: &mut World, operations: usize) -> Result<(), String> {
     for _ in 0..operations {
         if world.disk.has_crashed() {
             break;
@@ -64,7 +68,7 @@ fn work(world: &mut World, operations: usize) -> Result<(), String> {
 }
 
 /// Comes up again, does a little, and comes up again after another end.
-fn survive(world: &mut World, end: End, seed: u64) -> Result<(), String> {
+pub(crate) fn survive(world: &mut World, end: End, seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
     world.end(end, seed);
     let mut kind = left(end);

@@ -7,12 +7,15 @@
 //! Start reading at [`Disk::after`].
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use mq::store::locks;
 use mq::store::medium::{Medium, MediumFile};
 
+use crate::gate::Gate;
 use crate::random::Random;
 
 /// What is written as a whole or not at all, in bytes.
@@ -20,7 +23,22 @@ const SECTOR: usize = 512;
 
 /// A directory; clones are the same one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk {
+    state: Arc<Mutex<State>>,
+    interruption: Arc<Mutex<Option<Interruption>>>,
+}
+
+/// What another thread does in the middle of an operation, and of which.
+struct Interruption {
+    at: u64,
+    act: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for Interruption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "interruption of {}", self.at)
+    }
+}
 
 /// How the broker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +80,7 @@ struct State {
     has_crashed: bool,
     fails_at: Option<u64>,
     room: Option<u64>,
+    gate: Option<Arc<Gate>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,7 +105,44 @@ struct DiskFile {
 
 impl Disk {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
+    }
+
+    fn of(state: State) -> Self {
+        Self { state: Arc::new(Mutex::new(state)), ..Self::default() }
+    }
+
+    /// Has `act` done in the middle of the operation with this number, while that has neither begun nor ended.
+    pub(crate) fn interrupt(&self, at: u64, act: impl FnOnce() + Send + 'static) {
+        *self.interruption.lock().unwrap() = Some(Interruption { at, act: Box::new(act) });
+    }
+
+    /// Forgets what was to be done; answers whether it has been.
+    pub(crate) fn end_interruption(&self) -> bool {
+        self.interruption.lock().unwrap().take().is_none()
+    }
+
+    /// Begins an operation, in which others may do something first.
+    fn begin(&self) -> std::sync::MutexGuard<'_, State> {
+        locks::assert_none();
+        let operation = self.operations();
+        let due = self.interruption.lock().unwrap().take_if(|one| one.at <= operation);
+        if let Some(Interruption { act, .. }) = due {
+            act();
+        }
+        self.state()
+    }
+
+    /// Has every operation of an actor wait at a gate from now on.
+    pub(crate) fn set_gate(&self, gate: &Arc<Gate>) {
+        self.state().gate = Some(Arc::clone(gate));
+    }
+
+    fn pass(&self) {
+        let gate = self.state().gate.clone();
+        if let Some(gate) = gate {
+            gate.pass();
+        }
     }
 
     /// Writes, syncs and changes of names until now.
@@ -111,6 +167,22 @@ impl Disk {
         }
     }
 
+    /// A number that is the same for disks that hold the same.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let state = self.state();
+        let mut hasher = DefaultHasher::new();
+        for (name, file) in &state.names {
+            let FileState { now, durable, pending } = &state.files[*file];
+            (name, state.durable_names.get(name) == Some(file), now, pending.len())
+                .hash(&mut hasher);
+            if !pending.is_empty() {
+                durable.hash(&mut hasher);
+            }
+        }
+        state.durable_names.keys().collect::<Vec<_>>().hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// The disk that the next broker finds.
     pub(crate) fn after(&self, end: End, seed: u64) -> Self {
         let state = self.state();
@@ -124,7 +196,7 @@ impl Disk {
             End::PowerCut(kept) => state.after_power_cut(kept, &mut Random::new(seed)),
         };
         next.crash_at = None;
-        Self(Arc::new(Mutex::new(next)))
+        Self::of(next)
     }
 
     /// The names of the files and their bytes.
@@ -146,7 +218,7 @@ impl Disk {
             });
         }
         state.durable_names = state.names.clone();
-        Self(Arc::new(Mutex::new(state)))
+        Self::of(state)
     }
 }
 
@@ -286,8 +358,9 @@ impl Medium for Disk {
     }
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<Arc<dyn MediumFile>> {
+        self.pass();
         let bytes = usize::try_from(bytes).unwrap();
-        let mut state = self.state();
+        let mut state = self.begin();
         state.operate()?;
         state.make_room(bytes)?;
         let file = state.files.len();
@@ -305,7 +378,8 @@ impl Medium for Disk {
     }
 
     fn open_or_make(&self, name: &str) -> io::Result<Arc<dyn MediumFile>> {
-        let mut state = self.state();
+        self.pass();
+        let mut state = self.begin();
         if !state.names.contains_key(name) {
             state.operate()?;
             state.files.push(FileState::default());
@@ -317,7 +391,8 @@ impl Medium for Disk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let mut state = self.state();
+        self.pass();
+        let mut state = self.begin();
         state.operate()?;
         state.names.remove(name);
         Ok(())
@@ -330,8 +405,9 @@ impl Medium for Disk {
 
 impl MediumFile for DiskFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.pass();
         let offset = usize::try_from(offset).unwrap();
-        let mut state = self.disk.state();
+        let mut state = self.disk.begin();
         if let Err(error) = state.operate() {
             // A write that the end came upon has done some of its work, in whole sectors.
             let cut = (offset + bytes.len() / 2) / SECTOR * SECTOR;
@@ -359,7 +435,8 @@ impl MediumFile for DiskFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.state();
+        self.disk.pass();
+        let mut state = self.disk.begin();
         let operation = state.operations;
         if let Err(error) = state.operate() {
             if !state.has_crashed {
@@ -384,8 +461,9 @@ impl MediumFile for DiskFile {
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.disk.pass();
         let len = usize::try_from(bytes).unwrap();
-        let mut state = self.disk.state();
+        let mut state = self.disk.begin();
         state.operate()?;
         let more = len.saturating_sub(state.files[self.file].now.len());
         state.make_room(more)?;

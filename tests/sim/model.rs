@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mq::store::{Batch, Place, QueueId, Recovered, Runs, Waiting};
+use mq::store::{Batch, Counts, Place, QueueId, Recovered, SlotRanges, Waiting};
 
 use crate::random::Random;
 
@@ -21,10 +21,12 @@ pub(crate) enum Left {
 }
 
 /// How far a mark got.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mark {
     #[default]
     None,
+    /// Another message takes its place, which may still be lost.
+    Replaced,
     /// The store was told.
     Told,
     /// The operating system has it.
@@ -38,10 +40,25 @@ pub(crate) enum Mark {
 impl Mark {
     fn is_sure(self, left: Left) -> bool {
         match self {
-            Self::None => false,
+            Self::None | Self::Replaced => false,
             Self::Told => left == Left::Closed,
             Self::Written | Self::WrittenBefore => left != Left::PowerCut,
             Self::Safe => true,
+        }
+    }
+
+    /// How far it is when it has been found.
+    fn found(self, left: Left) -> Self {
+        match (self, left) {
+            // Closing syncs what was written since the opening.
+            (
+                Self::None | Self::Replaced | Self::Told | Self::Written | Self::WrittenBefore,
+                Left::Killed,
+            )
+            | (Self::WrittenBefore, Left::Closed) => Self::WrittenBefore,
+            (_, Left::PowerCut)
+            | (Self::None | Self::Replaced | Self::Told | Self::Written, Left::Closed)
+            | (Self::Safe, _) => Self::Safe,
         }
     }
 }
@@ -56,6 +73,8 @@ pub(crate) struct Message {
     /// Set while somebody waits for the settling.
     pub(crate) settling: Option<Batch>,
     pub(crate) delivered: Mark,
+    /// How often it came back, ever more often.
+    pub(crate) counts: Vec<(Counts, Mark)>,
 }
 
 /// The messages of all queues, by queue and number.
@@ -63,8 +82,19 @@ pub(crate) struct Message {
 pub(crate) struct Model {
     pub(crate) messages: BTreeMap<(QueueId, u64), Message>,
     pub(crate) queues: BTreeSet<QueueId>,
+    replacements: Vec<Replacement>,
     next_queue: u32,
     next_message: u64,
+    /// The sizes of messages that a test has chosen.
+    sizes: BTreeMap<u64, usize>,
+}
+
+/// A message whose place others take.
+#[derive(Clone, Debug)]
+struct Replacement {
+    old: (QueueId, u64),
+    new: Vec<(QueueId, u64)>,
+    batch: Batch,
 }
 
 /// What is published with a number: always the same.
@@ -80,7 +110,7 @@ pub(crate) struct Content {
 
 impl Content {
     /// `bytes_max` decides with the number how large it is.
-    pub(crate) fn new(number: u64, bytes_max: usize) -> Self {
+    fn new(number: u64, bytes_max: usize) -> Self {
         let mut random = Random::new(number);
         let len = match random.below(20) {
             0 => 0,
@@ -88,6 +118,10 @@ impl Content {
             14..19 => random.index(bytes_max),
             _ => random.index(bytes_max * 8),
         };
+        Self::of_len(number, len, &mut random)
+    }
+
+    fn of_len(number: u64, len: usize, random: &mut Random) -> Self {
         let (names_len, properties_len) = (len.min(7), len.saturating_sub(7).min(30));
         let seed = random.next();
         let byte = |at: u64| ((seed >> (at % 56)) ^ (at / 56)).to_le_bytes()[0];
@@ -131,7 +165,7 @@ impl Model {
     }
 
     /// Forgets a queue; answers the slots that waited for it.
-    pub(crate) fn remove_queue(&mut self, queue: QueueId) -> Runs {
+    pub(crate) fn remove_queue(&mut self, queue: QueueId) -> SlotRanges {
         self.queues.remove(&queue);
         let gone = self.messages.extract_if(.., |(of, _), _| *of == queue);
         let waiting = gone.filter(|(_, message)| message.settled == Mark::None);
@@ -143,9 +177,19 @@ impl Model {
         self.next_message
     }
 
-    /// The number of the last message.
-    pub(crate) fn last_number(&self) -> u64 {
-        self.next_message
+    /// The number of a message of so many bytes.
+    pub(crate) fn next_sized(&mut self, len: usize) -> u64 {
+        let number = self.next_number();
+        self.sizes.insert(number, len);
+        number
+    }
+
+    /// What was published with a number.
+    pub(crate) fn content(&self, number: u64, bytes_max: usize) -> Content {
+        match self.sizes.get(&number) {
+            Some(len) => Content::of_len(number, *len, &mut Random::new(number)),
+            None => Content::new(number, bytes_max),
+        }
     }
 
     pub(crate) fn add(&mut self, queue: QueueId, number: u64, place: Place, batch: Batch) {
@@ -155,6 +199,7 @@ impl Model {
             settled: Mark::None,
             settling: None,
             delivered: Mark::None,
+            counts: Vec::new(),
         };
         self.messages.insert((queue, number), message);
     }
@@ -176,12 +221,54 @@ impl Model {
                 message.settled = Mark::Safe;
             }
         }
+        let mut replacements = std::mem::take(&mut self.replacements);
+        replacements.retain(|one| !self.is_replaced(one, &is_synced));
+        self.replacements = replacements;
+    }
+
+    /// Notes that messages take the place of another one.
+    pub(crate) fn replace(&mut self, old: (QueueId, u64), new: Vec<(QueueId, u64)>, batch: Batch) {
+        self.messages.get_mut(&old).unwrap().settled = Mark::Replaced;
+        self.replacements.push(Replacement { old, new, batch });
+    }
+
+    /// Whether a message is settled for others that stand for it: they are on disk, or all of them are settled, and
+    /// then it is as far as they are.
+    fn is_replaced(&mut self, one: &Replacement, is_synced: impl Fn(Batch) -> bool) -> bool {
+        let settled = |key| match self.messages.get(key) {
+            Some(message) if message.settling.is_none() => message.settled,
+            Some(_) | None => Mark::None,
+        };
+        let least = one.new.iter().map(settled).min().unwrap_or_default();
+        let is_done = is_synced(one.batch) || least >= Mark::Told;
+        if is_done && let Some(old) = self.messages.get_mut(&one.old) {
+            old.settled = least.max(Mark::Told);
+        }
+        is_done
+    }
+
+    /// Checks that of messages and those that stand for them one is there, unless they are settled.
+    fn check_replaced(&self, seen: &BTreeSet<(QueueId, u64)>) -> Result<(), String> {
+        for one in &self.replacements {
+            let was_safe = self.messages.get(&one.old).is_some_and(|old| old.batch.is_none());
+            let is_gone = was_safe && !seen.contains(&one.old);
+            let is_lost = |key| {
+                let message = self.messages.get(key);
+                !seen.contains(key) && message.is_some_and(|one| one.settled == Mark::None)
+            };
+            if is_gone && one.new.iter().any(is_lost) {
+                return Err(format!("{:?} is lost on its way to {:?}", one.old, one.new));
+            }
+        }
+        Ok(())
     }
 
     /// Marks got from one state to the next.
     pub(crate) fn advance(&mut self, from: Mark, to: Mark) {
         for message in self.messages.values_mut() {
-            for mark in [&mut message.settled, &mut message.delivered] {
+            let of_counts = message.counts.iter_mut().map(|(_, mark)| mark);
+            for mark in [&mut message.settled, &mut message.delivered].into_iter().chain(of_counts)
+            {
                 if *mark == from {
                     *mark = to;
                 }
@@ -207,6 +294,8 @@ impl Model {
             };
             message.on_found(left, waiting).map_err(|problem| format!("{key:?} {problem}"))?;
         }
+        self.check_replaced(&seen)?;
+        self.replacements.clear();
         for (key, message) in &self.messages {
             if !seen.contains(key) && message.batch.is_none() && message.settled == Mark::None {
                 return Err(format!("{key:?} is lost: {message:?}"));
@@ -218,13 +307,16 @@ impl Model {
         self.messages.retain(|key, message| {
             // Settled with nothing but the operating system to know it: a later power cut brings it back.
             let may_come = left == Left::Killed
-                && matches!(message.settled, Mark::Told | Mark::Written)
+                && matches!(message.settled, Mark::Replaced | Mark::Told | Mark::Written)
                 || message.settled == Mark::WrittenBefore && left != Left::PowerCut;
             if !seen.contains(key) && may_come {
                 message.settled = Mark::WrittenBefore;
                 message.settling = None;
-                if matches!(message.delivered, Mark::Told | Mark::Written) {
-                    message.delivered = Mark::WrittenBefore;
+                let of_counts = message.counts.iter_mut().map(|(_, mark)| mark);
+                for mark in of_counts.chain([&mut message.delivered]) {
+                    if matches!(mark, Mark::Told | Mark::Written) {
+                        *mark = Mark::WrittenBefore;
+                    }
                 }
             }
             seen.contains(key) || may_come
@@ -246,21 +338,31 @@ impl Message {
         if waiting.redelivered && self.delivered == Mark::None {
             return Err(format!("was never delivered: {self:?}"));
         }
+        self.find_counts(left, waiting)?;
         debug_assert!(content_at >= FIRST_AT);
         self.place = waiting.place;
         self.batch = None;
         self.settled = Mark::None;
         self.settling = None;
-        self.delivered = match (waiting.redelivered, left) {
-            (false, _) => Mark::None,
-            (true, Left::PowerCut) => Mark::Safe,
-            (true, Left::Killed) if self.delivered != Mark::Safe => Mark::WrittenBefore,
-            // Closing syncs what was written since the opening.
-            (true, Left::Killed | Left::Closed) => match self.delivered {
-                Mark::WrittenBefore => Mark::WrittenBefore,
-                Mark::None | Mark::Told | Mark::Written | Mark::Safe => Mark::Safe,
-            },
+        self.delivered = if waiting.redelivered { self.delivered.found(left) } else { Mark::None };
+        Ok(())
+    }
+
+    /// Checks how often it is told to have come back: as often as was promised, or later.
+    fn find_counts(&mut self, left: Left, waiting: &Waiting) -> Result<(), String> {
+        let sure = self.counts.iter().rposition(|(_, mark)| mark.is_sure(left));
+        let Some(told) = waiting.counts else {
+            let is_forgotten = sure.is_some();
+            self.counts.clear();
+            return if is_forgotten { Err("has lost its counts".to_owned()) } else { Ok(()) };
         };
+        let found = self.counts.iter().position(|(counts, _)| *counts == told);
+        let Some(found) = found.filter(|at| sure.is_none_or(|sure| sure <= *at)) else {
+            return Err(format!("should have {:?}, and {told:?} is told", self.counts));
+        };
+        // A power cut may take it back, and an earlier one counts again.
+        self.counts.truncate(found + 1);
+        self.counts.iter_mut().for_each(|(_, mark)| *mark = mark.found(left));
         Ok(())
     }
 }
@@ -268,6 +370,6 @@ impl Message {
 /// Whether a slot was told with what its message was published with.
 pub(crate) fn is_told_right(content: &Content, waiting: &Waiting) -> bool {
     waiting.time_to_live_ms == content.time_to_live_ms
-        && waiting.priority == content.priority
+        && waiting.priority == Some(content.priority).filter(|priority| *priority < 9)
         && waiting.body_len as usize == content.body_len()
 }

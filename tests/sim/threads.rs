@@ -90,17 +90,8 @@ fn consume(
 fn publish(store: &Store, queue: u32, to: &mpsc::SyncSender<(u64, Place)>) {
     for nth in 0..MESSAGES {
         let bytes = body(queue, nth);
-        let new = NewRecord {
-            queues: &[QueueId(queue)],
-            published_at: 0,
-            time_to_live_ms: None,
-            priority: 0,
-            note: 0,
-            names_len: 0,
-            properties_len: 0,
-            bytes: &bytes,
-        };
-        let appended = store.append(&new).unwrap();
+        let queues = [QueueId(queue)];
+        let appended = store.append(&NewRecord::of_bytes(&queues, &bytes)).unwrap();
         to.send((nth, appended.first)).unwrap();
     }
 }

@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use mq::store::{NewRecord, Options, Outcome, QueueId, Refused, Report, Runs, Store, StoreError};
+use mq::store::{
+    Counted, CountedAt, NewRecord, Options, Outcome, QueueId, Refused, Report, SlotRanges, Store,
+    StoreError,
+};
 
 use crate::disk::{Disk, End};
 use crate::model::{Content, FIRST_AT, Left, Mark, Model, Told, is_told_right};
@@ -23,7 +26,7 @@ pub(crate) enum Habit {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) disk: Disk,
-    pub(crate) store: Option<Store>,
+    pub(crate) store: Option<Arc<Store>>,
     pub(crate) model: Model,
     pub(crate) random: Random,
     pub(crate) options: Options,
@@ -34,6 +37,8 @@ pub(crate) struct World {
     pub(crate) trace: Vec<String>,
     /// Whether the disk may refuse something without a crash.
     pub(crate) is_faulty: bool,
+    /// Whether consumers and the marker work while others do, and messages are handed on.
+    pub(crate) has_company: bool,
 }
 
 impl World {
@@ -53,6 +58,7 @@ impl World {
             bytes_max,
             trace: Vec::new(),
             is_faulty: false,
+            has_company: false,
         }
     }
 
@@ -68,11 +74,11 @@ impl World {
         }
     }
 
-    fn note(&mut self, done: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, done: impl FnOnce() -> String) {
         self.trace.push(format!("{:5} {}", self.disk.operations(), done()));
     }
 
-    fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Arc<Store> {
         self.store.as_ref().expect("the directory is open")
     }
 
@@ -81,7 +87,7 @@ impl World {
         self.note(|| format!("open, left {left:?}"));
         match self.try_open() {
             Ok((told, report)) => {
-                self.check_told(left, told, report)?;
+                self.check_told(left, told, &report)?;
                 self.check_content()?;
                 Ok(true)
             }
@@ -95,11 +101,11 @@ impl World {
         let mut told = Told { known: self.model.queues.clone(), waiting: Vec::new() };
         let (kept, spill) = (Arc::new(self.disk.clone()), Arc::new(Disk::default()));
         let (store, report) = Store::open_on(kept, spill, self.options, &mut told)?;
-        self.store = Some(store);
+        self.store = Some(Arc::new(store));
         Ok((told, report))
     }
 
-    fn check_told(&mut self, left: Left, told: Told, report: Report) -> Result<(), String> {
+    fn check_told(&mut self, left: Left, told: Told, report: &Report) -> Result<(), String> {
         if report.messages != told.waiting.len() as u64 {
             return Err(format!("{report:?} for {} messages", told.waiting.len()));
         }
@@ -118,7 +124,7 @@ impl World {
     }
 
     pub(crate) fn content(&self, number: u64) -> Content {
-        Content::new(number, self.bytes_max)
+        self.model.content(number, self.bytes_max)
     }
 
     /// Reads messages and compares them.
@@ -163,6 +169,8 @@ impl World {
 
     fn act_open_with(&mut self, what: u64) -> Result<(), String> {
         match what {
+            0..8 if self.has_company => self.replace()?,
+            68..97 if self.has_company => self.step_in_company(),
             0..35 => self.append()?,
             35..47 => self.settle_some(),
             47..52 => self.settle_synced(),
@@ -205,12 +213,16 @@ impl World {
         let queues =
             if self.random.one_in(4) { all } else { vec![all[self.random.index(all.len())]] };
         let number = self.model.next_number();
+        self.append_content(&queues, number).err()
+    }
+
+    fn append_content(&mut self, queues: &[QueueId], number: u64) -> Result<(), Refused> {
         let content = self.content(number);
         let new = NewRecord {
-            queues: &queues,
+            queues,
             published_at: content.published_at,
             time_to_live_ms: content.time_to_live_ms,
-            priority: content.priority,
+            priority: Some(content.priority).filter(|priority| *priority < 9),
             note: content.priority,
             names_len: content.names_len,
             properties_len: content.properties_len,
@@ -219,18 +231,23 @@ impl World {
         let appended = self.store().append(&new);
         let len = content.bytes.len();
         self.note(|| format!("append {number} of {len} bytes to {queues:?}: {appended:?}"));
-        let appended = match appended {
-            Ok(appended) => appended,
-            Err(refused) => return Some(refused),
-        };
+        let appended = appended?;
         for (nth, queue) in (0..).zip(queues) {
-            self.model.add(queue, number, appended.first.nth(nth), appended.batch);
+            self.model.add(*queue, number, appended.first.nth(nth), appended.batch);
         }
-        None
+        Ok(())
+    }
+
+    /// Appends a message of so many bytes to one queue.
+    pub(crate) fn append_sized(&mut self, queue: QueueId, len: usize) -> (QueueId, u64) {
+        let number = self.model.next_sized(len);
+        let appended = self.append_content(&[queue], number);
+        appended.expect("there is room");
+        (queue, number)
     }
 
     /// Some of what waits, in the order of a queue, now and then one after the other.
-    fn some_waiting(&mut self, max: usize) -> Vec<(QueueId, u64)> {
+    pub(crate) fn some_waiting(&mut self, max: usize) -> Vec<(QueueId, u64)> {
         let waiting = self.model.waiting();
         if waiting.is_empty() {
             return Vec::new();
@@ -240,7 +257,7 @@ impl World {
         waiting.into_iter().skip(from).take(count).collect()
     }
 
-    fn slots(&self, keys: &[(QueueId, u64)]) -> Runs {
+    pub(crate) fn slots(&self, keys: &[(QueueId, u64)]) -> SlotRanges {
         keys.iter().map(|key| self.model.messages[key].place).collect()
     }
 
@@ -280,12 +297,34 @@ impl World {
         let keys = self.some_waiting(6);
         self.note(|| format!("deliver {keys:?}"));
         self.store().mark_delivered(&self.slots(&keys));
+        if self.random.one_in(2) {
+            self.count(&keys);
+        }
         for key in keys {
             let delivered = &mut self.model.messages.get_mut(&key).unwrap().delivered;
             if *delivered != Mark::Safe {
                 *delivered = Mark::Told;
             }
         }
+    }
+
+    /// Messages came back once more, and may be out again.
+    fn count(&mut self, keys: &[(QueueId, u64)]) {
+        let counted: Vec<Counted> = keys
+            .iter()
+            .map(|key| {
+                let at =
+                    if self.random.one_in(2) { CountedAt::Delivery } else { CountedAt::Return };
+                let is_failure = self.random.one_in(2);
+                let message = self.model.messages.get_mut(key).unwrap();
+                let last = message.counts.last().map(|(counts, _)| *counts).unwrap_or_default();
+                let counts = last.and_one(is_failure);
+                message.counts.push((counts, Mark::Told));
+                Counted { place: message.place, counts, at }
+            })
+            .collect();
+        self.note(|| format!("count {counted:?}"));
+        self.store().mark_counted(&counted);
     }
 
     pub(crate) fn step(&mut self) {

@@ -5,7 +5,9 @@
 //! test binary: a watchdog shell holds the reading end of a pipe and takes everything down when the
 //! other end closes, however this process came to its end.
 //!
-//! Self-contained, so that several test binaries can include it. Start at [`RabbitMq::shared`].
+//! RabbitMQ 3.10 is the package of the system. RabbitMQ 4.3 is that of Debian's next release, with all it needs in a
+//! folder of its own (`install-rabbitmq-4.3`), and runs there by `chroot`, for which nothing is mounted: the folder can be
+//! deleted like any other. Start at [`RabbitMq::shared`].
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
@@ -16,10 +18,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
-/// Set to `1` where a missing foreign program must fail the tests instead of skipping them.
-pub(crate) const REQUIRE: &str = "MQ_REQUIRE_INTEROP";
+use crate::installing::{apt_install, installed, run, unavailable};
 
-/// Where Debian puts the start script that does not change user.
+/// Where Debian puts the start script that does not change user, on the system and in the folder of the 4.3.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 /// Erlang takes seconds to boot; on a busy machine many.
 const START_MAX: Duration = Duration::from_mins(2);
@@ -30,15 +31,78 @@ const POLL: Duration = Duration::from_millis(25);
 /// How long a listening node may take to answer one question.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// Runs epmd and the node, and ends both when its standard input ends; a node that ends by itself leaves a mark.
+/// Runs epmd and the node, behind the command `$*` if there is one, and ends both when its standard input ends; a node
+/// that ends by itself leaves a mark.
 const WATCHDOG: &str = r#"
-"$EPMD" -address 127.0.0.1 -port "$ERL_EPMD_PORT" >/dev/null 2>&1 & epmd=$!
-setsid sh -c '"$SERVER" >"$DIR/log" 2>&1 </dev/null; : >"$DIR/ended"' & node=$!
+"$@" "$EPMD" -address 127.0.0.1 -port "$ERL_EPMD_PORT" >/dev/null 2>&1 & epmd=$!
+setsid sh -c '"$@" "$SERVER" >"$DIR/log" 2>&1 </dev/null; : >"$DIR/ended"' sh "$@" & node=$!
 cat >/dev/null
 kill -9 -"$node" "$epmd" 2>/dev/null
 wait 2>/dev/null
 rm -rf "$DIR"
 "#;
+
+/// Which RabbitMQ, and how it is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// Debian 12's 3.10.8.
+    V3_10,
+    /// 4.3.6 as Debian packages it: transient queues that are not exclusive are permitted.
+    V4_3,
+    /// 4.3.6 that refuses such queues, as it does by default where Debian has not patched it.
+    V4_3Strict,
+}
+
+impl Release {
+    fn name(self) -> &'static str {
+        match self {
+            Self::V3_10 => "RabbitMQ 3.10",
+            Self::V4_3 | Self::V4_3Strict => "RabbitMQ 4.3",
+        }
+    }
+
+    /// What stands in the configuration besides addresses.
+    fn configuration(self) -> &'static str {
+        match self {
+            Self::V3_10 => "vm_memory_high_watermark.relative = 0.6\n",
+            // The folder has no `/proc`, where the node would look for its memory.
+            Self::V4_3 => {
+                "vm_memory_calculation_strategy = allocated\n\
+                 total_memory_available_override_value = 2GB\n"
+            }
+            Self::V4_3Strict => {
+                "vm_memory_calculation_strategy = allocated\n\
+                 total_memory_available_override_value = 2GB\n\
+                 deprecated_features.permit.transient_nonexcl_queues = false\n"
+            }
+        }
+    }
+
+    /// The root of the system it is installed in, or `None` where it cannot be had, of which one line is said.
+    fn root(self) -> Option<PathBuf> {
+        match self {
+            Self::V3_10 => {
+                if !Path::new(SERVER).exists() {
+                    apt_install(&["rabbitmq-server"]);
+                }
+                let is_there = Path::new(SERVER).exists();
+                if !is_there {
+                    let why = format!("{SERVER} is missing and could not be installed");
+                    unavailable(self.name(), &why);
+                }
+                is_there.then(|| PathBuf::from("/"))
+            }
+            Self::V4_3 | Self::V4_3Strict => installed("rabbitmq-4.3", |folder| {
+                if run(Command::new("debootstrap").arg("--version")).is_err() {
+                    apt_install(&["debootstrap"]);
+                }
+                let script = Path::new(env!("CARGO_MANIFEST_DIR"));
+                let script = script.join("tests/support/install-rabbitmq-4.3");
+                run(Command::new("sh").arg(script).arg(folder))
+            }),
+        }
+    }
+}
 
 /// A running node; dropping it stops the node and removes its directory.
 #[derive(Debug)]
@@ -49,14 +113,14 @@ pub(crate) struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// The one node of this test binary, or `None` where RabbitMQ cannot be had.
+    /// The one node of this release in this test binary, or `None` where RabbitMQ cannot be had.
     ///
     /// # Panics
     ///
     /// Panics instead of returning `None` when `MQ_REQUIRE_INTEROP=1`.
-    pub(crate) fn shared() -> Option<&'static Self> {
-        static NODE: OnceLock<Option<RabbitMq>> = OnceLock::new();
-        NODE.get_or_init(Self::start).as_ref()
+    pub(crate) fn shared(release: Release) -> Option<&'static Self> {
+        static NODES: [OnceLock<Option<RabbitMq>>; 3] = [const { OnceLock::new() }; 3];
+        NODES[release as usize].get_or_init(|| Self::start(release)).as_ref()
     }
 
     /// Starts a node and waits until it answers, or says once why it cannot.
@@ -64,22 +128,16 @@ impl RabbitMq {
     /// # Panics
     ///
     /// Panics when a node does not come up, and with `MQ_REQUIRE_INTEROP=1` when RabbitMQ is missing.
-    pub(crate) fn start() -> Option<Self> {
-        if !Path::new(SERVER).exists() {
-            apt_install(&["rabbitmq-server"]);
-        }
-        if !Path::new(SERVER).exists() {
-            unavailable("RabbitMQ", &format!("{SERVER} is missing and could not be installed"));
-            return None;
-        }
+    fn start(release: Release) -> Option<Self> {
+        let root = release.root()?;
         let mut reasons = Vec::new();
         for _ in 0..START_ATTEMPTS {
-            match Self::boot() {
+            match Self::boot(release, &root) {
                 Ok(node) => return Some(node),
                 Err(reason) => reasons.push(reason),
             }
         }
-        panic!("RabbitMQ did not start:\n{}", reasons.join("\n"));
+        panic!("{} did not start:\n{}", release.name(), reasons.join("\n"));
     }
 
     /// The URL of the default vhost.
@@ -92,8 +150,16 @@ impl RabbitMq {
         format!("http://127.0.0.1:{}/", self.http)
     }
 
-    fn boot() -> Result<Self, String> {
-        let dir = scratch_directory();
+    fn boot(release: Release, root: &Path) -> Result<Self, String> {
+        let is_in_folder = root != Path::new("/");
+        let base = if is_in_folder { root.join("tmp") } else { env::temp_dir() };
+        let dir = scratch_directory(&base);
+        // The same directory, as the node sees it.
+        let home = if is_in_folder {
+            Path::new("/").join(dir.strip_prefix(root).expect("it is below the root"))
+        } else {
+            dir.clone()
+        };
         let (amqp, http, dist, epmd) = (free_port(), free_port(), free_port(), free_port());
         let conf = format!(
             "loopback_users = none\n\
@@ -101,27 +167,29 @@ impl RabbitMq {
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {http}\n\
              collect_statistics_interval = 250\n\
-             vm_memory_high_watermark.relative = 0.6\n\
-             disk_free_limit.absolute = 1MB\n"
+             disk_free_limit.absolute = 1MB\n\
+             {}",
+            release.configuration()
         );
         write(&dir.join("rabbitmq.conf"), &conf);
         write(&dir.join("enabled_plugins"), "[rabbitmq_management].\n");
         let mut watchdog = Command::new("sh");
         watchdog
-            .args(["-c", WATCHDOG])
+            .args(["-c", WATCHDOG, "sh"])
+            .args(if is_in_folder { vec![Path::new("chroot"), root] } else { Vec::new() })
             .env("DIR", &dir)
             .env("SERVER", SERVER)
-            .env("EPMD", epmd_path())
-            .env("HOME", &dir)
+            .env("EPMD", if is_in_folder { "epmd".into() } else { epmd_path() })
+            .env("HOME", &home)
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("ERL_EPMD_PORT", epmd.to_string())
             .env("RABBITMQ_NODENAME", format!("mq-test-{amqp}@localhost"))
-            .env("RABBITMQ_MNESIA_BASE", dir.join("data"))
-            .env("RABBITMQ_LOG_BASE", dir.join("logs"))
-            .env("RABBITMQ_CONFIG_FILE", dir.join("rabbitmq.conf"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", dir.join("enabled_plugins"))
+            .env("RABBITMQ_MNESIA_BASE", home.join("data"))
+            .env("RABBITMQ_LOG_BASE", home.join("logs"))
+            .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
             .env("RABBITMQ_DIST_PORT", dist.to_string())
-            .env("RABBITMQ_PID_FILE", dir.join("pid"))
+            .env("RABBITMQ_PID_FILE", home.join("pid"))
             .env(
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
                 "-kernel inet_dist_use_interface {127,0,0,1}",
@@ -177,45 +245,6 @@ impl Drop for RabbitMq {
     }
 }
 
-/// Says in one loud line that a foreign program is missing, so that a skipped test is seen.
-///
-/// # Panics
-///
-/// Panics when `MQ_REQUIRE_INTEROP=1`.
-pub(crate) fn unavailable(what: &str, why: &str) {
-    let line = format!("!!! SKIPPED: {what} is not available here: {why} !!!");
-    assert!(env::var(REQUIRE).as_deref() != Ok("1"), "{line} ({REQUIRE}=1 forbids skipping)");
-    // Straight to the descriptor: the test harness keeps what a passing test prints to itself.
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Installs Debian packages where this process may, without starting a service of theirs.
-pub(crate) fn apt_install(packages: &[&str]) {
-    const POLICY: &str = "/usr/sbin/policy-rc.d";
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
-    if !is_root || !Path::new("/usr/bin/apt-get").exists() {
-        return;
-    }
-    let has_policy = Path::new(POLICY).exists();
-    if !has_policy {
-        write(Path::new(POLICY), "#!/bin/sh\nexit 101\n");
-        let _ = Command::new("chmod").args(["755", POLICY]).status();
-    }
-    let apt = |arguments: &[&str]| {
-        Command::new("apt-get")
-            .args(["-qq", "-y", "-o", "DPkg::Lock::Timeout=300"])
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .output()
-    };
-    let _ = apt(&["update"]);
-    let _ = apt(&[&["install", "--no-install-recommends"], packages].concat());
-    if !has_policy {
-        let _ = fs::remove_file(POLICY);
-    }
-}
-
 /// Ports outside the range that the system gives to outgoing connections (`ip_local_port_range`), of which other
 /// tests make thousands: one of those could take the port before the node does.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -242,8 +271,8 @@ fn first_bytes(port: u16, request: &[u8]) -> io::Result<[u8; 12]> {
 }
 
 /// A new directory of this node's own, short enough for Erlang's paths.
-fn scratch_directory() -> PathBuf {
-    let dir = env::temp_dir().join(format!("mq-rabbitmq-{}-{}", std::process::id(), free_port()));
+fn scratch_directory(base: &Path) -> PathBuf {
+    let dir = base.join(format!("mq-rabbitmq-{}-{}", std::process::id(), free_port()));
     fs::create_dir_all(&dir).expect("the temporary directory is writable");
     dir
 }

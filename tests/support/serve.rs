@@ -3,6 +3,7 @@
 //! Self-contained, so that several test binaries can include it. Start at [`MqServe::start`].
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -10,6 +11,8 @@ use std::time::Duration;
 
 /// Ready means milliseconds; this is for a machine that is busy with everything else.
 const START_MAX: Duration = Duration::from_secs(30);
+/// The longest wait for a line of the log: some tell of what takes half a minute.
+const LINE_MAX: Duration = Duration::from_mins(2);
 
 /// A running `mq serve`.
 #[derive(Debug)]
@@ -63,9 +66,28 @@ impl MqServe {
         &self.url
     }
 
+    /// Where AMQP is spoken.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let (_, rest) = self.url.split_once("://").expect("a URL has a scheme");
+        let authority = rest.split('/').next().unwrap_or(rest);
+        let address = authority.rsplit('@').next().unwrap_or(authority);
+        address.parse().expect("it listens on an address")
+    }
+
     /// The process, for a look at what it uses.
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Waits for a line with these words; answers with it. What was said before it is not seen again.
+    pub(crate) fn wait_for(&self, words: &str) -> String {
+        loop {
+            match self.log.recv_timeout(LINE_MAX) {
+                Ok(Ok(line) | Err(line)) if line.contains(words) => return line,
+                Ok(_) => {}
+                Err(error) => panic!("mq serve never said '{words}': {error}"),
+            }
+        }
     }
 
     /// The lines the broker said since this was asked last.

@@ -9,7 +9,7 @@ use crate::broker::registry::{Agreed, Connection};
 use crate::broker::vhost::Vhost;
 use crate::wire::{Fault, ReplyCode};
 
-/// What a connection that was let in has.
+/// The vhost and rights of a connection that was let in.
 #[derive(Debug)]
 pub struct Admitted {
     pub vhost: Arc<Vhost>,
@@ -38,7 +38,7 @@ impl Broker {
         let (name, user) = (vhost.name().clone(), agreed.user.clone());
         let vhost_max = vhost.limits().connections_max;
         let user_max = self.users.limits(&user).connections_max;
-        // Two that come at once may not both be the last one; without limits nobody waits.
+        // Two that come at once may not both be the last one; without limits none waits.
         let _one_by_one = (vhost_max.or(user_max).is_some()).then(|| self.administering());
         let count = |is_meant: &dyn Fn(&Agreed) -> bool| self.registry.count_those(is_meant);
         if let Some(most) = vhost_max

@@ -1,13 +1,14 @@
 //! Policies: put, taken away, and told to what they apply to.
 
-use super::{Parameter, ParameterName, Put, missing};
+use super::put::{Put, missing};
 use crate::broker::Broker;
-use crate::broker::durable::Record;
+use crate::broker::durable::Changes;
+use crate::broker::parameters::{Parameter, ParameterName};
 use crate::broker::policies::{Author, Policy};
 use crate::broker::queue::Millis;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, ShortStr};
 
-/// What a policy is known by.
+/// The name of a policy, with its author and vhost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyName {
     pub author: Author,
@@ -46,7 +47,7 @@ impl Broker {
             self.vhost(&name.vhost).map_err(|_| missing(&format!("vhost '{}'", name.vhost)))?;
         let value = with_defaults(value);
         let parameter = Parameter { name: name.parameter(), value: FieldValue::Table(value) };
-        self.write_down(Record::default().put_parameter(&parameter), &noun(name))?;
+        self.write_down(Changes::default().put_parameter(&parameter), &noun(name))?;
         let was_there = self.parameters.set(&parameter.name, Some(parameter.value));
         vhost.change_policies(|policies| policies.put(name.author, policy), now);
         Ok(Put::over(was_there))
@@ -75,8 +76,8 @@ impl Broker {
         if self.parameters.get(&parameter).is_none() {
             return Ok(false);
         }
-        let record = Record::default().remove_parameter(&parameter);
-        self.write_down(record, &format!("end of {}", noun(name)))?;
+        let changes = Changes::default().remove_parameter(&parameter);
+        self.write_down(changes, &format!("end of {}", noun(name)))?;
         self.parameters.set(&parameter, None);
         if let Ok(vhost) = self.vhost(&name.vhost) {
             vhost.change_policies(|policies| policies.remove(name.author, &name.name), now);
@@ -90,9 +91,9 @@ impl Broker {
             let author = Author::BOTH.into_iter().find(|one| name.component == one.component());
             let (Some(author), FieldValue::Table(value)) = (author, value) else { continue };
             let Ok(vhost) = self.vhost(&name.vhost) else { continue };
-            match Policy::read(name.name.clone(), author, &value, self.compat()) {
+            match Policy::read_kept(name.name.clone(), author, &value, self.compat()) {
                 Ok(policy) => vhost.change_policies(|policies| policies.put(author, policy), 0),
-                // Taken by another release; it stays, and applies to nothing.
+                // It stays, and applies to nothing.
                 Err(wrong) => {
                     tracing::warn!(policy = %name.name, vhost = %name.vhost, wrong, "not a policy");
                 }
@@ -101,8 +102,8 @@ impl Broker {
     }
 }
 
-/// Says what a policy has not said, as listings show it.
-fn with_defaults(mut value: FieldTable) -> FieldTable {
+/// Adds the defaults of a policy, as listings show them.
+pub(super) fn with_defaults(mut value: FieldTable) -> FieldTable {
     if value.get("priority").is_none() {
         value = value.with("priority", FieldValue::I64(0));
     }

@@ -1,9 +1,9 @@
 //! Users: added, changed, deleted.
 
-use super::Put;
+use super::put::Put;
 use crate::broker::Broker;
 use crate::broker::auth::{User, UserLimits};
-use crate::broker::durable::Record;
+use crate::broker::durable::Changes;
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
 impl Broker {
@@ -18,7 +18,7 @@ impl Broker {
         if let Some(known) = &known {
             user.limits = known.limits;
         }
-        self.write_down(Record::default().put_user(&user), &format!("user '{}'", user.name))?;
+        self.write_down(Changes::default().put_user(&user), &format!("user '{}'", user.name))?;
         self.users.put(user);
         Ok(Put::over(known.is_some()))
     }
@@ -36,7 +36,7 @@ impl Broker {
         let _administering = self.administering();
         let Some(mut user) = self.users.get(name) else { return Ok(false) };
         change(&mut user.limits);
-        self.write_down(Record::default().put_user(&user), &format!("user '{name}'"))?;
+        self.write_down(Changes::default().put_user(&user), &format!("user '{name}'"))?;
         self.users.put(user);
         Ok(true)
     }
@@ -51,12 +51,12 @@ impl Broker {
         if self.users.get(name).is_none() {
             return Ok(false);
         }
-        let mut record = Record::default().remove_user(name);
+        let mut changes = Changes::default().remove_user(name);
         for vhost in self.vhosts() {
             let vhost = vhost.name();
-            record = record.remove_permission(vhost, name).remove_topics(vhost, name, None);
+            changes = changes.remove_permission(vhost, name).remove_topics(vhost, name, None);
         }
-        self.write_down(record, &format!("deletion of user '{name}'"))?;
+        self.write_down(changes, &format!("deletion of user '{name}'"))?;
         self.users.remove(name);
         self.permissions.forget(|_, user| user == name);
         self.forget_routes(None);
@@ -66,7 +66,7 @@ impl Broker {
         Ok(true)
     }
 
-    /// Has publishers look again whether they may, in one vhost or all.
+    /// Makes publishers check again whether they may publish, in one vhost or all.
     pub(super) fn forget_routes(&self, vhost: Option<&str>) {
         let all = self.vhosts().into_iter();
         all.filter(|one| vhost.is_none_or(|name| one.name() == name))

@@ -1,32 +1,8 @@
-//! How long what comes back to a quorum queue waits before it is delivered again (RabbitMQ 4.3: "delayed retry").
+//! Delayed retries: the time that a message waits after its return to a quorum queue (RabbitMQ 4.3: "delayed retry").
 
-use super::values::EXPIRY_MAX_MS;
+use super::values::{EXPIRY_MAX_MS, RetryKind};
 
-/// Which returns are delayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryKind {
-    Disabled,
-    All,
-    /// Those that count as failed deliveries.
-    Failed,
-    /// All others.
-    Returned,
-}
-
-impl RetryKind {
-    /// Knows them by RabbitMQ's names; any other is as if nothing had been said, as there.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "disabled" => Some(Self::Disabled),
-            "all" => Some(Self::All),
-            "failed" => Some(Self::Failed),
-            "returned" => Some(Self::Returned),
-            _ => None,
-        }
-    }
-}
-
-/// What an argument or a policy says of it.
+/// The values that arguments or a policy give.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetrySaid {
     /// `delayed-retry-type`
@@ -37,7 +13,7 @@ pub struct RetrySaid {
     pub max_ms: Option<u64>,
 }
 
-/// What applies to a queue that delays any.
+/// The rule of a queue that delays returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DelayedRetry {
     kind: RetryKind,
@@ -56,7 +32,7 @@ impl DelayedRetry {
         (kind != RetryKind::Disabled).then_some(Self { kind, min_ms, max_ms })
     }
 
-    /// How long a message waits that has failed so often, the last time perhaps just now.
+    /// Returns the time for which a message waits that has failed so often, the last time perhaps just now.
     pub fn delay_ms(&self, failures: u16, has_failed: bool) -> Option<u64> {
         let is_delayed = match self.kind {
             RetryKind::Disabled => false,

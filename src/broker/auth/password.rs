@@ -2,27 +2,31 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use md5::Md5;
 use sha2::{Digest, Sha256, Sha512};
 
 /// Bytes of a salt.
 pub const SALT_BYTES: usize = 4;
 
-/// How a password is hashed.
+/// The hash function for a password.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hashing {
     #[default]
     Sha256,
     Sha512,
+    /// Of users from before RabbitMQ 3.6; no new password is hashed so.
+    Md5,
 }
 
 impl Hashing {
-    const ALL: [Self; 2] = [Self::Sha256, Self::Sha512];
+    const ALL: [Self; 3] = [Self::Sha256, Self::Sha512, Self::Md5];
 
     /// RabbitMQ's name for it: an Erlang module's.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "rabbit_password_hashing_sha256",
             Self::Sha512 => "rabbit_password_hashing_sha512",
+            Self::Md5 => "rabbit_password_hashing_md5",
         }
     }
 
@@ -39,11 +43,12 @@ impl Hashing {
             Self::Sha512 => {
                 Sha512::new().chain_update(salt).chain_update(password).finalize().to_vec()
             }
+            Self::Md5 => Md5::new().chain_update(salt).chain_update(password).finalize().to_vec(),
         }
     }
 }
 
-/// What is kept of a password.
+/// The salt and hash that are kept of a password.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PasswordHash {
     hashing: Hashing,
@@ -79,7 +84,7 @@ impl PasswordHash {
         self.hashing
     }
 
-    /// Whether this is the password; an empty one never is (RabbitMQ: `rabbit_auth_backend_internal`).
+    /// Answers whether this is the password; an empty one never is (RabbitMQ: `rabbit_auth_backend_internal`).
     pub fn fits(&self, password: &[u8]) -> bool {
         let Some((salt, hash)) = self.bytes.split_at_checked(SALT_BYTES) else { return false };
         let offered = self.hashing.hash(salt, password);

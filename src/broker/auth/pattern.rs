@@ -1,14 +1,18 @@
 //! The patterns of permissions and policies: regular expressions that are looked for anywhere in a name.
 //!
-//! RabbitMQ gives them to PCRE (`re:run`). Look-around and back references are there; what PCRE takes as plain text and
-//! ours does not, a brace that begins no repetition, is made plain first. A search that gives up finds nothing.
+//! RabbitMQ gives them to PCRE (`re:run`); `pcre` says what ours reads otherwise. A search that gives up finds nothing.
 
 use std::fmt;
 
 use fancy_regex::{Regex, RegexBuilder};
 
+use super::bad_pattern::BadPattern;
+use super::pcre::translate;
+
 /// Steps a search may take back: enough for any name, and a few milliseconds at most.
 const BACKTRACK_MAX: usize = 100_000;
+/// Steps back for a filter, which is tried on every name of a list: some 50 microseconds a name at most.
+const FILTER_BACKTRACK_MAX: usize = 1_000;
 /// Bytes a compiled pattern may have.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 
@@ -27,20 +31,12 @@ enum Matcher {
     Search(Box<Regex>),
 }
 
-/// A pattern that is none: what is wrong in PCRE's words, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{{\"{what}\",{at}}}")]
-pub struct BadPattern {
-    what: String,
-    at: usize,
-}
-
 impl Pattern {
     /// Reads a pattern; the empty one is found in every name.
     ///
     /// # Errors
     ///
-    /// Says what is wrong the way Erlang prints PCRE's error.
+    /// Explains the fault of a pattern in PCRE's words, if it is one of the usual mistakes.
     pub fn new(text: &str) -> Result<Self, BadPattern> {
         let matcher = match text {
             "" | ".*" | "^.*" | "^.*$" | "^" => Matcher::Everything,
@@ -61,11 +57,23 @@ impl Pattern {
         Self::new(text)
     }
 
+    /// Reads the filter of a list, which is looked for in any case.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn of_filter(text: &str) -> Result<Self, BadPattern> {
+        let mut builder = builder(text)?;
+        builder.backtrack_limit(FILTER_BACKTRACK_MAX).case_insensitive(true);
+        let regex = builder.build().map_err(|error| explain(text, &error))?;
+        Ok(Self { text: text.to_owned(), matcher: Matcher::Search(Box::new(regex)) })
+    }
+
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether it is found in every name there can be.
+    /// Answers whether it matches every name there can be.
     pub fn is_everything(&self) -> bool {
         matches!(self.matcher, Matcher::Everything)
     }
@@ -92,51 +100,18 @@ impl fmt::Debug for Pattern {
 }
 
 fn compile(text: &str) -> Result<Regex, BadPattern> {
-    let mut builder = RegexBuilder::new(&with_plain_braces(text));
+    builder(text)?.build().map_err(|error| explain(text, &error))
+}
+
+fn builder(text: &str) -> Result<RegexBuilder, BadPattern> {
+    let mut builder = RegexBuilder::new(&translate(text)?);
     builder.backtrack_limit(BACKTRACK_MAX).delegate_size_limit(COMPILED_BYTES_MAX);
-    builder.build().map_err(|error| explain(text, &error))
-}
-
-/// Escapes braces that begin no repetition, as PCRE reads them.
-fn with_plain_braces(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let len = match next {
-            // An escape with its letter, and what belongs to `\p{..}`, `\x{..}`, `\g{..}`, `\k{..}`.
-            '\\' => {
-                let letter = rest[1..].chars().next();
-                let len = 1 + letter.map_or(0, char::len_utf8);
-                let is_braced = matches!(letter, Some('p' | 'P' | 'x' | 'g' | 'k'))
-                    && rest[len..].starts_with('{');
-                let closed = rest[len..].find('}').filter(|_| is_braced);
-                closed.map_or(len, |end| len + end + 1)
-            }
-            '{' if !is_repetition(&rest[1..]) => {
-                plain.push('\\');
-                1
-            }
-            _ => next.len_utf8(),
-        };
-        plain.push_str(&rest[..len]);
-        rest = &rest[len..];
-    }
-    plain
-}
-
-/// Whether this is what follows the brace of `{3}`, `{3,}` or `{3,5}`.
-fn is_repetition(rest: &str) -> bool {
-    let Some((inside, _)) = rest.split_once('}') else { return false };
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match inside.split_once(',') {
-        None => is_number(inside),
-        Some((least, most)) => is_number(least) && (most.is_empty() || is_number(most)),
-    }
+    Ok(builder)
 }
 
 /// Says what is wrong with a pattern in PCRE's words, as far as it is one of the usual mistakes.
 fn explain(text: &str, error: &fancy_regex::Error) -> BadPattern {
-    let bad = |what: &str, at: usize| BadPattern { what: what.to_owned(), at };
+    let bad = BadPattern::new;
     let mut depth = 0_usize;
     let mut can_repeat = false;
     let mut chars = text.char_indices();
@@ -204,10 +179,43 @@ mod tests {
             ("^a{x",                "a{x",         true),
             ("[{]",                 "{",           true),
             ("\\p{L}+",             "é",           true),
+            ("^[a-z&&[b]]$",        "b]",          true),  // no intersection of classes
+            ("^[a-z&&[b]]$",        "b",           false),
+            ("^[a[b]]$",            "[]",          true),
+            ("^[]a]+$",             "]a",          true),
+            ("^[^]a]+$",            "b",           true),
+            ("^[[:alpha:]&]+$",     "a&",          true),
+            ("^[+--]$",             ",",           true),
+            ("^[--a]+$",            "-5",          true),
+            ("^\\<a\\>$",           "<a>",         true),  // no word boundaries
+            ("^\\Q[a]{2}\\E+$",     "[a]{2}}",     true),
+            ("^a\\hb$",             "a b",         true),
+            ("^a\\hb$",             "afb",         false), // no hexadecimal digit
+            ("^(?i)ABC(?#c)$",      "abc",         true),
+            ("^(?P<x>a)(?P=x)$",    "aa",          true),
+            ("^(?>a+)b",            "aab",         true),
         ];
         for (pattern, name, found) in cases {
             assert_eq!(Pattern::new(pattern).unwrap().matches(name), found, "{pattern} in {name}");
         }
+    }
+
+    #[test]
+    fn filters_are_looked_for_in_any_case() {
+        #[rustfmt::skip]
+        let cases = [
+            // filter       name       found
+            ("ORD",         "orders",  true),
+            ("^É",          "éa",      true),
+            ("^(?!amq)",    "AMQ.x",   false),
+            ("[A-C]$",      "ab",      true),
+            ("^b",          "ab",      false),
+        ];
+        for (filter, name, found) in cases {
+            let pattern = Pattern::of_filter(filter).unwrap();
+            assert_eq!(pattern.matches(name), found, "{filter} in {name}");
+        }
+        assert!(Pattern::of_filter("(").is_err());
     }
 
     #[test]
@@ -229,6 +237,14 @@ mod tests {
             ("*",     "{\"nothing to repeat\",0}"),
             ("[a",    "{\"missing terminating ] for character class\",2}"),
             ("a\\",   "{\"\\\\ at end of pattern\",2}"),
+            ("(?R)",  "{\"recursive call could loop indefinitely\",3}"),
+            ("a(?R)", "{\"recursive call could loop indefinitely\",4}"),
+            ("(?1)",  "{\"recursion, conditions, callouts and branch reset are not supported\",2}"),
+            ("(?&n)", "{\"recursion, conditions, callouts and branch reset are not supported\",2}"),
+            ("(?C1)", "{\"recursion, conditions, callouts and branch reset are not supported\",2}"),
+            ("(?|a)", "{\"recursion, conditions, callouts and branch reset are not supported\",2}"),
+            ("(?u)",  "{\"recursion, conditions, callouts and branch reset are not supported\",2}"),
+            ("(*F)",  "{\"verbs are not supported\",1}"),
         ];
         for (pattern, told) in cases {
             assert_eq!(Pattern::new(pattern).unwrap_err().to_string(), told, "{pattern}");

@@ -1,66 +1,15 @@
 //! The permissions of all users in all vhosts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use super::pattern::{BadPattern, Pattern};
+use super::permission::{Permission, TopicPermission};
 use super::rights::Rights;
 use crate::broker::compat::ChosenCompat;
+use crate::lock::RwLock;
 use crate::wire::ShortStr;
 
-/// What a user may do in a vhost: patterns for the names of queues and exchanges.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Permission {
-    pub configure: Pattern,
-    pub write: Pattern,
-    pub read: Pattern,
-}
-
-/// Which routing keys a user may write to a topic exchange, or read from it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TopicPermission {
-    pub exchange: ShortStr,
-    pub write: Pattern,
-    pub read: Pattern,
-}
-
-impl Permission {
-    /// Reads the three patterns.
-    ///
-    /// # Errors
-    ///
-    /// When one of them is none.
-    pub fn new(configure: &str, write: &str, read: &str) -> Result<Self, BadPattern> {
-        Ok(Self {
-            configure: Pattern::of_permission(configure)?,
-            write: Pattern::of_permission(write)?,
-            read: Pattern::of_permission(read)?,
-        })
-    }
-
-    /// Permission to do everything.
-    pub fn full() -> Self {
-        Self::new(".*", ".*", ".*").expect("a pattern of ours is one")
-    }
-
-    pub(super) fn is_everything(&self) -> bool {
-        [&self.configure, &self.write, &self.read].into_iter().all(Pattern::is_everything)
-    }
-}
-
-impl TopicPermission {
-    /// Reads the two patterns, whose variables are not filled in yet.
-    ///
-    /// # Errors
-    ///
-    /// When one of them is none.
-    pub fn new(exchange: ShortStr, write: &str, read: &str) -> Result<Self, BadPattern> {
-        let (write, read) = (Pattern::of_permission(write)?, Pattern::of_permission(read)?);
-        Ok(Self { exchange, write, read })
-    }
-}
-
-/// What is granted to one user in one vhost.
+/// The permissions granted to one user in one vhost.
 #[derive(Debug)]
 struct Grants {
     permission: Option<Arc<Permission>>,
@@ -89,22 +38,22 @@ impl Permissions {
         Self { grants: RwLock::default(), compat }
     }
 
-    /// What a user may do in a vhost, now and later; `None` when that is nothing.
+    /// Returns the rights of a user in a vhost, which follow later changes; `None` when it has no permission.
     pub fn rights(&self, user: &str, vhost: &str) -> Option<Arc<Rights>> {
-        let grants = self.grants.read().unwrap_or_else(PoisonError::into_inner);
+        let grants = self.grants.read();
         let found = grants.get(&pair(vhost, user)?)?;
         found.permission.is_some().then(|| Arc::clone(&found.rights))
     }
 
     /// The permission of a user in a vhost.
     pub fn get(&self, user: &str, vhost: &str) -> Option<Arc<Permission>> {
-        let grants = self.grants.read().unwrap_or_else(PoisonError::into_inner);
+        let grants = self.grants.read();
         grants.get(&pair(vhost, user)?)?.permission.clone()
     }
 
     /// All permissions, each with its vhost and its user, in this order.
     pub fn list(&self) -> Vec<(ShortStr, ShortStr, Arc<Permission>)> {
-        let grants = self.grants.read().unwrap_or_else(PoisonError::into_inner);
+        let grants = self.grants.read();
         let row = |((vhost, user), grants): (&Pair, &Grants)| {
             Some((vhost.clone(), user.clone(), Arc::clone(grants.permission.as_ref()?)))
         };
@@ -113,7 +62,7 @@ impl Permissions {
 
     /// All topic permissions, each with its vhost and its user, in this order.
     pub fn list_topics(&self) -> Vec<(ShortStr, ShortStr, Arc<TopicPermission>)> {
-        let grants = self.grants.read().unwrap_or_else(PoisonError::into_inner);
+        let grants = self.grants.read();
         let rows = grants.iter().flat_map(|((vhost, user), grants)| {
             grants.topics.values().map(|topic| (vhost.clone(), user.clone(), Arc::clone(topic)))
         });
@@ -156,9 +105,9 @@ impl Permissions {
         });
     }
 
-    /// Takes away what is `over`: everything of a vhost or a user that is gone.
+    /// Removes the permissions for which `over` is true: all those of a vhost or a user that is gone.
     pub(in crate::broker) fn forget(&self, over: impl Fn(&ShortStr, &ShortStr) -> bool) {
-        let mut all = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.grants.write();
         all.retain(|(vhost, user), grants| {
             let is_over = over(vhost, user);
             if is_over {
@@ -174,7 +123,7 @@ impl Permissions {
         user: &ShortStr,
         change: impl FnOnce(&mut Grants) -> T,
     ) -> T {
-        let mut all = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.grants.write();
         let grants = all.entry((vhost.clone(), user.clone())).or_insert_with(|| Grants {
             permission: None,
             topics: BTreeMap::new(),
@@ -186,7 +135,7 @@ impl Permissions {
     }
 }
 
-/// The key of what is granted; `None` for names that nothing can have.
+/// The key of the permissions of a user in a vhost; `None` for names that nothing can have.
 fn pair(vhost: &str, user: &str) -> Option<Pair> {
     Some((ShortStr::try_from(vhost).ok()?, ShortStr::try_from(user).ok()?))
 }

@@ -1,18 +1,19 @@
-//! What one user may do in one vhost, asked by its connections.
+//! The rights of one user in one vhost, which its connections ask for.
 //!
-//! Rights are alive: a connection holds them for as long as it is open, and they change under it. Whoever may do
-//! everything, as `guest` may, pays one load of a flag.
+//! Rights change while they are in use: a connection holds them for as long as it is open. For a user that may do
+//! everything, as `guest` may, a check costs one load of a flag.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use super::pattern::Pattern;
-use super::permissions::{Permission, TopicPermission};
+use super::permission::{Permission, TopicPermission};
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::compat::ChosenCompat;
+use crate::lock::RwLock;
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
-/// What is done with a resource.
+/// The kind of access to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
     Configure,
@@ -30,7 +31,7 @@ impl Right {
     }
 }
 
-/// What something is done with, by its name.
+/// A resource that is accessed, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource<'a> {
     Queue(&'a str),
@@ -47,7 +48,7 @@ impl Resource<'_> {
     }
 }
 
-/// What a user may do in a vhost.
+/// The rights of a user in a vhost.
 #[derive(Debug)]
 pub struct Rights {
     user: ShortStr,
@@ -68,7 +69,7 @@ struct Granted {
 #[derive(Debug)]
 struct Topic {
     kept: Arc<TopicPermission>,
-    /// `None` when what the variables made is no pattern: it is found nowhere.
+    /// `None` when the pattern is invalid with its variables filled in: it matches nothing.
     write: Option<Pattern>,
     read: Option<Pattern>,
 }
@@ -80,18 +81,18 @@ impl Rights {
         Self { user, vhost, is_everything, granted, compat }
     }
 
-    /// Whether the user may do nothing here, not even open a connection.
+    /// Answers whether the user may do nothing here, not even open a connection.
     pub fn is_nothing(&self) -> bool {
-        self.granted.read().unwrap_or_else(PoisonError::into_inner).permission.is_none()
+        self.granted.read().permission.is_none()
     }
 
-    /// Whether nothing is refused.
+    /// Answers whether nothing is refused.
     #[inline]
     pub fn is_everything(&self) -> bool {
         self.is_everything.load(Ordering::Relaxed)
     }
 
-    /// Refuses what the user may not do.
+    /// Refuses access that the user does not have.
     ///
     /// # Errors
     ///
@@ -113,9 +114,9 @@ impl Rights {
         Err(self.refused(right, &noun))
     }
 
-    /// Whether the user may do this.
+    /// Answers whether the user may do this.
     pub fn has(&self, right: Right, resource: Resource<'_>) -> bool {
-        let granted = self.granted.read().unwrap_or_else(PoisonError::into_inner);
+        let granted = self.granted.read();
         let pattern = |permission: &Permission| match right {
             Right::Configure => permission.configure.matches(resource.name()),
             Right::Write => permission.write.matches(resource.name()),
@@ -136,9 +137,9 @@ impl Rights {
 
     #[cold]
     fn look_at_topic(&self, right: Right, exchange: &str, key: &str) -> Result<(), Fault> {
-        let granted = self.granted.read().unwrap_or_else(PoisonError::into_inner);
+        let granted = self.granted.read();
         let name = Resource::Exchange(exchange);
-        // Where no topic permission is, every key is free.
+        // Without a topic permission every key is free.
         let topic = granted.topics.iter().find(|topic| topic.kept.exchange == *name.name());
         let pattern = match (topic, right) {
             (None, _) | (_, Right::Configure) => return Ok(()),
@@ -152,7 +153,7 @@ impl Rights {
         Err(self.refused(right, &noun))
     }
 
-    /// RabbitMQ 4 names what was asked for, 3.10 does not.
+    /// Makes the fault. RabbitMQ 4 names the right in it, 3.10 does not.
     fn refused(&self, right: Right, noun: &str) -> Fault {
         let user = &self.user;
         let text = if self.compat.get().is_3_10() {
@@ -163,7 +164,7 @@ impl Rights {
         Fault::new(ReplyCode::AccessRefused, text)
     }
 
-    /// Sets what the user may do from now on.
+    /// Sets the user's permissions from now on.
     pub(super) fn grant(
         &self,
         permission: Option<Arc<Permission>>,
@@ -172,13 +173,13 @@ impl Rights {
         let topics: Vec<_> = topics.map(|kept| self.topic(kept)).collect();
         let is_free = |permission: &Arc<Permission>| permission.is_everything();
         let is_everything = topics.is_empty() && permission.as_ref().is_some_and(is_free);
-        let mut granted = self.granted.write().unwrap_or_else(PoisonError::into_inner);
+        let mut granted = self.granted.write();
         *granted = Granted { permission, topics };
         self.is_everything.store(is_everything, Ordering::Relaxed);
     }
 
-    /// Fills in `{username}` and `{vhost}`. AMQP 0-9-1 knows no client id, so `{client_id}` stays as it is, and is found
-    /// in no sensible key (RabbitMQ: `rabbit_auth_backend_internal:expand_topic_permission`).
+    /// Fills in `{username}` and `{vhost}`. AMQP 0-9-1 knows no client id, so `{client_id}` stays as it is, and is
+    /// found in no sensible key (RabbitMQ: `rabbit_auth_backend_internal:expand_topic_permission`).
     fn topic(&self, kept: Arc<TopicPermission>) -> Topic {
         let pattern = |text: &str| {
             let filled = text.replace("{username}", &self.user).replace("{vhost}", &self.vhost);

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{PoisonError, RwLock};
 
 use super::password::{PasswordHash, SALT_BYTES};
+use crate::lock::RwLock;
 use crate::wire::ShortStr;
 use crate::wire::shortstr::literal;
 
 /// Name and password of the user every new broker has; may log in from this machine only.
 pub const GUEST: &str = "guest";
 
-/// How much a user may have; `None` is as much as it likes.
+/// The limits of a user; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UserLimits {
     pub connections_max: Option<u64>,
@@ -33,7 +33,7 @@ pub struct Users {
     users: RwLock<HashMap<ShortStr, User>>,
 }
 
-/// Where a login comes from.
+/// The place that a login comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// This machine: loopback or a Unix socket.
@@ -58,7 +58,7 @@ impl User {
         }
     }
 
-    /// Whether the user has one of these tags.
+    /// Answers whether the user has one of these tags.
     pub fn has_tag(&self, tags: &[&str]) -> bool {
         self.tags.iter().any(|tag| tags.contains(&tag.as_str()))
     }
@@ -77,26 +77,38 @@ impl Users {
         (user.password.fits(password) && is_allowed).then_some(user)
     }
 
-    /// The user of that name.
-    pub fn get(&self, name: &str) -> Option<User> {
-        self.users.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    /// Returns the reason why a login failed, for the log: clients are not told.
+    pub fn why_refused(&self, name: &[u8], origin: Origin) -> &'static str {
+        let user = std::str::from_utf8(name).ok().and_then(|name| self.get(name));
+        match user {
+            None => "no such user",
+            Some(user) if user.name == GUEST && origin == Origin::Remote => {
+                "this user may log in from the broker's own machine only"
+            }
+            Some(_) => "wrong password",
+        }
     }
 
-    /// How much the user of that name may have.
+    /// The user of that name.
+    pub fn get(&self, name: &str) -> Option<User> {
+        self.users.read().get(name).cloned()
+    }
+
+    /// Returns the limits of the user of that name.
     pub fn limits(&self, name: &str) -> UserLimits {
-        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        let users = self.users.read();
         users.get(name).map(|user| user.limits).unwrap_or_default()
     }
 
-    /// Whether a user has a tag.
+    /// Answers whether a user has a tag.
     pub fn has_tag(&self, name: &str, tag: &str) -> bool {
-        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        let users = self.users.read();
         users.get(name).is_some_and(|user| user.tags.iter().any(|one| one == tag))
     }
 
     /// All users, in the order of their names.
     pub fn list(&self) -> Vec<User> {
-        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        let users = self.users.read();
         let mut list: Vec<_> = users.values().cloned().collect();
         list.sort_by(|one, other| one.name.cmp(&other.name));
         list
@@ -104,13 +116,13 @@ impl Users {
 
     /// Puts a user in, in the place of the one of that name.
     pub(in crate::broker) fn put(&self, user: User) {
-        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.users.write();
         users.insert(user.name.clone(), user);
     }
 
     /// Takes a user out.
     pub(in crate::broker) fn remove(&self, name: &str) {
-        self.users.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.users.write().remove(name);
     }
 }
 
@@ -132,5 +144,9 @@ mod tests {
             let user = users.log_in(name.as_bytes(), password.as_bytes(), origin);
             assert_eq!(user.is_some(), expected, "{name} {password} {origin:?}");
         }
+        let why = |name: &str, origin| users.why_refused(name.as_bytes(), origin);
+        assert_eq!(why("nobody", Origin::Local), "no such user");
+        assert_eq!(why("guest", Origin::Local), "wrong password");
+        assert!(why("guest", Origin::Remote).contains("own machine only"));
     }
 }

@@ -1,22 +1,17 @@
-//! Reading the definitions when a broker starts, and handing the messages that were kept to their queues.
+//! The definitions, read when a broker starts.
 //!
 //! A row that does not decode, or that names what is not there, is an error: nothing is skipped in silence.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use super::people::{self, Granted, SavedUser, SavedVhost};
-use super::rows::{self, In, Problem};
-use crate::broker::admin::Parameter;
+use super::access::{self, Granted, SavedUser, SavedVhost};
+use super::rows::{self, InVhost, Problem};
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::auth::{Permission, TopicPermission};
 use crate::broker::exchange::ExchangeSettings;
 use crate::broker::exchange::binding::Binding;
+use crate::broker::parameters::Parameter;
 use crate::broker::queue::Settings;
-use crate::broker::vhost::Vhost;
 use crate::store::StoreError;
 use crate::store::definitions::{Definitions, Row, Table};
-use crate::wire::ShortStr;
 
 /// Everything that was written down.
 #[derive(Debug, Default)]
@@ -26,9 +21,9 @@ pub(in crate::broker) struct Saved {
     pub(in crate::broker) permissions: Vec<Granted<Permission>>,
     pub(in crate::broker) topic_permissions: Vec<Granted<TopicPermission>>,
     pub(in crate::broker) parameters: Vec<Parameter>,
-    exchanges: Vec<In<ExchangeSettings>>,
-    queues: Vec<Settings>,
-    bindings: Vec<In<Binding>>,
+    pub(in crate::broker) exchanges: Vec<InVhost<ExchangeSettings>>,
+    pub(in crate::broker) queues: Vec<Settings>,
+    pub(in crate::broker) bindings: Vec<InVhost<Binding>>,
 }
 
 /// Reads the definitions.
@@ -38,15 +33,15 @@ pub(in crate::broker) struct Saved {
 /// Names the file and the row that cannot be understood.
 pub(in crate::broker) fn load(definitions: &Definitions) -> Result<Saved, StoreError> {
     Ok(Saved {
-        vhosts: read(definitions, Table::Vhosts, people::read_vhost)?,
-        users: read(definitions, Table::Users, people::read_user)?,
-        permissions: read(definitions, Table::Permissions, people::read_permission)?,
+        vhosts: read(definitions, Table::Vhosts, access::read_vhost)?,
+        users: read(definitions, Table::Users, access::read_user)?,
+        permissions: read(definitions, Table::Permissions, access::read_permission)?,
         topic_permissions: read(
             definitions,
             Table::TopicPermissions,
-            people::read_topic_permission,
+            access::read_topic_permission,
         )?,
-        parameters: read(definitions, Table::Parameters, people::read_parameter)?,
+        parameters: read(definitions, Table::Parameters, access::read_parameter)?,
         exchanges: read(definitions, Table::Exchanges, rows::read_exchange)?,
         queues: read(definitions, Table::Queues, rows::read_queue)?,
         bindings: read(definitions, Table::Bindings, rows::read_binding)?,
@@ -66,46 +61,17 @@ fn read<T>(
     Ok(read_rows)
 }
 
-impl Saved {
-    /// Fills vhosts with what is theirs.
-    ///
-    /// # Errors
-    ///
-    /// Names what a row speaks of that is not there.
-    pub(in crate::broker) fn fill(
-        self,
-        vhosts: &BTreeMap<ShortStr, Arc<Vhost>>,
-        definitions: &Definitions,
-    ) -> Result<(), StoreError> {
-        let vhost = |name: &ShortStr, noun: &dyn Fn() -> String| {
-            let missing = || Problem::Missing(format!("vhost '{name}'"));
-            vhosts.get(name).ok_or_else(|| damaged(definitions, &noun(), missing()))
-        };
-        for In { vhost: name, it } in self.exchanges {
-            vhost(&name, &|| exchange_noun(&it.name, &name))?.restore_exchange(it);
-        }
-        for settings in self.queues {
-            let name = settings.vhost.clone();
-            vhost(&name, &|| queue_noun(&settings.name, &name))?.restore_queue(settings);
-        }
-        for In { vhost: name, it } in self.bindings {
-            let noun = rows::binding_noun(&it, &name);
-            let restored = vhost(&name, &|| noun.clone())?.restore_binding(it);
-            restored.map_err(|fault| damaged(definitions, &noun, Problem::Refused(fault)))?;
-        }
-        Ok(())
-    }
-}
-
-/// What a row is about, as far as it can be read.
+/// Names the thing that a row describes, as far as it can be read.
 fn noun(table: Table, row: &Row) -> String {
     let named = match table {
         Table::Vhosts => rows::read_name(&row.key).map(|name| format!("vhost '{name}'")),
         Table::Users => rows::read_name(&row.key).map(|name| format!("user '{name}'")),
         Table::Exchanges => {
-            rows::read_name_in(&row.key).map(|name| exchange_noun(&name.it, &name.vhost))
+            rows::read_name_in(&row.key).map(|name| exchange_noun(&name.row, &name.vhost))
         }
-        Table::Queues => rows::read_name_in(&row.key).map(|name| queue_noun(&name.it, &name.vhost)),
+        Table::Queues => {
+            rows::read_name_in(&row.key).map(|name| queue_noun(&name.row, &name.vhost))
+        }
         Table::Bindings => Ok("binding".to_owned()),
         Table::Permissions | Table::TopicPermissions => Ok("permission".to_owned()),
         Table::Parameters => Ok("parameter".to_owned()),
@@ -120,7 +86,12 @@ struct Damaged {
     problem: Problem,
 }
 
-fn damaged(definitions: &Definitions, noun: &str, problem: Problem) -> StoreError {
+/// The error for a row that cannot be understood; `noun` is its subject.
+pub(in crate::broker) fn damaged(
+    definitions: &Definitions,
+    noun: &str,
+    problem: Problem,
+) -> StoreError {
     StoreError::Definitions {
         action: "understand",
         path: definitions.path().to_path_buf(),

@@ -1,50 +1,53 @@
-//! What outlives the broker: durable exchanges, queues and the bindings between them, vhosts and users.
+//! Durable definitions: vhosts, users, permissions, parameters, exchanges, queues and bindings, as rows on disk.
 //!
-//! A [`Ledger`] writes a definition down before anybody can see it, and strikes it out before it is gone; a declare
-//! that the disk refuses has changed nothing. [`load`] reads it all when the broker starts. The default exchange and
-//! those whose names begin with `amq.` are every vhost's and are not written down, but what is bound to them is.
+//! A definition is written before clients can see it, and removed before it is gone; a declare that the disk refuses
+//! changes nothing. [`load`] reads everything when the broker starts. The default exchange and those whose names begin
+//! with `amq.` exist in every vhost and have no rows, but their bindings do.
 //!
-//! Reading order: [`Ledger`], [`Record`] (what is not a vhost's), `rows` and `people` (what a row looks like), [`load`],
-//! [`Recovery`].
+//! Reading order: [`VhostDefinitions`] (exchanges, queues and bindings of a vhost), [`Changes`] (everything else),
+//! `rows` and `access` (the bytes of a row), [`load`], [`Recovery`].
 
+mod access;
+mod changes;
+mod faults;
 mod load;
-mod people;
-mod record;
 mod recovery;
 mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(super) use self::load::load;
-pub(super) use self::people::{Granted, SavedUser, SavedVhost};
-pub(super) use self::record::Record;
+pub(super) use self::access::{Granted, SavedUser, SavedVhost};
+pub(super) use self::changes::Changes;
+pub(super) use self::faults::vhost_deleted;
+pub(super) use self::load::{Saved, damaged, load};
 pub use self::recovery::Recovery;
+pub(super) use self::rows::{InVhost, Problem, binding_noun};
 
-use super::admin::VhostMetadata;
+use self::faults::unwritten;
 use super::arguments::{exchange_noun, queue_noun};
 use super::auth::{Permission, User};
 use super::exchange::ExchangeSettings;
 use super::exchange::binding::{Binding, BindingKey};
 use super::queue::Settings;
+use super::vhost_metadata::VhostMetadata;
 use crate::store::definitions::{Change, Definitions, Table};
 use crate::store::{QueueId, StoreError};
-use crate::wire::{Fault, ReplyCode, ShortStr};
+use crate::wire::{Fault, ShortStr};
 
-/// Where a vhost writes its definitions down.
+/// The definitions of one vhost on disk: each is written before clients can see it, and removed before it is gone.
 #[derive(Clone, Debug)]
-pub(super) struct Ledger {
+pub(super) struct VhostDefinitions {
     vhost: ShortStr,
     /// `None` for a broker that keeps everything in memory.
     definitions: Option<Arc<Definitions>>,
-    /// The vhost is deleted: what is written down now would never go again.
+    /// The vhost is deleted: rows written now would never be removed.
     is_closed: Arc<AtomicBool>,
 }
 
-impl Ledger {
+impl VhostDefinitions {
     pub(super) fn new(vhost: ShortStr, definitions: Option<Arc<Definitions>>) -> Self {
         Self { vhost, definitions, is_closed: Arc::default() }
     }
@@ -63,7 +66,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Refuses what comes too late.
+    /// Refuses a change after the vhost was deleted.
     pub(super) fn check_open(&self) -> Result<(), Fault> {
         if self.is_closed.load(Ordering::Relaxed) {
             return Err(vhost_deleted(&self.vhost));
@@ -73,12 +76,11 @@ impl Ledger {
 
     /// Writes a durable exchange down.
     pub(super) fn add_exchange(&self, settings: &ExchangeSettings) -> Result<(), Fault> {
-        let row = || rows::of_exchange(&self.vhost, settings);
         let noun = || exchange_noun(&settings.name, &self.vhost);
-        self.apply(|| vec![Change::Put(Table::Exchanges, row())], noun)
+        self.apply(|| vec![put_exchange(&self.vhost, settings)], noun)
     }
 
-    /// Writes a durable queue down; answers what the store is to call it.
+    /// Writes a durable queue down; returns the store's number for it.
     pub(super) fn add_queue(&self, settings: &Settings) -> Result<Option<QueueId>, Fault> {
         self.check_open()?;
         let Some(definitions) = &self.definitions else { return Ok(None) };
@@ -89,12 +91,11 @@ impl Ledger {
 
     /// Writes a binding between durable things down.
     pub(super) fn add_binding(&self, binding: &Binding) -> Result<(), Fault> {
-        let row = || rows::of_binding(&self.vhost, binding);
         let noun = || rows::binding_noun(binding, &self.vhost);
-        self.apply(|| vec![Change::Put(Table::Bindings, row())], noun)
+        self.apply(|| vec![put_binding(&self.vhost, binding)], noun)
     }
 
-    /// Strikes out what goes together, in one transaction.
+    /// Deletes the rows of a removal, in one transaction.
     pub(super) fn strike_out(&self, struck: &Struck<'_>) -> Result<(), Fault> {
         if struck.queue.is_none() && struck.exchanges.is_empty() && struck.bindings.is_empty() {
             return Ok(());
@@ -130,6 +131,21 @@ impl Ledger {
     }
 }
 
+/// The change that writes a durable exchange down.
+pub(super) fn put_exchange(vhost: &ShortStr, settings: &ExchangeSettings) -> Change {
+    Change::Put(Table::Exchanges, rows::of_exchange(vhost, settings))
+}
+
+/// The change that writes a durable queue down.
+pub(super) fn put_queue(settings: &Settings, id: QueueId) -> Change {
+    Change::Put(Table::Queues, rows::of_queue(settings, id))
+}
+
+/// The change that writes a binding between durable things down.
+pub(super) fn put_binding(vhost: &ShortStr, binding: &Binding) -> Change {
+    Change::Put(Table::Bindings, rows::of_binding(vhost, binding))
+}
+
 /// Durable things that go together.
 #[derive(Debug, Default)]
 pub(super) struct Struck<'a> {
@@ -140,35 +156,26 @@ pub(super) struct Struck<'a> {
     pub(super) bindings: Vec<&'a (ShortStr, BindingKey)>,
 }
 
-/// What a new broker starts with, written down.
+/// Writes the first definitions of a new broker. Without any it stays a new one until something is written.
 pub(super) fn begin(
     definitions: &Definitions,
-    vhost: &ShortStr,
-    user: &User,
+    vhost: Option<&ShortStr>,
+    user: Option<&User>,
 ) -> Result<(), StoreError> {
-    let metadata = VhostMetadata::of_new(vhost);
-    let everything = Permission::full();
-    definitions.apply(vec![
-        Change::Put(Table::Vhosts, people::of_vhost(vhost, &metadata)),
-        Change::Put(Table::Users, people::of_user(user)),
-        Change::Put(Table::Permissions, people::of_permission(vhost, &user.name, &everything)),
-    ])
-}
-
-/// What the clients of a vhost are told that is deleted.
-pub(super) fn vhost_deleted(vhost: &str) -> Fault {
-    Fault::new(ReplyCode::ConnectionForced, format!("vhost '{vhost}' is deleted"))
-}
-
-/// Tells a client that something cannot be written down; where, is told to the log only.
-///
-/// 506 is AMQP's code for a lack of resources. It ends the connection, as RabbitMQ's 541 does when its own database
-/// refuses.
-fn unwritten(noun: &str, error: &StoreError) -> Fault {
-    let mut cause: &dyn Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
+    let mut changes = Vec::new();
+    if let Some(vhost) = vhost {
+        let metadata = VhostMetadata::of_new(vhost);
+        changes.push(Change::Put(Table::Vhosts, access::of_vhost(vhost, &metadata)));
     }
-    tracing::error!(%error, %cause, "{noun} cannot be written down");
-    Fault::new(ReplyCode::ResourceError, format!("{noun} cannot be written down: {cause}"))
+    if let Some(user) = user {
+        changes.push(Change::Put(Table::Users, access::of_user(user)));
+    }
+    if let Some((vhost, user)) = vhost.zip(user) {
+        let row = access::of_permission(vhost, &user.name, &Permission::full());
+        changes.push(Change::Put(Table::Permissions, row));
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    definitions.apply(changes)
 }

@@ -1,4 +1,4 @@
-//! How the messages of a directory find their queues again.
+//! Gives the messages of a directory back to their queues.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::broker::queue::{Queue, StartedAt};
 use crate::store::{QueueId, Recovered, Spill, Waiting};
 
-/// The queues that messages are given back to, by what the store calls them.
+/// The queues that messages are given back to, by the store's numbers for them.
 #[derive(Debug)]
 pub struct Recovery {
     queues: FxHashMap<QueueId, Arc<Queue>>,
@@ -26,7 +26,7 @@ impl Recovery {
         Self { queues, spill, at: StartedAt { now: 0, unix_ms: started_unix_ms } }
     }
 
-    /// How many queues there are.
+    /// Returns the number of queues.
     pub fn queues_len(&self) -> usize {
         self.queues.len()
     }

@@ -20,9 +20,9 @@ const VERSION: u8 = 1;
 /// Bytes of salt and hash of a password, when there was one kind of hash.
 pub(super) const OLD_HASH_BYTES: usize = 36;
 
-/// What is wrong with a row.
+/// The fault of a row.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Problem {
+pub(in crate::broker) enum Problem {
     #[error("{0}")]
     Undecodable(#[from] DecodeError),
     #[error("its version is {0}, and this release does not read that")]
@@ -35,18 +35,18 @@ pub(super) enum Problem {
     Hashing(String),
     #[error("{0}")]
     Pattern(#[from] BadPattern),
-    /// The row was written, but it asks for what is not there.
+    /// The row is whole, but asks for something that is not there.
     #[error("{}", .0.text)]
     Refused(Fault),
     #[error("there is no {0}")]
     Missing(String),
 }
 
-/// Something in a vhost.
+/// A row of a vhost, read.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct In<T> {
-    pub(super) vhost: ShortStr,
-    pub(super) it: T,
+pub(in crate::broker) struct InVhost<T> {
+    pub(in crate::broker) vhost: ShortStr,
+    pub(in crate::broker) row: T,
 }
 
 pub(super) fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
@@ -77,7 +77,7 @@ pub(super) fn read_value<T>(
     Ok(made)
 }
 
-/// The key of a vhost or a user, and the beginning of the keys of what is in a vhost.
+/// The key of a vhost or a user, and the beginning of the keys of everything in a vhost.
 pub(super) fn name_key(name: &ShortStr) -> Vec<u8> {
     written(|to| to.short(name))
 }
@@ -99,11 +99,11 @@ pub(super) fn key_in(vhost: &ShortStr, name: &ShortStr) -> Vec<u8> {
 }
 
 /// The name of an exchange or a queue.
-pub(super) fn read_name_in(key: &[u8]) -> Result<In<ShortStr>, Problem> {
+pub(super) fn read_name_in(key: &[u8]) -> Result<InVhost<ShortStr>, Problem> {
     let mut from = Reader::new(key);
-    let (vhost, it) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
+    let (vhost, row) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
     from.finish()?;
-    Ok(In { vhost, it })
+    Ok(InVhost { vhost, row })
 }
 
 pub(super) fn of_exchange(vhost: &ShortStr, settings: &ExchangeSettings) -> Row {
@@ -116,9 +116,9 @@ pub(super) fn of_exchange(vhost: &ShortStr, settings: &ExchangeSettings) -> Row 
     Row { key: key_in(vhost, &settings.name), value }
 }
 
-pub(super) fn read_exchange(row: &Row) -> Result<In<ExchangeSettings>, Problem> {
-    let In { vhost, it: name } = read_name_in(&row.key)?;
-    let it = read_value(&row.value, |from| {
+pub(super) fn read_exchange(row: &Row) -> Result<InVhost<ExchangeSettings>, Problem> {
+    let InVhost { vhost, row: name } = read_name_in(&row.key)?;
+    let exchange = read_value(&row.value, |from| {
         let kind = ExchangeKind::from_name(from.short_text()?, Compat::default())
             .map_err(Problem::Refused)?;
         let (is_auto_delete, is_internal) = (from.bit()?, from.bit()?);
@@ -132,7 +132,7 @@ pub(super) fn read_exchange(row: &Row) -> Result<In<ExchangeSettings>, Problem> 
             arguments,
         })
     })?;
-    Ok(In { vhost, it })
+    Ok(InVhost { vhost, row: exchange })
 }
 
 /// A queue's row, of its settings but for the id.
@@ -146,7 +146,7 @@ pub(super) fn of_queue(settings: &Settings, id: QueueId) -> Row {
 }
 
 pub(super) fn read_queue(row: &Row) -> Result<Settings, Problem> {
-    let In { vhost, it: name } = read_name_in(&row.key)?;
+    let InVhost { vhost, row: name } = read_name_in(&row.key)?;
     read_value(&row.value, |from| {
         let (id, is_auto_delete) = (QueueId(from.u32()?), from.bit()?);
         let arguments = FieldTable::decode(from)?;
@@ -184,7 +184,7 @@ pub(super) fn of_binding(vhost: &ShortStr, binding: &Binding) -> Row {
     Row { key, value: value(|to| binding.arguments.encode(to)) }
 }
 
-pub(super) fn read_binding(row: &Row) -> Result<In<Binding>, Problem> {
+pub(super) fn read_binding(row: &Row) -> Result<InVhost<Binding>, Problem> {
     let mut from = Reader::new(&row.key);
     let (vhost, source) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
     let kind = match from.u8()? {
@@ -195,11 +195,11 @@ pub(super) fn read_binding(row: &Row) -> Result<In<Binding>, Problem> {
     let destination = DestinationName { kind, name: ShortStr::read(&mut from)? };
     let routing_key = ShortStr::read(&mut from)?;
     let arguments = read_value(&row.value, |from| Ok(FieldTable::decode(from)?))?;
-    Ok(In { vhost, it: Binding { source, destination, routing_key, arguments } })
+    Ok(InVhost { vhost, row: Binding { source, destination, routing_key, arguments } })
 }
 
 /// A binding as texts name it.
-pub(super) fn binding_noun(binding: &Binding, vhost: &str) -> String {
+pub(in crate::broker) fn binding_noun(binding: &Binding, vhost: &str) -> String {
     let destination = &binding.destination.name;
     let destination = match binding.destination.kind {
         DestinationKind::Queue => format!("queue '{destination}'"),

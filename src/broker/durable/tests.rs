@@ -1,13 +1,14 @@
 //! Brokers that are opened again are what they were, but for what is not durable.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::path::Path;
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::broker::Broker;
-use crate::broker::admin::{PolicyName, Put, VhostChange};
+use crate::broker::admin::{PolicyName, Put};
 use crate::broker::auth::{Origin, PasswordHash, Permission, TopicPermission, UserLimits};
 use crate::broker::exchange::ExchangeKind;
 use crate::broker::exchange::binding::{DestinationKind, DestinationName};
@@ -15,9 +16,10 @@ use crate::broker::policies::Author;
 use crate::broker::queue::Shared;
 use crate::broker::registry::ConnectionId;
 use crate::broker::vhost::{BindingRequest, DeleteIf, QueueDeclaration, Vhost};
+use crate::broker::vhost_metadata::VhostChange;
 use crate::store::definitions::Row;
 use crate::wire::shortstr::literal;
-use crate::wire::{FieldTable, FieldValue};
+use crate::wire::{FieldTable, FieldValue, ReplyCode};
 
 const ME: ConnectionId = ConnectionId(1);
 
@@ -147,7 +149,7 @@ fn what_is_durable_comes_back_as_it_was_and_nothing_else_does() {
     assert!(vhost.exchanges().iter().all(|info| info.settings.name != "gone"));
     let made = vhost.bindings().into_iter().filter(|binding| !binding.source.is_empty());
     assert_eq!(made.count(), 5);
-    // What is there already is not written again: a full disk does not matter.
+    // A queue that is there already is not written again: a full disk does not matter.
     declare_queue(&vhost, "q", Life::Durable, FieldTable::of_every_type()).unwrap();
     vhost.bind(request("x", queue, "q", "k"), ME).unwrap();
     assert_eq!(durable_things(&vhost), things);
@@ -188,9 +190,9 @@ fn what_goes_with_a_queue_is_gone_after_a_reopen() {
 fn a_full_disk_refuses_what_is_durable_and_changes_nothing() {
     let directory = TempDir::new().unwrap();
     let definitions = Arc::new(Definitions::open(directory.path()).unwrap());
-    begin(&definitions, &literal("/"), &User::guest([0; 4])).unwrap();
-    let ledger = Ledger::new(literal("/"), Some(Arc::clone(&definitions)));
-    let vhost = Vhost::new(literal("/"), Shared::default(), Arc::default(), ledger);
+    begin(&definitions, Some(&literal("/")), Some(&User::guest([0; 4]))).unwrap();
+    let of_vhost = VhostDefinitions::new(literal("/"), Some(Arc::clone(&definitions)));
+    let vhost = Vhost::new(literal("/"), Shared::default(), Arc::default(), of_vhost);
     declare_queue(&vhost, "q", Life::Durable, FieldTable::new()).unwrap();
     declare_exchange(&vhost, "x", Life::Durable, true).unwrap();
     vhost.bind(request("x", DestinationKind::Queue, "q", ""), ME).unwrap();
@@ -213,7 +215,7 @@ fn a_full_disk_refuses_what_is_durable_and_changes_nothing() {
         assert!(fault.text.ends_with(" cannot be written down: no storage space"), "{fault}");
     }
     assert_eq!(durable_things(&vhost), things);
-    // What need not be written down is not refused.
+    // A change that need not be written down is not refused.
     declare_queue(&vhost, "t", Life::Transient, FieldTable::new()).unwrap();
     vhost.bind(request("x", DestinationKind::Queue, "t", ""), ME).unwrap();
     vhost.delete_queue(&literal("t"), DeleteIf::default(), ME).unwrap();
@@ -310,6 +312,7 @@ fn what_administrators_said_comes_back() {
         tags: Some(vec!["a".into(), "b".into()]),
         default_queue_type: Some("quorum".into()),
         is_traced: Some(true),
+        is_protected: Some(true),
     };
     assert_eq!(broker.put_vhost(&vhost, change, Some(&bob)).unwrap(), Put::Created);
     broker.put_vhost(&name("gone"), VhostChange::default(), Some(&bob)).unwrap();
@@ -340,6 +343,7 @@ fn what_administrators_said_comes_back() {
     let vhost = broker.vhost("v").unwrap();
     let metadata = vhost.metadata();
     assert_eq!((metadata.description.as_str(), metadata.is_traced), ("what it is", true));
+    assert!(metadata.is_protected);
     assert_eq!((metadata.tags.len(), metadata.default_queue_type), (2, Some("quorum".into())));
     assert!(broker.permissions.rights("bob", "v").unwrap().is_everything(), "who made it");
     assert_eq!(*broker.permissions.get("eve", "v").unwrap(), permission);
@@ -410,8 +414,8 @@ impl Dice {
     }
 }
 
-/// Whatever is declared, bound and deleted in whatever order, faults included: a reopened broker has the same durable
-/// things as the one before.
+/// A reopened broker has the same durable things as the one before, whatever is declared, bound and deleted in whatever
+/// order, faults included.
 #[test]
 fn a_reopened_broker_is_the_same_after_any_sequence() {
     for seed in 0..50 {

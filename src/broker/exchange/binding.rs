@@ -1,44 +1,32 @@
 //! A binding: the rule that leads from an exchange to a queue or to another exchange.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use indexmap::IndexMap;
-
-use crate::broker::queue::Queue;
+use crate::broker::stable_hash::StableHash;
 use crate::wire::{FieldTable, ShortStr, Writer};
 
-/// What kind of thing a binding leads to.
+/// The kind of thing that a binding leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DestinationKind {
     Queue,
     Exchange,
 }
 
-/// The name of what a binding leads to.
+/// The name of the destination of a binding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DestinationName {
     pub kind: DestinationKind,
     pub name: ShortStr,
 }
 
-/// What a binding leads to, ready to be used.
-#[derive(Clone, Debug)]
-pub enum Destination {
-    Queue(Arc<Queue>),
-    Exchange(ShortStr),
-}
-
-impl Destination {
-    pub fn name(&self) -> DestinationName {
-        match self {
-            Self::Queue(queue) => {
-                DestinationName { kind: DestinationKind::Queue, name: queue.name().clone() }
-            }
-            Self::Exchange(name) => {
-                DestinationName { kind: DestinationKind::Exchange, name: name.clone() }
-            }
-        }
+impl DestinationName {
+    /// The hash that exchanges choose a destination by; it is the same in every release.
+    pub(super) fn stable_hash(&self) -> u64 {
+        let kind = match self.kind {
+            DestinationKind::Queue => 0,
+            DestinationKind::Exchange => 1,
+        };
+        StableHash::new().number(kind).text(&self.name).finish()
     }
 }
 
@@ -51,7 +39,7 @@ pub struct Binding {
     pub arguments: FieldTable,
 }
 
-/// What makes two bindings of one exchange the same: destination, key and arguments in any order.
+/// The identity of a binding of an exchange: destination, key and arguments in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BindingKey {
     destination: DestinationName,
@@ -121,31 +109,4 @@ fn canonical(arguments: &FieldTable) -> Vec<u8> {
     let mut bytes = Vec::new();
     entries.into_iter().collect::<FieldTable>().encode(&mut Writer::new(&mut bytes));
     bytes
-}
-
-/// Destinations that share a pattern, each with how many bindings lead there.
-#[derive(Debug, Default)]
-pub struct Targets(IndexMap<DestinationName, (Destination, usize)>);
-
-impl Targets {
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub fn add(&mut self, destination: &Destination) {
-        let entry = self.0.entry(destination.name());
-        entry.or_insert_with(|| (destination.clone(), 0)).1 += 1;
-    }
-
-    pub fn remove(&mut self, name: &DestinationName) {
-        let Some((_, count)) = self.0.get_mut(name) else { return };
-        *count -= 1;
-        if *count == 0 {
-            self.0.swap_remove(name);
-        }
-    }
-
-    pub fn collect<'a>(&'a self, into: &mut Vec<&'a Destination>) {
-        into.extend(self.0.values().map(|(destination, _)| destination));
-    }
 }

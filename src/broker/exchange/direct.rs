@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::binding::{Destination, DestinationName, Targets};
+use super::binding::DestinationName;
+use super::targets::{Destination, Targets};
 use crate::wire::ShortStr;
 
 /// Bindings by routing key.

@@ -2,7 +2,8 @@
 //!
 //! RabbitMQ's rules (`rabbit_exchange_type_headers`): `x-match` is `all` (the default), `any`, `all-with-x` or
 //! `any-with-x`; arguments whose name starts with `x-` take part only in the last two; an argument without a
-//! value asks for presence only; numbers are compared by value, whatever their width.
+//! value asks for presence only; numbers are compared by value, whatever their width; RabbitMQ 4.3 does not compare
+//! whole numbers with others, which ours does unless it is to be as strict.
 //!
 //! A binding is filed under what it asks for (`any`: under each, `all`: under what the fewest others ask for), so
 //! that only bindings are looked at of which a header holds. Start at [`Headers::matches`].
@@ -11,11 +12,13 @@ use std::collections::HashMap;
 
 use indexmap::IndexSet;
 
-use super::binding::{Binding, BindingKey, Destination};
+use super::binding::{Binding, BindingKey};
+use super::targets::Destination;
+use crate::broker::compat::{ChosenCompat, Compat};
 use crate::broker::policies::term;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, erlang};
 
-/// How many of the arguments must match.
+/// The number of arguments that must match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
     All,
@@ -38,10 +41,11 @@ type PatternId = usize;
 /// Bindings, and where to find those that a header may match.
 #[derive(Debug, Default)]
 pub(super) struct Headers {
+    compat: ChosenCompat,
     patterns: Vec<Option<Pattern>>,
     free: Vec<PatternId>,
     ids: HashMap<BindingKey, PatternId>,
-    /// Those that ask for nothing, and so match everything.
+    /// Patterns that ask for nothing, and so match everything.
     always: IndexSet<PatternId>,
     by_name: HashMap<Box<str>, Asked>,
 }
@@ -93,24 +97,35 @@ pub(super) fn check(arguments: &FieldTable) -> Result<(), Fault> {
     rule(arguments).map(drop)
 }
 
+/// The value of a whole number; a time is one, too.
+fn whole(value: &FieldValue) -> Option<i128> {
+    match value {
+        FieldValue::Timestamp(seconds) => Some((*seconds).into()),
+        other => other.as_integer().map(i128::from),
+    }
+}
+
 fn number(value: &FieldValue) -> Option<f64> {
     match value {
         FieldValue::F32(value) => Some(f64::from(*value)),
         FieldValue::F64(value) => Some(*value),
         #[expect(clippy::cast_precision_loss, reason = "Erlang compares so, too")]
-        other => other.as_integer().map(|value| value as f64),
+        other => whole(other).map(|value| value as f64),
     }
 }
 
-fn is_same(wanted: &FieldValue, found: &FieldValue) -> bool {
+/// Answers whether a header has the value that is asked for; with `--compat 4.3` a whole number equals only whole
+/// numbers, whatever the value.
+fn is_same(wanted: &FieldValue, found: &FieldValue, compat: Compat) -> bool {
     match (wanted, found) {
         (FieldValue::Void, _) => true,
         (
             FieldValue::LongStr(one) | FieldValue::Bytes(one),
             FieldValue::LongStr(other) | FieldValue::Bytes(other),
         ) => one == other,
-        (one, other) => match (one.as_integer(), other.as_integer()) {
+        (one, other) => match (whole(one), whole(other)) {
             (Some(one), Some(other)) => one == other,
+            (Some(_), None) | (None, Some(_)) if compat.is_strict() => false,
             _ => match (number(one), number(other)) {
                 #[expect(clippy::float_cmp, reason = "equality is what was asked for")]
                 (Some(one), Some(other)) => one == other,
@@ -129,7 +144,7 @@ impl Pattern {
         Self { rule, wanted, filed_under: 0, destination: destination.clone() }
     }
 
-    /// What of the wanted leads to the pattern.
+    /// Returns the wanted headers that the pattern is filed under.
     fn filed(&self) -> &[(String, FieldValue)] {
         match self.rule {
             Rule::Any => &self.wanted,
@@ -141,11 +156,11 @@ impl Pattern {
         self.rule == Rule::All && self.wanted.is_empty()
     }
 
-    fn matches(&self, headers: &FieldTable) -> bool {
-        let mut found = self
-            .wanted
-            .iter()
-            .map(|(name, wanted)| headers.get(name).is_some_and(|value| is_same(wanted, value)));
+    fn matches(&self, headers: &FieldTable, compat: Compat) -> bool {
+        let is_found = |(name, wanted): &(String, FieldValue)| {
+            headers.get(name).is_some_and(|value| is_same(wanted, value, compat))
+        };
+        let mut found = self.wanted.iter().map(is_found);
         match self.rule {
             Rule::All => found.all(|is_there| is_there),
             Rule::Any => found.any(|is_there| is_there),
@@ -185,7 +200,7 @@ impl Asked {
         asked.insert(id);
     }
 
-    /// Takes a pattern out; what nobody asks for any more is forgotten.
+    /// Takes a pattern out, and the value itself when no pattern asks for it any more.
     fn remove(&mut self, value: &FieldValue, id: PatternId) {
         let strike = |asked: &mut IndexSet<PatternId>| {
             asked.swap_remove(&id);
@@ -218,6 +233,10 @@ impl Asked {
 }
 
 impl Headers {
+    pub(super) fn new(compat: ChosenCompat) -> Self {
+        Self { compat, ..Self::default() }
+    }
+
     pub(super) fn bind(&mut self, binding: &Binding, destination: &Destination) {
         let mut pattern = Pattern::new(&binding.arguments, destination);
         let asked_by = |(_, (name, value)): &(usize, &(String, FieldValue))| {
@@ -259,6 +278,7 @@ impl Headers {
     /// Cost: two look-ups for each header, and a comparison with each binding that is filed under one that holds;
     /// the number of bindings takes no part.
     pub(super) fn matches<'a>(&'a self, headers: &FieldTable, into: &mut Vec<&'a Destination>) {
+        let compat = self.compat.get();
         let pattern = |id: &PatternId| self.patterns[*id].as_ref();
         let always = self.always.iter().filter_map(pattern);
         into.extend(always.map(|pattern| &pattern.destination));
@@ -268,7 +288,7 @@ impl Headers {
             // A header without a value is only present.
             let equal = asked.find(value).filter(|_| *value != FieldValue::Void);
             let candidates = present.into_iter().chain(equal).flatten().filter_map(pattern);
-            let found = candidates.filter(|pattern| pattern.matches(headers));
+            let found = candidates.filter(|pattern| pattern.matches(headers, compat));
             into.extend(found.map(|pattern| &pattern.destination));
         }
     }
@@ -346,7 +366,7 @@ mod tests {
                 found.dedup();
                 let kept = bindings.iter().enumerate().filter(|(at, _)| stays(*at));
                 let expected = kept.filter(|(_, binding)| {
-                    Pattern::new(&binding.arguments, &to(binding)).matches(&headers)
+                    Pattern::new(&binding.arguments, &to(binding)).matches(&headers, Compat::V4)
                 });
                 let mut expected: Vec<_> =
                     expected.map(|(_, one)| one.destination.clone()).collect();
@@ -357,7 +377,7 @@ mod tests {
         assert!(exchange.by_name.is_empty() && exchange.ids.is_empty());
     }
 
-    /// What all ask for is no help: `all` is filed under what tells them apart.
+    /// A header that all bindings ask for is no help: `all` is filed under a header that tells them apart.
     #[test]
     fn a_binding_is_filed_under_the_rarest_of_what_it_asks_for() {
         let mut exchange = Headers::default();

@@ -1,35 +1,50 @@
-//! An exchange: where a published message is matched with bindings.
+//! An exchange: the bindings that a published message is matched with.
 //!
-//! [`Router`] holds one form of the bindings for each type, so that matching needs no filtering; the list of
-//! bindings as they were asked for stands beside it.
+//! Each type of exchange has a file, and [`ExchangeKind`] and `Matcher` have a variant for it; every `match` on them
+//! here names all variants. To add a type, write its file, add the variants and follow the compiler.
+//!
+//! A `Matcher` holds the bindings in the form that its type matches by; the list of bindings as they were asked for
+//! stands beside it. Start at [`Exchange::matches`].
 
 pub mod binding;
+mod consistent_hash;
 mod delayed;
-mod details;
 mod direct;
+mod fanout;
 mod headers;
-mod history;
-mod spread;
+mod modulus_hash;
+mod random;
+mod recent_history;
+mod targets;
+#[cfg(test)]
+mod tests;
 mod topic;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use details::{DELAY, Details, copies, may_have_copies, told_copies, without_blind_copies};
-pub use history::History;
+pub use recent_history::History;
+pub use targets::Destination;
 
-use self::binding::{Binding, BindingKey, Destination, Targets};
+use self::binding::{Binding, BindingKey};
+use self::consistent_hash::ConsistentHash;
 use self::direct::Direct;
+use self::fanout::Fanout;
 use self::headers::Headers;
-use self::spread::Spread;
+use self::modulus_hash::ModulusHash;
+use self::random::Random;
+use self::recent_history::RecentHistory;
 use self::topic::Topic;
-use super::arguments::{self, QueueKind};
-use super::compat::Compat;
+use super::arguments::QueueKind;
+use super::compat::{ChosenCompat, Compat};
 use super::queue::Queue;
+pub use super::routing_properties::{
+    DELAY, Details, LazyDetails, copies, may_have_copies, told_copies, without_blind_copies,
+};
 use super::stats::ExchangeCounters;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
-/// The types of exchange there are.
+/// The types of exchanges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExchangeKind {
     Direct,
@@ -44,11 +59,9 @@ pub enum ExchangeKind {
     RecentHistory,
 }
 
-/// Types RabbitMQ has, as plugins or built in, that are not there yet.
-const NOT_YET: &[&str] = &["x-jms-topic"];
-
-/// Names that RabbitMQ knows for something else than exchanges (`rabbit_exchange:check_type`: any atom of its).
-const NO_EXCHANGES: &[&str] = &["", "classic", "quorum", "stream"];
+/// Names that RabbitMQ knows for something else than exchanges, or for those of a plugin that it ships and does not run
+/// (`rabbit_exchange:check_type`: any atom of its).
+const NO_EXCHANGES: &[&str] = &["", "classic", "quorum", "stream", "x-jms-topic"];
 
 impl ExchangeKind {
     /// All types, in the order listings show them.
@@ -72,7 +85,7 @@ impl ExchangeKind {
             Self::Topic => "topic",
             Self::Headers => "headers",
             Self::ConsistentHash => "x-consistent-hash",
-            Self::DelayedMessage => "x-delayed-message",
+            Self::DelayedMessage => delayed::NAME,
             Self::LocalRandom => "x-local-random",
             Self::ModulusHash => "x-modulus-hash",
             Self::Random => "x-random",
@@ -84,14 +97,10 @@ impl ExchangeKind {
     ///
     /// # Errors
     ///
-    /// `PRECONDITION_FAILED` (RabbitMQ 4) or `COMMAND_INVALID` (RabbitMQ 3.10) for a type nobody knows,
-    /// `NOT_IMPLEMENTED` for one RabbitMQ has.
+    /// `PRECONDITION_FAILED` (RabbitMQ 4) or `COMMAND_INVALID` (RabbitMQ 3.10) for a type that is not there.
     pub fn from_name(name: &str, compat: Compat) -> Result<Self, Fault> {
         if let Some(kind) = Self::ALL.into_iter().find(|kind| kind.name() == name) {
             return Ok(kind);
-        }
-        if NOT_YET.contains(&name) {
-            return Err(arguments::not_yet(&format!("exchange type '{name}'")));
         }
         let fault = if NO_EXCHANGES.contains(&name) { "invalid" } else { "unknown" };
         let text = format!("{fault} exchange type '{name}'");
@@ -102,7 +111,11 @@ impl ExchangeKind {
         Err(Fault::new(code, text))
     }
 
-    /// Checks the arguments an exchange of this type is declared with.
+    /// Checks the arguments that an exchange of this type is declared with.
+    ///
+    /// # Errors
+    ///
+    /// `PRECONDITION_FAILED` in RabbitMQ's words for an argument that the type does not accept.
     pub fn check(
         self,
         arguments: &FieldTable,
@@ -111,17 +124,24 @@ impl ExchangeKind {
         compat: Compat,
     ) -> Result<(), Fault> {
         match self {
+            Self::Direct
+            | Self::Fanout
+            | Self::Headers
+            | Self::Topic
+            | Self::LocalRandom
+            | Self::ModulusHash
+            | Self::Random => Ok(()),
+            Self::ConsistentHash => consistent_hash::check(arguments, name, vhost),
             Self::DelayedMessage => {
-                delayed::inner(arguments, compat)?.check(arguments, name, vhost, compat)
+                let inner = Self::from_name(delayed::inner(arguments)?, compat)?;
+                inner.check(arguments, name, vhost, compat)
             }
-            Self::ConsistentHash => spread::check_consistent(arguments, name, vhost),
-            Self::RecentHistory => history::check(arguments),
-            _ => Ok(()),
+            Self::RecentHistory => recent_history::check(arguments),
         }
     }
 }
 
-/// What an exchange was declared with.
+/// The properties that an exchange was declared with.
 #[derive(Clone, Debug)]
 pub struct ExchangeSettings {
     pub name: ShortStr,
@@ -134,7 +154,7 @@ pub struct ExchangeSettings {
 }
 
 impl ExchangeSettings {
-    /// Where messages go that this exchange cannot route.
+    /// The exchange that gets the messages that this one cannot route.
     pub fn alternate(&self) -> Option<ShortStr> {
         let name = self.arguments.get("alternate-exchange")?.as_str()?;
         ShortStr::try_from(name).ok()
@@ -142,44 +162,155 @@ impl ExchangeSettings {
 
     /// The type by which messages are matched: that of a delayed exchange is among its arguments.
     fn matched_as(&self) -> ExchangeKind {
+        let inner = || {
+            let name = delayed::inner(&self.arguments)?;
+            ExchangeKind::from_name(name, Compat::default())
+        };
         match self.kind {
-            ExchangeKind::DelayedMessage => {
-                delayed::inner(&self.arguments, Compat::default()).unwrap_or(ExchangeKind::Direct)
-            }
-            kind => kind,
+            ExchangeKind::DelayedMessage => inner().unwrap_or(ExchangeKind::Direct),
+            kind @ (ExchangeKind::Direct
+            | ExchangeKind::Fanout
+            | ExchangeKind::Headers
+            | ExchangeKind::Topic
+            | ExchangeKind::ConsistentHash
+            | ExchangeKind::LocalRandom
+            | ExchangeKind::ModulusHash
+            | ExchangeKind::Random
+            | ExchangeKind::RecentHistory) => kind,
+        }
+    }
+
+    /// Checks a binding of such an exchange before it is made; `queue` is the type of the queue that it leads to,
+    /// `None` for an exchange.
+    ///
+    /// # Errors
+    ///
+    /// `PRECONDITION_FAILED` in RabbitMQ's words, if the type of the exchange does not accept the binding.
+    pub fn check_binding(
+        &self,
+        binding: &Binding,
+        queue: Option<QueueKind>,
+        compat: Compat,
+    ) -> Result<(), Fault> {
+        match self.matched_as() {
+            ExchangeKind::Direct
+            | ExchangeKind::Fanout
+            | ExchangeKind::DelayedMessage
+            | ExchangeKind::ModulusHash
+            | ExchangeKind::Random
+            | ExchangeKind::RecentHistory => Ok(()),
+            ExchangeKind::ConsistentHash => consistent_hash::check_weight(&binding.routing_key),
+            ExchangeKind::Headers => headers::check(&binding.arguments),
+            ExchangeKind::LocalRandom => random::check_local(&binding.routing_key, queue),
+            ExchangeKind::Topic => topic::check(&binding.routing_key, compat),
         }
     }
 }
 
+/// The bindings of an exchange in the form that its type matches by.
 #[derive(Debug)]
-enum Router {
+enum Matcher {
+    ConsistentHash(ConsistentHash),
     Direct(Direct),
-    Fanout(Targets),
-    Topic(Topic),
+    Fanout(Fanout),
     Headers(Headers),
-    Spread(Spread),
-    RecentHistory(Targets, Arc<History>),
+    ModulusHash(ModulusHash),
+    Random(Random),
+    RecentHistory(RecentHistory),
+    Topic(Topic),
 }
 
-impl Router {
-    fn new(settings: &ExchangeSettings) -> Self {
+impl Matcher {
+    fn new(settings: &ExchangeSettings, compat: &ChosenCompat) -> Self {
+        let arguments = &settings.arguments;
         match settings.matched_as() {
-            ExchangeKind::Direct => Self::Direct(Direct::default()),
-            ExchangeKind::Fanout => Self::Fanout(Targets::default()),
-            ExchangeKind::Topic => Self::Topic(Topic::default()),
+            ExchangeKind::ConsistentHash => Self::ConsistentHash(ConsistentHash::new(arguments)),
             // A delayed exchange never matches as one.
-            ExchangeKind::Headers | ExchangeKind::DelayedMessage => {
-                Self::Headers(Headers::default())
-            }
-            ExchangeKind::ConsistentHash => Self::Spread(Spread::consistent(&settings.arguments)),
-            ExchangeKind::LocalRandom | ExchangeKind::Random => Self::Spread(Spread::random()),
-            ExchangeKind::ModulusHash => Self::Spread(Spread::modulus()),
-            ExchangeKind::RecentHistory => {
-                let history = Arc::new(History::new(&settings.arguments));
-                Self::RecentHistory(Targets::default(), history)
+            ExchangeKind::Direct | ExchangeKind::DelayedMessage => Self::Direct(Direct::default()),
+            ExchangeKind::Fanout => Self::Fanout(Fanout::default()),
+            ExchangeKind::Headers => Self::Headers(Headers::new(compat.clone())),
+            ExchangeKind::LocalRandom | ExchangeKind::Random => Self::Random(Random::default()),
+            ExchangeKind::ModulusHash => Self::ModulusHash(ModulusHash::default()),
+            ExchangeKind::RecentHistory => Self::RecentHistory(RecentHistory::new(arguments)),
+            ExchangeKind::Topic => Self::Topic(Topic::default()),
+        }
+    }
+
+    /// The part that a message's routing key has in matching.
+    fn key_use(&self) -> KeyUse {
+        match self {
+            Self::Direct(_) | Self::Topic(_) => KeyUse::Each,
+            Self::Fanout(_) | Self::RecentHistory(_) => KeyUse::None,
+            Self::ConsistentHash(_) | Self::Headers(_) | Self::ModulusHash(_) | Self::Random(_) => {
+                KeyUse::NotAlone
             }
         }
     }
+
+    fn bind(&mut self, binding: &Binding, destination: &Destination) {
+        match self {
+            Self::ConsistentHash(shares) => shares.bind(binding, destination),
+            Self::Direct(direct) => direct.bind(&binding.routing_key, destination),
+            Self::Fanout(fanout) => fanout.bind(destination),
+            Self::Headers(headers) => headers.bind(binding, destination),
+            Self::ModulusHash(modulus) => modulus.bind(binding, destination),
+            Self::Random(random) => random.bind(binding, destination),
+            Self::RecentHistory(recent) => recent.bind(destination),
+            Self::Topic(topic) => topic.bind(&binding.routing_key, destination),
+        }
+    }
+
+    fn unbind(&mut self, key: &BindingKey) {
+        match self {
+            Self::ConsistentHash(shares) => shares.unbind(key),
+            Self::Direct(direct) => direct.unbind(key.routing_key(), key.destination()),
+            Self::Fanout(fanout) => fanout.unbind(key.destination()),
+            Self::Headers(headers) => headers.unbind(key),
+            Self::ModulusHash(modulus) => modulus.unbind(key),
+            Self::Random(random) => random.unbind(key),
+            Self::RecentHistory(recent) => recent.unbind(key.destination()),
+            Self::Topic(topic) => topic.unbind(key.routing_key(), key.destination()),
+        }
+    }
+
+    #[inline]
+    fn matches<'a>(&'a self, input: &RoutingInput<'_>, into: &mut Vec<&'a Destination>) {
+        let RoutingInput { routing_key, details } = *input;
+        match self {
+            Self::ConsistentHash(shares) => shares.matches(routing_key, details.get(), into),
+            Self::Direct(direct) => direct.matches(routing_key, into),
+            Self::Fanout(fanout) => fanout.matches(into),
+            Self::Headers(headers) => headers.matches(&details.get().headers, into),
+            Self::ModulusHash(modulus) => modulus.matches(routing_key, into),
+            Self::Random(random) => random.matches(into),
+            Self::RecentHistory(recent) => recent.matches(into),
+            Self::Topic(topic) => topic.matches(routing_key, into),
+        }
+    }
+
+    fn history(&self) -> Option<&Arc<History>> {
+        match self {
+            Self::RecentHistory(recent) => Some(recent.history()),
+            Self::ConsistentHash(_)
+            | Self::Direct(_)
+            | Self::Fanout(_)
+            | Self::Headers(_)
+            | Self::ModulusHash(_)
+            | Self::Random(_)
+            | Self::Topic(_) => None,
+        }
+    }
+}
+
+/// The part that a message's routing keys have in matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyUse {
+    /// Each key is matched on its own, and nothing else takes part.
+    Each,
+    /// Every message takes the same way.
+    None,
+    /// A message is matched once; its properties or chance take part, and of its keys the first at most.
+    NotAlone,
 }
 
 /// An exchange with its bindings.
@@ -188,25 +319,25 @@ pub struct Exchange {
     pub settings: ExchangeSettings,
     pub alternate: Option<ShortStr>,
     pub counters: Arc<ExchangeCounters>,
-    /// Where a delayed exchange keeps messages until their time has come.
+    /// The queue in which a delayed exchange keeps messages until their time has come.
     pub holder: Option<Arc<Queue>>,
-    router: Router,
+    matcher: Matcher,
     bindings: HashMap<BindingKey, Binding>,
 }
 
-/// What a message is matched by.
+/// The part of a message that it is matched by.
 #[derive(Debug)]
 pub struct RoutingInput<'a> {
     pub routing_key: &'a str,
-    pub details: &'a Details,
+    pub details: &'a LazyDetails<'a>,
 }
 
 impl Exchange {
-    pub fn new(settings: ExchangeSettings) -> Self {
-        let router = Router::new(&settings);
+    pub fn new(settings: ExchangeSettings, compat: &ChosenCompat) -> Self {
+        let matcher = Matcher::new(&settings, compat);
         let alternate = settings.alternate();
         let counters = Arc::default();
-        Self { settings, alternate, counters, holder: None, router, bindings: HashMap::new() }
+        Self { settings, alternate, counters, holder: None, matcher, bindings: HashMap::new() }
     }
 
     pub fn has_bindings(&self) -> bool {
@@ -229,32 +360,19 @@ impl Exchange {
         self.bindings.values()
     }
 
-    /// Whether two messages with one routing key always take the same way.
+    /// Answers if two messages with one routing key always take the same way.
     pub fn routes_by_key_alone(&self) -> bool {
-        self.holder.is_none() && !matches!(self.router, Router::Headers(_) | Router::Spread(_))
+        self.holder.is_none() && self.matcher.key_use() != KeyUse::NotAlone
     }
 
-    /// Whether each of a message's keys is asked for on its own; other types look at a message once.
+    /// Answers if each of a message's keys is matched on its own; other types match a message once.
     pub fn looks_at_keys(&self) -> bool {
-        matches!(self.router, Router::Direct(_) | Router::Topic(_))
+        self.matcher.key_use() == KeyUse::Each
     }
 
-    /// What it gives to whoever is bound to it newly.
+    /// The messages that it gives to each new binding, if it is of a type that does.
     pub fn history(&self) -> Option<&Arc<History>> {
-        match &self.router {
-            Router::RecentHistory(_, history) => Some(history),
-            _ => None,
-        }
-    }
-
-    /// Checks a binding before it is made.
-    pub fn check_binding(&self, binding: &Binding, to: &Destination) -> Result<(), Fault> {
-        match self.settings.matched_as() {
-            ExchangeKind::Headers => headers::check(&binding.arguments),
-            ExchangeKind::ConsistentHash => spread::check_weight(&binding.routing_key),
-            ExchangeKind::LocalRandom => check_local(&binding.routing_key, to),
-            _ => Ok(()),
-        }
+        self.matcher.history()
     }
 
     /// Adds a binding; answers whether it is new.
@@ -263,13 +381,7 @@ impl Exchange {
         if self.bindings.contains_key(&key) {
             return false;
         }
-        match &mut self.router {
-            Router::Direct(direct) => direct.bind(&binding.routing_key, destination),
-            Router::Fanout(targets) | Router::RecentHistory(targets, _) => targets.add(destination),
-            Router::Topic(topic) => topic.bind(&binding.routing_key, destination),
-            Router::Headers(headers) => headers.bind(&binding, destination),
-            Router::Spread(spread) => spread.bind(&binding, destination),
-        }
+        self.matcher.bind(&binding, destination);
         self.bindings.insert(key, binding);
         true
     }
@@ -277,41 +389,12 @@ impl Exchange {
     /// Takes a binding away; answers with it when it was there.
     pub fn unbind(&mut self, key: &BindingKey) -> Option<Binding> {
         let binding = self.bindings.remove(key)?;
-        match &mut self.router {
-            Router::Direct(direct) => direct.unbind(&binding.routing_key, &binding.destination),
-            Router::Fanout(targets) | Router::RecentHistory(targets, _) => {
-                targets.remove(&binding.destination);
-            }
-            Router::Topic(topic) => topic.unbind(&binding.routing_key, &binding.destination),
-            Router::Headers(headers) => headers.unbind(key),
-            Router::Spread(spread) => spread.unbind(key),
-        }
+        self.matcher.unbind(key);
         Some(binding)
     }
 
     /// Collects where a message goes; a destination may come more than once.
     pub fn matches<'a>(&'a self, input: &RoutingInput<'_>, into: &mut Vec<&'a Destination>) {
-        match &self.router {
-            Router::Direct(direct) => direct.matches(input.routing_key, into),
-            Router::Fanout(targets) | Router::RecentHistory(targets, _) => targets.collect(into),
-            Router::Topic(topic) => topic.matches(input.routing_key, into),
-            Router::Headers(headers) => headers.matches(&input.details.headers, into),
-            Router::Spread(spread) => spread.matches(input.routing_key, input.details, into),
-        }
+        self.matcher.matches(input, into);
     }
-}
-
-/// RabbitMQ: `rabbit_exchange_type_local_random:validate_binding`.
-fn check_local(routing_key: &str, to: &Destination) -> Result<(), Fault> {
-    let text = match to {
-        _ if !routing_key.is_empty() => {
-            format!("Non empty binding '{routing_key}' key not permitted")
-        }
-        Destination::Queue(queue) => match QueueKind::of(&queue.settings().arguments) {
-            QueueKind::Classic => return Ok(()),
-            kind => format!("Queue type {} not valid for this exchange type", kind.module()),
-        },
-        Destination::Exchange(_) => "Destination not found".to_owned(),
-    };
-    Err(Fault::new(ReplyCode::PreconditionFailed, text))
 }

@@ -1,182 +1,83 @@
-//! What a policy may say, and which values are refused.
+//! The keys of a policy's definition, and the values that are refused.
 //!
-//! Texts: RabbitMQ, `rabbit_policies:validate_policy0` and the validators of its other modules.
+//! Most keys are queue arguments, in the table of `arguments`; the others are here.
 
-use super::Author;
+use super::author::Author;
 use super::term::{pairs, term};
 use crate::broker::arguments::{
-    DeadLetterStrategy, Overflow, PolicyLimits, RetryKind, RetrySaid, max_age_ms,
+    self, Authors, Effect, Merge, ONE_MEMBER, PolicyKey, QueueArguments, Releases, is_above_0,
+    is_mirroring, is_text,
 };
 use crate::broker::compat::Compat;
 use crate::wire::{FieldTable, FieldValue, ShortStr};
 
-/// Bytes of a stream's segment beyond which RabbitMQ refuses.
-const SEGMENT_MAX_BYTES: u64 = 3_000_000_000;
+const ONE_MIRROR: Effect = Effect::Nothing("one node is every mirror; RabbitMQ 4 has none either");
+const NO_FEDERATION: Effect = Effect::Nothing("federation is not run; it is kept and exported");
 
-/// A setting: its name, what RabbitMQ says of a wrong value, and whether a value is right.
-struct Key {
-    name: &'static str,
-    says: &'static str,
-    noun: &'static str,
-    is_valid: fn(&FieldValue) -> bool,
-    authors: &'static [Author],
-    releases: Releases,
+/// A key of mirrored queues, which have one node here.
+const fn mirror(name: &'static str, noun: &'static str) -> (PolicyKey, Effect) {
+    (PolicyKey::new(name, noun, |_| true).only_in(Releases::UnlessStrict), ONE_MIRROR)
 }
 
-/// Which releases know a setting.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Releases {
-    All,
-    Only3,
-    /// Of mirrors, which 4.0 gave up: one node is every mirror a policy asks for, so it is taken, and refused only where
-    /// 4.3's refusals are wanted.
-    UnlessStrict,
-    Since4,
-}
-
-const USER: &[Author] = &[Author::User];
-const BOTH: &[Author] = &Author::BOTH;
-
-const fn key(
-    name: &'static str,
-    noun: &'static str,
-    is_valid: fn(&FieldValue) -> bool,
-    authors: &'static [Author],
-) -> Key {
-    Key { name, says: "is not a valid", noun, is_valid, authors, releases: Releases::All }
-}
-
-impl Key {
-    const fn only_in(self, releases: Releases) -> Self {
-        Self { releases, ..self }
-    }
-
-    fn is_known_to(&self, author: Author, compat: Compat) -> bool {
-        let is_released = match self.releases {
-            Releases::All => true,
-            Releases::Only3 => compat.is_3_10(),
-            Releases::UnlessStrict => !compat.is_strict(),
-            Releases::Since4 => !compat.is_3_10(),
-        };
-        is_released && self.authors.contains(&author)
-    }
-}
-
-/// All settings, in the order of their names.
-const KEYS: &[Key] = &[
-    key("alternate-exchange", "alternate exchange name", is_text, USER),
-    key("consumer-disconnected-timeout", "consumer disconnected timeout", is_count, USER)
-        .only_in(Releases::Since4),
-    key("consumer-timeout", "consumer timeout", is_count, USER).only_in(Releases::Since4),
-    key("dead-letter-exchange", "dead letter exchange name", is_text, USER),
-    key("dead-letter-routing-key", "dead letter routing key", is_text, USER),
-    key("dead-letter-strategy", "dead letter strategy", is_strategy, USER),
-    key("delayed-retry-max", "delayed retry max", is_count, BOTH).only_in(Releases::Since4),
-    key("delayed-retry-min", "delayed retry min", is_count, BOTH).only_in(Releases::Since4),
-    key("delayed-retry-type", "delayed retry type", is_text, BOTH).only_in(Releases::Since4),
-    key("delivery-limit", "delivery limit", is_count, BOTH).only_in(Releases::Only3),
-    key("delivery-limit", "delivery limit", is_integer, BOTH).only_in(Releases::Since4),
-    key("expires", "queue expiry", is_above_0, BOTH),
-    key("ha-mode", "ha-mode value", is_mirroring, USER).only_in(Releases::UnlessStrict),
-    key("ha-params", "ha-params", |_| true, USER).only_in(Releases::UnlessStrict),
-    key("ha-promote-on-failure", "ha-promote-on-failure", |_| true, USER)
-        .only_in(Releases::UnlessStrict),
-    key("ha-promote-on-shutdown", "ha-promote-on-shutdown", |_| true, USER)
-        .only_in(Releases::UnlessStrict),
-    key("ha-sync-batch-size", "ha-sync-batch-size", |_| true, BOTH).only_in(Releases::UnlessStrict),
-    key("ha-sync-mode", "ha-sync-mode", |_| true, BOTH).only_in(Releases::UnlessStrict),
-    key("initial-cluster-size", "cluster size", is_count, USER),
-    key("max-age", "max age", is_age, USER),
-    key("max-in-memory-bytes", "maximum memory in bytes", is_count, BOTH),
-    key("max-in-memory-length", "maximum memory in bytes", is_count, BOTH),
-    key("max-length", "maximum length", is_count, BOTH),
-    key("max-length-bytes", "maximum length in bytes", is_count, BOTH),
-    key("message-ttl", "message TTL", is_count, BOTH),
-    key("overflow", "overflow value", is_overflow, USER).only_in(Releases::Only3),
-    key("overflow", "overflow value", is_overflow, BOTH).only_in(Releases::Since4),
-    key("queue-leader-locator", "queue leader locator value", is_locator, USER),
-    Key {
-        says: "invalid",
-        ..key("queue-master-locator", "queue-master-locator value", is_master, USER)
-    }
-    .only_in(Releases::Only3),
-    key("queue-master-locator", "master locator", is_locator, USER).only_in(Releases::Since4),
-    key("queue-mode", "queue-mode value", is_mode, USER),
-    key("queue-version", "queue-version value", is_version, USER).only_in(Releases::Only3),
-    key("queue-version", "queue-version value", is_version, BOTH).only_in(Releases::Since4),
-    key("stream-filter-size-bytes", "filter size", is_filter_size, USER).only_in(Releases::Since4),
-    key("stream-max-segment-size-bytes", "segment size", is_segment_size, USER),
-    key("target-group-size", "target group size", is_above_0, BOTH).only_in(Releases::Since4),
+/// The keys that are no queue arguments, with their effects.
+const OTHER_KEYS: &[(PolicyKey, Effect)] = &[
+    (PolicyKey::new("alternate-exchange", "alternate exchange name", is_text), Effect::CarriedOut),
+    // Of the federation plugin: kept with the policy, for the RabbitMQ it is exported to.
+    (PolicyKey::new("federation-upstream", "federation upstream", is_text), NO_FEDERATION),
+    (
+        PolicyKey::new("federation-upstream-pattern", "federation upstream pattern", is_text),
+        NO_FEDERATION,
+    ),
+    (PolicyKey::new("federation-upstream-set", "federation upstream set", |_| true), NO_FEDERATION),
+    (
+        PolicyKey::new("ha-mode", "ha-mode value", is_mirroring).only_in(Releases::UnlessStrict),
+        ONE_MIRROR,
+    ),
+    mirror("ha-params", "ha-params"),
+    mirror("ha-promote-on-failure", "ha-promote-on-failure"),
+    mirror("ha-promote-on-shutdown", "ha-promote-on-shutdown"),
+    (mirror("ha-sync-batch-size", "ha-sync-batch-size").0.of_all(), ONE_MIRROR),
+    (mirror("ha-sync-mode", "ha-sync-mode").0.of_all(), ONE_MIRROR),
+    (
+        PolicyKey::new("target-group-size", "target group size", is_above_0)
+            .of_all()
+            .only_in(Releases::Since4),
+        Effect::Nothing(ONE_MEMBER),
+    ),
 ];
 
-fn count(value: &FieldValue) -> Option<u64> {
-    u64::try_from(value.as_integer()?).ok()
+/// All keys, each with its effect.
+fn keys() -> impl Iterator<Item = (&'static PolicyKey, Effect)> {
+    let others = OTHER_KEYS.iter().map(|(key, effect)| (key, *effect));
+    arguments::policy_keys().map(|(row, key)| (key, row.effect)).chain(others)
 }
 
-fn is_integer(value: &FieldValue) -> bool {
-    value.as_integer().is_some()
+/// The key of that name that such an author may use in a release.
+fn find(name: &str, author: Author, compat: Compat) -> Option<&'static PolicyKey> {
+    let may_use = |key: &PolicyKey| author == Author::User || key.authors == Authors::All;
+    keys()
+        .map(|(key, _)| key)
+        .find(|key| name == key.name && key.releases.has(compat) && may_use(key))
 }
 
-fn is_count(value: &FieldValue) -> bool {
-    count(value).is_some()
+/// The names of all keys in alphabetical order, each with its effect.
+pub(in crate::broker) fn policy_keys() -> Vec<(&'static str, Effect)> {
+    let mut names: Vec<_> = keys().map(|(key, effect)| (key.name, effect)).collect();
+    names.sort_unstable_by_key(|(name, _)| *name);
+    names.dedup_by_key(|(name, _)| *name);
+    names
 }
 
-fn is_above_0(value: &FieldValue) -> bool {
-    count(value).is_some_and(|count| count > 0)
+/// The rule for a key that a user's policy and an operator's both have.
+pub(super) fn merge_of(name: &str) -> Merge {
+    let row = arguments::policy_keys().find(|(_, key)| key.name == name);
+    row.map_or(Merge::Operators, |(row, _)| row.merge)
 }
 
-fn is_text(value: &FieldValue) -> bool {
-    value.as_str().is_some_and(|text| ShortStr::try_from(text).is_ok())
-}
-
-fn is_one_of(value: &FieldValue, known: &[&str]) -> bool {
-    value.as_str().is_some_and(|text| known.contains(&text))
-}
-
-fn is_strategy(value: &FieldValue) -> bool {
-    value.as_str().is_some_and(|text| DeadLetterStrategy::from_name(text).is_some())
-}
-
-fn is_overflow(value: &FieldValue) -> bool {
-    value.as_str().is_some_and(|text| Overflow::from_name(text).is_some())
-}
-
-fn is_age(value: &FieldValue) -> bool {
-    value.as_str().is_some_and(|text| max_age_ms(text).is_some())
-}
-
-fn is_mode(value: &FieldValue) -> bool {
-    is_one_of(value, &["default", "lazy"])
-}
-
-fn is_mirroring(value: &FieldValue) -> bool {
-    is_one_of(value, &["all", "exactly", "nodes"])
-}
-
-fn is_master(value: &FieldValue) -> bool {
-    is_one_of(value, &["client-local", "min-masters", "random"])
-}
-
-fn is_locator(value: &FieldValue) -> bool {
-    is_one_of(value, &["client-local", "balanced", "random", "least-leaders"])
-}
-
-fn is_version(value: &FieldValue) -> bool {
-    matches!(count(value), Some(1 | 2))
-}
-
-fn is_filter_size(value: &FieldValue) -> bool {
-    matches!(count(value), Some(16..=255))
-}
-
-fn is_segment_size(value: &FieldValue) -> bool {
-    count(value).is_some_and(|bytes| bytes <= SEGMENT_MAX_BYTES)
-}
-
-/// What a policy says, read.
+/// The values of a policy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Said {
-    pub(super) limits: PolicyLimits,
+    pub(super) queues: QueueArguments,
     pub(super) alternate: Option<ShortStr>,
 }
 
@@ -184,7 +85,7 @@ pub(super) struct Said {
 ///
 /// # Errors
 ///
-/// What is wrong with the first setting that is, or which settings nobody knows.
+/// The fault of the first setting that has one, or the settings that are not known.
 pub(super) fn check(
     definition: &FieldTable,
     author: Author,
@@ -193,9 +94,7 @@ pub(super) fn check(
     if definition.is_empty() {
         return Err("no policy provided".to_owned());
     }
-    let find = |name: &ShortStr| {
-        KEYS.iter().find(|key| *name == key.name && key.is_known_to(author, compat))
-    };
+    let find = |name: &ShortStr| find(name, author, compat);
     let unknown = definition.iter().filter(|(name, _)| find(name).is_none());
     let unknown = FieldTable::from_entries(unknown.cloned().collect());
     if !unknown.is_empty() {
@@ -208,52 +107,49 @@ pub(super) fn check(
             return Err(format!("{} {} {}", term(value), key.says, key.noun));
         }
     }
-    if compat.is_strict() {
-        check_4_3(definition)?;
+    if compat.is_strict() && definition.get("queue-master-locator").is_some() {
+        return Err("use of deprecated queue-master-locator argument is not permitted".to_owned());
     }
+    check_retry(definition)?;
     Ok(read(definition))
 }
 
-/// What 4.3 has given up.
-fn check_4_3(definition: &FieldTable) -> Result<(), String> {
-    if definition.get("queue-master-locator").is_some() {
-        return Err("use of deprecated queue-master-locator argument is not permitted".to_owned());
-    }
-    match definition.get("queue-version").and_then(count) {
-        Some(1) => Err("1 is not a valid queue-version value".to_owned()),
-        Some(_) | None => Ok(()),
+/// Reads a definition that was taken before: settings that this release would not take have no effect.
+pub(super) fn kept(definition: &FieldTable, author: Author, compat: Compat) -> Said {
+    let is_good = |(name, value): &&(ShortStr, FieldValue)| {
+        find(name, author, compat).is_some_and(|key| (key.is_valid)(value))
+    };
+    read(&definition.iter().filter(is_good).cloned().collect())
+}
+
+/// Checks that the settings of delayed retries go together (RabbitMQ 4.3: `rabbit_policies`); older releases have none.
+fn check_retry(definition: &FieldTable) -> Result<(), String> {
+    let integer = |name: &str| definition.get(name)?.as_integer();
+    let number = |name: &str| integer(name).and_then(|number| u64::try_from(number).ok());
+    let (min, max) = (number("delayed-retry-min"), number("delayed-retry-max"));
+    match definition.get("delayed-retry-type").and_then(FieldValue::as_str) {
+        Some(kind) if kind != "disabled" && min.is_none() => {
+            Err(format!("delayed-retry-min is required when delayed-retry-type is {kind}"))
+        }
+        _ => match (min, max) {
+            (Some(min), Some(max)) if max < min => Err(format!(
+                "delayed-retry-max ({max}) must not be smaller than delayed-retry-min ({min})"
+            )),
+            _ => Ok(()),
+        },
     }
 }
 
 fn read(definition: &FieldTable) -> Said {
-    let number = |name: &str| definition.get(name).and_then(count);
-    let text = |name: &str| definition.get(name).and_then(FieldValue::as_str);
-    let short = |name: &str| text(name).and_then(|text| ShortStr::try_from(text).ok());
-    let limits = PolicyLimits {
-        message_ttl_ms: number("message-ttl"),
-        expires_ms: number("expires"),
-        max_length: number("max-length"),
-        max_length_bytes: number("max-length-bytes"),
-        overflow: text("overflow").and_then(Overflow::from_name),
-        dead_letter_exchange: short("dead-letter-exchange"),
-        dead_letter_routing_key: short("dead-letter-routing-key"),
-        dead_letter_strategy: text("dead-letter-strategy").and_then(DeadLetterStrategy::from_name),
-        delivery_limit: definition.get("delivery-limit").and_then(FieldValue::as_integer),
-        delayed_retry: RetrySaid {
-            kind: text("delayed-retry-type").and_then(RetryKind::from_name),
-            min_ms: number("delayed-retry-min"),
-            max_ms: number("delayed-retry-max"),
-        },
-        consumer_timeout_ms: number("consumer-timeout"),
-        max_age_ms: text("max-age").and_then(max_age_ms),
-        segment_max_bytes: number("stream-max-segment-size-bytes"),
-    };
-    Said { limits, alternate: short("alternate-exchange") }
+    let alternate = definition.get("alternate-exchange").and_then(FieldValue::as_str);
+    let alternate = alternate.and_then(|text| ShortStr::try_from(text).ok());
+    Said { queues: QueueArguments::read_policy(definition), alternate }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::arguments::Overflow;
     use crate::wire::shortstr::literal;
 
     fn one(name: &'static str, value: impl Into<FieldValue>) -> FieldTable {
@@ -309,8 +205,7 @@ mod tests {
         assert!(check(&overflow, Author::Operator, Compat::V3_10).is_err());
         let version = one("queue-version", FieldValue::I64(1));
         assert!(check(&version, Author::User, Compat::V4).is_ok());
-        let told = check(&version, Author::User, Compat::V4_3).unwrap_err();
-        assert_eq!(told, "1 is not a valid queue-version value");
+        assert!(check(&version, Author::User, Compat::V4_3).is_ok());
         let master = one("queue-master-locator", "client-local");
         assert!(check(&master, Author::User, Compat::V4).is_ok());
         let told = check(&master, Author::User, Compat::V4_3).unwrap_err();
@@ -323,6 +218,39 @@ mod tests {
         );
     }
 
+    /// Texts seen on RabbitMQ 4.3.6.
+    #[test]
+    fn delayed_retries_are_looked_at_together() {
+        let number = FieldValue::I64;
+        let kind = |name: &str| one("delayed-retry-type", name);
+        let min = |ms| one("delayed-retry-min", number(ms));
+        #[rustfmt::skip]
+        let cases = [
+            (kind("bogus"), "<<\"bogus\">> is not a valid delayed retry type. Must be one of: all, failed, returned, disabled"),
+            (one("delayed-retry-type", number(1)), "1 is not a valid delayed retry type. Must be one of: all, failed, returned, disabled"),
+            (kind("failed"), "delayed-retry-min is required when delayed-retry-type is failed"),
+            (kind("all").with("delayed-retry-max", number(5)), "delayed-retry-min is required when delayed-retry-type is all"),
+            (min(0), "0 is not a valid delayed retry minimum delay. Must be a positive integer"),
+            (one("delayed-retry-max", "a"), "<<\"a\">> is not a valid delayed retry maximum delay. Must be a positive integer"),
+            (min(10).with("delayed-retry-max", number(5)), "delayed-retry-max (5) must not be smaller than delayed-retry-min (10)"),
+        ];
+        for (definition, told) in cases {
+            for author in Author::BOTH {
+                assert_eq!(check(&definition, author, Compat::V4).unwrap_err(), told);
+                assert_eq!(check(&definition, author, Compat::V4_3).unwrap_err(), told);
+            }
+        }
+        let good = [
+            kind("disabled"),
+            min(5),
+            one("delayed-retry-max", number(1 << 60)),
+            kind("all").with("delayed-retry-min", number(5)).with("delayed-retry-max", number(5)),
+        ];
+        for definition in good {
+            assert!(check(&definition, Author::Operator, Compat::V4).is_ok(), "{definition:?}");
+        }
+    }
+
     #[test]
     fn a_definition_is_read() {
         let definition = one("max-length", FieldValue::I64(7))
@@ -330,9 +258,9 @@ mod tests {
             .with("alternate-exchange", "x")
             .with("max-age", "1D");
         let said = check(&definition, Author::User, Compat::V4).unwrap();
-        assert_eq!(said.limits.max_length, Some(7));
-        assert_eq!(said.limits.overflow, Some(Overflow::RejectPublish));
-        assert_eq!(said.limits.max_age_ms, Some(86_400_000));
+        assert_eq!(said.queues.max_length, Some(7));
+        assert_eq!(said.queues.overflow, Some(Overflow::RejectPublish));
+        assert_eq!(said.queues.max_age_ms, Some(86_400_000));
         assert_eq!(said.alternate, Some(literal("x")));
     }
 }

@@ -2,19 +2,11 @@
 //!
 //! RabbitMQ: `rabbit_policy:merge_operator_definitions`, `rabbit_policies:merge_policy_value`.
 
+use super::keys::merge_of;
+use crate::broker::arguments::Merge;
 use crate::wire::{FieldTable, FieldValue, ShortStr};
 
-/// Settings of which the smaller applies; of the others the operator's.
-const SMALLER: &[&str] = &[
-    "expires",
-    "max-in-memory-bytes",
-    "max-in-memory-length",
-    "max-length",
-    "max-length-bytes",
-    "message-ttl",
-];
-
-/// What applies of two definitions.
+/// Merges two definitions.
 pub fn merge(user: Option<&FieldTable>, operator: Option<&FieldTable>) -> FieldTable {
     let mut merged = user.cloned().unwrap_or_default();
     for (name, value) in operator.into_iter().flatten() {
@@ -29,11 +21,12 @@ pub fn merge(user: Option<&FieldTable>, operator: Option<&FieldTable>) -> FieldT
 
 fn both(name: &ShortStr, user: &FieldValue, operator: &FieldValue) -> FieldValue {
     let is_users = match (user.as_integer(), operator.as_integer()) {
-        (Some(users), Some(operators)) if *name == "delivery-limit" => {
+        (Some(users), Some(operators)) => match merge_of(name) {
+            Merge::Operators => false,
             // Below 0 is none, and the larger then is the other.
-            if users < 0 || operators < 0 { users > operators } else { users < operators }
-        }
-        (Some(users), Some(operators)) => SMALLER.contains(&name.as_str()) && users < operators,
+            Merge::SmallerLimit if users < 0 || operators < 0 => users > operators,
+            Merge::Smaller | Merge::SmallerLimit => users < operators,
+        },
         (None, _) | (_, None) => false,
     };
     if is_users { user.clone() } else { operator.clone() }

@@ -1,47 +1,32 @@
-//! Policies: what applies to queues and exchanges by their names, without declaring them anew.
+//! Policies: settings that apply to queues and exchanges by their names, without declaring them anew.
 //!
 //! Of a vhost's policies the one with the highest priority applies to an object, and beside it the highest of the
 //! operator's; [`Limits::merge`](crate::broker::arguments::Limits::merge) says who wins. Which those are is looked up
-//! whenever it is asked, so nothing can disagree; a queue is told its limits when it is declared and when policies change.
+//! whenever it is asked, so nothing can disagree; a queue is told its limits when it is declared and when policies
+//! change.
 //!
 //! Reading order: [`Policy::read`], [`Policies`], `keys` (what a policy may say), `merged`.
 
+mod author;
 mod keys;
 mod merged;
 mod term;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use self::keys::Said;
-use crate::broker::arguments::{PolicyLimits, QueueKind};
+use crate::broker::arguments::{QueueArguments, QueueKind};
 use crate::broker::auth::Pattern;
 use crate::broker::compat::Compat;
+use crate::lock::RwLock;
 use crate::wire::{FieldTable, FieldValue, ShortStr};
 
+pub use author::Author;
+pub(in crate::broker) use keys::policy_keys;
 pub use merged::merge;
 pub use term::{pairs, term};
 
-/// Whose policies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Author {
-    User,
-    /// Limits that users cannot lift.
-    Operator,
-}
-
-impl Author {
-    pub const BOTH: [Self; 2] = [Self::User, Self::Operator];
-
-    /// The component that such policies are parameters of.
-    pub fn component(self) -> &'static str {
-        match self {
-            Self::User => "policy",
-            Self::Operator => "operator_policy",
-        }
-    }
-}
-
-/// What policies apply to.
+/// The kind of things that a policy applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplyTo {
     All,
@@ -99,12 +84,38 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// What is wrong in RabbitMQ's words (`rabbit_policy:validate`), all of it, a line each.
+    /// All faults in RabbitMQ's words (`rabbit_policy:validate`), a line each.
     pub fn read(
         name: ShortStr,
         author: Author,
         value: &FieldTable,
         compat: Compat,
+    ) -> Result<Self, String> {
+        Self::read_with(name, value, compat, |definition| keys::check(definition, author, compat))
+    }
+
+    /// Reads a policy that was taken before, perhaps by another release: settings that would not be taken now have no
+    /// effect, the others apply.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], but for the definition.
+    pub fn read_kept(
+        name: ShortStr,
+        author: Author,
+        value: &FieldTable,
+        compat: Compat,
+    ) -> Result<Self, String> {
+        Self::read_with(name, value, compat, |definition| {
+            Ok(keys::kept(definition, author, compat))
+        })
+    }
+
+    fn read_with(
+        name: ShortStr,
+        value: &FieldTable,
+        compat: Compat,
+        said_by: impl FnOnce(&FieldTable) -> Result<keys::Said, String>,
     ) -> Result<Self, String> {
         let mut wrong = String::new();
         let mut note = |why: String| {
@@ -115,7 +126,7 @@ impl Policy {
             Some(FieldValue::Table(definition)) => definition.clone(),
             _ => FieldTable::new(),
         };
-        let said = keys::check(&definition, author, compat).map_err(&mut note).ok();
+        let said = said_by(&definition).map_err(&mut note).ok();
         let apply_to = match value.get("apply-to") {
             None => Some(ApplyTo::All),
             Some(given) => {
@@ -158,12 +169,12 @@ impl Policy {
         Ok(Self { name, pattern, apply_to, definition, priority, said })
     }
 
-    /// What it says of queues.
-    pub fn limits(&self) -> &PolicyLimits {
-        &self.said.limits
+    /// Returns its settings for queues.
+    pub fn limits(&self) -> &QueueArguments {
+        &self.said.queues
     }
 
-    /// Where messages go that an exchange cannot route.
+    /// Returns the exchange for messages that an exchange cannot route.
     pub fn alternate(&self) -> Option<&ShortStr> {
         self.said.alternate.as_ref()
     }
@@ -223,7 +234,7 @@ impl Lists {
 impl Policies {
     /// Puts a policy in, in the place of the one of that name.
     pub(in crate::broker) fn put(&self, author: Author, policy: Policy) {
-        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.write();
         let list = all.of(author);
         list.retain(|one| one.name != policy.name);
         let at = list.partition_point(|one| {
@@ -235,22 +246,22 @@ impl Policies {
 
     /// Takes a policy out.
     pub(in crate::broker) fn remove(&self, author: Author, name: &str) {
-        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.write();
         all.of(author).retain(|one| one.name != name);
     }
 
     /// The policies that apply to something; nothing, mostly.
     pub fn applied(&self, subject: Subject<'_>) -> Applied {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.read();
         let first = |list: &[Arc<Policy>]| {
             list.iter().find(|policy| policy.applies_to(subject)).map(Arc::clone)
         };
         Applied { user: first(&all.user), operator: first(&all.operator) }
     }
 
-    /// Whether there are none.
+    /// Answers whether there are none.
     pub fn is_empty(&self) -> bool {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.read();
         all.user.is_empty() && all.operator.is_empty()
     }
 }
@@ -304,6 +315,19 @@ mod tests {
         assert!(policies.applied(Subject::Exchange("qq")).user.is_none());
         policies.remove(Author::User, "queues");
         assert!(policies.applied(Subject::Queue("q", QueueKind::Classic)).user.is_none());
+    }
+
+    /// RabbitMQ does not look at policies again that it has taken.
+    #[test]
+    fn a_policy_that_was_taken_before_applies_as_far_as_it_would_be_taken_now() {
+        let definition = length(7).with("delayed-retry-type", "all").with("bogus", true);
+        let value = policy("p", "a", definition);
+        let read = Policy::read(literal("p"), Author::User, &value, Compat::V4);
+        assert!(read.is_err());
+        let kept = Policy::read_kept(literal("p"), Author::User, &value, Compat::V4).unwrap();
+        assert_eq!(kept.limits().max_length, Some(7));
+        let broken = policy("p", "(", length(7));
+        assert!(Policy::read_kept(literal("p"), Author::User, &broken, Compat::V4).is_err());
     }
 
     /// Texts seen on RabbitMQ 3.10.8.

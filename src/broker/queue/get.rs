@@ -1,43 +1,91 @@
-//! `basic.get`: the first message for who asks, read from the store when it is not in memory.
+//! `basic.get`: returns the first message, once it has been read if it is not in memory.
 //!
-//! What cannot be read now keeps its place, and who asked is told. Begin with [`Queue::get`].
+//! A message that cannot be read now keeps its place, and the caller is told. Begin with [`Queue::get`].
 
-use super::end::Life;
+use std::sync::{Arc, mpsc};
+use std::task::{Wake, Waker};
+
 use super::limits::Expired;
-use super::pages::may_pass;
-use super::quorum::Place;
 use super::{Entry, Millis, Queue, Refusal, State, count_u32};
-use crate::broker::message::Message;
-use crate::store::StoreError;
 use crate::wire::{Fault, ReplyCode};
 
+/// The answer of a queue to `basic.get`.
+#[derive(Debug)]
+pub enum Got {
+    /// The first message, and how many still wait.
+    Message(Entry, u32),
+    Nothing,
+    /// The first message is being read.
+    Unread,
+}
+
+/// Wakes a thread that waits for a message to be read.
+struct Told(mpsc::Sender<()>);
+
+impl Wake for Told {
+    fn wake(self: Arc<Self>) {
+        // It may wait no longer.
+        let _ = self.0.send(());
+    }
+}
+
 impl Queue {
-    /// Takes the first message for `basic.get`; with it, how many still wait.
+    /// Takes the first message for `basic.get`, and counts the messages that still wait. If the message must be read
+    /// first, `reader` is woken when that is done, and the caller asks again.
     ///
-    /// Whoever is given a message settles its place with the store, here as with a consumer, and also with `no_ack`.
-    /// Cost: one lock; a read and a second lock when the message is not in memory.
+    /// The caller that is given a message settles its place with the store, as the receiver of a delivery does, and
+    /// also with `no_ack`. Cost: one lock.
     ///
     /// # Errors
     ///
-    /// `RESOURCE_LOCKED` when it is a quorum queue that serves one consumer only, `RESOURCE_ERROR` when the first message
-    /// cannot be read just now; it waits on.
-    /// `NOT_IMPLEMENTED` for a stream.
-    pub fn get(&self, no_ack: bool, now: Millis) -> Result<Option<(Entry, u32)>, Fault> {
+    /// `RESOURCE_LOCKED` when it is a quorum queue that serves one consumer only, `RESOURCE_ERROR` when the first
+    /// message could not be read within the last second; it waits on. `NOT_IMPLEMENTED` for a stream.
+    pub fn get(&self, no_ack: bool, now: Millis, reader: &Waker) -> Result<Got, Fault> {
         self.check_no_stream(Refusal::Get)?;
         self.check_gettable()?;
-        loop {
-            let Some((mut entry, left)) = self.take_first(no_ack, now)? else { return Ok(None) };
-            if entry.message.is_some() {
-                return Ok(Some((entry, left)));
+        let mut state = self.lock();
+        state.used_at = now;
+        state.backlog.select_highest();
+        while state.expire(now) == Expired::Some {
+            drop(state);
+            self.shared.blocking.run(|| while self.lock().expire(now) == Expired::Some {});
+            state = self.lock();
+            state.backlog.select_highest();
+        }
+        if state.backlog.is_front_missing() {
+            if state.backlog.is_put_off(now) {
+                return Err(self.cannot_read());
             }
-            match self.read(&entry) {
-                Ok(message) => {
-                    entry.message = Some(message);
-                    self.lock().count_get(&entry, no_ack);
-                    return Ok(Some((entry, left)));
+            state.backlog.wake_when_read(reader);
+            state.ask_to_read(now);
+            self.arm(&mut state);
+            return Ok(Got::Unread);
+        }
+        let taken = state.backlog.pop_resident();
+        state.backlog.select_highest();
+        self.arm(&mut state);
+        let Some(entry) = taken else {
+            state.counters.get_empty += 1;
+            return Ok(Got::Nothing);
+        };
+        state.count_get(&entry, no_ack);
+        // Expired messages behind it are dropped (RabbitMQ: `rabbit_amqqueue_process:fetch`).
+        state.expire(now);
+        Ok(Got::Message(entry, count_u32(state.backlog.len())))
+    }
+
+    /// The same for a caller that may block its thread until the message is read; other work of the thread goes on
+    /// meanwhile.
+    pub fn get_waiting(&self, no_ack: bool, now: Millis) -> Result<Option<(Entry, u32)>, Fault> {
+        let (read, is_read) = mpsc::channel();
+        let reader = Waker::from(Arc::new(Told(read)));
+        loop {
+            match self.get(no_ack, now, &reader)? {
+                Got::Message(entry, left) => return Ok(Some((entry, left))),
+                Got::Nothing => return Ok(None),
+                Got::Unread => {
+                    self.shared.blocking.run(|| is_read.recv()).map_err(|_| self.cannot_read())?;
                 }
-                Err(error) if may_pass(&error) => return Err(self.put_off_get(entry, &error, now)),
-                Err(error) => self.pass_over(&entry, &error),
             }
         }
     }
@@ -47,82 +95,14 @@ impl Queue {
         if !is_single {
             return Ok(());
         }
+        // RabbitMQ 4 prints its term for the type.
+        let kind = if self.shared.compat.get().is_3_10() { "quorum" } else { "<<\"quorum\">>" };
         let text = format!(
-            "cannot obtain access to locked {}. basic.get operations are not supported by quorum queues \
+            "cannot obtain access to locked {}. basic.get operations are not supported by {kind} queues \
              with single active consumer",
             self.noun()
         );
         Err(Fault::new(ReplyCode::ResourceLocked, text))
-    }
-
-    /// Takes the first entry; it is counted as given away if it has its message.
-    fn take_first(&self, no_ack: bool, now: Millis) -> Result<Option<(Entry, u32)>, Fault> {
-        let mut state = self.lock();
-        state.used_at = now;
-        // The next may be on a page again when all of one have expired.
-        loop {
-            state.bring_up();
-            if let Err(error) = state.ready.load_front() {
-                state.put_off(&error, now);
-                self.arm(&mut state);
-                return Err(self.cannot_read());
-            }
-            if state.expire(now) == Expired::Some {
-                drop(state);
-                self.shared.aside.run(|| while self.lock().expire(now) == Expired::Some {});
-                state = self.lock();
-                continue;
-            }
-            if !state.ready.is_front_paged() {
-                break;
-            }
-        }
-        let taken = state.ready.pop_front();
-        state.bring_up_next();
-        self.arm(&mut state);
-        let Some(entry) = taken else {
-            state.counters.get_empty += 1;
-            return Ok(None);
-        };
-        if entry.message.is_some() {
-            state.count_get(&entry, no_ack);
-        }
-        // What has expired behind it is no more (RabbitMQ: `rabbit_amqqueue_process:fetch`).
-        state.expire(now);
-        Ok(Some((entry, count_u32(state.waiting()))))
-    }
-
-    /// Reads the message of an entry that was taken out.
-    fn read(&self, entry: &Entry) -> Result<Message, StoreError> {
-        let mut found = Err(StoreError::Settled);
-        if let (Some(store), Some(place)) = (self.shared.store(), entry.place) {
-            store.read(&[place], &mut |_, read| {
-                found = read.map(|record| Message::from_record(&record));
-            });
-        }
-        found
-    }
-
-    /// Leaves out an entry whose message there is no more.
-    fn pass_over(&self, entry: &Entry, error: &StoreError) {
-        if let (Some(place), StoreError::Damaged { .. }) = (entry.place, error) {
-            self.lock().unreadable += 1;
-            self.log_unreadable(place, error);
-        }
-    }
-
-    /// Gives an entry its place again; answers what its reader is told.
-    fn put_off_get(&self, entry: Entry, error: &StoreError, now: Millis) -> Fault {
-        let mut state = self.lock();
-        if state.life == Life::Over {
-            state.errands.dropped(entry.place);
-        } else {
-            state.put_back_all(vec![entry], Place::Old);
-            state.put_off(error, now);
-            state.deal(now);
-            self.arm(&mut state);
-        }
-        self.cannot_read()
     }
 
     /// Without the reason, which is in the log and no client's business.
@@ -135,14 +115,13 @@ impl Queue {
 impl State {
     /// Counts a message as given to a `basic.get`.
     fn count_get(&mut self, entry: &Entry, no_ack: bool) {
-        self.counters.redeliver += u64::from(entry.redelivered);
+        self.counters.redeliver += u64::from(entry.is_redelivered());
         if no_ack {
             self.counters.get_no_ack += 1;
         } else {
             self.counters.get += 1;
-            self.unacked += 1;
-            self.unacked_bytes += u64::from(entry.body_len);
-            self.errands.delivered(entry.place);
+            self.unacked.add(1, entry.body_len.into());
+            self.after_unlock.delivered(entry);
         }
     }
 }

@@ -1,16 +1,14 @@
-//! What applies to a queue now, and what follows when that changes.
+//! The limits that apply to a queue now, and the effects of a change.
 
-use std::sync::atomic::Ordering;
-
-use super::end::Life;
-use super::{Entry, Millis, Queue, State};
+use super::deletion::Life;
+use super::{Entry, Millis, Queue, State, Taken};
 use crate::broker::arguments::{Limits, Overflow};
-use crate::broker::dead_letter::Reason;
 use crate::broker::message::Message;
+use crate::broker::queue::outbox::DeathReason;
 use crate::store::Place;
 
 impl Queue {
-    /// Has other limits apply from now on: a policy came, changed or went.
+    /// Replaces the limits: a policy came, changed or went.
     ///
     /// Messages that wait keep the time to live they came with, as in RabbitMQ.
     pub fn set_limits(&self, limits: Limits, now: Millis) {
@@ -24,7 +22,6 @@ impl Queue {
         if timeout_ms.is_some() && timeout_ms != state.consumer_timeout() {
             state.tell_consumer_timeout();
         }
-        self.may_reject.store(limits.may_reject(), Ordering::Relaxed);
         state.limits = boxed(limits);
         state.look_again();
         state.trim(now);
@@ -32,21 +29,16 @@ impl Queue {
         self.arm(&mut state);
     }
 
-    /// Whether a publish may be refused. Whoever remembers the answer looks again when the vhost's epoch has changed.
-    pub(in crate::broker) fn may_reject(&self) -> bool {
-        self.may_reject.load(Ordering::Relaxed)
-    }
-
-    /// What applies now.
+    /// Returns the limits that apply now.
     pub fn limits(&self) -> Limits {
         self.lock().limits.as_deref().cloned().unwrap_or_default()
     }
 }
 
-/// Messages that a queue drops under one lock: a fraction of a millisecond. The timer goes on with more.
+/// The number of messages that a queue drops under one lock: a fraction of a millisecond. The timer goes on with more.
 const PIECE_LEN: usize = if cfg!(test) { 64 } else { 256 };
 
-/// How far the expired were dropped.
+/// The result of dropping expired messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expired {
     /// None is left, as far as can be seen.
@@ -61,109 +53,113 @@ pub(super) fn boxed(limits: Limits) -> Option<Box<Limits>> {
 }
 
 impl State {
-    /// Finds whether publishes need care; whenever one of these has changed.
+    /// Recomputes whether publishes need care; called whenever the limits or the priorities change.
     pub(super) fn look_again(&mut self) {
         self.is_special = self.limits.is_some()
-            || self.levels.is_some()
-            || self.stream.is_some()
-            || self.schedule.is_some();
+            || self.backlog.has_priorities()
+            || !self.kind.takes_publishes_plainly();
     }
 
-    /// Whether anything but the messages themselves says how long they stay.
+    /// Answers whether the queue has limits, beside those that its messages carry themselves.
     #[inline]
     pub(super) fn is_limited(&self) -> bool {
         self.limits.is_some()
     }
 
-    /// Whether there is no room for a message, and it is to be refused for that (RabbitMQ:
+    /// Answers whether there is no room for a message, so that it is refused (RabbitMQ:
     /// `rabbit_amqqueue_process:will_overflow`, which looks at no consumer).
     #[inline(never)]
     pub(super) fn is_full_for(&self, message: &Message) -> bool {
         let Some(limits) = self.limits.as_deref().filter(|limits| limits.may_reject()) else {
             return false;
         };
-        let bytes = self.waiting_bytes() + message.body().len() as u64;
-        limits.is_exceeded_by(self.waiting() as u64 + 1, bytes)
+        let (letters, letter_bytes) = self.counted_letters();
+        let bytes = self.backlog.bytes() + letter_bytes + message.body().len() as u64;
+        limits.is_exceeded_by((self.backlog.len() + letters) as u64 + 1, bytes)
     }
 
-    /// Takes no message, but for the dead letter exchange.
+    /// Refuses a message; the dead letter exchange gets it if the overflow setting says so.
     #[cold]
-    pub(super) fn refuse(&mut self, message: Message, place: Option<Place>, now: Millis) {
+    pub(super) fn refuse(&mut self, message: Message, place: Option<Place>, now: Millis) -> Taken {
         let overflow = self.limits.as_deref().map(|limits| limits.overflow);
-        if overflow == Some(Overflow::RejectPublishDlx) {
+        if overflow == Some(Overflow::RejectPublishDlx) && self.has_dead_letter_exchange() {
             let entry = Entry { message: Some(message), ..Entry::unplaced(place) };
-            self.die(entry, Reason::MaxLen, now);
+            self.dead_letter(entry, DeathReason::MaxLen, now);
+            Taken::Died
         } else {
-            self.errands.dropped(place);
+            self.after_unlock.dropped(place);
+            Taken::Refused
         }
     }
 
-    /// Whether more wait than may.
+    /// Answers whether more messages wait than the limits allow.
     fn is_too_long(&self) -> bool {
         let is_exceeded = |limits: &Limits| {
             limits.overflow == Overflow::DropHead
-                && limits.is_exceeded_by(self.waiting() as u64, self.waiting_bytes())
+                && limits.is_exceeded_by(self.backlog.len() as u64, self.backlog.bytes())
         };
         self.limits.as_deref().is_some_and(is_exceeded)
     }
 
-    /// When to go on dropping: at once, unless the first message cannot be read.
+    /// Returns the time to go on dropping: at once, unless the first message is being read or could not be.
     pub(super) fn trim_at(&self) -> Option<Millis> {
-        (self.is_limited() && self.is_too_long()).then(|| self.retry.at.unwrap_or(0))
+        let is_due = self.is_limited() && self.is_too_long() && !self.backlog.is_front_being_read();
+        is_due.then(|| self.backlog.reads_again_at().unwrap_or(0))
     }
 
-    /// Drops the oldest while more wait than may.
+    /// Drops the oldest messages while more wait than the limits allow; goes on when the page of the first one has been
+    /// read.
     pub(super) fn trim(&mut self, now: Millis) {
         for _ in 0..PIECE_LEN {
-            if !self.is_too_long() || self.is_front_put_off(now) {
+            if !self.is_too_long() || self.backlog.is_front_put_off(now) {
                 return;
             }
-            if let Err(error) = self.ready.load_front() {
-                return self.put_off(&error, now);
+            if self.backlog.is_front_paged() {
+                return self.ask_to_read(now);
             }
-            if let Some(entry) = self.ready.pop_front() {
-                self.die(entry, Reason::MaxLen, now);
+            if let Some(entry) = self.backlog.pop_front() {
+                self.dead_letter(entry, DeathReason::MaxLen, now);
             }
-            self.bring_up();
         }
     }
 
-    /// Drops what has expired at the head (RabbitMQ: a classic queue looks at its head only).
+    /// Drops expired messages at the head (RabbitMQ: a classic queue looks at its head only).
     ///
-    /// No more than a piece; whoever calls it has the timer set, which goes on.
+    /// Drops at most one piece; the caller sets the timer, which goes on. Dropping also goes on when the page of the
+    /// first message has been read.
     #[inline]
     pub(super) fn expire(&mut self, now: Millis) -> Expired {
-        if self.ready.has_mortal() { self.expire_some(now) } else { Expired::All }
+        if self.backlog.has_deadlines() { self.expire_some(now) } else { Expired::All }
     }
 
     fn expire_some(&mut self, now: Millis) -> Expired {
         for _ in 0..PIECE_LEN {
-            if self.is_front_put_off(now) {
+            if self.backlog.is_front_put_off(now) {
                 return Expired::All;
             }
-            match self.ready.pop_expired(now) {
-                Ok(Some(entry)) => {
-                    self.die(entry, Reason::Expired, now);
-                    self.bring_up();
-                }
-                Ok(None) => return Expired::All,
-                Err(error) => self.put_off(&error, now),
+            if !self.backlog.has_expired(now) {
+                return Expired::All;
+            }
+            if self.backlog.is_front_paged() {
+                self.ask_to_read(now);
+                return Expired::All;
+            }
+            if let Some(entry) = self.backlog.pop_front() {
+                self.dead_letter(entry, DeathReason::Expired, now);
             }
         }
-        match self.ready.front_deadline() {
-            Some(deadline) if deadline <= now => Expired::Some,
-            Some(_) | None => Expired::All,
-        }
+        if self.backlog.has_expired(now) { Expired::Some } else { Expired::All }
     }
 
-    /// When an unused queue is deleted: without consumers, `x-expires` after its last use.
+    /// Returns the time at which an unused queue is deleted: without consumers, `x-expires` after its last use.
     pub(super) fn expires_at(&self) -> Option<Millis> {
         let after = self.limits.as_deref()?.expires_ms?;
-        let is_unused = self.consumers.len() == 0 && self.life != Life::Over;
+        let is_unused = self.consumers.len() == 0 && self.life != Life::Deleted;
         is_unused.then(|| self.used_at.saturating_add(after))
     }
 
-    /// When a message expires here: the smaller of the queue's and its own time to live (RabbitMQ: "TTL").
+    /// Returns the time at which a message expires here, by the smaller of the queue's and its own time to live
+    /// (RabbitMQ: "TTL").
     #[inline]
     pub(super) fn deadline(&self, message: &Message, now: Millis) -> Millis {
         let own = self.limits.as_deref().and_then(|limits| limits.message_ttl_ms);
@@ -178,7 +174,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::queue::fetch::tests::Bench;
+    use crate::broker::queue::tests::Bench;
     use crate::broker::queue::{Left, Returned, Taken};
 
     #[test]
@@ -214,13 +210,10 @@ mod tests {
         let bench = Bench::new();
         let limits =
             Limits { max_length: Some(1), overflow: Overflow::RejectPublish, ..Limits::default() };
-        assert!(!bench.queue.may_reject());
         bench.queue.set_limits(limits, 0);
-        assert!(bench.queue.may_reject());
         let push = || bench.queue.push(Bench::message(0), Some(bench.append(0)), 0);
         assert_eq!([push(), push()], [Taken::Yes, Taken::Refused]);
         bench.queue.set_limits(Limits::default(), 0);
-        assert!(!bench.queue.may_reject());
         assert_eq!(push(), Taken::Yes);
     }
 

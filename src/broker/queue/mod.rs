@@ -1,97 +1,96 @@
 //! A queue: messages in order, and the consumers they are dealt to.
 //!
-//! A message is in exactly one place: `ready` (waiting), unacknowledged (with the connection it was delivered
-//! to, which settles it or gives it back) or gone. Order is 4.7's: what a publisher sends on one channel leaves
-//! in the order it came, and what comes back takes its old place.
+//! A message is in exactly one place ([`Kind`] shows them): the backlog (waiting), unacknowledged (with the connection
+//! it was delivered to, which settles it or gives it back) or gone. Order is 4.7's: what a publisher sends on one
+//! channel leaves in the order it came, and what comes back takes its old place.
 //!
 //! Runs under the one lock in [`Queue`]. Never waits: nothing here is `async` or reads the clock (`now` is
-//! passed in), and the only I/O is that of `pages`, once in a thousand messages of a long backlog.
+//! passed in), and nothing is read or written there.
 //!
-//! A long queue keeps its front in memory and of the rest only where the store has it (`ready`); what is missing is
-//! read ahead of the consumers on the store's thread (`fetch`). A stream keeps its messages and does all of this its own
-//! way (`stream`).
+//! A long queue keeps its front in memory, and of the other messages only their places in the store (`backlog`).
+//! Missing messages are read ahead of the consumers on the store's thread (`backlog::read_ahead`). A stream keeps its
+//! messages and does all of this its own way (`stream`).
 //!
-//! Reading order: [`Queue::push`] (a publish arrives), `State::deal` (a consumer gets it), [`Queue::settle`]
-//! and [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires), `ready`, `fetch`, `retry`;
-//! [`Queue::subscribe`] for the consumers.
+//! Reading order: [`Queue::push`] (a publish arrives), `State::deal` (a consumer gets it), [`Queue::settle`] and
+//! [`Queue::put_back`] (ack, nack, reject), [`Queue::on_time`] (something expires), `backlog`; [`Queue::subscribe`] for
+//! the consumers.
 
+mod after_unlock;
+mod backlog;
+mod consumer_timeout;
 mod consumers;
-mod deferred;
-mod emptied;
-mod end;
-mod entry;
-mod errands;
-mod far;
-mod fetch;
+mod dead_letters;
+mod delayed;
+mod deletion;
+mod delivery_count;
+mod finish;
 mod get;
-mod grave;
-mod info;
-mod levels;
+mod holding;
+mod kind;
 mod limits;
-mod pages;
-mod patience;
+mod outbox;
+mod purge;
 mod quorum;
-mod ready;
+mod reading;
 mod recover;
-mod retry;
-mod schedule;
+mod returns;
+mod settings;
 mod settle;
 mod shared;
-mod single;
+#[cfg(debug_assertions)]
+mod sound;
+mod stats;
 mod stream;
-mod subscribing;
-mod window;
+mod subscribe;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod unacked;
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
 
-pub use consumers::{ChannelLimit, ConsumerId, Subscription};
-pub use end::{EndIf, InUse};
-pub use entry::{Entry, Millis};
-pub use info::{Activity, ConsumerInfo, QueueInfo};
-pub use patience::Patience;
-pub use quorum::{Returns, Shown};
+pub use backlog::entry::{Entry, Millis};
+pub use consumer_timeout::ConsumerTimeout;
+pub use consumers::Activity;
+pub use consumers::channel_limit::ChannelLimit;
+pub use consumers::consumer::{ConsumerId, Subscription};
+pub use dead_letters::{LetterOrder, PublishLetters};
+pub use deletion::{DeletionIf, InUse};
+pub use delivery_count::{CountHeaders, DeliveryCount};
+pub use finish::Fate;
+pub use get::Got;
+pub use outbox::DeathReason;
+pub(in crate::broker) use outbox::{DeadLetter, PREFETCH, RETRY_MS, Unpublished};
 pub use recover::StartedAt;
+pub use settings::Settings;
 pub use settle::{Returned, Settled};
 pub use shared::Shared;
+pub use stats::{ConsumerInfo, QueueInfo};
 pub use stream::{Refusal, StreamOrder};
-pub use subscribing::Left;
+pub use subscribe::Left;
+pub(in crate::broker) use turn::letters_after;
 
+use self::after_unlock::{AfterUnlock, Held};
+use self::backlog::Backlog;
+use self::backlog::pages::Pages;
+use self::backlog::priorities::Rule;
 use self::consumers::Consumers;
-use self::deferred::Deferred;
-use self::end::Life;
-use self::errands::{Errands, Held};
-use self::grave::Grave;
-use self::levels::Levels;
+use self::deletion::Life;
+use self::kind::Kind;
 use self::limits::Expired;
-use self::pages::Pages;
-use self::ready::Ready;
-use self::retry::Retry;
-use self::schedule::Schedule;
+use self::outbox::Outbox;
 use self::stream::Stream;
-use super::arguments::{Limits, QueueArguments, QueueKind};
+use self::unacked::Unacked;
+use super::arguments::Limits;
+use super::drops::Why;
 use super::mailbox::Post;
 use super::message::Message;
-use super::registry::ConnectionId;
 use super::stats::QueueCounters;
-use crate::store::{Place, QueueId};
-use crate::wire::{FieldTable, ShortStr};
-
-/// What a queue was declared with.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What the store calls it; only a queue whose messages survive has one.
-    pub id: Option<QueueId>,
-    pub name: ShortStr,
-    pub vhost: ShortStr,
-    pub is_durable: bool,
-    pub is_auto_delete: bool,
-    /// The connection that alone may use the queue.
-    pub exclusive_owner: Option<ConnectionId>,
-    pub arguments: FieldTable,
-    /// What the arguments ask for; what applies is in the queue's state.
-    pub wanted: QueueArguments,
-}
+use crate::lock::Mutex;
+use crate::moment;
+use crate::store::{Place, locks};
+use crate::wire::ShortStr;
 
 /// A queue and the lock around its state.
 #[derive(Debug)]
@@ -100,49 +99,40 @@ pub struct Queue {
     /// The queue itself, for the timers.
     this: Weak<Queue>,
     shared: Shared,
-    /// A publish may be refused; told to who looks for a route.
-    may_reject: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    ready: Ready,
-    /// Those of another priority than those in `ready`, where that counts.
-    levels: Option<Box<Levels>>,
-    /// A publish has something to look at beside the messages and the consumers: [`Self::look_again`].
+    kind: Kind,
+    /// The messages that wait; none of a stream.
+    backlog: Backlog,
+    /// A publish must check more than the messages and the consumers: [`Self::look_again`].
     is_special: bool,
     consumers: Consumers,
-    unacked: u64,
-    unacked_bytes: u64,
+    unacked: Unacked,
     counters: QueueCounters,
     life: Life,
-    /// What applies, if anything does.
+    /// The limits of the queue, if it has any.
     limits: Option<Box<Limits>>,
-    /// There for a stream, which has nothing in `ready`.
-    stream: Option<Box<Stream>>,
-    /// The earliest time registered with the timers.
+    /// The time registered with the timers.
     timer_at: Option<Millis>,
-    /// When the queue was last used, for its own expiry.
+    /// The time of the queue's last use, for its own expiry.
     used_at: Millis,
-    errands: Errands,
-    /// What died and is not buried yet.
-    grave: Grave,
-    /// Messages are being read.
-    is_fetching: bool,
-    /// Memory was short when messages were read last.
-    is_frugal: bool,
-    /// What could not be read and is tried again.
-    retry: Retry,
-    /// What came back to a quorum queue and waits before it is ready again.
-    deferred: Option<Box<Deferred>>,
-    /// For the messages of a delayed exchange.
-    schedule: Option<Box<Schedule>>,
+    after_unlock: AfterUnlock,
+    /// Dead letters that are not published yet.
+    outbox: Outbox,
     /// Messages that are damaged.
     unreadable: u64,
     /// Bytes in memory that the broker's [`Memory`] knows of.
     reported_bytes: u64,
+    /// Counts unlocks, for the walks of `sound`.
+    #[cfg(debug_assertions)]
+    unlocks: u32,
 }
+
+/// The pause before work that a bug has ended is tried again.
+const LOOK_LATER_MS: Millis = 1_000;
 
 /// Ready messages and consumers, as `queue.declare-ok` tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,20 +146,16 @@ impl Queue {
         let Settings { name, vhost, .. } = &settings;
         let pages = Pages::new(Arc::clone(&shared.spill), name.clone(), vhost.clone());
         let limits = Limits::merge(&settings.wanted, None, None);
-        let may_reject = AtomicBool::new(limits.may_reject());
         let limits = limits::boxed(limits);
-        let is_stream = settings.wanted.kind == QueueKind::Stream;
-        let stream = is_stream.then(|| Box::new(Stream::new(pages.clone())));
-        let ready = Ready::new(pages);
-        let schedule = settings.holds_for().map(|_| Box::default());
-        let consumers = subscribing::consumers_of(&settings.wanted);
-        let state =
-            State { ready, limits, schedule, stream, consumers, used_at: now, ..State::default() };
+        let is_holder = settings.holds_for().is_some();
+        let kind = Kind::new(settings.wanted.kind, is_holder, &pages);
+        let backlog = Backlog::new(pages);
+        let consumers = Consumers::of(&settings.wanted);
+        let state = State { kind, backlog, limits, consumers, used_at: now, ..State::default() };
         let queue = Arc::new_cyclic(|this| Self {
             settings,
             this: this.clone(),
             shared,
-            may_reject,
             state: Mutex::new(state),
         });
         queue.follow_release();
@@ -181,14 +167,18 @@ impl Queue {
         &self.settings
     }
 
+    /// Returns the state that the queue shares with the other queues of the broker.
+    pub(in crate::broker) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     pub fn name(&self) -> &ShortStr {
         &self.settings.name
     }
 
     #[inline]
     fn lock(&self) -> Held<'_> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Held::new(state, self)
+        Held::new(locks::lock(&self.state), self)
     }
 
     /// Takes one published message, which the store has at `place`: hands it to a consumer with credit, or keeps it
@@ -199,9 +189,10 @@ impl Queue {
     /// grown, no copy of the message (it is shared).
     #[inline]
     pub fn push(&self, message: Message, place: Option<Place>, now: Millis) -> Taken {
+        moment::reach("queue.push");
         let mut state = self.lock();
-        if state.life == Life::Over {
-            state.errands.dropped(place);
+        if state.life == Life::Deleted {
+            state.after_unlock.dropped(place);
             return Taken::Yes;
         }
         let message = if state.is_special {
@@ -214,27 +205,34 @@ impl Queue {
         };
         state.counters.publish += 1;
         let deadline = state.deadline(&message, now);
-        let entry = state.ready.place(message, place, deadline);
-        if self.belongs_far(&state, place) {
-            self.push_far(&mut state, entry);
+        let entry = state.backlog.place(message, place, deadline);
+        if self.belongs_on_disk(&state, place) {
+            self.push_on_disk(&mut state, entry);
         } else {
-            state.ready.push_back(entry);
+            state.backlog.push_back(entry);
         }
-        state.bring_up();
+        state.backlog.select_highest();
         state.deal(now);
         if state.is_special {
             state.trim(now);
             self.arm(&mut state);
         }
         // The message itself, or one behind those that were dealt.
-        if state.ready.has_mortal() {
+        if state.backlog.has_deadlines() {
             state.expire(now);
             self.arm(&mut state);
         }
         Taken::Yes
     }
 
-    /// What comes before where limits or priorities apply; answers with the message unless that was all to be done.
+    /// Counts a message that was dropped here for a reason of the broker's own, and tells the log.
+    #[cold]
+    pub fn count_drop(&self, why: Why, now: Millis) {
+        self.shared.drops.count(&self.settings.vhost, &self.settings.name, why, now);
+    }
+
+    /// Does the first steps of a publish where a kind, limits or priorities apply; returns the message unless the
+    /// publish is done with that.
     #[inline(never)]
     fn take_specially(
         &self,
@@ -243,24 +241,34 @@ impl Queue {
         place: Option<Place>,
         now: Millis,
     ) -> Result<Message, Taken> {
-        if state.stream.is_some() {
-            return Err(self.push_to_stream(state, message, place, now));
-        }
-        if state.schedule.is_some() {
-            state.hold(message, place, now);
-            self.arm(state);
-            return Err(Taken::Yes);
+        match state.kind {
+            Kind::Stream(_) => return Err(self.push_to_stream(state, message, place, now)),
+            Kind::Delayed(_) => {
+                state.hold(message, place, now);
+                self.arm(state);
+                return Err(Taken::Yes);
+            }
+            Kind::Classic | Kind::Quorum(_) => {}
         }
         if state.is_full_for(&message) {
-            state.refuse(message, place, now);
-            return Err(Taken::Refused);
+            return Err(state.refuse(message, place, now));
         }
-        state.turn_to_priority(|| message.said_priority());
+        state.backlog.select_priority(|| message.said_priority());
         Ok(message)
     }
 
+    /// Follows the release that was chosen, in how returns are told and how priorities count. Called before the queue
+    /// is used.
+    pub(super) fn follow_release(&self) {
+        let (wanted, compat) = (&self.settings.wanted, self.shared.compat.get());
+        let mut state = self.lock();
+        let count_headers = CountHeaders::of(wanted.kind, compat);
+        state.backlog.follow(count_headers, Rule::of(wanted, compat));
+        state.look_again();
+    }
+
     /// The queue as error texts call it.
-    fn noun(&self) -> String {
+    pub fn noun(&self) -> String {
         super::arguments::queue_noun(&self.settings.name, &self.settings.vhost)
     }
 
@@ -280,25 +288,25 @@ impl Queue {
     pub fn counts(&self) -> Counts {
         let state = self.lock();
         // RabbitMQ counts no consumers of a stream here (`rabbit_stream_queue:stat`).
-        let consumers = if state.stream.is_some() { 0 } else { state.consumers.len() };
+        let consumers = if state.kind.is_stream() { 0 } else { state.consumers.len() };
         let ready = u32::try_from(state.len()).unwrap_or(u32::MAX);
         Counts { ready, consumers: count_u32(consumers) }
     }
 
-    /// Does what is due at `now`; answers whether the queue itself has expired and must be deleted.
+    /// Does the work that is due at `now`; answers whether the queue itself has expired and must be deleted.
     pub(super) fn on_time(&self, now: Millis) -> bool {
+        moment::reach("queue.timer");
         let mut state = self.lock();
-        // A timer that was set before an earlier one took its place is not the one that counts.
-        if state.timer_at.is_some_and(|at| at <= now) {
-            state.timer_at = None;
+        if let Some(at) = state.timer_at.take_if(|at| *at <= now) {
+            self.shared.timers.cancel(at, self);
         }
-        if state.retry.take_due(now) {
+        if state.backlog.take_due(now) {
             state.try_again(now);
             state.read_stream_again(now);
         }
-        state.bury_due(now);
+        state.publish_due_letters(now);
         state.release_due(now);
-        state.undefer(now);
+        state.retry_due(now);
         self.retire_if_due(&mut state, now);
         state.expire(now);
         state.trim(now);
@@ -306,39 +314,58 @@ impl Queue {
         if !expired {
             self.arm(&mut state);
         }
-        expired && state.life != Life::Over
+        expired && state.life != Life::Deleted
     }
 
-    /// Registers with the timers when something is next to be done. Whoever takes the front calls it: the next message
-    /// may have a deadline.
+    /// Has the timers call again, because a bug has ended the work that was due now.
+    pub(super) fn look_later(&self, now: Millis) {
+        let at = now.saturating_add(LOOK_LATER_MS);
+        let before = self.lock().timer_at.replace(at);
+        self.shared.timers.set(before, at, self.this.clone());
+    }
+
+    /// Registers with the timers the next time at which there is work. Code that takes the front calls it, because the
+    /// next message may have a deadline.
     fn arm(&self, state: &mut State) {
-        let message = state.next_expiry();
+        let message = state.backlog.next_expiry();
         let due = [
             message,
             state.expires_at(),
-            state.retry.at,
-            state.grave.due_at(),
+            state.backlog.reads_again_at(),
+            state.outbox.due_at(),
             state.trim_at(),
             state.due_at(),
-            state.undefer_at(),
+            state.retries_at(),
             self.retires_at(state),
         ];
         let Some(at) = due.into_iter().flatten().min() else {
             return;
         };
         if state.timer_at.is_none_or(|registered| at < registered) {
-            state.timer_at = Some(at);
-            self.shared.timers.set(at, self.this.clone());
+            let before = state.timer_at.replace(at);
+            self.shared.timers.set(before, at, self.this.clone());
         }
     }
 }
 
-/// Whether a queue has taken a message.
+/// The answer of a queue to a publish. A queue may begin to refuse at any moment, even if it took messages when the
+/// route was found.
+#[must_use = "what a queue refuses is lost unless its publisher hears of it"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     Yes,
-    /// It is full, and its publisher is to hear of it.
+    /// There is no room for it; the publisher is to hear of that.
     Refused,
+    /// There is no room for it, and the dead letter exchange has it.
+    Died,
+}
+
+impl Taken {
+    /// The answer of several queues together.
+    #[inline]
+    pub fn and(self, other: Self) -> Self {
+        if self == Self::Yes { other } else { self }
+    }
 }
 
 impl State {
@@ -347,49 +374,51 @@ impl State {
     /// Cost: one mailbox lock for a run of messages to one consumer.
     #[inline]
     fn deal(&mut self, now: Millis) {
+        moment::reach_locked("queue.deal");
         let mut has_dealt = false;
-        while !self.ready.is_empty() {
-            // What expires just now may still be delivered (a time to live of 0 means "at once or never").
+        while !self.backlog.is_empty() {
+            // A message that expires just now may still be delivered (a time to live of 0 means "at once or never").
             if self.expire(now.saturating_sub(1)) == Expired::Some {
                 return;
             }
-            let alone =
-                self.consumers.len() == 1 && !self.ready.has_mortal() && self.levels.is_none();
+            let alone = self.consumers.len() == 1
+                && !self.backlog.has_deadlines()
+                && !self.backlog.has_priorities();
             let Some(consumer) = self.consumers.next() else { break };
-            if self.ready.is_front_missing() {
-                self.fetch(now);
+            if self.backlog.is_front_missing() {
+                self.ask_to_read(now);
                 return;
             }
             let run = if alone { consumer.credit() } else { 1 };
-            let no_ack = consumer.subscription.no_ack;
+            let subscription = consumer.subscription();
+            let no_ack = subscription.no_ack;
             let Some(share) = consumer.share() else {
                 self.consumers.block_front();
                 continue;
             };
-            let mut open = consumer.subscription.mailbox.open();
+            let mut open = subscription.mailbox.open();
             let (mut taken, mut bytes) = (0, 0);
             while taken < run && open.has_room() {
-                let Some(entry) = self.ready.pop_resident() else { break };
-                self.counters.redeliver += u64::from(entry.redelivered);
+                let Some(entry) = self.backlog.pop_resident() else { break };
+                self.counters.redeliver += u64::from(entry.is_redelivered());
                 bytes += u64::from(entry.body_len);
                 if !no_ack {
-                    self.errands.delivered(entry.place);
+                    self.after_unlock.delivered(&entry);
                 }
-                open.push(Post::Delivery { slot: consumer.subscription.slot, entry });
+                open.push(Post::Delivery { slot: subscription.slot, entry });
                 taken += 1;
             }
             if taken == 0 {
-                open.turn_away(consumer.subscription.slot);
+                open.turn_away(subscription.slot);
             }
             // Counted before the other side can see them, and so before it can settle them.
-            share.count(&consumer.subscription.limit, taken);
+            share.count(&subscription.limit, taken);
             drop(open);
             if no_ack {
                 self.counters.deliver_no_ack += u64::from(taken);
             } else {
                 self.counters.deliver += u64::from(taken);
-                self.unacked += u64::from(taken);
-                self.unacked_bytes += bytes;
+                self.unacked.add(taken.into(), bytes);
             }
             consumer.count_deliveries(taken);
             if taken == 0 {
@@ -397,33 +426,38 @@ impl State {
             } else {
                 has_dealt = true;
                 self.consumers.rotate();
-                self.bring_up_next();
+                self.backlog.select_highest();
             }
         }
-        if has_dealt && self.ready.is_missing_any() {
-            self.fetch_ahead(now);
+        if has_dealt && self.backlog.is_missing_any() {
+            self.ask_ahead(now);
         }
     }
 
-    /// Drops every waiting message; answers how many there were. Those of a stream wait for nobody.
+    /// Drops every waiting message and returns their number, which is 0 for a stream.
     fn drop_all(&mut self) -> u32 {
-        if let Some(stream) = &mut self.stream {
-            let emptied = stream.drop_all();
-            self.errands.emptied(emptied, self.used_at);
+        if let Some(stream) = self.kind.stream_mut() {
+            let purged = stream.drop_all();
+            self.after_unlock.purged(purged, self.used_at);
             return 0;
         }
-        let emptied = self.take_all();
-        let count = count_u32(emptied.len());
-        self.errands.emptied(emptied, self.used_at);
-        count.saturating_add(self.drop_deferred())
+        let purged = self.backlog.purge();
+        let count = count_u32(purged.len());
+        self.after_unlock.purged(purged, self.used_at);
+        count.saturating_add(self.drop_delayed_retry()).saturating_add(self.drop_letters())
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let of_stream = state.stream.as_deref().map_or(0, Stream::reported_bytes);
+        let state = self.state.get_mut();
+        let of_stream = state.kind.stream().map_or(0, Stream::reported_bytes);
         self.shared.memory.report(state.reported_bytes + of_stream, 0);
+        let timer_at = state.timer_at;
+        state.backlog.take_readers().into_iter().for_each(Waker::wake);
+        if let Some(at) = timer_at {
+            self.shared.timers.cancel(at, self);
+        }
     }
 }
 

@@ -1,10 +1,12 @@
-//! What becomes of a queue's deliveries when clients have made up their minds: acknowledged, dropped, or rejected and so
-//! dead-lettered; or given back, to where they stood ([`Queue::put_back`]).
+//! Settles the deliveries of a queue as clients decide: acknowledged, dropped, or rejected and so dead-lettered; or
+//! given back, to where they stood ([`Queue::put_back`]).
 
-use super::end::Life;
-use super::quorum::Cause;
+use super::backlog::ReturnTo;
+use super::deletion::Life;
+use super::returns::Cause;
 use super::{ConsumerId, Entry, Millis, Queue, State};
-use crate::broker::dead_letter::Reason;
+use crate::broker::queue::outbox::DeathReason;
+use crate::moment;
 
 /// Deliveries that are settled in one go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,21 @@ pub struct Returned {
     pub has_failed: bool,
 }
 
+/// The counts that a returned delivery is part of, without its entry.
+struct Count {
+    consumer: Option<ConsumerId>,
+    no_ack: bool,
+    has_failed: bool,
+    bytes: u64,
+}
+
+impl Returned {
+    fn apart(self) -> (Count, Entry) {
+        let Self { entry, consumer, no_ack, has_failed } = self;
+        (Count { consumer, no_ack, has_failed, bytes: entry.body_len.into() }, entry)
+    }
+}
+
 impl Queue {
     /// Forgets `count` deliveries of a consumer (`None`: of `basic.get`) that were acknowledged or dropped.
     ///
@@ -42,13 +59,12 @@ impl Queue {
         settled: Settled,
         now: Millis,
     ) {
-        state.unacked = state.unacked.saturating_sub(settled.count);
-        state.unacked_bytes = state.unacked_bytes.saturating_sub(settled.bytes);
         state.counters.ack += if settled.is_ack { settled.count } else { 0 };
+        if state.kind.is_stream() {
+            return self.settle_with_stream(state, consumer, settled, now);
+        }
+        state.unacked.remove(settled.count, settled.bytes);
         if let Some(id) = consumer {
-            if state.stream.is_some() {
-                return self.settle_with_stream(state, id, settled, now);
-            }
             state.consumers.settle(id, u32::try_from(settled.count).unwrap_or(u32::MAX));
             state.deal(now);
             self.arm(state);
@@ -65,53 +81,64 @@ impl Queue {
     ) -> Vec<Entry> {
         let bytes = entries.iter().map(|entry| u64::from(entry.body_len)).sum();
         let settled = Settled { count: entries.len() as u64, bytes, is_ack: false };
+        let mut in_transit = InTransit { queue: self, entries, now };
+        moment::reach("queue.settle");
         let mut state = self.lock();
-        let mut left = entries;
-        // What is in a stream does not die of a rejection.
-        if state.stream.is_none() && state.has_dead_letter_exchange() {
-            left.drain(..).for_each(|entry| state.die(entry, Reason::Rejected, now));
+        // A message in a stream does not die of a rejection.
+        if !state.kind.is_stream() && state.has_dead_letter_exchange() {
+            in_transit.entries.reverse();
+            while let Some(entry) = in_transit.entries.pop() {
+                state.dead_letter(entry, DeathReason::Rejected, now);
+            }
         }
         self.settle_in(&mut state, consumer, settled, now);
-        left
+        std::mem::take(&mut in_transit.entries)
     }
 
-    /// Takes back what nobody has any more: it was not acknowledged, or never left the broker. `returned` must be in the
-    /// order of positions; for a quorum queue in that of deliveries.
+    /// Takes back deliveries that no client has any more: they were not acknowledged, or never left the broker.
+    /// `returned` must be in the order of positions; for a quorum queue in that of deliveries.
     pub fn put_back(&self, returned: Vec<Returned>, now: Millis) {
         self.take_back(returned, Cause::Loss, now);
     }
 
-    /// The same for what a client gave back.
+    /// The same for deliveries that a client gave back.
     pub fn requeue(&self, returned: Vec<Returned>, now: Millis) {
         self.take_back(returned, Cause::Client, now);
     }
 
     fn take_back(&self, returned: Vec<Returned>, cause: Cause, now: Millis) {
-        let mut state = self.lock();
-        if state.stream.is_some() {
-            return self.put_back_to_stream(&mut state, &returned, now);
-        }
         let has_failed = returned.first().is_some_and(|first| first.has_failed);
-        let mut entries = Vec::with_capacity(returned.len());
-        for one in returned {
-            state.uncount(&one);
-            entries.push(one.entry);
+        if self.is_stream() {
+            return self.put_back_to_stream(&mut self.lock(), &returned, now);
         }
-        if state.life == Life::Over {
-            state.errands.dropped(entries.iter().filter_map(|entry| entry.place));
+        let (counts, entries) =
+            returned.into_iter().map(Returned::apart).unzip::<_, _, Vec<_>, _>();
+        let mut in_transit = InTransit { queue: self, entries, now };
+        moment::reach("queue.settle");
+        let mut state = self.lock();
+        for (count, entry) in counts.iter().zip(&in_transit.entries) {
+            state.uncount(count);
+            // A failure is what was remembered of its delivery, if it had to be settled.
+            if !count.has_failed || count.no_ack {
+                state.after_unlock.returned(entry);
+            }
+        }
+        let mut entries = std::mem::take(&mut in_transit.entries);
+        if state.life == Life::Deleted {
+            state.after_unlock.dropped(entries.iter().filter_map(|entry| entry.place));
             return;
         }
         let rule = self.delivery_rule(&state);
         if let Some(rule) = rule {
-            entries = state.let_go_of_poison(entries, rule, now);
+            entries = state.drop_over_limit(entries, rule, now);
         }
         // 3.10 knows nothing of it.
         if self.is_quorum() && !self.shared.compat.get().is_3_10() {
-            entries = state.defer(entries, has_failed, now);
+            entries = state.delay_retry(entries, has_failed, now);
         }
-        state.put_back_all(entries, self.place_of_returned(rule, cause));
-        // What is too much or too old by now goes before anybody gets it again
-        // (RabbitMQ: `rabbit_amqqueue_process:requeue_and_run`).
+        state.backlog.put_back(entries, self.place_of_returned(rule, cause));
+        // Messages that are too many or too old by now go before a consumer gets them again (RabbitMQ:
+        // `rabbit_amqqueue_process:requeue_and_run`).
         state.trim(now);
         state.expire(now);
         state.deal(now);
@@ -119,15 +146,36 @@ impl Queue {
     }
 }
 
-impl State {
-    /// Forgets that a message was given to somebody.
-    fn uncount(&mut self, returned: &Returned) {
-        if !returned.no_ack {
-            self.unacked = self.unacked.saturating_sub(1);
-            let bytes = u64::from(returned.entry.body_len);
-            self.unacked_bytes = self.unacked_bytes.saturating_sub(bytes);
+/// Messages that are between a client and their queue. Should a bug stop them there, the queue has them as if they were
+/// new.
+struct InTransit<'a> {
+    queue: &'a Queue,
+    entries: Vec<Entry>,
+    now: Millis,
+}
+
+impl Drop for InTransit<'_> {
+    fn drop(&mut self) {
+        if self.entries.is_empty() {
+            return;
         }
-        if let Some(id) = returned.consumer {
+        let mut state = self.queue.lock();
+        if !state.kind.is_stream() {
+            let entries = std::mem::take(&mut self.entries);
+            state.backlog.put_back(entries, ReturnTo::OldPosition);
+            state.deal(self.now);
+            self.queue.arm(&mut state);
+        }
+    }
+}
+
+impl State {
+    /// Forgets that a message was given to a client.
+    fn uncount(&mut self, count: &Count) {
+        if !count.no_ack {
+            self.unacked.remove(1, count.bytes);
+        }
+        if let Some(id) = count.consumer {
             self.consumers.settle(id, 1);
         }
     }

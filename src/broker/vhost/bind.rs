@@ -1,20 +1,18 @@
 //! Bindings: made between things that are there, written down when both ends are durable.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::{BindingRequest, Vhost, no_queue, not_default};
-use crate::broker::exchange::binding::{Binding, Destination, DestinationKind};
-use crate::broker::exchange::{Details, Exchange, History};
+use crate::broker::exchange::binding::{Binding, DestinationKind};
+use crate::broker::exchange::{Destination, Exchange, History};
 use crate::broker::message::Message;
-use crate::broker::queue::{Millis, StreamOrder};
 use crate::broker::registry::ConnectionId;
 use crate::broker::removal::Removal;
-use crate::broker::topology::Route;
+use crate::broker::route::Route;
 use crate::wire::Fault;
 
 impl Vhost {
-    /// Binds a queue or an exchange to an exchange; answers with what the exchange has to give what is bound newly.
+    /// Binds a queue or an exchange to an exchange; returns the messages that the exchange has for the new destination.
     pub fn bind(
         &self,
         request: BindingRequest,
@@ -24,7 +22,7 @@ impl Vhost {
         self.bind_to(request, &destination)
     }
 
-    /// Finds what a binding is to lead to.
+    /// Finds the destination of a binding.
     pub(super) fn destination(
         &self,
         request: &BindingRequest,
@@ -65,7 +63,8 @@ impl Vhost {
                 topology.exchange(name, &self.name)?;
             }
         }
-        source.check_binding(&binding, destination)?;
+        let compat = self.shared.compat.get();
+        source.settings.check_binding(&binding, destination.queue_kind(), compat)?;
         if source.has_binding(&binding.key()) {
             return Ok(None);
         }
@@ -73,54 +72,26 @@ impl Vhost {
         let is_durable = source.settings.is_durable && topology.is_durable(&binding.destination);
         drop(topology);
         if is_durable {
-            self.ledger.add_binding(&binding)?;
+            self.definitions.add_binding(&binding)?;
         }
         self.write().bind(binding, destination);
         Ok(history.map(|history| Replay { history, destination: destination.clone() }))
     }
 
-    /// Gives what was bound newly the messages that its exchange remembers. One that the disk does not take is handed
-    /// on all the same.
-    pub fn replay(&self, replay: &Replay, now: Millis) {
-        let store = self.shared.store.get();
-        for (message, route) in self.replayed(replay) {
-            let kept_by = route.keepers(&message);
-            // Until its queues have it.
-            let mut order = StreamOrder::default();
-            let mut first = None;
-            if let Some(store) = store.filter(|_| !kept_by.is_empty()) {
-                order.hold_of(&self.shared.stream_order, &route);
-                let published_at = self.shared.started_unix_ms.load(Ordering::Relaxed) + now;
-                match store.append_quietly(&message.to_record(kept_by, published_at)) {
-                    Ok(appended) => first = Some(appended.first),
-                    Err(refused) => {
-                        tracing::warn!(vhost = %self.name, %refused, "a remembered message is not kept");
-                    }
-                }
-            }
-            for history in &route.histories {
-                history.add(&message);
-            }
-            let mut places = first.map(|first| route.places(&message, first)).into_iter().flatten();
-            for queue in &route.queues {
-                queue.push(message.clone(), places.next(), now);
-            }
-        }
-        if let Some(store) = store {
-            store.ring();
-        }
+    /// Answers whether such a message is kept by every durable queue, as in RabbitMQ 4, or only by those that keep all.
+    pub(in crate::broker) fn keeps_own(&self) -> bool {
+        !self.shared.compat.get().is_3_10()
     }
 
     /// The messages of a replay, each with its way.
-    fn replayed(&self, replay: &Replay) -> Vec<(Message, Route)> {
+    pub(in crate::broker) fn replayed(&self, replay: &Replay) -> Vec<(Message, Route)> {
         let topology = self.read();
         let way = |message: &Message| match &replay.destination {
             Destination::Queue(queue) => Some(Route::to(queue)),
             Destination::Exchange(name) => {
                 let exchange = topology.exchanges.get(name)?;
-                let details = Details::read(message.properties()).unwrap_or_default();
                 let (_, key) = message.exchange_and_key();
-                Some(topology.route(exchange, &[key], &details))
+                Some(topology.route(exchange, &[key], message.properties()))
             }
         };
         let messages = replay.history.messages().into_iter();
@@ -145,7 +116,7 @@ impl Vhost {
     }
 }
 
-/// What an exchange gives to whoever is bound to it newly.
+/// The messages that an exchange gives to a newly bound destination.
 #[derive(Debug)]
 pub struct Replay {
     history: Arc<History>,
@@ -153,8 +124,8 @@ pub struct Replay {
 }
 
 impl BindingRequest {
-    /// Checks that neither end is the default exchange, whose bindings nobody makes.
-    fn check_no_default(&self) -> Result<(), Fault> {
+    /// Checks that neither end is the default exchange, whose bindings no client can change.
+    pub(super) fn check_no_default(&self) -> Result<(), Fault> {
         not_default(&self.source)?;
         match self.destination.kind {
             DestinationKind::Exchange => not_default(&self.destination.name),
@@ -162,7 +133,7 @@ impl BindingRequest {
         }
     }
 
-    fn into_binding(self) -> Binding {
+    pub(super) fn into_binding(self) -> Binding {
         let Self { source, destination, routing_key, arguments } = self;
         Binding { source, destination, routing_key, arguments }
     }

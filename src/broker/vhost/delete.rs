@@ -1,7 +1,8 @@
-//! Deleting queues and exchanges: struck out of the definitions first, then taken out of the topology.
+//! Deletes queues and exchanges: from the definitions first, then from the topology.
 //!
-//! Both wait for the disk. So whether a queue may go at all is decided when nobody else can change the topology any
-//! more, under the queue's own lock; from then on it takes no consumers, and whoever looks for it waits for the outcome.
+//! Both wait for the disk. So the broker decides that a queue may be deleted when no other thread can change the
+//! topology any more, under the queue's own lock; from then on the queue takes no consumers, and a client that looks
+//! for it waits for the outcome.
 
 use std::sync::{Arc, MutexGuard};
 
@@ -9,12 +10,12 @@ use super::{DeleteIf, PIECE_LEN, Vhost};
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::exchange::Exchange;
 use crate::broker::exchange::binding::DestinationKind;
-use crate::broker::queue::{EndIf, InUse, Millis, Queue};
+use crate::broker::queue::{DeletionIf, InUse, Millis, Queue};
 use crate::broker::registry::ConnectionId;
 use crate::broker::removal::Removal;
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
-/// Why a queue stays.
+/// The reason why a queue stays.
 #[derive(Debug)]
 enum Stays {
     InUse(InUse),
@@ -52,7 +53,7 @@ impl Vhost {
             Err(fault) => return Err(fault),
         };
         check_conditions(&queue, only)?;
-        let only = EndIf { unused: only.unused, empty: only.empty, expired_at: None };
+        let only = DeletionIf { unused: only.unused, empty: only.empty, expired_at: None };
         self.take_out(&queue, only).map_err(|stays| {
             let why = match stays {
                 Stays::Written(fault) => return fault,
@@ -66,7 +67,7 @@ impl Vhost {
 
     /// Takes a queue out and ends it: its time has come, or its last user has gone. One that is used again by then
     /// stays; so does one that cannot be struck out, and counts as used now.
-    pub fn remove_queue(&self, queue: &Arc<Queue>, only: EndIf, now: Millis) {
+    pub fn remove_queue(&self, queue: &Arc<Queue>, only: DeletionIf, now: Millis) {
         let Err(stays) = self.take_out(queue, only) else { return };
         if let Stays::Written(_) = stays {
             queue.touch(now);
@@ -75,18 +76,18 @@ impl Vhost {
     }
 
     /// Takes a queue out and ends it; answers how many messages went with it.
-    fn take_out(&self, queue: &Arc<Queue>, only: EndIf) -> Result<u32, Stays> {
+    fn take_out(&self, queue: &Arc<Queue>, only: DeletionIf) -> Result<u32, Stays> {
         let changing = self.changing();
         if !self.read().is_current(queue) {
             return Ok(0);
         }
-        queue.begin_end(only).map_err(Stays::InUse)?;
+        queue.begin_deletion(only).map_err(Stays::InUse)?;
         let bindings_len = self.read().bindings_len(DestinationKind::Queue, queue.name());
         self.change_many(bindings_len, || {
             let removal = Removal::of_queue(&self.read(), queue.name());
             let Err(fault) = self.remove(removal, &changing) else { return Ok(()) };
             if queue.settings().is_durable {
-                queue.cancel_end();
+                queue.cancel_deletion();
                 return Err(Stays::Written(fault));
             }
             self.remove_unwritten(queue);
@@ -94,26 +95,26 @@ impl Vhost {
         })?;
         drop(changing);
         self.churn.queue_deleted.add(1);
-        Ok(queue.end())
+        Ok(queue.delete())
     }
 
-    /// Takes out a queue that has no row of its own, and leaves over what has one and should go with it.
+    /// Takes out a queue that has no row of its own, and leaves over things that have one and should go with it.
     fn remove_unwritten(&self, queue: &Queue) {
         let removal = Removal::of_unwritten_queue(&self.read(), queue.name());
         self.left_over().extend(removal.left_over.iter().cloned());
         self.take_away(removal);
     }
 
-    /// Takes what goes out of the topology: what has a name first, then its bindings, piece by piece. Until the last
-    /// has gone, a binding may lead to a queue that is ending, which takes what comes with it.
+    /// Takes a removal out of the topology: things that have a name first, then their bindings, piece by piece. Until
+    /// the last has gone, a binding may lead to a queue that is being deleted; its messages go with that queue.
     fn take_away(&self, mut removal: Removal) {
         let mut bindings = std::mem::take(&mut removal.bindings);
         loop {
             removal.bindings = bindings.split_off(bindings.len().saturating_sub(PIECE_LEN));
-            let remains = self.write().remove(removal);
+            let remains = removal.take_out(&mut self.write());
             // Not under the lock: publishers wait for it, and get it meanwhile.
             for holder in remains.holders() {
-                holder.end();
+                holder.delete();
             }
             drop(remains);
             if bindings.is_empty() {
@@ -123,7 +124,7 @@ impl Vhost {
         }
     }
 
-    /// Strikes out what goes together, then takes it out; then what was left over before.
+    /// Deletes the rows of a removal, then takes it out; then does so for removals that were left over before.
     pub(super) fn remove(
         &self,
         removal: Removal,
@@ -149,7 +150,7 @@ impl Vhost {
         let topology = self.read();
         let struck = removal.struck(&topology);
         drop(topology);
-        self.ledger.strike_out(&struck)?;
+        self.definitions.strike_out(&struck)?;
         self.take_away(removal);
         Ok(())
     }
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
     use crate::broker::Broker;
     use crate::broker::auth::User;
-    use crate::broker::durable::{Ledger, begin};
+    use crate::broker::durable::{VhostDefinitions, begin};
     use crate::broker::exchange::binding::DestinationName;
     use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
     use crate::broker::mailbox::{ConsumerSlot, Mailbox};
@@ -210,9 +211,9 @@ mod tests {
         fn new() -> Self {
             let directory = TempDir::new().unwrap();
             let definitions = Arc::new(Definitions::open(directory.path()).unwrap());
-            begin(&definitions, &literal("/"), &User::guest([0; 4])).unwrap();
-            let ledger = Ledger::new(literal("/"), Some(Arc::clone(&definitions)));
-            let vhost = Vhost::new(literal("/"), Shared::default(), Arc::default(), ledger);
+            begin(&definitions, Some(&literal("/")), Some(&User::guest([0; 4]))).unwrap();
+            let of_vhost = VhostDefinitions::new(literal("/"), Some(Arc::clone(&definitions)));
+            let vhost = Vhost::new(literal("/"), Shared::default(), Arc::default(), of_vhost);
             Self { vhost, definitions, directory }
         }
 
@@ -288,10 +289,10 @@ mod tests {
     }
 
     fn publish(queue: &Queue) {
-        queue.push(Message::new(Layout::default(), &mut vec![0; 16]), None, 0);
+        _ = queue.push(Message::new(Layout::default(), &mut vec![0; 16]), None, 0);
     }
 
-    /// Deletes while another change is under way, during which somebody does `meanwhile`.
+    /// Deletes while another change is under way, during which another thread does `meanwhile`.
     fn delete_late(bench: &Bench, only: DeleteIf, meanwhile: impl FnOnce()) -> Result<u32, Fault> {
         thread::scope(|scope| {
             let changing = bench.vhost.changing();
@@ -325,7 +326,7 @@ mod tests {
     #[test]
     fn many_bindings_go_aside_and_piece_by_piece() {
         let Bench { vhost, .. } = Bench::new();
-        vhost.shared.aside.set(|work| {
+        vhost.shared.blocking.set(|work| {
             LONG.set(LONG.get() + 1);
             work();
         });
@@ -367,7 +368,7 @@ mod tests {
     fn who_wants_to_make_a_change_waits_aside_for_a_long_one() {
         static ASIDE: AtomicUsize = AtomicUsize::new(0);
         let Bench { vhost, .. } = &Bench::new();
-        vhost.shared.aside.set(|work| {
+        vhost.shared.blocking.set(|work| {
             ASIDE.fetch_add(1, Ordering::Relaxed);
             work();
         });
@@ -392,7 +393,7 @@ mod tests {
         let first = subscribe(&queue).unwrap();
         assert_eq!(queue.unsubscribe(first, 0), Left::DeleteQueue);
         let second = subscribe(&queue).unwrap();
-        bench.vhost.remove_queue(&queue, EndIf { unused: true, ..EndIf::default() }, 0);
+        bench.vhost.remove_queue(&queue, DeletionIf { unused: true, ..DeletionIf::default() }, 0);
         assert!(bench.is_there(&queue));
         assert_eq!(queue.unsubscribe(second, 0), Left::DeleteQueue);
 
@@ -407,7 +408,7 @@ mod tests {
                 day,
             )
             .unwrap();
-        let expired = |now| EndIf { expired_at: Some(now), ..EndIf::default() };
+        let expired = |now| DeletionIf { expired_at: Some(now), ..DeletionIf::default() };
         bench.vhost.remove_queue(&queue, expired(day), day);
         assert!(bench.is_there(&queue));
         // It is looked at again when its new time has come.
@@ -423,7 +424,7 @@ mod tests {
         let (vhost, old) = (&bench.vhost, bench.declare(durable("q")));
         let (found, declared) = thread::scope(|scope| {
             let changing = vhost.changing();
-            old.begin_end(EndIf { empty: true, ..EndIf::default() }).unwrap();
+            old.begin_deletion(DeletionIf { empty: true, ..DeletionIf::default() }).unwrap();
             let found = scope.spawn(|| vhost.queue("q", ME));
             assert_eq!(subscribe(&old).unwrap_err().code, ReplyCode::NotFound);
             let removal = Removal::of_queue(&vhost.read(), old.name());
@@ -433,7 +434,7 @@ mod tests {
             let declared = scope.spawn(|| bench.declare(durable("q")));
             (found, declared.join().unwrap())
         });
-        old.end();
+        old.delete();
         assert_eq!(found.unwrap_err().code, ReplyCode::NotFound);
         publish(&declared);
         assert!(!Arc::ptr_eq(&old, &declared));
@@ -446,7 +447,7 @@ mod tests {
         let (vhost, old) = (&bench.vhost, bench.declare(durable("q")));
         let declared = thread::scope(|scope| {
             let changing = vhost.changing();
-            old.begin_end(EndIf::default()).unwrap();
+            old.begin_deletion(DeletionIf::default()).unwrap();
             let declared = scope.spawn(|| bench.declare(durable("q")));
             let removal = Removal::of_queue(&vhost.read(), old.name());
             vhost.remove(removal, &changing).unwrap();
@@ -468,12 +469,12 @@ mod tests {
         publish(&queue);
         assert_eq!(queue.counts().ready, 2);
 
-        queue.begin_end(EndIf::default()).unwrap();
+        queue.begin_deletion(DeletionIf::default()).unwrap();
         publish(&queue);
-        let (entry, _) = queue.get(false, 0).unwrap().unwrap();
+        let (entry, _) = queue.get_waiting(false, 0).unwrap().unwrap();
         let returned = Returned { entry, consumer: None, no_ack: false, has_failed: false };
         queue.put_back(vec![returned], 0);
-        queue.cancel_end();
+        queue.cancel_deletion();
         assert_eq!(queue.counts().ready, 3);
         subscribe(&queue).unwrap();
     }
@@ -484,9 +485,9 @@ mod tests {
         let queue = bench.exclusive();
         assert!(!queue.settings().is_durable);
         bench.definitions.set_full(true);
-        bench.vhost.remove_queue(&queue, EndIf::default(), 0);
+        bench.vhost.remove_queue(&queue, DeletionIf::default(), 0);
         assert!(!bench.is_there(&queue));
-        // Nobody is kept out by an owner that has gone.
+        // No connection is kept out by an owner that has gone.
         let asked = QueueDeclaration { is_durable: false, ..durable("e") };
         bench.vhost.declare_queue(asked, false, OTHER, 0).unwrap();
         let made = |bench: &Bench| bench.vhost.bindings().iter().any(|one| !one.source.is_empty());
@@ -511,7 +512,7 @@ mod tests {
         let bench = Bench::new();
         let queue = bench.exclusive();
         bench.definitions.set_full(true);
-        bench.vhost.remove_queue(&queue, EndIf::default(), 0);
+        bench.vhost.remove_queue(&queue, DeletionIf::default(), 0);
         bench.definitions.set_full(false);
         bench.vhost.declare_exchange(auto_delete("x")).unwrap();
         bench.declare(durable("q"));

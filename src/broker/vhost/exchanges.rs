@@ -13,11 +13,40 @@ impl Vhost {
     pub fn declare_exchange(&self, settings: ExchangeSettings) -> Result<(), Fault> {
         not_default(&settings.name)?;
         let noun = exchange_noun(&settings.name, &self.name);
-        // Whoever declares it wants it to stay, with bindings or without.
+        // A client that declares it wants it to stay, with bindings or without.
         self.left_over().retain(|name| *name != settings.name);
         if let Some(current) = self.read().exchanges.get(&settings.name) {
             return assert_same_exchange(&current.settings, &settings, &noun);
         }
+        self.check_new_exchange(&settings, &noun)?;
+        let _changing = self.changing();
+        // Another thread may have declared it just before.
+        if let Some(current) = self.read().exchanges.get(&settings.name) {
+            return assert_same_exchange(&current.settings, &settings, &noun);
+        }
+        let mut holder = None;
+        if settings.kind == ExchangeKind::DelayedMessage {
+            let mut settings = Settings::of_holder(&self.name, &settings.name, settings.is_durable);
+            if settings.is_durable {
+                settings.id = self.definitions.add_queue(&settings)?;
+            }
+            holder = Some(Queue::new(settings, self.shared.clone(), 0));
+        }
+        if settings.is_durable {
+            self.definitions.add_exchange(&settings)?;
+        }
+        let mut exchange = Exchange::new(settings, &self.shared.compat);
+        exchange.holder = holder;
+        self.insert_exchange(exchange);
+        Ok(())
+    }
+
+    /// Checks the settings of an exchange that is not there yet.
+    pub(super) fn check_new_exchange(
+        &self,
+        settings: &ExchangeSettings,
+        noun: &str,
+    ) -> Result<(), Fault> {
         not_reserved("exchange", &settings.name)?;
         if let Some(value) = settings.arguments.get("alternate-exchange")
             && value.as_str().is_none()
@@ -27,27 +56,7 @@ impl Vhost {
             return Err(Fault::new(ReplyCode::PreconditionFailed, text));
         }
         let (kind, compat) = (settings.kind, self.shared.compat.get());
-        kind.check(&settings.arguments, &settings.name, &self.name, compat)?;
-        let _changing = self.changing();
-        // Somebody else may have declared it just before.
-        if let Some(current) = self.read().exchanges.get(&settings.name) {
-            return assert_same_exchange(&current.settings, &settings, &noun);
-        }
-        let mut holder = None;
-        if settings.kind == ExchangeKind::DelayedMessage {
-            let mut settings = Settings::of_holder(&self.name, &settings);
-            if settings.is_durable {
-                settings.id = self.ledger.add_queue(&settings)?;
-            }
-            holder = Some(Queue::new(settings, self.shared.clone(), 0));
-        }
-        if settings.is_durable {
-            self.ledger.add_exchange(&settings)?;
-        }
-        let mut exchange = Exchange::new(settings);
-        exchange.holder = holder;
-        self.insert_exchange(exchange);
-        Ok(())
+        kind.check(&settings.arguments, &settings.name, &self.name, compat)
     }
 
     /// Checks that an exchange is there (a passive declare).
@@ -58,7 +67,7 @@ impl Vhost {
 
     /// Puts an exchange in that is written down, or need not be.
     pub(in crate::broker) fn restore_exchange(&self, settings: ExchangeSettings) {
-        self.insert_exchange(Exchange::new(settings));
+        self.insert_exchange(Exchange::new(settings, &self.shared.compat));
     }
 
     fn insert_exchange(&self, mut exchange: Exchange) {
@@ -82,7 +91,7 @@ impl Vhost {
             settings: exchange.settings.clone(),
             vhost: self.name.clone(),
             counters: Arc::clone(&exchange.counters),
-            delayed: exchange.holder.as_ref().map(|holder| holder.held_len()),
+            delayed: exchange.holder.as_ref().map(|holder| holder.delayed_len()),
         }
     }
 

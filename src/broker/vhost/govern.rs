@@ -1,19 +1,22 @@
-//! What is said of a vhost, how much it may have, which policies apply in it, and its end.
+//! The settings of a vhost: its metadata, limits and policies, and its end.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{QueueDeclaration, Vhost, not_default, refused};
-use crate::broker::admin::{VhostLimits, VhostMetadata};
 use crate::broker::arguments::{Limits, exchange_noun};
-use crate::broker::exchange::{Exchange, ExchangeSettings};
+use crate::broker::auth::{Right, Rights};
+use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
 use crate::broker::policies::{Applied, Policies, Policy, Subject};
-use crate::broker::queue::{EndIf, Millis, Queue};
+use crate::broker::queue::{DeletionIf, Millis, Queue};
 use crate::broker::topology::Topology;
+use crate::broker::vhost_limits::VhostLimits;
+use crate::broker::vhost_metadata::VhostMetadata;
+use crate::lock::RwLock;
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, FieldValue, ReplyCode, ShortStr};
 
-/// What administrators say of a vhost.
+/// The settings that administrators make for a vhost.
 #[derive(Debug, Default)]
 pub(super) struct Governed {
     metadata: RwLock<VhostMetadata>,
@@ -22,44 +25,78 @@ pub(super) struct Governed {
     is_traced: AtomicBool,
 }
 
+impl QueueDeclaration {
+    /// Gives a queue that is declared without a type the one that the vhost has for such, when it can be of any
+    /// (RabbitMQ: `rabbit_amqqueue:augment_declare_args`).
+    pub(super) fn give_type(&mut self, vhost: &VhostMetadata) {
+        let can_be_any = self.is_durable && !self.is_exclusive && !self.is_auto_delete;
+        if !can_be_any || self.arguments.get("x-queue-type").is_some() {
+            return;
+        }
+        if let Some(kind) = &vhost.default_queue_type {
+            let kind = FieldValue::LongStr(kind.as_str().into());
+            self.arguments.insert(literal("x-queue-type"), kind);
+        }
+    }
+}
+
 impl Vhost {
-    /// What is said of it.
+    /// Returns its metadata.
     pub fn metadata(&self) -> VhostMetadata {
-        self.governed.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.governed.metadata.read().clone()
     }
 
-    /// Whether the firehose is on.
+    /// Answers whether the firehose is on.
     #[inline]
     pub fn is_traced(&self) -> bool {
         self.governed.is_traced.load(Ordering::Relaxed)
     }
 
-    /// Has something else said of it.
+    /// Replaces its metadata.
     pub(in crate::broker) fn describe(&self, metadata: VhostMetadata) {
         let was_traced = self.governed.is_traced.swap(metadata.is_traced, Ordering::Relaxed);
         if was_traced != metadata.is_traced {
             // Routes that are remembered say whether they are traced.
             self.forget_routes();
         }
-        *self.governed.metadata.write().unwrap_or_else(PoisonError::into_inner) = metadata;
+        *self.governed.metadata.write() = metadata;
     }
 
-    /// How much it may have.
+    /// Returns its limits.
     pub fn limits(&self) -> VhostLimits {
-        *self.governed.limits.read().unwrap_or_else(PoisonError::into_inner)
+        *self.governed.limits.read()
     }
 
     pub(in crate::broker) fn limit(&self, limits: VhostLimits) {
-        *self.governed.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+        *self.governed.limits.write() = limits;
     }
 
-    /// Refuses the default exchange, which nobody declares, deletes or binds.
+    /// Refuses the default exchange, which no client can declare, delete or bind.
     ///
     /// # Errors
     ///
     /// `ACCESS_REFUSED` in RabbitMQ's words.
     pub fn check_not_default(exchange: &str) -> Result<(), Fault> {
         not_default(exchange)
+    }
+
+    /// Checks the permission for a routing key, which is looked at where it has words: at topic exchanges.
+    ///
+    /// # Errors
+    ///
+    /// `ACCESS_REFUSED` in RabbitMQ's words.
+    pub fn check_topic(
+        &self,
+        rights: &Rights,
+        right: Right,
+        exchange: &str,
+        routing_key: &str,
+    ) -> Result<(), Fault> {
+        let is_topic = |exchange: &Exchange| exchange.settings.kind == ExchangeKind::Topic;
+        if self.read().exchanges.get(exchange).is_some_and(is_topic) {
+            return rights.check_topic(right, exchange, routing_key);
+        }
+        Ok(())
     }
 
     /// Refuses the deletion of an exchange that every vhost has.
@@ -76,25 +113,16 @@ impl Vhost {
         Ok(())
     }
 
-    /// Gives a queue that is declared without a type the one that the vhost has for such, when it can be of any
-    /// (RabbitMQ: `rabbit_amqqueue:augment_declare_args`).
+    /// Gives a queue that is declared without a type the one of the vhost.
     pub(super) fn give_type(&self, asked: &mut QueueDeclaration) {
-        let can_be_any = asked.is_durable && !asked.is_exclusive && !asked.is_auto_delete;
-        if !can_be_any || asked.arguments.get("x-queue-type").is_some() {
-            return;
-        }
-        let metadata = self.governed.metadata.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kind) = &metadata.default_queue_type {
-            let kind = FieldValue::LongStr(kind.as_str().into());
-            asked.arguments.insert(literal("x-queue-type"), kind);
-        }
+        asked.give_type(&self.governed.metadata.read());
     }
 
-    /// Refuses one queue too many; the caller is changing the topology.
-    pub(super) fn check_room(&self, queue: &str) -> Result<(), Fault> {
-        self.ledger.check_open()?;
+    /// Refuses one queue too many, if `more` are added before it; the caller is changing the topology.
+    pub(super) fn check_room(&self, queue: &str, more: usize) -> Result<(), Fault> {
+        self.definitions.check_open()?;
         let Some(most) = self.limits().queues_max else { return Ok(()) };
-        if self.read().queues.len() as u64 >= most {
+        if (self.read().queues.len() + more) as u64 >= most {
             let vhost = &self.name;
             let text = format!(
                 "cannot declare queue '{queue}': queue limit in vhost '{vhost}' ({most}) is reached"
@@ -109,14 +137,19 @@ impl Vhost {
         &self.governed.policies
     }
 
-    /// Changes policies and has what then applies apply; publishes and declarations go on meanwhile.
+    /// Changes policies and applies them; publishes and declarations go on meanwhile.
     pub(in crate::broker) fn change_policies(&self, change: impl FnOnce(&Policies), now: Millis) {
         let changing = self.changing();
         // Queues that are declared from now on find the new ones.
         change(&self.governed.policies);
-        let queues: Vec<_> = self.read().queues.values().cloned().collect();
         drop(changing);
-        self.shared.aside.run(|| {
+        self.refresh_policies(now);
+    }
+
+    /// Applies the policies of now to all queues and exchanges; the caller is not changing the topology.
+    pub(in crate::broker) fn refresh_policies(&self, now: Millis) {
+        let queues: Vec<_> = self.read().queues.values().cloned().collect();
+        self.shared.blocking.run(|| {
             for queue in queues {
                 self.apply_policies(&queue, now);
             }
@@ -124,7 +157,7 @@ impl Vhost {
         self.apply_alternates();
     }
 
-    /// Tells a queue what policies say of it.
+    /// Applies policies to a queue.
     pub(super) fn apply_policies(&self, queue: &Queue, now: Millis) {
         let settings = queue.settings();
         let subject = Subject::Queue(&settings.name, settings.wanted.kind);
@@ -133,18 +166,19 @@ impl Vhost {
         let limits =
             Limits::merge(&settings.wanted, user.map(Policy::limits), operator.map(Policy::limits));
         if queue.limits() != limits {
-            self.set_queue_limits(queue, limits, now);
+            queue.set_limits(limits, now);
         }
     }
 
-    /// Tells a queue that is new; most vhosts have no policies.
+    /// Applies policies to a new queue; most vhosts have no policies.
     pub(super) fn apply_policies_to_new(&self, queue: &Queue, now: Millis) {
         if !self.governed.policies.is_empty() {
             self.apply_policies(queue, now);
         }
     }
 
-    /// Where an exchange's messages go that it cannot route: where it was declared to, or a policy says.
+    /// Returns the alternate exchange, for messages that an exchange cannot route: the one it was declared with, or a
+    /// policy's.
     pub(super) fn alternate(&self, settings: &ExchangeSettings) -> Option<ShortStr> {
         settings.alternate().or_else(|| {
             let applied = self.governed.policies.applied(Subject::Exchange(&settings.name));
@@ -152,7 +186,7 @@ impl Vhost {
         })
     }
 
-    /// Tells exchanges where their messages go that they cannot route.
+    /// Tells exchanges their alternate exchanges.
     fn apply_alternates(&self) {
         let topology = self.read();
         let differs =
@@ -171,19 +205,19 @@ impl Vhost {
         }
     }
 
-    /// Has routes looked up again that are remembered.
+    /// Makes publishers look up again the routes that they remember.
     pub(in crate::broker) fn forget_routes(&self) {
         drop(self.write());
     }
 
-    /// Strikes everything out and takes it out of sight; what it answers is to be given to [`Self::end`].
+    /// Deletes all rows and takes everything out of the topology; the caller gives the result to [`Self::end`].
     ///
     /// # Errors
     ///
     /// When the disk refuses; everything is as it was then.
     pub(in crate::broker) fn close(&self) -> Result<Vec<Arc<Queue>>, Fault> {
         let _changing = self.changing();
-        self.ledger.close()?;
+        self.definitions.close()?;
         let topology = std::mem::take(&mut *self.write());
         let Topology { queues, exchanges, .. } = topology;
         let holders = exchanges.into_values().filter_map(|exchange| exchange.holder);
@@ -194,8 +228,8 @@ impl Vhost {
     pub(in crate::broker) fn end(&self, queues: Vec<Arc<Queue>>) {
         for queue in queues {
             // Without conditions nothing speaks against it.
-            let _ = queue.begin_end(EndIf::default());
-            queue.end();
+            let _ = queue.begin_deletion(DeletionIf::default());
+            queue.delete();
             self.churn.queue_deleted.add(1);
         }
     }

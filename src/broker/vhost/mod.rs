@@ -7,35 +7,35 @@
 //! Reading order: [`Vhost::route`] (the publish line), [`Vhost::declare_queue`], [`Vhost::delete_queue`],
 //! [`Vhost::bind`].
 
+mod addition;
 mod bind;
 mod delete;
 mod exchanges;
 mod govern;
 mod restore;
 
+pub(in crate::broker) use addition::Addition;
 pub use bind::Replay;
+pub(in crate::broker) use restore::restore;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
-};
+use std::sync::{Arc, MutexGuard, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use self::govern::Governed;
 use crate::broker::arguments::{
-    self, Lifetime, Limits, QueueArguments, QueueKind, exchange_noun, queue_noun,
+    self, Lifetime, QueueArguments, QueueKind, exchange_noun, queue_noun,
 };
-use crate::broker::durable::Ledger;
+use crate::broker::durable::VhostDefinitions;
 use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};
-use crate::broker::exchange::{Details, Exchange, ExchangeKind, ExchangeSettings};
+use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
 use crate::broker::queue::{self, Millis, Queue, Settings};
 use crate::broker::registry::ConnectionId;
+use crate::broker::route::Route;
 use crate::broker::stats::{ChurnCounters, ExchangeCounters, MessageCounters};
-use crate::broker::topology::{Route, Topology};
+use crate::broker::topology::Topology;
+use crate::lock::{Mutex, RwLock};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
-
-/// What is looked at first: most exchanges ask for no more than the key.
-static NONE: Details = Details::NONE;
 
 /// Bindings that are taken out under one lock of the topology, which publishers may wait for: a millisecond or two.
 const PIECE_LEN: usize = 1000;
@@ -46,23 +46,23 @@ pub struct Vhost {
     name: ShortStr,
     topology: RwLock<Topology>,
     epoch: AtomicU64,
-    /// Held by whoever changes the topology, from looking at what is there until all can see the change. Meanwhile
-    /// the change is written down; publishes go on.
+    /// A thread that changes the topology holds this, from looking at what is there until all can see the change.
+    /// Meanwhile the change is written down; publishes go on.
     changing: Mutex<()>,
     /// The change under way is a long one.
     is_change_long: AtomicBool,
-    ledger: Ledger,
+    definitions: VhostDefinitions,
     /// Durable auto-delete exchanges that have lost their last binding and could not be struck out yet.
     left_over: Mutex<Vec<ShortStr>>,
-    /// What its queues share with those of the other vhosts.
+    /// The state that its queues share with those of the other vhosts.
     shared: queue::Shared,
-    /// What channels did that have ended; the others count for themselves.
+    /// Counts of channels that have ended; open ones count for themselves.
     pub counters: MessageCounters,
     churn: Arc<ChurnCounters>,
     governed: Governed,
 }
 
-/// What `queue.declare` asks for.
+/// The arguments of `queue.declare`.
 #[derive(Clone, Debug)]
 pub struct QueueDeclaration {
     pub name: ShortStr,
@@ -150,11 +150,13 @@ impl Vhost {
         name: ShortStr,
         shared: queue::Shared,
         churn: Arc<ChurnCounters>,
-        ledger: Ledger,
+        definitions: VhostDefinitions,
     ) -> Arc<Self> {
         let mut topology = Topology::default();
         for settings in predeclared() {
-            topology.exchanges.insert(settings.name.clone(), Exchange::new(settings));
+            topology
+                .exchanges
+                .insert(settings.name.clone(), Exchange::new(settings, &shared.compat));
         }
         let topology = RwLock::new(topology);
         let (epoch, counters) = (AtomicU64::new(0), MessageCounters::default());
@@ -166,9 +168,9 @@ impl Vhost {
             epoch,
             changing,
             is_change_long,
-            ledger,
+            definitions,
             left_over,
-            shared: queue::Shared { vhost: this.clone(), ..shared },
+            shared: queue::Shared { letter_publisher: Some(this.clone() as Weak<_>), ..shared },
             counters,
             churn,
             governed: Governed::default(),
@@ -180,20 +182,18 @@ impl Vhost {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Topology> {
-        self.topology.read().unwrap_or_else(PoisonError::into_inner)
+        self.topology.read()
     }
 
-    /// Begins a change, alone: what is read from now on holds until the guard is dropped.
+    /// Begins a change, alone: the topology as read from now on holds until the guard is dropped.
     fn changing(&self) -> MutexGuard<'_, ()> {
-        let wait = || self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         match self.changing.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Who only waits must not keep the thread from others meanwhile.
-            Err(TryLockError::WouldBlock) if self.is_change_long.load(Ordering::Relaxed) => {
-                self.shared.aside.run(wait)
+            Some(guard) => guard,
+            // A thread that only waits must not keep other work from running meanwhile.
+            None if self.is_change_long.load(Ordering::Relaxed) => {
+                self.shared.blocking.run(|| self.changing.lock())
             }
-            Err(TryLockError::WouldBlock) => wait(),
+            None => self.changing.lock(),
         }
     }
 
@@ -203,18 +203,18 @@ impl Vhost {
             return change();
         }
         self.is_change_long.store(true, Ordering::Relaxed);
-        let changed = self.shared.aside.run(change);
+        let changed = self.shared.blocking.run(change);
         self.is_change_long.store(false, Ordering::Relaxed);
         changed
     }
 
     fn left_over(&self) -> MutexGuard<'_, Vec<ShortStr>> {
-        self.left_over.lock().unwrap_or_else(PoisonError::into_inner)
+        self.left_over.lock()
     }
 
     /// Opens the topology for a change; routes remembered so far no longer hold.
     fn write(&self) -> RwLockWriteGuard<'_, Topology> {
-        let topology = self.topology.write().unwrap_or_else(PoisonError::into_inner);
+        let topology = self.topology.write();
         self.epoch.fetch_add(1, Ordering::Release);
         topology
     }
@@ -225,7 +225,7 @@ impl Vhost {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Finds where a message goes.
+    /// Finds where a message with these encoded properties goes.
     ///
     /// # Errors
     ///
@@ -234,7 +234,7 @@ impl Vhost {
         &self,
         exchange: &str,
         routing_keys: &[&str],
-        details: impl FnOnce() -> Result<Details, Fault>,
+        properties: &[u8],
     ) -> Result<Route, Fault> {
         let topology = self.read();
         let source = topology.exchange(exchange, &self.name)?;
@@ -242,12 +242,7 @@ impl Vhost {
             let noun = exchange_noun(exchange, &self.name);
             return Err(refused(format!("cannot publish to internal {noun}")));
         }
-        let mut route = topology.route(source, routing_keys, &NONE);
-        if !route.by_key_alone {
-            route = topology.route(source, routing_keys, &details()?);
-        }
-        route.is_traced = self.is_traced();
-        Ok(route)
+        Ok(topology.route(source, routing_keys, properties).traced(self.is_traced()))
     }
 
     /// Finds where a message of the broker's own goes: nowhere when there is no such exchange. An internal one takes
@@ -256,26 +251,24 @@ impl Vhost {
         &self,
         exchange: &str,
         routing_keys: &[&str],
-        details: impl FnOnce() -> Details,
+        properties: &[u8],
     ) -> Route {
         let topology = self.read();
-        let Some(source) = topology.exchanges.get(exchange) else {
-            return Route::nowhere(Arc::default());
-        };
-        let route = topology.route(source, routing_keys, &NONE);
-        if route.by_key_alone {
-            return route;
+        match topology.exchanges.get(exchange) {
+            Some(source) => topology.route(source, routing_keys, properties),
+            None => Route::nowhere(),
         }
-        topology.route(source, routing_keys, &details())
     }
 
-    /// Has other limits apply to a queue: what its arguments and policies come to now.
-    pub fn set_queue_limits(&self, queue: &Queue, limits: Limits, now: Millis) {
-        let could_reject = queue.may_reject();
-        queue.set_limits(limits, now);
-        if queue.may_reject() != could_reject {
-            // Whoever remembers a route to it must know.
-            self.epoch.fetch_add(1, Ordering::Release);
+    /// Returns the state that its queues share with those of the other vhosts.
+    pub(in crate::broker) fn shared(&self) -> &queue::Shared {
+        &self.shared
+    }
+
+    /// Makes the store write the records it was given.
+    pub(in crate::broker) fn wake_store(&self) {
+        if let Some(store) = self.shared.store.get() {
+            store.wake_writer();
         }
     }
 
@@ -290,7 +283,7 @@ impl Vhost {
             queue.ok_or_else(|| no_queue(name, &self.name))
         };
         let mut queue = find()?;
-        if queue.is_ending() {
+        if queue.is_being_deleted() {
             drop(self.changing());
             queue = find()?;
         }
@@ -326,13 +319,31 @@ impl Vhost {
         }
         let wanted = QueueArguments::check(&asked.arguments, asked.lifetime(), context)?;
         let _changing = self.changing();
-        // Somebody else may have declared it just before, or it was ending and has stayed.
+        // Another thread may have declared it just before, or it was being deleted and has stayed.
         if let Some(queue) = self.read().queues.get(&asked.name) {
             queue.touch(now);
             return same_queue(queue, &asked, connection, context);
         }
-        self.check_room(&asked.name)?;
-        let mut settings = Settings {
+        self.check_room(&asked.name, 0)?;
+        let mut settings = self.settings_of_new(asked, connection, wanted);
+        if settings.is_durable {
+            settings.id = self.definitions.add_queue(&settings)?;
+        }
+        let queue = Queue::new(settings, self.shared.clone(), now);
+        self.apply_policies_to_new(&queue, now);
+        self.write().queues.insert(queue.name().clone(), Arc::clone(&queue));
+        self.churn.queue_created.add(1);
+        Ok(queue)
+    }
+
+    /// Makes the settings of a queue that was asked for and checked; it has no id yet.
+    fn settings_of_new(
+        &self,
+        asked: QueueDeclaration,
+        connection: ConnectionId,
+        wanted: QueueArguments,
+    ) -> Settings {
+        Settings {
             id: None,
             name: asked.name,
             vhost: self.name.clone(),
@@ -341,15 +352,7 @@ impl Vhost {
             exclusive_owner: asked.is_exclusive.then_some(connection),
             arguments: asked.arguments,
             wanted,
-        };
-        if settings.is_durable {
-            settings.id = self.ledger.add_queue(&settings)?;
         }
-        let queue = Queue::new(settings, self.shared.clone(), now);
-        self.apply_policies_to_new(&queue, now);
-        self.write().queues.insert(queue.name().clone(), Arc::clone(&queue));
-        self.churn.queue_created.add(1);
-        Ok(queue)
     }
 
     /// All queues, in the order of their names.
@@ -369,7 +372,7 @@ impl Vhost {
         self.bindings_that(|_| true)
     }
 
-    /// Those that are `wanted`.
+    /// Returns the bindings for which `wanted` is true.
     pub fn bindings_that(&self, wanted: impl Fn(&Binding) -> bool) -> Vec<Binding> {
         let topology = self.read();
         let by_name = topology.queues.keys().map(|name| Binding {
@@ -441,8 +444,8 @@ mod tests {
 
     fn vhost() -> Arc<Vhost> {
         let name = literal("/");
-        let ledger = Ledger::new(name.clone(), None);
-        Vhost::new(name, queue::Shared::default(), Arc::default(), ledger)
+        let definitions = VhostDefinitions::new(name.clone(), None);
+        Vhost::new(name, queue::Shared::default(), Arc::default(), definitions)
     }
 
     fn declare_queue(vhost: &Vhost, name: &'static str) -> Arc<Queue> {
@@ -510,8 +513,8 @@ mod tests {
         for at in [count / 2, count - 1] {
             vhost.bind(request(&name(at), DestinationKind::Queue, queue.name()), ME).unwrap();
         }
-        let route = vhost.route(&name(0), &[""], || Ok(Details::default())).unwrap();
-        assert_eq!(route.queues.len(), 1, "the queue is found twice, and gets the message once");
+        let route = vhost.route(&name(0), &[""], &[]).unwrap();
+        assert_eq!(route.queues().len(), 1, "the queue is found twice, and gets the message once");
     }
 
     /// Were each looked for among all that lead to the queue, this would take minutes.
@@ -543,7 +546,7 @@ mod tests {
         assert!(vhost.read().bound_to.is_empty());
     }
 
-    /// What happens when the destination goes between the two locks that a bind takes, one after the other.
+    /// The destination goes between the two locks that a bind takes, one after the other.
     #[test]
     fn a_binding_is_never_made_to_what_has_gone() {
         let (vhost, queue) = (vhost(), literal("q"));
@@ -572,8 +575,8 @@ mod tests {
         let new_queue = declare_queue(&vhost, "q");
         assert_eq!(refusal(&to_queue, &old_queue), no_queue);
         vhost.bind(to_queue, ME).unwrap();
-        let route = vhost.route(&source, &[""], || Ok(Details::default())).unwrap();
-        assert_eq!(route.queues.len(), 1);
-        assert!(Arc::ptr_eq(&route.queues[0], &new_queue));
+        let route = vhost.route(&source, &[""], &[]).unwrap();
+        assert_eq!(route.queues().len(), 1);
+        assert!(Arc::ptr_eq(&route.queues()[0], &new_queue));
     }
 }

@@ -1,16 +1,54 @@
-//! How a vhost gets back what is written down, when the broker starts.
+//! Definitions that are on disk, given to their vhosts: when the broker starts, and when definitions are imported.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Vhost, no_queue};
-use crate::broker::exchange::binding::{Binding, Destination, DestinationKind};
-use crate::broker::queue::{Queue, Settings};
-use crate::wire::Fault;
+use crate::broker::arguments::{exchange_noun, queue_noun};
+use crate::broker::compat::Compat;
+use crate::broker::durable::{InVhost, Problem, Saved, binding_noun, damaged};
+use crate::broker::exchange::Destination;
+use crate::broker::exchange::binding::{Binding, DestinationKind};
+use crate::broker::queue::{Millis, Queue, Settings};
+use crate::store::StoreError;
+use crate::store::definitions::Definitions;
+use crate::wire::{Fault, ShortStr};
+
+/// Gives vhosts their exchanges, queues and bindings.
+///
+/// # Errors
+///
+/// Names the row that refers to something that does not exist.
+pub(in crate::broker) fn restore(
+    saved: Saved,
+    vhosts: &BTreeMap<ShortStr, Arc<Vhost>>,
+    definitions: &Definitions,
+) -> Result<(), StoreError> {
+    let vhost = |name: &ShortStr, noun: &dyn Fn() -> String| {
+        let missing = || Problem::Missing(format!("vhost '{name}'"));
+        vhosts.get(name).ok_or_else(|| damaged(definitions, &noun(), missing()))
+    };
+    for InVhost { vhost: name, row: exchange } in saved.exchanges {
+        let noun = || exchange_noun(&exchange.name, &name);
+        vhost(&name, &noun)?.restore_exchange(exchange);
+    }
+    for settings in saved.queues {
+        let name = settings.vhost.clone();
+        let noun = || queue_noun(&settings.name, &name);
+        vhost(&name, &noun)?.restore_queue(settings, 0);
+    }
+    for InVhost { vhost: name, row: binding } in saved.bindings {
+        let noun = binding_noun(&binding, &name);
+        let restored = vhost(&name, &|| noun.clone())?.restore_binding(binding);
+        restored.map_err(|fault| damaged(definitions, &noun, Problem::Refused(fault)))?;
+    }
+    Ok(())
+}
 
 impl Vhost {
-    /// Puts a queue in that is written down, when the broker starts.
-    pub(in crate::broker) fn restore_queue(&self, settings: Settings) {
-        let queue = Queue::new(settings, self.shared.clone(), 0);
+    /// Puts a queue in that is written down, or need not be.
+    pub(in crate::broker) fn restore_queue(&self, settings: Settings, now: Millis) {
+        let queue = Queue::new(settings, self.shared.clone(), now);
         if let Some(exchange) = queue.settings().holds_for() {
             // An exchange that was never written down, or struck out since, has nothing to keep.
             if let Some(exchange) = self.write().exchanges.get_mut(exchange) {
@@ -18,11 +56,11 @@ impl Vhost {
             }
             return;
         }
-        self.apply_policies_to_new(&queue, 0);
+        self.apply_policies_to_new(&queue, now);
         self.write().queues.insert(queue.name().clone(), queue);
     }
 
-    /// Puts a binding in that is written down, when the broker starts.
+    /// Puts a binding in that is written down, or need not be.
     ///
     /// # Errors
     ///
@@ -41,7 +79,9 @@ impl Vhost {
                 Destination::Exchange(name.clone())
             }
         };
-        topology.exchange(&binding.source, &self.name)?.check_binding(&binding, &destination)?;
+        let source = &topology.exchange(&binding.source, &self.name)?.settings;
+        // It was accepted by the release that made it, perhaps with a more lenient `--compat`.
+        source.check_binding(&binding, destination.queue_kind(), Compat::default())?;
         topology.bind(binding, &destination);
         Ok(())
     }

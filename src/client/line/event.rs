@@ -1,4 +1,4 @@
-//! What a broker says on a line, found in its frames without copying.
+//! The events of a line: a broker's deliveries, confirms and replies, found in its frames without copying.
 //!
 //! The state of a message that is coming in is its tag and how much of its body is missing. A body that came in one
 //! frame is handed on where it lies; of one in several frames the first bytes are collected.
@@ -27,9 +27,9 @@ pub enum Event<'a> {
         multiple: bool,
         is_taken: bool,
     },
-    /// Whether the broker reads publishes (`connection.blocked`)
+    /// True if the broker reads no publishes now (`connection.blocked`)
     Blocked(bool),
-    /// Whether publishes may be sent (`channel.flow`); to be answered with [`super::Line::answer_flow`]
+    /// Says if publishes may be sent (`channel.flow`); to be answered with [`super::Line::answer_flow`]
     Flow {
         active: bool,
     },
@@ -51,7 +51,7 @@ pub struct Delivered<'a> {
     pub body_len: u64,
 }
 
-/// What a frame has brought.
+/// The result of reading a frame.
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
     /// Nothing whole yet
@@ -239,7 +239,7 @@ mod tests {
     use crate::wire::frame;
     use crate::wire::shortstr::literal;
 
-    /// What comes out of frames that hold one delivery with this body.
+    /// Reads frames that hold one delivery with this body, and returns the deliveries found.
     fn incoming(
         body: &[u8],
         frame_max: u32,

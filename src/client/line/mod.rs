@@ -16,9 +16,9 @@ mod stream;
 use std::time::{Duration, Instant};
 
 use super::connect::{Dialed, Place};
-use super::connection::Options;
 use super::error::Error;
 use super::handshake::Opened;
+use super::options::Options;
 use crate::wire::constants::FRAME_PREFIX;
 use crate::wire::method::{basic, channel, confirm, connection};
 use crate::wire::shortstr::literal;
@@ -35,7 +35,7 @@ const TAIL_PART: usize = 4;
 /// Longest that a wait without a time of its own lasts, so that a thread sees that it shall stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
-/// How long to wait for something to read.
+/// The time to wait for something to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all
@@ -208,7 +208,7 @@ impl Line {
         }
     }
 
-    /// Whether the last read left something behind: then there is no use in waiting for more.
+    /// Answers whether the last read left something behind: then there is no use in waiting for more.
     pub fn is_behind(&self) -> bool {
         self.is_behind
     }

@@ -13,7 +13,7 @@ use crate::wire::{Properties, ShortStr, frame};
 /// Bytes that are written at once: below what a socket's buffer takes, and enough that the system call costs nothing.
 const WRITE_BYTES: usize = 64 << 10;
 
-/// Where a message goes, and its properties.
+/// The address of a message, exchange and routing key, and its properties.
 #[derive(Clone, Debug, Default)]
 pub struct Envelope {
     pub exchange: ShortStr,
@@ -33,9 +33,9 @@ pub struct Stencil {
 
 #[derive(Debug)]
 enum Shape {
-    /// Where each publish ends, and where its body is, as far as the first frame has it.
+    /// The ends of all publishes, and the places of their bodies, as far as the first frame has them.
     Ring { marks: Vec<Mark>, batch: usize },
-    /// What stands in front of the body, for each envelope; the body begins at `gap`, its first byte at `body`.
+    /// The bytes in front of the body, for each envelope; the body begins at `gap`, its first byte at `body`.
     Single { fronts: Vec<Vec<u8>>, gap: usize, body: Range<usize> },
 }
 
@@ -58,7 +58,7 @@ impl Stencil {
         Self { bytes, shape, envelopes: envelopes.len(), position: 0 }
     }
 
-    /// How many publishes one write takes.
+    /// Returns the number of publishes that one write takes.
     pub fn batch(&self) -> usize {
         match &self.shape {
             Shape::Ring { batch, .. } => *batch,

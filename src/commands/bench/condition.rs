@@ -24,7 +24,7 @@ enum Comparison {
     Unequal,
 }
 
-/// What a figure is compared with.
+/// The limit that a figure is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Limit {
     /// In the figure's unit

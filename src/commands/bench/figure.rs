@@ -16,7 +16,7 @@ pub(super) enum Figure {
     Time(Times, Statistic),
 }
 
-/// How far a message has come.
+/// A stage on the way of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Published,
@@ -24,7 +24,7 @@ pub(super) enum Stage {
     Delivered,
 }
 
-/// What `--verify` finds.
+/// A fault that `--verify` finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Lost,
@@ -51,7 +51,7 @@ pub(super) enum Statistic {
     Max,
 }
 
-/// What a figure is counted in.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     PerSecond,
@@ -66,7 +66,7 @@ pub(super) struct UnknownFigure {
     nearest: Option<String>,
 }
 
-/// What is shown of times.
+/// The statistics that are shown of times.
 pub(super) const STATISTICS: [Statistic; 8] = [
     Statistic::Min,
     Statistic::Mean,
@@ -170,7 +170,7 @@ impl Figure {
         }
     }
 
-    /// What a run must be asked for to have this figure; `None` when it has it.
+    /// Says what a run lacks for this figure; `None` if it has the figure.
     pub(super) fn missing(self, plan: &Plan) -> Option<&'static str> {
         let has_confirms = plan.unconfirmed_max > 0;
         match self {

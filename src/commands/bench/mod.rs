@@ -9,9 +9,9 @@ mod report;
 use std::pin::pin;
 use std::time::Duration;
 
-use super::argument::{self, Argument};
-use super::rate::Rate;
-use super::size::Size;
+use super::options::argument::{self, Argument};
+use super::options::rate::Rate;
+use super::options::size::Size;
 use super::{Answer, CommandError, Context, Interrupt};
 use crate::engine::bench::{
     Acknowledge, Durability, Outcome, Plan, SIZE_MIN_TO_VERIFY, Second, Speed, Stop,
@@ -23,9 +23,9 @@ use report::{Report, Side, second_json, second_words};
 
 /// Largest body, in bytes: what a broker takes at the most.
 const SIZE_MAX: u64 = 512 << 20;
-/// How long to measure unless told otherwise.
+/// The time to measure by default.
 const DURATION: Duration = Duration::from_secs(10);
-/// How long to load before unless told otherwise.
+/// The time to load before measuring by default.
 const WARMUP: Duration = Duration::from_secs(1);
 /// Turns each broker gets in a comparison: what comes and goes on the machine then meets both.
 const ROUNDS: u32 = 3;
@@ -68,10 +68,10 @@ pub struct Args {
     /// Publish so many messages in all, and end when they have come
     #[arg(long, short = 'n', value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Make queues and exchange durable
+    /// Make the exchange durable, as the queues always are
     #[arg(long)]
     durable: bool,
-    /// Make messages persistent, and queues and exchange durable
+    /// Make messages persistent, and the exchange durable
     #[arg(long, short = 'p')]
     persistent: bool,
     /// Publish with confirms, at most so many unconfirmed a publisher [default: without]
@@ -160,7 +160,7 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     }
 }
 
-/// What all runs of a command share.
+/// The parts that all runs of a command share.
 struct Bench<'a> {
     plan: &'a Plan,
     stop: Stop,
@@ -267,8 +267,8 @@ impl Args {
             body_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             durability: match (self.persistent, self.durable) {
                 (true, _) => Durability::Messages,
-                (false, true) => Durability::Queues,
-                (false, false) => Durability::Transient,
+                (false, true) => Durability::Exchange,
+                (false, false) => Durability::Queues,
             },
             unconfirmed_max: self.confirm.unwrap_or(0),
             acknowledge,

@@ -16,7 +16,7 @@ pub(super) struct Side {
     pub(super) outcome: Outcome,
 }
 
-/// What a run, or a comparison, has shown.
+/// The result of a run, or of a comparison.
 #[derive(Debug)]
 pub(super) struct Report<'a> {
     pub(super) plan: &'a Plan,
@@ -123,7 +123,7 @@ fn exact(unit: Unit, value: f64) -> Value {
     }
 }
 
-/// How many times the second figure the first one is.
+/// Divides the first figure by the second, to a thousandth; `None` if that is no number.
 fn ratio(first: Option<f64>, second: Option<f64>) -> Option<f64> {
     let ratio = first? / second?;
     ratio.is_finite().then(|| (ratio * 1000.0).round() / 1000.0)
@@ -172,7 +172,7 @@ fn side_json(plan: &Plan, side: &Side) -> Map<String, Value> {
     fields
 }
 
-/// What passed in a second, as an object.
+/// Makes an object of the figures of one second.
 pub(super) fn second_json(number: usize, second: &Second) -> Value {
     let Rates { published, confirmed, delivered } = Rates::of(second);
     let mut fields = json!({
@@ -240,7 +240,7 @@ fn shape_json(plan: &Plan) -> Value {
         "bindings": plan.bindings,
         "exchange_type": plan.exchange_kind.as_deref(),
         "size_bytes": plan.body_bytes,
-        "durable": plan.durability != Durability::Transient,
+        "durable": plan.durability != Durability::Queues,
         "persistent": is_persistent,
         "confirm": plan.unconfirmed_max,
         "ack": ack,

@@ -1,100 +1,125 @@
-//! A program run for each message: well ended it acknowledges, badly ended it gives the message back.
+//! A program run for each message: its exit code says what becomes of the message.
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::feed::{End, Feed, Step};
 use crate::commands::CommandError;
+use crate::commands::failing::{FailingOptions, Fate};
 use crate::commands::handler::{Ended, Handler, Stdout};
 use crate::engine::consume::Requeue;
 use crate::engine::{Delivery, ShortStr};
 use crate::render::Output;
 
-/// The pause before a message goes back to its queue: it will come again at once, and a program that fails at
-/// once must not keep a processor busy.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
-
-/// What becomes of a message whose program failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(in crate::commands) enum OnFailure {
-    /// Put it back in the queue
-    Requeue,
-    /// Drop it, or dead-letter it where the queue says so
-    Reject,
+/// A message, how often it was tried, and how its program ended the last time.
+struct Handled {
+    delivery: Delivery,
+    attempts: u32,
+    /// `None` when it was not tried again, because the command ends.
+    ended: Option<Result<Ended, CommandError>>,
 }
 
-type Handled = (Delivery, Result<Ended, CommandError>);
+/// The programs that run, and what they are for.
+struct Work {
+    handler: Handler,
+    failing: FailingOptions,
+    queue: ShortStr,
+    running: JoinSet<Handled>,
+    /// Messages that came to nothing.
+    failed: u64,
+    /// True once no more messages come.
+    ending: watch::Sender<bool>,
+}
 
 /// Handles messages until the end; returns why it came, and how many failed.
 pub(super) async fn run(
     command: String,
     jobs: u16,
-    on_failure: OnFailure,
+    failing: FailingOptions,
     queue: &ShortStr,
     feed: &mut Feed,
     out: &mut Output,
 ) -> Result<(End, u64), CommandError> {
-    let handler = Handler { command };
-    let mut running: JoinSet<Handled> = JoinSet::new();
-    let mut failed = 0;
+    let mut work = Work {
+        handler: Handler { command },
+        failing,
+        queue: queue.clone(),
+        running: JoinSet::new(),
+        failed: 0,
+        ending: watch::Sender::new(false),
+    };
     let end = loop {
+        let has_room = work.running.len() < usize::from(jobs);
+        let next =
+            async { if has_room { feed.next().await } else { Ok(Step::End(feed.end().await)) } };
         // Both arms are cancel-safe: a message that has come is returned, one that is handled stays in the set.
         tokio::select! {
-            step = feed.next(), if running.len() < usize::from(jobs) => match step? {
-                Step::Delivery(delivery) => {
-                    running.spawn(handle(handler.clone(), delivery, queue.clone(), on_failure));
-                }
+            step = next => match step? {
+                Step::Delivery(delivery) => work.start(delivery, 1, Duration::ZERO),
                 Step::End(end) => break end,
             },
-            Some(finished) = running.join_next() => {
-                failed += settle(finished, on_failure, feed, out)?;
-            }
+            Some(finished) = work.running.join_next() => work.settle(finished, feed, out)?,
         }
     };
     if end == End::Interrupted || end == End::Cancelled {
         // Dropping the set kills the programs; their messages go back.
-        return Ok((end, failed));
+        return Ok((end, work.failed));
     }
     feed.cancel().await?;
-    while let Some(finished) = running.join_next().await {
-        failed += settle(finished, on_failure, feed, out)?;
+    work.ending.send_replace(true);
+    while let Some(finished) = work.running.join_next().await {
+        work.settle(finished, feed, out)?;
     }
-    Ok((end, failed))
+    Ok((end, work.failed))
 }
 
-async fn handle(
-    handler: Handler,
-    delivery: Delivery,
-    queue: ShortStr,
-    on_failure: OnFailure,
-) -> Handled {
-    let ended = handler.handle(&delivery, &queue, Stdout::Inherited).await;
-    let is_well = ended.as_ref().is_ok_and(|ended| ended.status.success());
-    if !is_well && on_failure == OnFailure::Requeue {
-        tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+impl Work {
+    /// Runs the program for a message after a pause. A message that is tried again keeps its place among the jobs.
+    fn start(&mut self, delivery: Delivery, attempts: u32, pause: Duration) {
+        let (handler, queue, failing) = (self.handler.clone(), self.queue.clone(), self.failing);
+        let mut ending = self.ending.subscribe();
+        self.running.spawn(async move {
+            let ended = if pause.is_zero() || failing.pause(pause, &mut ending).await {
+                Some(handler.handle(&delivery, &queue, Stdout::Inherited).await)
+            } else {
+                None
+            };
+            Handled { delivery, attempts, ended }
+        });
     }
-    (delivery, ended)
-}
 
-/// Settles a handled message; returns 1 when it failed.
-fn settle(
-    finished: Result<Handled, tokio::task::JoinError>,
-    on_failure: OnFailure,
-    feed: &mut Feed,
-    out: &mut Output,
-) -> Result<u64, CommandError> {
-    let (delivery, ended) = finished.expect("a handler's task neither panics nor is aborted");
-    let ended = ended?;
-    if ended.status.success() {
-        feed.acknowledge_one(delivery)?;
-        return Ok(0);
+    /// Settles a handled message, or has it tried again.
+    fn settle(
+        &mut self,
+        finished: Result<Handled, tokio::task::JoinError>,
+        feed: &mut Feed,
+        out: &mut Output,
+    ) -> Result<(), CommandError> {
+        let Handled { delivery, attempts, ended } =
+            finished.expect("a handler's task neither panics nor is aborted");
+        let Some(ended) = ended else {
+            self.failed += 1;
+            return feed.refuse(&delivery, Requeue::Yes);
+        };
+        let status = ended?.status;
+        let is_ending = *self.ending.borrow() || feed.has_all();
+        let fate = self.failing.fate(status, attempts, is_ending);
+        let requeue = match fate {
+            Fate::Done => return feed.acknowledge_one(delivery),
+            Fate::Stop { what, hint } => return Err(self.handler.hopeless(what, hint)),
+            Fate::Again(_) | Fate::GiveBack => Requeue::Yes,
+            Fate::Reject => Requeue::No,
+        };
+        let told =
+            format!("handler ended with {status}: message {} {}", delivery.tag, fate.words());
+        out.note(&told)?;
+        if let Fate::Again(pause) = fate {
+            self.start(delivery, attempts + 1, pause);
+            return Ok(());
+        }
+        self.failed += 1;
+        feed.refuse(&delivery, requeue)
     }
-    let (requeue, fate) = match on_failure {
-        OnFailure::Requeue => (Requeue::Yes, "goes back to the queue"),
-        OnFailure::Reject => (Requeue::No, "is rejected"),
-    };
-    out.note(&format!("handler ended with {}: message {} {fate}", ended.status, delivery.tag))?;
-    feed.refuse(&delivery, requeue)?;
-    Ok(1)
 }

@@ -77,14 +77,14 @@ impl Feed {
         Self { consumer, stops, interrupt, credit, is_manual, come, last, is_cancelled, held }
     }
 
-    /// How many messages have come.
+    /// Returns the number of messages that have come.
     pub(super) fn come(&self) -> u64 {
         self.come
     }
 
     /// Waits for the next message or the end. Every arm is cancel-safe, and so is this call.
     pub(super) async fn next(&mut self) -> Result<Step, CommandError> {
-        if self.stops.wanted.is_some_and(|wanted| self.come >= wanted) {
+        if self.has_all() {
             return Ok(Step::End(End::Count));
         }
         let idle = self.stops.idle.map(|idle| self.last + idle);
@@ -101,6 +101,20 @@ impl Feed {
             },
             () = until(self.stops.deadline) => Ok(Step::End(End::Time)),
             () = until(idle) => Ok(Step::End(End::Idle)),
+        }
+    }
+
+    /// Answers whether as many messages have come as are wanted.
+    pub(super) fn has_all(&self) -> bool {
+        self.stops.wanted.is_some_and(|wanted| self.come >= wanted)
+    }
+
+    /// Waits for what ends the command while no further message can be taken. Cancel-safe.
+    pub(super) async fn end(&mut self) -> End {
+        tokio::select! {
+            biased;
+            () = self.interrupt.wait() => End::Interrupted,
+            () = until(self.stops.deadline) => End::Time,
         }
     }
 
@@ -143,7 +157,8 @@ impl Feed {
         Ok(())
     }
 
-    /// Whether messages count as taken when they are sent, so that what has come must not be dropped.
+    /// Answers whether the broker takes messages as acknowledged when it sends them, so that none that came may be
+    /// dropped.
     pub(super) fn is_auto(&self) -> bool {
         !self.is_manual
     }

@@ -15,17 +15,17 @@ mod subscription;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(super) use exec::OnFailure;
 pub(super) use print::Printer;
 
 use self::feed::{End, Feed, Stops};
 use self::source::SourceOptions;
 use self::subscription::SubscriptionOptions;
-use super::queue_type::QueueType;
+use super::failing::FailingOptions;
+use super::options::queue_type::QueueType;
 use super::template::Template;
 use super::{Answer, CommandError, Context, Interrupt};
 use crate::engine::ConsumeOptions;
-use crate::render::words;
+use crate::render::{Format, words};
 
 /// Messages on their way while earlier ones are printed, unless told otherwise.
 const PREFETCH: u16 = 100;
@@ -72,9 +72,8 @@ pub struct Args {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     jobs: u16,
-    /// What to do with a message whose command fails
-    #[arg(long, value_name = "WHAT", value_enum, requires = "exec", default_value_t = OnFailure::Requeue)]
-    on_failure: OnFailure,
+    #[command(flatten)]
+    failing: FailingOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -96,6 +95,8 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
             hint: Some("leave out --ack auto".into()),
         });
     }
+    args.source.check()?;
+    args.check(cx.out.format())?;
     let printer =
         Printer::new(cx.out.format(), args.template.clone())?.saving_to(args.save_dir.clone())?;
     let interrupt = Interrupt::listen()?;
@@ -117,7 +118,7 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
         .note(&format!("waiting for messages in {}; Ctrl-C ends it", args.source.words(&queue)))?;
     let (end, failed) = match args.exec.clone() {
         Some(command) => {
-            exec::run(command, args.jobs, args.on_failure, &queue, &mut feed, &mut cx.out).await?
+            exec::run(command, args.jobs, args.failing, &queue, &mut feed, &mut cx.out).await?
         }
         None => (print::run(printer, &queue, &mut feed, &mut cx.out).await?, 0),
     };
@@ -127,6 +128,35 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
 }
 
 impl Args {
+    /// Options that exclude each other.
+    fn check(&self, format: Option<Format>) -> Result<(), CommandError> {
+        let usage = |problem: &str, hint: &str| {
+            Err(CommandError::Usage { problem: problem.into(), hint: Some(hint.into()) })
+        };
+        if self.ack == Ack::Auto && self.exec.is_some() {
+            return usage(
+                "with --ack auto a message is lost when its command fails",
+                "leave out --ack auto: a message is acknowledged when its command has ended well",
+            );
+        }
+        if self.ack == Ack::Auto && self.prefetch.is_some() {
+            return usage("with --ack auto a broker knows no --prefetch", "leave out one of them");
+        }
+        if format.is_some() && self.exec.is_some() {
+            return usage(
+                "a message goes to the command of --exec, so --format has nothing to say",
+                "leave out --format",
+            );
+        }
+        if format.is_some() && self.save_dir.is_some() {
+            return usage(
+                "files of --save-dir have one form, so --format has nothing to say",
+                "leave out --format",
+            );
+        }
+        Ok(())
+    }
+
     /// Never more than are wanted: what we do not take must stay where others can have it.
     fn prefetch(&self) -> u16 {
         let usual = if self.exec.is_some() { self.jobs } else { PREFETCH };

@@ -16,7 +16,7 @@ use crate::render::{Format, Output};
 /// Messages printed before the first of them is acknowledged: half of what is on its way.
 const BATCH: usize = 50;
 
-/// How often to look whether the reader of the output has gone.
+/// The pause between two looks whether the reader of the output has gone.
 const READER_CHECK: Duration = Duration::from_millis(500);
 
 /// The columns of a message in `csv` and `tsv`.
@@ -65,7 +65,7 @@ pub(super) async fn run(
     Ok(end)
 }
 
-/// Waits for the next step, and looks now and then whether anybody still reads what is printed: `consume | head -1`
+/// Waits for the next step, and looks now and then whether the reader of the output is still there: `consume | head -1`
 /// must end on a quiet queue, too.
 async fn next_while_read(feed: &mut Feed, out: &Output) -> Result<Step, CommandError> {
     loop {
@@ -79,7 +79,7 @@ async fn next_while_read(feed: &mut Feed, out: &Output) -> Result<Step, CommandE
     }
 }
 
-/// How a message is written.
+/// The form in which messages are written.
 #[derive(Debug)]
 pub(in crate::commands) struct Printer {
     shape: Shape,
@@ -143,13 +143,13 @@ impl Printer {
         self.printed += 1;
         match &self.shape {
             Shape::Lines => {
-                out.bytes(&delivery.body)?;
+                out.foreign(&delivery.body)?;
                 out.bytes(b"\n")?;
             }
             Shape::Raw => out.bytes(&delivery.body)?,
             Shape::Json => {
                 out.bytes(if is_first { b"[\n" } else { b",\n" })?;
-                out.bytes(payload::render(delivery).to_string().as_bytes())?;
+                out.foreign(payload::render(delivery).to_string().as_bytes())?;
             }
             Shape::Jsonl => out.json_line(&payload::render(delivery))?,
             Shape::Rows(format) => {
@@ -157,7 +157,7 @@ impl Printer {
                 out.rows(*format, &columns, &[row(delivery, queue)], is_first)?;
             }
             Shape::Template(template) => {
-                out.bytes(&template.fill(delivery, queue))?;
+                out.foreign(&template.fill(delivery, queue))?;
                 out.bytes(b"\n")?;
             }
             Shape::Files(directory) => save(delivery, directory, self.printed)?,

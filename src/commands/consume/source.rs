@@ -1,27 +1,29 @@
-//! What is consumed from: a queue, or an exchange through a queue made for it.
+//! The source of a consumer: a queue, or an exchange through a queue made for it.
 
-use crate::commands::argument::{self, Argument};
 use crate::commands::bind::{Match, arguments};
-use crate::commands::queue_type::QueueType;
+use crate::commands::declare::{Declare, DeclareOptions};
+use crate::commands::options::argument::{self, Argument};
+use crate::commands::options::name;
+use crate::commands::options::queue_type::QueueType;
 use crate::commands::{CommandError, Context};
 use crate::engine::{BindingSpec, Destination, QueueSpec, ShortStr, literal};
 use crate::render::words;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SourceOptions {
-    /// Consume from this queue; it is declared, durable, when it is not there
+    /// Consume from this queue; it is declared when it is not there
     #[arg(
         long,
         value_name = "QUEUE",
+        value_parser = name::queue,
         required_unless_present = "exchange",
         conflicts_with = "exchange"
     )]
     queue: Option<ShortStr>,
-    /// Do not declare the queue or the exchange
-    #[arg(long)]
-    no_declare: bool,
+    #[command(flatten)]
+    declare: DeclareOptions,
     /// Consume what passes this exchange from now on, through a queue that is deleted at the end
-    #[arg(long, short = 'e', value_name = "EXCHANGE")]
+    #[arg(long, short = 'e', value_name = "EXCHANGE", value_parser = name::exchange)]
     exchange: Option<ShortStr>,
     /// Declare the exchange first, with this type: direct, fanout, topic, headers or another
     #[arg(long = "type", value_name = "TYPE", requires = "exchange")]
@@ -36,17 +38,31 @@ pub(super) struct SourceOptions {
     #[arg(long = "match", value_name = "RULE", value_enum, requires = "headers")]
     rule: Option<Match>,
     /// Declare a queue that is not there with this type [default: the virtual host's; stream with --offset or --filter]
-    #[arg(
-        long,
-        value_name = "TYPE",
-        value_enum,
-        requires = "queue",
-        conflicts_with = "no_declare"
-    )]
+    #[arg(long, value_name = "TYPE", value_enum, requires = "queue")]
     queue_type: Option<QueueType>,
 }
 
 impl SourceOptions {
+    /// Refuses options that do not fit together, before the broker is asked.
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        let usage = |problem: &str, hint: &str| {
+            Err(CommandError::Usage { problem: problem.into(), hint: Some(hint.into()) })
+        };
+        if self.declare.is_wanted() && self.queue.is_none() && self.kind.is_none() {
+            return usage(
+                "--declare has nothing to declare",
+                "say of which type the exchange is with --type",
+            );
+        }
+        if self.declare.given() == Some(Declare::No) && self.queue_type.is_some() {
+            return usage(
+                "a type is for a queue that is declared, and --declare no forbids it",
+                "leave out one of them",
+            );
+        }
+        Ok(())
+    }
+
     /// Makes sure that there is a queue to consume from, of the type `usual` unless another is named; returns its name.
     pub(super) async fn prepare(
         &self,
@@ -57,11 +73,10 @@ impl SourceOptions {
             return self.bound_queue(exchange, cx).await;
         }
         let queue = self.queue.clone().unwrap_or_default();
-        if !self.no_declare {
-            let arguments = QueueType::arguments(self.queue_type.or(usual));
-            cx.engine.ensure_queue_with(&queue, arguments).await?;
-        }
-        Ok(queue)
+        let Some(durability) = self.declare.or(Declare::Durable) else { return Ok(queue) };
+        let arguments = QueueType::arguments(self.queue_type.or(usual));
+        // The broker may have changed the name.
+        Ok(cx.engine.ensure_queue(&queue, durability, arguments).await?.name)
     }
 
     async fn bound_queue(
@@ -69,8 +84,8 @@ impl SourceOptions {
         exchange: &ShortStr,
         cx: &Context,
     ) -> Result<ShortStr, CommandError> {
-        if let (Some(kind), false) = (&self.kind, self.no_declare) {
-            cx.engine.ensure_exchange(exchange, kind).await?;
+        if let (Some(kind), Some(durability)) = (&self.kind, self.declare.or(Declare::Durable)) {
+            cx.engine.ensure_exchange(exchange, kind, durability).await?;
         }
         let queue = QueueSpec { exclusive: true, auto_delete: true, ..QueueSpec::default() };
         let queue = cx.engine.declare_queue(&queue).await?.name;

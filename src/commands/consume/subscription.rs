@@ -1,9 +1,9 @@
-//! How a consumer stands among others of its queue, and where in a stream it begins.
+//! The options of a consumer: its rank among others of its queue, and the place in a stream at which it begins.
 
 use std::str::FromStr;
 
-use crate::commands::age::Age;
-use crate::commands::argument;
+use crate::commands::options::age::Age;
+use crate::commands::options::argument;
 use crate::engine::{FieldTable, FieldValue, literal};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -31,7 +31,7 @@ impl SubscriptionOptions {
         self.exclusive
     }
 
-    /// Whether only a stream can be meant.
+    /// Answers whether only a stream can be meant.
     pub(super) fn is_of_stream(&self) -> bool {
         self.offset.is_some() || !self.filters.is_empty()
     }

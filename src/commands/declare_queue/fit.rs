@@ -4,34 +4,12 @@
 //! is, and the broker whether it fits.
 
 use crate::commands::CommandError;
-use crate::engine::FieldTable;
+use crate::engine::{FieldTable, queue_arguments};
 
 const CLASSIC: &str = "classic";
-const QUORUM: &str = "quorum";
 const STREAM: &str = "stream";
 
-/// Arguments that some types of queue do not have: their option and who has them.
-const OWNERS: &[(&str, &str, &[&str])] = &[
-    ("x-message-ttl", "--ttl", &[CLASSIC, QUORUM]),
-    ("x-expires", "--expires", &[CLASSIC, QUORUM]),
-    ("x-max-length", "--max-length", &[CLASSIC, QUORUM]),
-    ("x-overflow", "--overflow", &[CLASSIC, QUORUM]),
-    ("x-dead-letter-exchange", "--dead-letter-exchange", &[CLASSIC, QUORUM]),
-    ("x-dead-letter-routing-key", "--dead-letter-routing-key", &[CLASSIC, QUORUM]),
-    ("x-dead-letter-strategy", "--dead-letter-strategy", &[QUORUM]),
-    ("x-delivery-limit", "--delivery-limit", &[QUORUM]),
-    ("x-single-active-consumer", "--single-active-consumer", &[CLASSIC, QUORUM]),
-    ("x-max-priority", "--max-priority", &[CLASSIC]),
-    ("x-queue-mode", "--queue-mode", &[CLASSIC]),
-    ("x-queue-version", "--queue-version", &[CLASSIC]),
-    ("x-quorum-initial-group-size", "--quorum-initial-group-size", &[QUORUM]),
-    ("x-initial-cluster-size", "--initial-cluster-size", &[STREAM]),
-    ("x-max-age", "--max-age", &[STREAM]),
-    ("x-stream-max-segment-size-bytes", "--segment-size", &[STREAM]),
-    ("x-stream-filter-size-bytes", "--filter-size", &[STREAM]),
-];
-
-/// What the type is compared with.
+/// The part of a declaration that must fit the queue's type.
 pub(super) struct Declaration<'a> {
     pub(super) is_named: bool,
     pub(super) is_transient: bool,
@@ -40,7 +18,7 @@ pub(super) struct Declaration<'a> {
 }
 
 impl Declaration<'_> {
-    /// Whether everything fits together.
+    /// Checks that everything fits together.
     ///
     /// # Errors
     ///
@@ -48,10 +26,12 @@ impl Declaration<'_> {
     pub(super) fn check(&self) -> Result<(), CommandError> {
         let text = |name: &str| self.arguments.get(name).and_then(|value| value.as_str());
         let Some(kind) = text("x-queue-type") else { return Ok(()) };
-        for (argument, option, owners) in OWNERS {
-            if self.arguments.get(argument).is_some() && !owners.contains(&kind) {
+        for row in queue_arguments() {
+            let owners: Vec<_> = row.kinds().iter().map(|kind| kind.name()).collect();
+            let Some(flag) = row.flag else { continue };
+            if self.arguments.get(row.name).is_some() && !owners.contains(&kind) {
                 return refuse(
-                    format!("{} has no {option}", noun(kind)),
+                    format!("{} has no --{}", noun(kind), flag.long),
                     format!("leave it out, or make it of the type {}", owners.join(" or ")),
                 );
             }

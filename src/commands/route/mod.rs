@@ -6,7 +6,7 @@ mod tree;
 
 use serde_json::{Value, json};
 
-use super::argument::{self, Argument};
+use super::options::argument::{self, Argument};
 use super::{Answer, CommandError, Context};
 use crate::engine::ShortStr;
 use crate::engine::route::{Asked, End, Question, Sure, Tried, Used, Way};
@@ -102,7 +102,7 @@ fn keep_nearest(asked: &mut Asked, misses_max: usize) -> usize {
     hidden
 }
 
-/// What it comes to, in a sentence.
+/// Sums the way up in a sentence, and answers whether a queue gets the message.
 fn summary(way: &Way) -> (String, Answer) {
     if let Some(refusal) = &way.refusal {
         return (format!("the broker would refuse it: {refusal}"), Answer::No);

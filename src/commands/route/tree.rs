@@ -22,7 +22,7 @@ struct Tree<'a> {
     lines: Vec<String>,
 }
 
-/// What hangs below an exchange.
+/// A line of the tree below an exchange.
 enum Branch<'a> {
     Taken(&'a Tried),
     Alternate(&'a str, Used),

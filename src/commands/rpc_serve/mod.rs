@@ -8,31 +8,30 @@ mod coprocess;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::builtin::Builtin;
 use self::coprocess::Coprocess;
-use super::consume::OnFailure;
-use super::handler::{Handler, Stdout};
+use super::declare::{Declare, DeclareOptions};
+use super::failing::{FailingOptions, Fate};
+use super::handler::{Ended, Handler, Stdout};
+use super::options::name;
 use super::{Answer, CommandError, Context, Interrupt};
 use crate::engine::consume::Requeue;
-use crate::engine::{Delivery, Properties, Replier, RpcServer, ShortStr};
+use crate::engine::{Delivery, FieldTable, Properties, Replier, RpcServer, ShortStr};
 use crate::render::{Output, words};
-
-/// The pause before a failed request goes back to its queue and comes again.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 
 /// Answer the requests of a queue
 ///
 /// The reply goes where the request asks for it, marked as the request is; then the request is acknowledged.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The queue to answer; it is declared, durable, when it is not there
-    #[arg(long, value_name = "QUEUE")]
+    /// The queue to answer; it is declared when it is not there
+    #[arg(long, value_name = "QUEUE", value_parser = name::queue)]
     queue: ShortStr,
-    /// Do not declare the queue
-    #[arg(long)]
-    no_declare: bool,
+    #[command(flatten)]
+    declare: DeclareOptions,
     #[command(flatten)]
     by: By,
     /// Stop after this many requests [default: go on]
@@ -49,9 +48,8 @@ pub struct Args {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     jobs: u16,
-    /// What to do with a request whose command fails
-    #[arg(long, value_name = "WHAT", value_enum, requires = "exec", default_value_t = OnFailure::Requeue)]
-    on_failure: OnFailure,
+    #[command(flatten)]
+    failing: FailingOptions,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -68,30 +66,39 @@ struct By {
     builtin: Option<Builtin>,
 }
 
-/// Who answers, ready to work.
+/// The answering side: a program or a built-in answer, ready to work.
 enum Answerer {
     Exec(Handler),
     Coprocess(Box<Coprocess>),
     Builtin(Builtin),
 }
 
-/// A request and its answer; none when the handler failed.
-type Answered = (Delivery, Result<Option<Bytes>, CommandError>);
+/// A request, how often it was tried, and how its program ended the last time.
+struct Executed {
+    handler: Handler,
+    request: Delivery,
+    attempts: u32,
+    /// `None` when it was not tried again, because the command ends.
+    ended: Option<Result<Ended, CommandError>>,
+}
 
 pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     let mut interrupt = Interrupt::listen()?;
     let by = args.by.start()?;
-    if !args.no_declare {
-        cx.engine.ensure_queue(&args.queue).await?;
+    let mut queue = args.queue.clone();
+    if let Some(durability) = args.declare.or(Declare::Durable) {
+        // The broker may have changed the name.
+        queue = cx.engine.ensure_queue(&queue, durability, FieldTable::new()).await?.name;
     }
-    let requests = cx.engine.rpc_server(&args.queue, args.jobs).await?;
-    cx.out.note(&format!("answering the requests of queue '{}'; Ctrl-C ends it", args.queue))?;
+    let requests = cx.engine.rpc_server(&queue, args.jobs).await?;
+    cx.out.note(&format!("answering the requests of queue '{queue}'; Ctrl-C ends it"))?;
     let mut replies = Work {
         replier: requests.replier(),
-        queue: args.queue.clone(),
-        on_failure: args.on_failure,
+        queue,
+        failing: args.failing,
         running: JoinSet::new(),
         failed: 0,
+        ending: watch::Sender::new(false),
     };
     let come = replies.serve(requests, by, &args, &mut interrupt, &mut cx.out).await?;
     if replies.failed == 0 {
@@ -118,9 +125,11 @@ impl By {
 struct Work {
     replier: Replier,
     queue: ShortStr,
-    on_failure: OnFailure,
-    running: JoinSet<Answered>,
+    failing: FailingOptions,
+    running: JoinSet<Executed>,
     failed: u64,
+    /// True once no more requests are taken.
+    ending: watch::Sender<bool>,
 }
 
 impl Work {
@@ -140,7 +149,8 @@ impl Work {
             let request = tokio::select! {
                 request = requests.next(), if self.running.len() < usize::from(args.jobs) => request?,
                 Some(done) = self.running.join_next() => {
-                    self.settle(done.expect("an answer's task neither panics nor is aborted"), out).await?;
+                    let done = done.expect("an answer's task neither panics nor is aborted");
+                    self.settle(done, out).await?;
                     continue;
                 }
                 () = interrupt.wait() => return Err(CommandError::Interrupted),
@@ -150,63 +160,78 @@ impl Work {
             };
             come += 1;
             match &mut by {
-                Answerer::Exec(handler) => {
-                    self.running.spawn(executed(
-                        handler.clone(),
-                        request,
-                        self.queue.clone(),
-                        self.on_failure,
-                    ));
-                }
+                Answerer::Exec(handler) => self.start(handler, request, 1, Duration::ZERO),
                 Answerer::Coprocess(coprocess) => {
                     let answer = coprocess.ask(&request.body).await?;
-                    self.settle((request, Ok(Some(answer))), out).await?;
+                    self.answer(&request, answer, out).await?;
                 }
                 Answerer::Builtin(builtin) => {
                     let answer = builtin.answer(&request.body);
-                    self.settle((request, Ok(Some(answer))), out).await?;
+                    self.answer(&request, answer, out).await?;
                 }
             }
         }
+        self.ending.send_replace(true);
         while let Some(done) = self.running.join_next().await {
-            self.settle(done.expect("an answer's task neither panics nor is aborted"), out).await?;
+            let done = done.expect("an answer's task neither panics nor is aborted");
+            self.settle(done, out).await?;
         }
         requests.close().await?;
         Ok(come)
     }
 
+    /// Runs the program for a request after a pause. A request that is tried again keeps its place among the jobs.
+    fn start(&mut self, handler: &Handler, request: Delivery, attempts: u32, pause: Duration) {
+        let (handler, queue, failing) = (handler.clone(), self.queue.clone(), self.failing);
+        let mut ending = self.ending.subscribe();
+        self.running.spawn(async move {
+            let ended = if pause.is_zero() || failing.pause(pause, &mut ending).await {
+                Some(handler.handle(&request, &queue, Stdout::Captured).await)
+            } else {
+                None
+            };
+            Executed { handler, request, attempts, ended }
+        });
+    }
+
+    /// Answers a request by what its program wrote, or has it tried again.
     async fn settle(
         &mut self,
-        (request, answer): Answered,
+        Executed { handler, request, attempts, ended }: Executed,
         out: &mut Output,
     ) -> Result<(), CommandError> {
-        if let Some(body) = answer? {
-            let was_heard = self.replier.answer(&request, body, Properties::default()).await?;
-            if !was_heard {
-                out.note(&format!("nobody waits for the reply to request {}", request.tag))?;
-            }
+        let Some(ended) = ended else {
+            self.failed += 1;
+            return Ok(self.replier.fail(&request, Requeue::Yes)?);
+        };
+        let Ended { status, answer } = ended?;
+        let fate = self.failing.fate(status, attempts, *self.ending.borrow());
+        let requeue = match fate {
+            Fate::Done => return self.answer(&request, answer, out).await,
+            Fate::Stop { what, hint } => return Err(handler.hopeless(what, hint)),
+            Fate::Again(_) | Fate::GiveBack => Requeue::Yes,
+            Fate::Reject => Requeue::No,
+        };
+        let told = format!("handler ended with {status}: request {} {}", request.tag, fate.words());
+        out.note(&told)?;
+        if let Fate::Again(pause) = fate {
+            self.start(&handler, request, attempts + 1, pause);
             return Ok(());
         }
         self.failed += 1;
-        let (requeue, fate) = match self.on_failure {
-            OnFailure::Requeue => (Requeue::Yes, "goes back to the queue"),
-            OnFailure::Reject => (Requeue::No, "is rejected"),
-        };
-        out.note(&format!("handler failed: request {} {fate}", request.tag))?;
         Ok(self.replier.fail(&request, requeue)?)
     }
-}
 
-async fn executed(
-    handler: Handler,
-    request: Delivery,
-    queue: ShortStr,
-    on_failure: OnFailure,
-) -> Answered {
-    let ended = handler.handle(&request, &queue, Stdout::Captured).await;
-    let answer = ended.map(|ended| ended.status.success().then_some(ended.answer));
-    if let (Ok(None), OnFailure::Requeue) = (&answer, on_failure) {
-        tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+    async fn answer(
+        &self,
+        request: &Delivery,
+        body: Bytes,
+        out: &mut Output,
+    ) -> Result<(), CommandError> {
+        let was_heard = self.replier.answer(request, body, Properties::default()).await?;
+        if !was_heard {
+            out.note(&format!("nobody waits for the reply to request {}", request.tag))?;
+        }
+        Ok(())
     }
-    (request, answer)
 }

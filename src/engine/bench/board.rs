@@ -1,22 +1,23 @@
-//! What the threads of a run share: its phase, its clock, and a board for each of them to write its figures on.
+//! The state that the threads of a run share: its phase, its clock, and a board for the figures of each thread.
 //!
-//! A thread writes its own board only, after each write or read; who looks reads all of them. A board has cache lines
+//! A thread writes its own board only, after each write or read; the reader of the totals reads all of them. A board has cache lines
 //! of its own, so that threads do not slow each other down.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::latency::Latency;
+use crate::lock::Mutex;
 
-/// How far a run has come; it only goes on.
+/// The phase of a run; phases only advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// Messages are published and consumed
     Load,
     /// Nothing new is published; what is under way is consumed
     Drain,
-    /// Everybody stops
+    /// All threads stop
     Over,
 }
 
@@ -70,14 +71,14 @@ pub(super) struct ConsumerBoard {
 impl PublisherBoard {
     #[inline]
     pub(super) fn times(&self) -> MutexGuard<'_, PublisherTimes> {
-        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+        self.times.lock()
     }
 }
 
 impl ConsumerBoard {
     #[inline]
     pub(super) fn times(&self) -> MutexGuard<'_, Latency> {
-        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+        self.times.lock()
     }
 }
 
@@ -92,7 +93,7 @@ pub(super) struct Boards {
     copies: u64,
 }
 
-/// What all boards say together.
+/// The sums of all boards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) sent: u64,

@@ -9,7 +9,7 @@ use crate::wire::frame;
 use crate::wire::method::basic;
 
 use super::board::{Boards, ConsumerBoard, Phase};
-use super::crew::Job;
+use super::job::Job;
 use super::latency::{Latency, Run};
 use super::plan::{Acknowledge, share};
 use super::publish::{GATHER, GOODBYE_MAX};
@@ -30,7 +30,7 @@ pub(super) fn consume(mut line: Line, job: &Job) -> Result<Witness, Error> {
     job.ready();
     let mut consumer = Consumer::new(job);
     consumer.run(&mut line)?;
-    // The broker may have much under way to us still, and nobody needs the answer.
+    // The broker may have much under way to us still, and the answer is not needed.
     let _ = line.close(GOODBYE_MAX);
     Ok(consumer.witness)
 }
@@ -38,7 +38,7 @@ pub(super) fn consume(mut line: Line, job: &Job) -> Result<Witness, Error> {
 struct Consumer<'a> {
     job: &'a Job,
     board: &'a ConsumerBoard,
-    /// What bodies should look like, when they are verified
+    /// The bodies to expect, if they are verified
     pattern: Option<Pattern>,
     witness: Witness,
     delivered: u64,

@@ -1,4 +1,4 @@
-//! How long things took: a high dynamic range histogram of times.
+//! Latencies: a high dynamic range histogram of times.
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@
 mod board;
 mod consume;
 mod crew;
+mod job;
 mod latency;
 mod outcome;
 mod pace;
@@ -34,7 +35,8 @@ use crate::engine::error::Cause;
 use crate::engine::{Engine, Error};
 use crate::wire::ShortStr;
 use board::{Boards, Phase};
-use crew::{Crew, Note};
+use crew::Crew;
+use job::Note;
 pub use latency::Latency;
 use outcome::Watch;
 pub use outcome::{Outcome, Second};
@@ -43,15 +45,15 @@ pub use plan::{Acknowledge, Durability, Plan, SIZE_MIN_TO_VERIFY, Speed};
 pub use verify::Verdict;
 use verify::Witness;
 
-/// How long nothing may come while messages are missing: a broker that delivers none for so long has none.
+/// The time after which missing messages are given up if none came: a broker that delivers none for so long has none.
 const DRAIN_IDLE_MAX: Duration = Duration::from_secs(5);
-/// How long to look on after the last message has come, for one that comes twice.
+/// The time to wait after the last message, for one that comes twice.
 const DRAIN_EXTRA: Duration = Duration::from_millis(100);
-/// How often a drain is looked at.
+/// The pause between two looks at a drain.
 const DRAIN_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes of a consumer's read buffer: some hundred messages with one system call.
 const CONSUMER_BUFFER_BYTES: usize = 256 << 10;
-/// The same of a publisher, who reads confirms.
+/// The same of a publisher, which reads confirms.
 const PUBLISHER_BUFFER_BYTES: usize = 16 << 10;
 
 /// Asks a run to end before its time; the run sees it at its next wait.
@@ -196,7 +198,7 @@ struct Run<'a> {
     /// Threads that have not ended
     publishing: u32,
     consuming: u32,
-    /// What each publisher sent to each queue
+    /// The number of messages that each publisher sent to each queue
     ledger: Vec<Vec<u64>>,
     witnesses: Vec<Witness>,
     is_interrupted: bool,

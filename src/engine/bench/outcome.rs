@@ -1,4 +1,4 @@
-//! What a run has shown.
+//! The result of a run: its figures, as a whole and second by second.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::verify::Verdict;
 /// The figures of a run, warm-up left out.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// How long was measured
+    /// The time that was measured
     pub elapsed: Duration,
     pub published: u64,
     pub confirmed: u64,
@@ -20,9 +20,9 @@ pub struct Outcome {
     pub latency: Latency,
     /// From when a message was due to its confirm
     pub confirm_latency: Latency,
-    /// How late messages were sent: what of the other times is ours
+    /// The delay with which messages were sent: the part of the other times that is the bench's own
     pub lag: Latency,
-    /// How long publishers were told to wait, all together
+    /// The time that publishers had to wait because the broker was blocking them, all together
     pub blocked: Duration,
     pub seconds: Vec<Second>,
     /// `None` when nothing was verified
@@ -31,7 +31,7 @@ pub struct Outcome {
     pub is_interrupted: bool,
 }
 
-/// What passed in a second, or in the shorter rest at the end.
+/// The figures of one second, or of the shorter rest at the end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Second {
     pub elapsed: Duration,

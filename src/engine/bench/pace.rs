@@ -29,7 +29,7 @@ impl Pace {
         self.start_ns + floored(sequence * self.interval_ns)
     }
 
-    /// How many messages are due by `now_ns`, and have not been among the `sent` ones; at most `most`.
+    /// Counts the messages that are due by `now_ns` and are not among the `sent` ones; at most `most`.
     pub(super) fn count_due(&self, sent: u64, now_ns: u64, most: usize) -> usize {
         (0..most as u64).take_while(|more| self.due_ns(sent + more) <= now_ns).count()
     }

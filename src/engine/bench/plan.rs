@@ -1,4 +1,4 @@
-//! What is asked of a run, and the names and routes that follow from it.
+//! The plan of a run, and the names and routes that follow from it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::stamp::HEAD_BYTES;
 
 /// Smallest body, in bytes, that can be verified: it says whose it is, for which queue and the how-manyth.
 pub const SIZE_MIN_TO_VERIFY: usize = HEAD_BYTES;
-/// How long a queue of a run with consumers outlives a run that could not delete it, in milliseconds.
+/// The time for which a queue of a run with consumers outlives a run that could not delete it, in milliseconds.
 const EXPIRES_MS: i32 = 120_000;
 /// Unconfirmed publishes or unacknowledged deliveries from which on waiting a little for more of them costs no
 /// throughput.
@@ -39,21 +39,21 @@ pub struct Plan {
     pub speed: Speed,
     /// Load before anything is measured
     pub warmup: Duration,
-    /// How long to measure; without it `count` is the end
+    /// The time to measure; without it `count` is the end
     pub duration: Option<Duration>,
-    /// How many messages to publish in all
+    /// The number of messages to publish in all
     pub count: Option<u64>,
     /// Look whether every message comes once, in its order, and as it was sent
     pub verify: bool,
 }
 
-/// What survives a restart of the broker.
+/// The things that survive a restart of the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing
-    Transient,
-    /// Queues and exchange
+    /// The queues: RabbitMQ 4.3 refuses transient ones that several connections use
     Queues,
+    /// Queues and exchange
+    Exchange,
     /// Queues, exchange and messages
     Messages,
 }
@@ -67,7 +67,7 @@ pub enum Acknowledge {
     Every(u32),
 }
 
-/// How fast to publish.
+/// The speed of publishing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
     /// As fast as can be, while fewer than this many messages are in the broker; 0 is no limit
@@ -86,8 +86,8 @@ impl Plan {
         self.exchange_kind.as_deref() == Some("fanout")
     }
 
-    /// Whether threads should let a few messages gather before they read. Where the broker is pressed as hard as can be,
-    /// it saves it and us many system calls; where few messages are under way, it would only slow them down.
+    /// True if threads should let a few messages gather before they read. If the broker is under full load, that saves
+    /// both sides many system calls; if few messages are under way, it would only slow them down.
     pub(super) fn gathers(&self) -> bool {
         let is_deep = |limit: u32| limit == 0 || limit >= DEEP;
         let has_prefetch = matches!(self.acknowledge, Acknowledge::Every(_));
@@ -98,7 +98,6 @@ impl Plan {
 
     /// Names everything that the run makes. `tag` makes them its own.
     pub(super) fn layout(&self, tag: &str) -> Layout {
-        let is_durable = self.durability != Durability::Transient;
         let mut arguments = self.queue_arguments.clone();
         if self.consumers > 0 && arguments.get("x-expires").is_none() {
             // A run that is killed leaves nothing for ever.
@@ -107,7 +106,7 @@ impl Plan {
         let queues: Vec<QueueSpec> = (0..self.queues)
             .map(|number| QueueSpec {
                 name: ShortStr::truncated(&format!("mq-bench-{tag}-{number}")),
-                durable: is_durable,
+                durable: true,
                 arguments: arguments.clone(),
                 ..QueueSpec::default()
             })
@@ -115,7 +114,7 @@ impl Plan {
         let exchange = self.exchange_kind.as_ref().map(|kind| ExchangeSpec {
             name: ShortStr::truncated(&format!("mq-bench-{tag}")),
             kind: kind.clone(),
-            durable: is_durable,
+            durable: self.durability != Durability::Queues,
             ..ExchangeSpec::default()
         });
         let mode = if self.durability == Durability::Messages { 2 } else { 1 };
@@ -136,7 +135,7 @@ impl Plan {
     }
 }
 
-/// What a run makes in the broker.
+/// The topology that a run makes in the broker.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layout {
     pub(super) queues: Vec<QueueSpec>,
@@ -217,7 +216,7 @@ pub(super) mod tests {
             exchange_kind: None,
             queue_arguments: FieldTable::new(),
             body_bytes: 64,
-            durability: Durability::Transient,
+            durability: Durability::Queues,
             unconfirmed_max: 0,
             acknowledge: Acknowledge::Automatically,
             prefetch: 0,

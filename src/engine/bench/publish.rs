@@ -11,23 +11,23 @@ use crate::client::Error;
 use crate::client::line::{Envelope, Event, Line, Stencil, Wait};
 
 use super::board::{Phase, PublisherBoard};
-use super::crew::Job;
+use super::job::Job;
 use super::latency::Run;
 use super::pace::Pace;
 use super::plan::{Speed, share};
 use super::stamp::{EVERY_QUEUE, Identity, Pattern, write_head, write_stamp};
 use super::window::Window;
 
-/// How long to let confirms or deliveries gather (see [`Plan::gathers`]).
+/// The time to let confirms or deliveries gather (see [`Plan::gathers`]).
 pub(super) const GATHER: Duration = Duration::from_micros(200);
-/// How long to wait before looking again whether the broker has few enough messages.
+/// The pause before the next look whether the broker has few enough messages.
 const BACKLOG_PAUSE: Duration = Duration::from_micros(200);
-/// How long confirms may take to come after the last publish.
+/// The time that confirms may take to come after the last publish.
 const CONFIRMS_MAX: Duration = Duration::from_secs(10);
-/// How long a goodbye may take that nobody depends on.
+/// The time that closing a connection may take when no result depends on it.
 pub(super) const GOODBYE_MAX: Duration = Duration::from_millis(500);
-/// How late a thread that waits for a time may be woken, in nanoseconds: the usual 50 microseconds would be half of
-/// what a message takes.
+/// The delay, in nanoseconds, with which the system may wake a thread that waits for a time: the usual 50 microseconds
+/// would be half of what a message takes.
 const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
 
 /// Runs a publisher; answers how many messages it sent to each queue.
@@ -47,7 +47,7 @@ pub(super) fn publish(mut line: Line, job: &Job) -> Result<Vec<u64>, Error> {
         // What was sent without confirms has reached the broker when it answers.
         line.close(CONFIRMS_MAX)?;
     } else if !is_cut {
-        // Nobody needs the answer any more.
+        // The answer is not needed any more.
         let _ = line.close(GOODBYE_MAX);
     }
     Ok(sent_to)
@@ -217,7 +217,7 @@ impl<'a> Publisher<'a> {
         let publisher = job.number;
         let is_fanout = job.plan.is_fanout();
         let most = most.min(stencil.batch());
-        // Said before anybody can see them.
+        // Said before a consumer can see them.
         self.board.claimed.set(self.sent + most as u64);
         let mut at = 0;
         let (bytes, count) = stencil.take(most, |envelope, body| {

@@ -1,4 +1,4 @@
-//! What the body of a message says of it.
+//! The head of a message's body, by which the bench knows the message, and the pattern behind it.
 //!
 //! ```text
 //! 0          8           12       16         24       32
@@ -97,7 +97,7 @@ impl Pattern {
         &self.bytes[shift..shift + self.len]
     }
 
-    /// Whether a body is as its publisher sent it, its head aside.
+    /// True if a body is as its publisher sent it; the head is not compared.
     pub(super) fn is_whole(&self, body: &[u8], publisher: u32) -> bool {
         let sent = self.body(publisher);
         body.len() == sent.len() && body.get(HEAD_BYTES..) == sent.get(HEAD_BYTES..)

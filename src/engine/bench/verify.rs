@@ -12,7 +12,7 @@ use super::stamp::{EVERY_QUEUE, Identity, Pattern, read_head};
 /// Numbers in one word of a set.
 const WORD_BITS: u64 = 64;
 
-/// What became of the messages.
+/// The faults that a verified run has found, as numbers of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Sent and not refused, and they never came
@@ -61,7 +61,7 @@ impl Verdict {
         verdict
     }
 
-    /// Whether all is well.
+    /// True if no fault was found.
     pub fn is_clean(&self) -> bool {
         *self == Self::default()
     }
@@ -74,7 +74,7 @@ impl Verdict {
     }
 }
 
-/// What one consumer has seen.
+/// The record of the messages that one consumer got.
 #[derive(Debug, Default)]
 pub(super) struct Witness {
     /// By the place of the queue, and by publisher

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::client::Error;
 
-/// How far apart the first and the last unconfirmed publish may be, in windows: a broker that never answers one must
-/// not make us keep all behind it.
+/// The largest distance between the first and the last unconfirmed publish, in windows: a broker that never answers one
+/// must not make us keep all behind it.
 const SPAN_MAX: usize = 8;
 
 /// The stamp of one that was answered out of turn.
@@ -29,7 +29,7 @@ impl Window {
         Self { stamps: VecDeque::with_capacity(max), first_tag: 1, unanswered: 0, max }
     }
 
-    /// How many may be sent now.
+    /// Returns the number of messages that may be sent now.
     pub(super) fn room(&self) -> usize {
         let span = SPAN_MAX.saturating_mul(self.max).saturating_sub(self.stamps.len());
         (self.max - self.unanswered).min(span)

@@ -1,4 +1,4 @@
-//! Whether a binding matches, by the broker's own matchers.
+//! The test whether a binding matches, by the broker's own matchers.
 //!
 //! Each binding is given to an exchange of the broker's kind, alone or with others, and its destination's name says
 //! which it was. What an exchange chooses by chance or by a hash is not computed: it changes with every binding.
@@ -6,18 +6,21 @@
 use serde_json::Value;
 
 use super::{End, Question, Tried, table, words};
-use crate::broker::exchange::binding::{Binding, Destination};
-use crate::broker::exchange::{Details, Exchange, ExchangeKind, ExchangeSettings, RoutingInput};
+use crate::broker::compat::ChosenCompat;
+use crate::broker::exchange::binding::Binding;
+use crate::broker::exchange::{
+    Destination, Details, Exchange, ExchangeKind, ExchangeSettings, LazyDetails, RoutingInput,
+};
 use crate::engine::{FieldTable, ShortStr, literal};
 
-/// How the bindings of an exchange are matched.
+/// The way in which the bindings of an exchange are matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Matching {
     /// Every binding that matches takes the message.
     By(ExchangeKind),
     /// One binding takes it: chosen so.
     OneOf(String),
-    /// A type whose rules nobody here knows.
+    /// A type whose rules are not known here.
     Unknown(String),
 }
 
@@ -48,7 +51,7 @@ impl Matching {
         }
     }
 
-    /// What chooses among the bindings, when only one of them takes a message.
+    /// Names the rule that chooses among the bindings, if only one of them takes a message.
     pub(super) fn chooses(&self) -> Option<String> {
         match self {
             Self::By(_) => None,
@@ -116,6 +119,7 @@ fn matched(kind: ExchangeKind, bindings: &[Bound], question: &Question) -> Vec<b
     }
     let mut matched = vec![false; bindings.len()];
     let details = Details { headers: question.headers.clone(), ..Details::default() };
+    let details = LazyDetails::known(details);
     let mut found = Vec::new();
     for key in question.keys() {
         exchange.matches(&RoutingInput { routing_key: &key, details: &details }, &mut found);
@@ -129,7 +133,7 @@ fn matched(kind: ExchangeKind, bindings: &[Bound], question: &Question) -> Vec<b
     matched
 }
 
-/// Whether a message with these headers has the one that a binding asks for.
+/// True if a message with these headers has the one that a binding asks for.
 pub(super) fn has_header(name: &ShortStr, wanted: &FieldTable, headers: &FieldTable) -> bool {
     let Some(value) = wanted.get(name) else { return false };
     let arguments: FieldTable =
@@ -140,19 +144,21 @@ pub(super) fn has_header(name: &ShortStr, wanted: &FieldTable, headers: &FieldTa
     bind(&mut exchange, 0, &ShortStr::default(), &arguments);
     let mut found = Vec::new();
     let details = Details { headers: headers.clone(), ..Details::default() };
+    let details = LazyDetails::known(details);
     exchange.matches(&RoutingInput { routing_key: "", details: &details }, &mut found);
     !found.is_empty()
 }
 
 fn exchange(kind: ExchangeKind) -> Exchange {
-    Exchange::new(ExchangeSettings {
+    let settings = ExchangeSettings {
         name: literal("asked"),
         kind,
         is_durable: false,
         is_auto_delete: false,
         is_internal: false,
         arguments: FieldTable::new(),
-    })
+    };
+    Exchange::new(settings, &ChosenCompat::default())
 }
 
 /// Binds an exchange to one that has the number as its name.

@@ -1,4 +1,5 @@
-//! Where a message would go, and why not elsewhere: asked of the management API, publishing nothing.
+//! The search for the queues of a message, and for the reasons why others do not get it: it asks the management API and
+//! publishes nothing.
 //!
 //! The walk is the broker's (`broker::topology`): each exchange is asked once, and one that finds nothing hands over to
 //! its alternate. Whether a binding matches is decided by the broker's own matchers ([`matching`]), so the answer for
@@ -19,7 +20,7 @@ use crate::engine::error::Error;
 use crate::engine::management::escape;
 use crate::engine::{Engine, FieldTable, Inspect, ShortStr, inspect, payload};
 
-/// What RabbitMQ's API calls the default exchange in paths.
+/// The name of the default exchange in the paths of RabbitMQ's API.
 const DEFAULT_IN_PATHS: &str = "amq.default";
 
 /// A message, as far as its way depends on it.
@@ -57,7 +58,7 @@ pub struct Reached {
     pub sure: Sure,
 }
 
-/// Whether a message certainly comes somewhere.
+/// Says if a message is certain to be routed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sure {
     Yes,
@@ -71,7 +72,7 @@ pub struct Asked {
     pub exchange: String,
     pub kind: String,
     pub sure: Sure,
-    /// How it chooses when it gives a message to one of its bindings only.
+    /// The rule by which it chooses when it gives a message to one of its bindings only.
     pub chooses: Option<String>,
     pub tried: Vec<Tried>,
     pub alternate: Option<Alternate>,
@@ -86,25 +87,25 @@ pub struct Tried {
     pub arguments: Value,
     pub matches: bool,
     pub why: String,
-    /// How near it is to matching, for the order of those that do not.
+    /// The likeness to a binding that matches, from 0 to 1, for the order of those that do not match.
     pub likeness: f64,
 }
 
-/// Where a binding leads.
+/// The end of a binding: a queue or an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     Queue(String),
     Exchange(String),
 }
 
-/// Where an exchange sends what it cannot route.
+/// The exchange that gets the messages another one cannot route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alternate {
     pub exchange: String,
     pub used: Used,
 }
 
-/// Whether an alternate exchange is asked.
+/// Says if an alternate exchange is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Used {
     Yes,
@@ -120,7 +121,7 @@ struct ToAsk {
     sure: Sure,
 }
 
-/// What the management API says of an exchange.
+/// An exchange as the management API lists it.
 struct Known {
     name: String,
     kind: String,
@@ -143,7 +144,7 @@ impl Engine {
             let text =
                 format!("NOT_FOUND - no exchange '{}' in vhost '{vhost}'", question.exchange);
             let refused = Error::Refused { doing, code: 404, text, nearest: Vec::new() };
-            return Err(inspect::with_nearest(&self.cx.target.api, vhost, refused).await);
+            return Err(inspect::with_nearest(&self.cx, refused).await);
         };
         if first.is_internal {
             let name = &first.name;

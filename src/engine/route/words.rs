@@ -61,7 +61,8 @@ fn differs(at: usize, word: &str, wanted: &str) -> String {
     format!("word {} is '{word}', not '{wanted}'", at + 1)
 }
 
-/// What a headers exchange's binding says of the headers of a message, pair by pair.
+/// Compares a headers exchange's binding with the headers of a message, pair by pair; answers with a text and a
+/// likeness.
 pub(super) fn about_headers(
     wanted: &FieldTable,
     headers: &FieldTable,

@@ -1,17 +1,17 @@
 //! Connections: closed, one or all of a user.
 
-use super::{Asked, Done};
 use crate::broker::auth::User;
 use crate::broker::registry::Agreed;
-use crate::management::auth::MONITORING;
+use crate::management::asked::{Asked, Done};
+use crate::management::auth::{MONITORING, Who};
 use crate::management::refusal::Refusal;
 use crate::wire::{Fault, ReplyCode};
 
-/// What clients are told when nobody gave a reason.
+/// The reason that clients are given if the request has none.
 const REASON: &str = "Closed via management plugin";
 
 /// `DELETE /connections/:connection`.
-pub(super) fn close(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn close(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let name = asked.names.get("connection")?;
     let mut all = asked.view.connections().into_iter();
     let found = all.find(|(connection, _)| &*connection.peer.name == name);
@@ -22,16 +22,16 @@ pub(super) fn close(asked: &Asked<'_>) -> Result<Done, Refusal> {
 }
 
 /// `DELETE /connections/username/:user`.
-pub(super) fn close_of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn close_of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let user = asked.names.get("user")?;
     if *user != *asked.view.user.name {
-        asked.monitor()?;
+        asked.require(Who::Monitor)?;
     }
     asked.view.broker.registry.close_those(&why(asked), |agreed| agreed.user == user);
     Ok(Done::Quietly)
 }
 
-/// Who does not see everybody's connections sees to his own.
+/// Checks that the user may close the connection: its own, or any if it has the tag `monitoring`.
 fn check(user: &User, agreed: &Agreed) -> Result<(), Refusal> {
     if user.has_tag(MONITORING) || agreed.user == user.name {
         return Ok(());

@@ -2,16 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Asked, Done};
 use crate::broker::auth::UserLimits;
 use crate::broker::policies::term;
+use crate::management::asked::{Asked, Done};
 use crate::management::json;
 use crate::management::refusal::Refusal;
 use crate::wire::FieldTable;
 
 /// `PUT /vhost-limits/:vhost/:name`.
-pub(super) fn of_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn of_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let vhost = asked.vhost()?;
     let body = asked.body()?;
     body.require(&["value"])?;
@@ -23,16 +22,14 @@ pub(super) fn of_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
 }
 
 /// `DELETE /vhost-limits/:vhost/:name`.
-pub(super) fn clear_of_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn clear_of_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let vhost = asked.vhost()?;
     asked.view.broker.clear_vhost_limit(vhost.name(), asked.names.get("name")?)?;
     Ok(Done::Quietly)
 }
 
 /// `PUT /user-limits/:user/:name`.
-pub(super) fn of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let body = asked.body()?;
     body.require(&["value"])?;
     let value = body.get("value").unwrap_or(&Value::Null);
@@ -52,8 +49,7 @@ pub(super) fn of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
 }
 
 /// `DELETE /user-limits/:user/:name`.
-pub(super) fn clear_of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn clear_of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (user, name) = (asked.names.get("user")?, asked.names.get("name")?);
     let is_there = asked.view.broker.limit_user(user, |limits| {
         // Without a limit of that name there is nothing to clear.

@@ -2,27 +2,32 @@
 //!
 //! For looking and trying, as in RabbitMQ: there is no consumer, and what is got is settled or given back in the answer.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::body::Body;
-use super::{Asked, Done};
-use crate::broker::arguments::parse_expiration;
 use crate::broker::auth::{Resource, Right};
-use crate::broker::errand::Fate;
-use crate::broker::exchange::{ExchangeKind, copies, without_blind_copies};
-use crate::broker::message::{Layout, Message};
-use crate::broker::queue::Entry;
+use crate::broker::message::Message;
+use crate::broker::publish::{self, PropertiesMut, PropertiesSeen, Publish, Receipt, Refusals};
+use crate::broker::queue::{Entry, Fate, Millis, Queue};
 use crate::management::arguments;
+use crate::management::asked::{Asked, Done};
+use crate::management::body::Body;
 use crate::management::json::name_of;
 use crate::management::refusal::Refusal;
+use crate::moment;
+use crate::wire::raw::RawProperties;
 use crate::wire::{Fault, Properties, ReplyCode, ShortStr, Writer};
 
 /// Messages of one answer.
 const GOT_MAX: u64 = 10_000;
 
-/// What a channel would have said.
+/// The channel that the firehose tells: RabbitMQ opens one for each request.
+const CHANNEL: u16 = 1;
+
+/// Turns a fault into the text that a channel would have sent.
 fn told(fault: Fault) -> Refusal {
     let Fault { code, text, .. } = fault;
     Refusal::bad_request(format!("{} {} - {text}", code.code(), code.name()))
@@ -33,7 +38,7 @@ fn precondition(text: String) -> Refusal {
 }
 
 /// `POST /exchanges/:vhost/:exchange/publish`.
-pub(super) fn publish(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn publish(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (vhost, rights) = asked.inside()?;
     let exchange = name_of(asked.names.exchange("exchange")?)?;
     let body = asked.body()?;
@@ -45,57 +50,57 @@ pub(super) fn publish(asked: &Asked<'_>) -> Result<Done, Refusal> {
     if size > max {
         return Err(precondition(format!("message size {size} is larger than max size {max}")));
     }
-    let user = &asked.view.user.name;
-    if let Some(claimed) = &properties.user_id
-        && claimed.as_str() != user.as_str()
-    {
-        return Err(precondition(format!(
-            "user_id property set to '{claimed}' but authenticated user was '{user}'"
-        )));
-    }
-    let copies = properties.headers.as_ref().map(copies).transpose().map_err(told)?;
-    let copies = copies.unwrap_or_default();
-    let is_topic = vhost
-        .find_exchange(&exchange)
-        .is_some_and(|found| found.settings.kind == ExchangeKind::Topic);
-    let keys: Vec<&str> = std::iter::once(&key).chain(&copies).map(ShortStr::as_str).collect();
-    for key in &keys {
-        rights.check(Right::Write, Resource::Exchange(&exchange)).map_err(told)?;
-        if is_topic {
-            rights.check_topic(Right::Write, &exchange, key).map_err(told)?;
-        }
-    }
-    let message = message(&exchange, &key, &properties, &payload)?;
-    let now = asked.view.uptime_ms;
-    let receipt = asked.view.broker.publish_alone(&vhost, &keys, &message, now).map_err(told)?;
-    Ok(Done::Published(receipt))
+    let mut content = Content::new(&exchange, &key, &properties, &payload);
+    let broker = asked.view.broker;
+    // No consumer of direct replies waits behind a request.
+    let sender = broker.sender(&asked.view.user.name, false);
+    let examined = publish::examine(content.properties(), &sender).map_err(told)?;
+    let mut publisher = asked.publisher(Arc::clone(&vhost), rights);
+    examined.rewrite(&mut content.properties_mut(), None);
+    let message = content.into_message(examined.seen);
+    let publish = Publish {
+        message: &message,
+        copies: examined.copies(),
+        channel: CHANNEL,
+        refusals: Refusals::Reported,
+        now: asked.view.uptime_ms,
+    };
+    let outcome = publisher.publish(&publish).map_err(told)?;
+    Ok(Done::Published(Receipt::new(outcome, vhost)))
 }
 
-fn message(
-    exchange: &ShortStr,
-    key: &ShortStr,
-    properties: &Properties,
-    payload: &[u8],
-) -> Result<Message, Refusal> {
-    let mut bytes = Vec::with_capacity(payload.len() + 512);
-    let mut to = Writer::new(&mut bytes);
-    to.short(exchange);
-    to.short(key);
-    let names_len = bytes.len();
-    let encoded = properties.to_bytes();
-    let encoded = without_blind_copies(&encoded).unwrap_or(encoded);
-    bytes.extend_from_slice(&encoded);
-    bytes.extend_from_slice(payload);
-    let expiration = properties.expiration.as_ref();
-    let layout = Layout {
-        names_len,
-        properties_len: encoded.len(),
-        is_persistent: properties.delivery_mode == Some(2),
-        time_to_live_ms: expiration.map(|text| parse_expiration(text)).transpose().map_err(told)?,
-        priority: properties.priority.unwrap_or_default(),
-        has_died: false,
-    };
-    Ok(Message::new(layout, &mut bytes))
+/// A message that is being made of what a request says.
+struct Content {
+    bytes: Vec<u8>,
+    names_len: usize,
+    properties_len: usize,
+}
+
+impl Content {
+    fn new(exchange: &ShortStr, key: &ShortStr, properties: &Properties, payload: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(payload.len() + 512);
+        let mut to = Writer::new(&mut bytes);
+        to.short(exchange);
+        to.short(key);
+        let names_len = bytes.len();
+        bytes.extend_from_slice(&properties.to_bytes());
+        let properties_len = bytes.len() - names_len;
+        bytes.extend_from_slice(payload);
+        Self { bytes, names_len, properties_len }
+    }
+
+    fn properties(&self) -> &[u8] {
+        &self.bytes[self.names_len..self.names_len + self.properties_len]
+    }
+
+    fn properties_mut(&mut self) -> PropertiesMut<'_> {
+        let Self { bytes, names_len, properties_len } = self;
+        PropertiesMut { bytes, start: *names_len, len: properties_len }
+    }
+
+    fn into_message(mut self, seen: PropertiesSeen) -> Message {
+        Message::new(seen.layout(self.names_len, self.properties_len), &mut self.bytes)
+    }
 }
 
 fn read_payload(body: &Body) -> Result<Vec<u8>, Refusal> {
@@ -149,10 +154,10 @@ fn read_properties(body: &Body) -> Result<Properties, Refusal> {
 }
 
 /// `POST /queues/:vhost/:queue/get`.
-pub(super) fn get(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn get(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (vhost, rights) = asked.inside()?;
     let name = asked.name("queue")?;
-    let queue = vhost.queue(&name, super::NOBODY)?;
+    let queue = vhost.queue(&name, super::topology::NOBODY)?;
     let body = asked.body()?;
     body.require(&["ackmode", "count", "encoding"])?;
     let count = body.get("count").unwrap_or(&Value::Null);
@@ -176,13 +181,19 @@ pub(super) fn get(asked: &Asked<'_>) -> Result<Done, Refusal> {
         truncate.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     rights.check(Right::Read, Resource::Queue(&name)).map_err(told)?;
     let now = asked.view.uptime_ms;
-    let (mut entries, mut rows) = (Vec::new(), Vec::new());
+    let publisher = asked.publisher(vhost, Arc::clone(&rights));
+    let mut got = Got { queue: &queue, entries: Vec::new(), now };
+    let mut rows = Vec::new();
     let mut failed = None;
     for _ in 0..count {
-        match queue.get(false, now) {
+        match queue.get_waiting(false, now) {
             Ok(Some((entry, left))) => {
-                rows.push(row(&entry, left, encoding, truncate));
-                entries.push(entry);
+                got.entries.push(entry);
+                moment::reach("http.get");
+                let Some(entry) = got.entries.last() else { continue };
+                let redelivered = entry.is_redelivered();
+                publisher.trace_delivery(entry.message(), &name, redelivered, CHANNEL, now);
+                rows.push(row(entry, left, encoding, truncate));
             }
             Ok(None) => break,
             Err(fault) => {
@@ -191,12 +202,34 @@ pub(super) fn get(asked: &Asked<'_>) -> Result<Done, Refusal> {
             }
         }
     }
-    match (failed, entries.is_empty()) {
+    match (failed, got.entries.is_empty()) {
         (Some(fault), true) => return Err(told(fault)),
         (_, true) => {}
-        (_, false) => asked.view.broker.finish(&queue, entries, fate, now),
+        (_, false) => got.finish(fate),
     }
     Ok(Done::Told(rows.into()))
+}
+
+/// Messages that were got from a queue; they go back unless it is said what is to become of them.
+struct Got<'a> {
+    queue: &'a Arc<Queue>,
+    entries: Vec<Entry>,
+    now: Millis,
+}
+
+impl Got<'_> {
+    fn finish(&mut self, fate: Fate) {
+        let entries = std::mem::take(&mut self.entries);
+        self.queue.finish(entries, fate, self.now);
+    }
+}
+
+impl Drop for Got<'_> {
+    fn drop(&mut self) {
+        if !self.entries.is_empty() {
+            self.finish(Fate::Requeued);
+        }
+    }
 }
 
 fn row(entry: &Entry, left: u32, encoding: &str, truncate: usize) -> Value {
@@ -209,10 +242,10 @@ fn row(entry: &Entry, left: u32, encoding: &str, truncate: usize) -> Value {
         Some(text) => (text.to_owned(), "string"),
         None => (STANDARD.encode(shown), "base64"),
     };
-    let properties = Properties::decode(message.properties()).unwrap_or_default();
+    let properties = RawProperties::split(message.properties()).readable();
     json!({
         "payload_bytes": body.len(),
-        "redelivered": entry.redelivered,
+        "redelivered": entry.is_redelivered(),
         "exchange": exchange,
         "routing_key": routing_key,
         "message_count": left,

@@ -2,15 +2,14 @@
 
 use serde_json::json;
 
-use super::body::Body;
-use super::{Asked, Done, gone};
 use crate::broker::auth::{BadPattern, Pattern, Permission, TopicPermission};
+use crate::management::asked::{Asked, Done, gone};
+use crate::management::body::Body;
 use crate::management::refusal::Refusal;
 use crate::wire::{Fault, ReplyCode};
 
 /// `PUT /permissions/:vhost/:user`.
-pub(super) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let permission = read(&asked.body()?)?;
     let (vhost, user) = (asked.name("vhost")?, asked.name("user")?);
     Ok(asked.view.broker.grant(&vhost, &user, permission).map_err(|fault| refused(&fault))?.into())
@@ -28,8 +27,7 @@ pub(in crate::management) fn read(body: &Body) -> Result<Permission, Refusal> {
 }
 
 /// `PUT /topic-permissions/:vhost/:user`.
-pub(super) fn put_topic(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn put_topic(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let topic = read_topic(&asked.body()?)?;
     let (vhost, user) = (asked.name("vhost")?, asked.name("user")?);
     let put = asked.view.broker.grant_topic(&vhost, &user, topic);
@@ -62,14 +60,12 @@ fn refused(fault: &Fault) -> Refusal {
 }
 
 /// `DELETE /permissions/:vhost/:user`.
-pub(super) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
     gone(asked.view.broker.revoke(&asked.name("vhost")?, &asked.name("user")?)?)
 }
 
 /// `DELETE /topic-permissions/:vhost/:user` and `.../:exchange`.
-pub(super) fn delete_topics(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn delete_topics(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let exchange = match asked.names.0.get("exchange") {
         Some(_) => Some(asked.name("exchange")?),
         None => None,

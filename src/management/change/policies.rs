@@ -2,23 +2,22 @@
 
 use serde_json::Value;
 
-use super::body::Body;
-use super::{Asked, Done, gone};
 use crate::broker::admin::PolicyName;
+use crate::broker::compat::Compat;
 use crate::broker::policies::Author;
+use crate::management::asked::{Asked, Done, gone};
+use crate::management::body::Body;
 use crate::management::json;
 use crate::management::refusal::Refusal;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
 /// `PUT /policies/:vhost/:name`.
-pub(super) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.policymaker()?;
+pub(in crate::management) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
     put_by(Author::User, asked)
 }
 
 /// `PUT /operator-policies/:vhost/:name`.
-pub(super) fn put_operators(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn put_operators(asked: &Asked<'_>) -> Result<Done, Refusal> {
     put_by(Author::Operator, asked)
 }
 
@@ -26,7 +25,8 @@ fn put_by(author: Author, asked: &Asked<'_>) -> Result<Done, Refusal> {
     let name = named(author, asked)?;
     let value = read(&asked.body()?)?;
     let put = asked.view.broker.put_policy(&name, value, asked.view.uptime_ms);
-    Ok(put.map_err(|fault| refused(author, fault))?.into())
+    let compat = asked.view.broker.compat();
+    Ok(put.map_err(|fault| refused(author, fault, compat))?.into())
 }
 
 /// Reads the value of a policy's parameter.
@@ -44,10 +44,10 @@ pub(in crate::management) fn read(body: &Body) -> Result<FieldTable, Refusal> {
     Ok(value)
 }
 
-/// RabbitMQ escapes what it says of users' policies for HTML, and not what it says of operators'.
-pub(in crate::management) fn refused(author: Author, fault: Fault) -> Refusal {
+/// RabbitMQ 3.10 escapes what it says of users' policies for HTML, and not what it says of operators'.
+pub(in crate::management) fn refused(author: Author, fault: Fault, compat: Compat) -> Refusal {
     match (author, fault.code) {
-        (Author::User, ReplyCode::PreconditionFailed) => {
+        (Author::User, ReplyCode::PreconditionFailed) if compat.is_3_10() => {
             Refusal::bad_request(fault.text.replace('<', "&lt;").replace('>', "&gt;"))
         }
         (Author::User | Author::Operator, _) => fault.into(),
@@ -55,14 +55,12 @@ pub(in crate::management) fn refused(author: Author, fault: Fault) -> Refusal {
 }
 
 /// `DELETE /policies/:vhost/:name`.
-pub(super) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.policymaker()?;
+pub(in crate::management) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
     delete_by(Author::User, asked)
 }
 
 /// `DELETE /operator-policies/:vhost/:name`.
-pub(super) fn delete_operators(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn delete_operators(asked: &Asked<'_>) -> Result<Done, Refusal> {
     delete_by(Author::Operator, asked)
 }
 

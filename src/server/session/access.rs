@@ -1,49 +1,20 @@
-//! Which method needs which permission (RabbitMQ: `rabbit_channel`, `check_*_permitted`).
+//! The permissions that a method needs (RabbitMQ: `rabbit_channel`, `check_*_permitted`).
 //!
-//! Whoever may do everything, as `guest` may, is asked nothing more. The order of checks is RabbitMQ's: what is refused
-//! for its name comes first, then permissions, then whether things are there.
+//! A user with all permissions, such as `guest`, is checked no further. The order of checks is RabbitMQ's: first names
+//! that are refused, then permissions, then whether exchanges and queues exist.
 
-use super::{Context, Running};
-use crate::broker::auth::{Resource, Right, Rights};
-use crate::broker::exchange::ExchangeKind;
+use super::state::{Context, Running};
+use crate::broker::auth::{Resource, Right};
 use crate::broker::exchange::binding::DestinationKind;
 use crate::broker::vhost::{BindingRequest, QueueDeclaration, Vhost};
 use crate::wire::{Fault, FieldTable};
 
-/// What a publish needs: to write to the exchange, and its routing key when it is a topic exchange.
-pub(super) fn check_publish(
-    rights: &Rights,
-    vhost: &Vhost,
-    exchange: &str,
-    routing_key: &str,
-) -> Result<(), Fault> {
-    if rights.is_everything() {
-        return Ok(());
-    }
-    rights.check(Right::Write, Resource::Exchange(exchange))?;
-    check_topic(rights, vhost, Right::Write, exchange, routing_key)
-}
-
-/// Routing keys are looked at where they are words: at topic exchanges.
-fn check_topic(
-    rights: &Rights,
-    vhost: &Vhost,
-    right: Right,
-    exchange: &str,
-    routing_key: &str,
-) -> Result<(), Fault> {
-    let found = vhost.find_exchange(exchange);
-    if found.is_some_and(|found| found.settings.kind == ExchangeKind::Topic) {
-        return rights.check_topic(right, exchange, routing_key);
-    }
-    Ok(())
-}
-
 impl Running {
-    /// What is declared passively is only looked at, which RabbitMQ 4.3 asks any permission for.
+    /// Checks a passive declaration, for which any permission is enough. 3.10 checks none, and so tells every user
+    /// which names exist.
     pub(super) fn check_passive(&self, resource: Resource<'_>, cx: &Context) -> Result<(), Fault> {
         let any = [Right::Configure, Right::Write, Right::Read];
-        if cx.broker.compat().is_strict()
+        if !cx.broker.compat().is_3_10()
             && !any.iter().any(|right| self.rights.has(*right, resource))
         {
             return self.rights.check(Right::Configure, resource);
@@ -51,7 +22,8 @@ impl Running {
         Ok(())
     }
 
-    /// To configure it; a new one also to read from it and to write to its alternate.
+    /// Checks the permission to configure an exchange; a new one also needs those to read from it and to write to its
+    /// alternate exchange.
     pub(super) fn check_exchange_declaration(
         &self,
         name: &str,
@@ -71,7 +43,7 @@ impl Running {
         Ok(())
     }
 
-    /// To configure it.
+    /// Checks the permission to configure an exchange.
     pub(super) fn check_exchange_deletion(&self, name: &str) -> Result<(), Fault> {
         if self.rights.is_everything() {
             return Ok(());
@@ -80,7 +52,8 @@ impl Running {
         self.rights.check(Right::Configure, Resource::Exchange(name))
     }
 
-    /// To configure it; a new one also to read from it and to write to where its dead letters go.
+    /// Checks the permission to configure a queue; a new one also needs those to read from it and to write to the
+    /// exchange of its dead letters.
     pub(super) fn check_queue_declaration(&self, asked: &QueueDeclaration) -> Result<(), Fault> {
         if self.rights.is_everything() {
             return Ok(());
@@ -97,7 +70,8 @@ impl Running {
         Ok(())
     }
 
-    /// To write to what a binding leads to, and to read from where it comes from; for a topic exchange, with that key.
+    /// Checks the permissions to write to the destination of a binding and to read from its source; from a topic
+    /// exchange, with the binding's key.
     pub(super) fn check_binding(&self, request: &BindingRequest) -> Result<(), Fault> {
         if self.rights.is_everything() {
             return Ok(());
@@ -113,6 +87,6 @@ impl Running {
         }
         Vhost::check_not_default(source)?;
         self.rights.check(Right::Read, Resource::Exchange(source))?;
-        check_topic(&self.rights, &self.vhost, Right::Read, source, routing_key)
+        self.vhost.check_topic(&self.rights, Right::Read, source, routing_key)
     }
 }

@@ -1,19 +1,27 @@
-//! How errors and ends become frames: the only place that does so.
+//! The ends of channels and connections, and the frames that tell a client of errors: no other file writes those.
 //!
 //! After a channel close the client's frames on that channel are ignored until `channel.close-ok`; after a
-//! connection close everything is, but its `close-ok` (RabbitMQ: `rabbit_reader`, `CLOSING_TIMEOUT`). A client
-//! that closes its connection is also the one that closes the stream: some report it as lost when we do.
+//! connection close all its frames are, except `close-ok` (RabbitMQ: `rabbit_reader`, `CLOSING_TIMEOUT`). A client
+//! that closes its connection is also the one that closes the stream: some report it as lost when the broker does.
 
-use super::{Phase, Session, decode_method};
-use crate::broker::queue::Millis;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::channel::Mode;
+use super::payload::decode_method;
+use super::settle::{ReturnReason, put_back};
+use super::state::{CLOSING_MS, Context, Phase, Running, SILENT_MS, Session};
+use super::unacked::Unacked;
+use crate::broker::mailbox::Post;
+use crate::broker::queue::{DeletionIf, Millis};
 use crate::wire::constants::FRAME_METHOD;
 use crate::wire::fault::Level;
 use crate::wire::frame::{self, Frame};
 use crate::wire::method::{channel, connection};
 use crate::wire::{Fault, Method, ReplyCode};
 
-/// How long a client has to answer `connection.close`, or to close the stream behind its own.
-const CLOSING_MS: Millis = 30_000;
+/// The reason of a connection that its client closed with `connection.close`.
+pub const CLOSED_BY_CLIENT: &str = "closed by the client";
 
 impl Session {
     /// Tells a fault to the peer: closes the channel it happened on, or the connection.
@@ -24,7 +32,7 @@ impl Session {
             Phase::Running(running) if channel != 0 && fault.level() == Level::Channel => {
                 tracing::info!(connection = %name, channel, %fault, "channel closed");
                 if let Some(failed) = running.channels.get_mut(&channel) {
-                    // What was taken before the fault is the broker's, and the client is to know.
+                    // Messages taken before the fault are the broker's, and the client is told.
                     failed.write_confirms(self.cx.broker.store.as_deref(), out);
                 }
                 running.leave_channel(channel, &self.cx, &mut self.posts, now, out);
@@ -37,10 +45,14 @@ impl Session {
                 };
                 frame::write_method(out, channel, &close.into());
             }
-            Phase::Closing { .. } | Phase::Silent { .. } | Phase::Closed => {}
+            Phase::Closing { .. } | Phase::Silent { .. } | Phase::Closed | Phase::Dropped => {}
             Phase::Running(_) | Phase::Handshake(_) => {
-                tracing::info!(connection = %name, %fault, "connection closed");
-                self.end(now);
+                // A client that is told of its refused login has no more time than others (RabbitMQ: `auth_fail`).
+                let is_login = matches!(self.phase, Phase::Handshake(_))
+                    && fault.code == ReplyCode::AccessRefused;
+                let closing_ms = if is_login { SILENT_MS } else { CLOSING_MS };
+                self.ends_because(format!("closed by the broker: {fault}"));
+                self.leave(now);
                 let close = connection::Close {
                     reply_code: fault.code.code(),
                     reply_text: fault.reply_text(),
@@ -48,7 +60,7 @@ impl Session {
                     method_id: fault.method_id,
                 };
                 frame::write_method(out, 0, &close.into());
-                self.phase = Phase::Closing { until: now + CLOSING_MS };
+                self.phase = Phase::Closing { until: now + closing_ms };
             }
         }
     }
@@ -67,7 +79,7 @@ impl Session {
         }
     }
 
-    /// A method on channel 0 of an open connection.
+    /// Carries out a method on channel 0 of an open connection.
     pub(super) fn on_connection_method(
         &mut self,
         method: &Method,
@@ -77,7 +89,8 @@ impl Session {
         let (class_id, method_id) = method.ids();
         match method {
             Method::ConnectionClose(_) => {
-                self.end(now);
+                self.ends_because(CLOSED_BY_CLIENT);
+                self.leave(now);
                 frame::write_method(out, 0, &connection::CloseOk {}.into());
                 self.phase = Phase::Silent { until: now + CLOSING_MS };
                 Ok(())
@@ -91,6 +104,119 @@ impl Session {
                 let text = "unexpected method in connection state running";
                 Err(Fault::new(ReplyCode::ChannelError, text).in_method(class_id, method_id))
             }
+        }
+    }
+
+    /// Ends the connection without another byte, not even those that wait to leave.
+    pub(super) fn lose_peer(&mut self, why: &str, now: Millis) {
+        self.ends_because(why);
+        self.leave(now);
+        self.phase = Phase::Dropped;
+    }
+
+    /// Ends the connection: consumers leave, unacknowledged messages go back, exclusive queues are deleted.
+    pub(super) fn leave(&mut self, now: Millis) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Closed);
+        let mut posts = std::mem::take(&mut self.posts);
+        if let Phase::Running(mut running) = phase {
+            let to_promote = running.unsubscribe_all(now);
+            posts.extend(self.cx.connection.mailbox.close());
+            running.leave(&self.cx, posts, now);
+            for queue in to_promote {
+                queue.promote(now);
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    /// Gives messages back to their queues, so that a bug that ends the task loses none.
+    fn drop(&mut self) {
+        self.leave(self.cx.heartbeat.seen_at());
+        self.cx.connection.mailbox.close();
+        self.cx.broker.disconnect(&self.cx.connection);
+    }
+}
+
+impl Running {
+    /// Ends the work of a channel: its consumers leave, its deliveries go back to their queues.
+    ///
+    /// Deliveries in the mailbox are sent when they are for other channels, and go back when they are for this.
+    pub(super) fn leave_channel(
+        &mut self,
+        number: u16,
+        cx: &Context,
+        posts: &mut VecDeque<Post>,
+        now: Millis,
+        out: &mut Vec<u8>,
+    ) {
+        let to_promote = self.unsubscribe_channel(number, now);
+        self.waits.forget_confirms(number);
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        let consumers = std::mem::take(&mut channel.consumers);
+        if let Some(reply) = channel.reply.take() {
+            cx.broker.replies.remove(&reply.name);
+        }
+        put_back(channel.take_overdue(), ReturnReason::Requeued, now);
+        let mode = std::mem::replace(&mut channel.mode, Mode::Plain);
+        let mut unacked = channel.take_all_unacked();
+        if let Mode::Transaction(transaction) = mode {
+            unacked.extend(transaction.into_unsettled());
+        }
+        if let Some(gone) = cx.connection.remove_channel(number) {
+            self.vhost.counters.absorb(&gone.counters);
+        }
+        cx.broker.churn.channel_closed.add(1);
+        let mut unsent = self.flush_posts(cx, posts, Some(number), now, out);
+        for slot in consumers.into_values() {
+            self.consumers.release(slot);
+        }
+        unacked.append(&mut unsent);
+        put_back(unacked, ReturnReason::Lost, now);
+        for queue in to_promote {
+            queue.promote(now);
+        }
+    }
+
+    /// Ends all channels of a connection that has ended; `posts` are those of its mailbox.
+    ///
+    /// Everything goes back at once, or a waiting consumer would get the later messages before the earlier ones.
+    fn leave(&mut self, cx: &Context, posts: VecDeque<Post>, now: Millis) {
+        let mut returned = Vec::new();
+        for post in posts {
+            if let Post::Delivery { slot, entry } = post
+                && let Some(source) = self.consumers.get(slot)
+            {
+                returned.push(Unacked { tag: 0, origin: Arc::clone(&source.origin), entry });
+            }
+        }
+        for (number, mut channel) in self.channels.drain() {
+            if channel.awaits_close_ok {
+                continue;
+            }
+            if let Some(reply) = &channel.reply {
+                cx.broker.replies.remove(&reply.name);
+            }
+            returned.append(&mut channel.take_all_unacked());
+            if let Mode::Transaction(transaction) = channel.mode {
+                returned.extend(transaction.into_unsettled());
+            }
+            if let Some(gone) = cx.connection.remove_channel(number) {
+                self.vhost.counters.absorb(&gone.counters);
+            }
+            cx.broker.churn.channel_closed.add(1);
+        }
+        put_back(returned, ReturnReason::Lost, now);
+        self.round.tell_settled(cx.broker.store.as_deref());
+        for queue in self.exclusive.drain().filter_map(|(_, queue)| queue.upgrade()) {
+            self.vhost.remove_queue(&queue, DeletionIf::default(), now);
+        }
+    }
+
+    /// Marks a channel that the broker closed: it exists until the client sends `channel.close-ok`.
+    fn await_close_ok(&mut self, number: u16) {
+        if let Some(channel) = self.channels.get_mut(&number) {
+            channel.awaits_close_ok = true;
         }
     }
 }

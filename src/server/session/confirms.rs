@@ -1,4 +1,4 @@
-//! The confirms of a channel: which publishes wait for the disk, and what may be said of them now.
+//! The confirms of a channel: the publishes that wait for the disk, and the acks and nacks that are due.
 //!
 //! Confirms leave in the order of the publishes, as few frames as that allows. A publish that nothing on disk is
 //! needed for costs one addition here; spans are made only for those that wait for a batch or were refused.
@@ -6,24 +6,37 @@
 
 use std::collections::VecDeque;
 
+use crate::broker::publish::Published;
 use crate::store::{Batch, Outcome};
 use crate::wire::Writer;
 use crate::wire::constants::FRAME_METHOD;
 use crate::wire::frame;
 use crate::wire::method::basic;
 
-/// What a publish waits for before it is confirmed.
+/// The event that a publish waits for before it is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Nothing: its queues have it, and need not keep it beyond this process.
+    /// None: its queues have it, and need not keep it beyond this process.
     Now,
     /// The sync of this batch.
     Synced(Batch),
-    /// It was not taken, and that is to be said.
+    /// None: it was refused, and is answered with a nack.
     Refused,
 }
 
-/// Publishes one after the other that wait for the same.
+impl Due {
+    /// The event for a publish with this outcome.
+    #[inline]
+    pub(super) fn of(published: Published) -> Self {
+        match published {
+            Published::Nowhere | Published::InMemory => Self::Now,
+            Published::OnDisk(batch) => Self::Synced(batch),
+            Published::Refused | Published::NotKept => Self::Refused,
+        }
+    }
+}
+
+/// Consecutive publishes that wait for the same event.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     /// The number of the last one.
@@ -42,7 +55,7 @@ pub(super) struct Confirms {
     spans: VecDeque<Span>,
 }
 
-/// How many publishes were answered.
+/// Numbers of publishes that were answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answered {
     pub(super) acked: u64,
@@ -52,7 +65,7 @@ pub(super) struct Answered {
 impl Confirms {
     /// Numbers the next publish.
     ///
-    /// One that is due now and stands between two of one batch shares their fate: its confirm has to wait for the
+    /// One that is due now and stands between two of one batch is confirmed with them: its confirm has to wait for the
     /// first of them in any case, and so two kinds of messages in turn cost no span each.
     #[inline]
     pub(super) fn add(&mut self, due: Due) {
@@ -79,9 +92,18 @@ impl Confirms {
         }
     }
 
-    /// How many publishes are not answered yet.
+    /// Number of publishes that are not answered yet.
     pub(super) fn unanswered(&self) -> u64 {
         self.published - self.answered
+    }
+
+    /// Panics unless the spans ascend between the last publish that was answered and the last one.
+    #[cfg(debug_assertions)]
+    pub(super) fn assert_sound(&self) {
+        assert!(self.answered <= self.published, "{self:?}");
+        assert!(self.spans.front().is_none_or(|first| first.up_to > self.answered), "{self:?}");
+        assert!(self.spans.iter().is_sorted_by(|one, next| one.up_to < next.up_to), "{self:?}");
+        assert!(self.spans.back().is_none_or(|last| last.up_to <= self.published), "{self:?}");
     }
 
     /// The batch that the next confirm waits for, as far as is known.
@@ -100,18 +122,18 @@ impl Confirms {
         out: &mut Vec<u8>,
     ) -> Answered {
         let mut answered = Answered::default();
-        let mut run: Option<Verdict> = None;
+        let mut run: Option<ConfirmKind> = None;
         let mut up_to = self.answered;
         while up_to < self.published {
             let end = self.spans.front().map_or(self.published, |span| span.up_to);
             let due = self.spans.front().map_or(Due::Now, |span| span.due);
             let verdict = match due {
-                Due::Now => Verdict::Ack,
-                Due::Refused => Verdict::Nack,
+                Due::Now => ConfirmKind::Ack,
+                Due::Refused => ConfirmKind::Nack,
                 Due::Synced(batch) => match outcome(batch) {
                     Outcome::Waiting => break,
-                    Outcome::Synced => Verdict::Ack,
-                    Outcome::Failed => Verdict::Nack,
+                    Outcome::Synced => ConfirmKind::Ack,
+                    Outcome::Failed => ConfirmKind::Nack,
                 },
             };
             if run.is_some_and(|run| run != verdict) {
@@ -129,7 +151,7 @@ impl Confirms {
     fn write_run(
         &mut self,
         channel: u16,
-        verdict: Option<Verdict>,
+        verdict: Option<ConfirmKind>,
         up_to: u64,
         answered: &mut Answered,
         out: &mut Vec<u8>,
@@ -138,11 +160,11 @@ impl Confirms {
         let multiple = count > 1;
         let write: &dyn Fn(&mut Writer<'_>) = match verdict {
             None => return,
-            Some(Verdict::Ack) => {
+            Some(ConfirmKind::Ack) => {
                 answered.acked += count;
                 &|to| basic::Ack { delivery_tag: up_to, multiple }.write(to)
             }
-            Some(Verdict::Nack) => {
+            Some(ConfirmKind::Nack) => {
                 answered.nacked += count;
                 // Always for all up to it, also for one (RabbitMQ: `rabbit_channel:send_nacks`).
                 &|to| {
@@ -155,9 +177,9 @@ impl Confirms {
     }
 }
 
-/// How a publish is answered.
+/// The answer to a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum ConfirmKind {
     Ack,
     Nack,
 }
@@ -172,7 +194,7 @@ mod tests {
     const A: Batch = Batch(1);
     const B: Batch = Batch(2);
 
-    /// What leaves for these publishes when batches up to `synced` are on disk and those of `failed` are lost.
+    /// The confirms of these publishes when batches up to `synced` are on disk and those of `failed` are lost.
     fn confirms(dues: &[Due], synced: u64, failed: Option<Batch>) -> (Confirms, Vec<String>) {
         let mut confirms = Confirms::default();
         for due in dues {
@@ -230,7 +252,7 @@ mod tests {
             (&[a, NO, NOW],          0, None,    &[]),
             (&[a, NO, NOW],          1, None,    &["ack 1", "nack ..2", "ack 3"]),
             (&[a, NO, a, NOW],       0, Some(A), &["nack ..3", "ack 4"]),
-            (&[a, NOW, a],           0, Some(A), &["nack ..3"]), // the one in between shares their fate
+            (&[a, NOW, a],           0, Some(A), &["nack ..3"]), // the one in between is confirmed with them
         ];
         for (dues, synced, failed, expected) in cases {
             let (rest, said) = confirms(dues, *synced, *failed);

@@ -1,21 +1,22 @@
-//! Consumers and what is dealt to them: `basic.consume`, `cancel`, `get`, `qos`, and deliveries from the mailbox.
+//! Methods of a consumer, and of a client that polls: `basic.consume`, `cancel`, `get` and `qos`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::channel::ReplyConsumer;
-use super::deliver::{
-    Delivery, Origin, Source, Unacked, write_annotated_delivery, write_delivery, write_get_ok,
-};
-use super::publish::unique_name;
-use super::{Context, Running};
+use super::consumers::{Annotation, Consumer, DeliveryOrigin};
+use super::names::{is_volatile, unique_name};
+use super::outgoing::{Leaving, write_get_ok};
+use super::state::{Context, Running};
+use super::unacked::Unacked;
 use crate::broker::arguments::queue_noun;
 use crate::broker::auth::{Resource, Right};
 use crate::broker::compat::Compat;
 use crate::broker::mailbox::{ConsumerSlot, Post};
-use crate::broker::message::Message;
-use crate::broker::queue::{EndIf, Entry, Left, Millis, Queue, Subscription};
+use crate::broker::queue::{DeletionIf, Got, Left, Millis, Queue, Refusal, Subscription};
 use crate::broker::replies::REPLY_TO;
+use crate::moment;
 use crate::wire::frame;
 use crate::wire::method::basic;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, ShortStr};
@@ -25,9 +26,9 @@ fn precondition(text: &str) -> Fault {
 }
 
 /// Checks the arguments of `basic.consume`.
-fn check_arguments(arguments: &FieldTable, noun: &str, compat: Compat) -> Result<(), Fault> {
+fn check_arguments(arguments: &FieldTable, queue: &Queue, compat: Compat) -> Result<(), Fault> {
     let invalid = |name: &str, why: &str| {
-        Err(precondition(&format!("invalid arg '{name}' for {noun}: {why}")))
+        Err(precondition(&format!("invalid arg '{name}' for {}: {why}", queue.noun())))
     };
     let no_integer = |kind: &str| format!("\"expected integer, got {kind}\"");
     if let Some(value) = arguments.get("x-priority")
@@ -43,7 +44,8 @@ fn check_arguments(arguments: &FieldTable, noun: &str, compat: Compat) -> Result
         }
     }
     let timeout = "x-consumer-timeout";
-    match arguments.get(timeout).filter(|_| compat.is_strict()) {
+    // For other queues it has no meaning, and 4.3 has refused it by now.
+    match arguments.get(timeout).filter(|_| queue.is_quorum() && !compat.is_3_10()) {
         None => Ok(()),
         Some(value) => match value.as_integer() {
             None => invalid(timeout, &no_integer(value.type_name())),
@@ -53,7 +55,7 @@ fn check_arguments(arguments: &FieldTable, noun: &str, compat: Compat) -> Result
     }
 }
 
-/// `x-consumer-timeout`, which only 4.3 reads.
+/// The value of `x-consumer-timeout`, which only quorum queues obey.
 fn consumer_timeout(arguments: &FieldTable) -> Option<Millis> {
     let value = arguments.get("x-consumer-timeout").and_then(FieldValue::as_integer);
     value.and_then(|ms| Millis::try_from(ms).ok())
@@ -83,17 +85,19 @@ impl Running {
         cx.broker.limits.check_consumers(channel.consumers.len())?;
         let name = channel.queue_name(&consume.queue)?;
         self.rights.check(Right::Read, Resource::Queue(&name))?;
+        if is_volatile(&cx.broker, &name) {
+            let noun = queue_noun(&name, self.vhost.name());
+            return Err(precondition(&format!("only creator channel may consume from {noun}")));
+        }
         let channel = self.channel(number)?;
         let (prefetch, limit) = (channel.prefetch, Arc::clone(&channel.limit));
         let queue = self.vhost.queue(&name, cx.connection.id)?;
         queue.check_consumer_arguments(&consume.arguments)?;
-        let noun = queue_noun(&name, self.vhost.name());
         if queue.is_quorum() && limit.most() > 0 {
-            let text = format!("{noun} does not support global qos");
-            return Err(Fault::new(ReplyCode::NotImplemented, text));
+            return Err(queue.refuse(Refusal::GlobalQos));
         }
-        check_arguments(&consume.arguments, &noun, cx.broker.compat())?;
-        let slot = self.sources.reserve();
+        check_arguments(&consume.arguments, &queue, cx.broker.compat())?;
+        let slot = self.consumers.reserve();
         let no_ack = consume.no_ack;
         let timeout_ms = consumer_timeout(&consume.arguments);
         let subscription = Subscription {
@@ -111,16 +115,22 @@ impl Running {
         let consumer = match queue.subscribe(subscription, now) {
             Ok(id) => Some(id),
             Err(fault) => {
-                self.sources.release(slot);
+                self.consumers.release(slot);
                 return Err(fault);
             }
         };
         let is_stream = queue.is_stream();
-        let annotates = is_stream || queue.is_quorum();
-        let origin =
-            Arc::new(Origin { queue, consumer, no_ack, is_stream, timeout_ms, is_void: false });
-        self.be_patient(&origin, cx, now);
-        self.sources.set(slot, Source { channel: number, tag: tag.clone(), annotates, origin });
+        let annotates = Annotation::of(&queue, cx.broker.compat());
+        let origin = Arc::new(DeliveryOrigin {
+            queue,
+            consumer,
+            no_ack,
+            is_stream,
+            timeout_ms,
+            is_void: false,
+        });
+        self.apply_consumer_timeout(&origin, cx, now);
+        self.consumers.set(slot, Consumer { channel: number, tag: tag.clone(), annotates, origin });
         let channel = self.channel(number)?;
         channel.consumers.insert(tag.clone(), slot);
         channel.info.consumers.set(channel.consumers.len() as u64);
@@ -167,15 +177,15 @@ impl Running {
         let channel = self.channel(number)?;
         if let Some(slot) = channel.consumers.remove(tag) {
             channel.info.consumers.set(channel.consumers.len() as u64);
-            let handing_over = self.unsubscribe(slot, now);
-            // What was dealt before the consumer left is sent before `cancel-ok`.
+            let to_promote = self.unsubscribe(slot, now);
+            // Messages dealt before the consumer left are sent before `cancel-ok`.
             self.flush_posts(cx, posts, None, now, out);
             // The news that its queue is gone may have been among them, and has released the slot.
-            if self.sources.get(slot).is_some() {
-                self.sources.release(slot);
+            if self.consumers.get(slot).is_some() {
+                self.consumers.release(slot);
             }
-            if let Some(queue) = handing_over {
-                queue.hand_over(now);
+            if let Some(queue) = to_promote {
+                queue.promote(now);
             }
         } else if channel.reply.as_ref().is_some_and(|reply| reply.tag == *tag)
             && let Some(reply) = channel.reply.take()
@@ -189,31 +199,31 @@ impl Running {
         Ok(())
     }
 
-    /// Takes a consumer away from its queue, which may be the end of that queue. Answers with the queue if it is to be
-    /// told when everything is back ([`Queue::hand_over`]).
+    /// Takes a consumer away from its queue, which may delete that queue. Answers with the queue if [`Queue::promote`]
+    /// is to be called when all deliveries are back.
     pub(super) fn unsubscribe(&self, slot: ConsumerSlot, now: Millis) -> Option<Arc<Queue>> {
-        let source = self.sources.get(slot)?;
-        let Origin { queue, consumer: Some(id), .. } = &*source.origin else { return None };
+        let source = self.consumers.get(slot)?;
+        let DeliveryOrigin { queue, consumer: Some(id), .. } = &*source.origin else { return None };
         match queue.unsubscribe(*id, now) {
             Left::Stays => None,
-            Left::HandsOver => Some(Arc::clone(queue)),
+            Left::Promotes => Some(Arc::clone(queue)),
             Left::DeleteQueue => {
-                let only = EndIf { unused: true, ..EndIf::default() };
+                let only = DeletionIf { unused: true, ..DeletionIf::default() };
                 self.vhost.remove_queue(queue, only, now);
-                // Somebody else may use it by now, and then it stays.
+                // If it has another consumer by now, it stays.
                 Some(Arc::clone(queue))
             }
         }
     }
 
-    /// The same for all consumers of a channel.
+    /// Takes all consumers of a channel away from their queues.
     pub(super) fn unsubscribe_channel(&self, number: u16, now: Millis) -> Vec<Arc<Queue>> {
         let Some(channel) = self.channels.get(&number) else { return Vec::new() };
         let slots = channel.consumers.values();
         slots.filter_map(|slot| self.unsubscribe(*slot, now)).collect()
     }
 
-    /// The same for all consumers of a connection.
+    /// Takes all consumers of the connection away from their queues.
     pub(super) fn unsubscribe_all(&self, now: Millis) -> Vec<Arc<Queue>> {
         let numbers = self.channels.keys();
         numbers.flat_map(|number| self.unsubscribe_channel(*number, now)).collect()
@@ -223,45 +233,62 @@ impl Running {
         &mut self,
         cx: &Context,
         number: u16,
-        get: &basic::Get,
+        get: basic::Get,
         now: Millis,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let name = self.channel(number)?.queue_name(&get.queue)?;
         self.rights.check(Right::Read, Resource::Queue(&name))?;
+        if is_volatile(&cx.broker, &name) {
+            let noun = queue_noun(&name, self.vhost.name());
+            let text = format!("basic.get not supported by volatile {noun}");
+            return Err(Fault::new(ReplyCode::NotImplemented, text));
+        }
         let queue = self.vhost.queue(&name, cx.connection.id)?;
-        let got = queue.get(get.no_ack, now)?;
-        let (frame_max, is_traced) = (self.frame_max, self.vhost.is_traced());
+        let reader = Waker::from(Arc::clone(&cx.connection.mailbox));
+        let got = queue.get(get.no_ack, now, &reader)?;
+        let frame_max = self.frame_max;
         let channel = self.channel(number)?;
-        let Some((mut entry, left)) = got else {
-            channel.info.counters.get_empty.add(1);
-            let empty = basic::GetEmpty { cluster_id: ShortStr::empty() };
-            frame::write_method(out, number, &empty.into());
-            return Ok(());
+        let (entry, left) = match got {
+            Got::Message(entry, left) => (entry, left),
+            Got::Nothing => {
+                channel.info.counters.get_empty.add(1);
+                let empty = basic::GetEmpty { cluster_id: ShortStr::empty() };
+                frame::write_method(out, number, &empty.into());
+                return Ok(());
+            }
+            Got::Unread => {
+                self.waits.add_get(number, get);
+                return Ok(());
+            }
         };
         channel.last_tag += 1;
         let tag = channel.last_tag;
-        write_get_ok(out, number, tag, &entry, left, frame_max);
-        if is_traced {
-            let (message, redelivered) = (entry.message(), entry.redelivered);
-            channel.tracer.delivered(message, queue.name(), redelivered, number, now);
-        }
+        let origin =
+            Arc::new(DeliveryOrigin { no_ack: get.no_ack, ..DeliveryOrigin::of_get(queue) });
+        let leaving = Leaving::new(entry, &origin, now);
+        moment::reach("session.get");
+        write_get_ok(out, number, tag, leaving.entry(), left, frame_max);
+        let (message, redelivered) = (leaving.entry().message(), leaving.entry().is_redelivered());
+        self.publisher.trace_delivery(message, origin.queue.name(), redelivered, number, now);
+        let mut entry = leaving.end();
+        let channel = self.channel(number)?;
         if get.no_ack {
             channel.info.counters.get_no_ack.add(1);
             if let Some(place) = entry.place {
-                self.disk.settled.push(place);
+                self.round.settled.push(place);
             }
         } else {
             channel.info.counters.get.add(1);
-            let origin = Arc::new(Origin::of_get(queue));
             entry.forget_message();
             channel.unacked.push(Unacked { tag, origin: Arc::clone(&origin), entry });
-            self.be_patient(&origin, cx, now);
+            self.apply_consumer_timeout(&origin, cx, now);
         }
         Ok(())
     }
 
-    /// RabbitMQ 4.3 takes a prefetch of the channel for one of each consumer (`global_qos` is deprecated).
+    /// Sets the prefetch of a channel or of its consumers to come. RabbitMQ 4.3 applies the first kind to each consumer
+    /// instead (`global_qos` is deprecated).
     pub(super) fn on_qos(
         &mut self,
         cx: &Context,
@@ -288,11 +315,11 @@ impl Running {
         Ok(())
     }
 
-    /// Asks the queues of a channel's consumers to deal again, another one first each time: what the channel's limit
-    /// leaves goes round (RabbitMQ: `rabbit_limiter:notify_queues`, which takes turns by chance).
+    /// Asks the queues of a channel's consumers to deal again, another one first each time, so that they take turns
+    /// with the room of the channel's limit (RabbitMQ: `rabbit_limiter:notify_queues`, which chooses at random).
     pub(super) fn resume_channel(&mut self, number: u16, now: Millis) {
         let Some(channel) = self.channels.get_mut(&number) else { return };
-        channel.resumed = channel.resumed.wrapping_add(1);
+        channel.resumed += 1;
         let first = channel.resumed;
         let Some(channel) = self.channels.get(&number) else { return };
         self.resume_from(first, channel.consumers.values().copied(), now);
@@ -303,14 +330,14 @@ impl Running {
         self.resume_from(0, slots, now);
     }
 
-    /// The same, from the `first` queue on, and round to the one before it.
+    /// Asks them in turn, from the `first` queue on and round to the one before it.
     fn resume_from(
         &self,
         first: usize,
         slots: impl IntoIterator<Item = ConsumerSlot>,
         now: Millis,
     ) {
-        let sources = slots.into_iter().filter_map(|slot| self.sources.get(slot));
+        let sources = slots.into_iter().filter_map(|slot| self.consumers.get(slot));
         let mut origins: Vec<_> = sources.map(|source| &*source.origin).collect();
         origins.sort_by_key(|origin| Arc::as_ptr(&origin.queue));
         let mut of_queues: Vec<_> =
@@ -319,88 +346,6 @@ impl Running {
         of_queues.rotate_left(first);
         for of_queue in of_queues {
             of_queue[0].queue.resume(of_queue.iter().filter_map(|origin| origin.consumer), now);
-        }
-    }
-
-    /// Sends a message that a queue has dealt to a consumer.
-    ///
-    /// Cost: two look-ups by index and hash, one append, one unacked entry unless the consumer needs no
-    /// acknowledgements.
-    #[inline]
-    pub(super) fn on_delivery(
-        &mut self,
-        slot: ConsumerSlot,
-        mut entry: Entry,
-        now: Millis,
-        out: &mut Vec<u8>,
-    ) {
-        let Some(source) = self.sources.get(slot) else { return };
-        let Some(channel) = self.channels.get_mut(&source.channel) else { return };
-        channel.last_tag += 1;
-        let delivery = Delivery {
-            channel: source.channel,
-            consumer_tag: &source.tag,
-            tag: channel.last_tag,
-            redelivered: entry.redelivered,
-            message: entry.message(),
-        };
-        if source.annotates {
-            let is_stream = source.origin.is_stream;
-            write_annotated_delivery(out, &delivery, &entry, is_stream, self.frame_max);
-        } else {
-            write_delivery(out, &delivery, self.frame_max);
-        }
-        if self.vhost.is_traced() {
-            let queue = source.origin.queue.name();
-            self.tracer.delivered(delivery.message, queue, entry.redelivered, source.channel, now);
-        }
-        if source.annotates && source.origin.is_stream {
-            // The stream keeps it, and it does not come back.
-            entry.message = None;
-        }
-        channel.info.counters.redeliver.add(u64::from(entry.redelivered));
-        channel.info.active_at.set(now);
-        if source.origin.no_ack {
-            channel.info.counters.deliver_no_ack.add(1);
-            if let Some(place) = entry.place {
-                self.disk.settled.push(place);
-            }
-        } else {
-            channel.info.counters.deliver.add(1);
-            let origin = Arc::clone(&source.origin);
-            entry.forget_message();
-            channel.unacked.push(Unacked { tag: channel.last_tag, origin, entry });
-            channel.info.unacked.set(channel.unacked.len() as u64);
-        }
-    }
-
-    /// Sends a direct reply.
-    pub(super) fn on_reply(&mut self, number: u16, message: &Message, out: &mut Vec<u8>) {
-        let Some(channel) = self.channels.get_mut(&number) else { return };
-        let Some(reply) = &channel.reply else { return };
-        channel.last_tag += 1;
-        let delivery = Delivery {
-            channel: number,
-            consumer_tag: &reply.tag,
-            tag: channel.last_tag,
-            redelivered: false,
-            message,
-        };
-        write_delivery(out, &delivery, self.frame_max);
-        channel.info.counters.deliver_no_ack.add(1);
-    }
-
-    /// Tells a client that the queue of one of its consumers is gone.
-    pub(super) fn on_cancelled(&mut self, slot: ConsumerSlot, out: &mut Vec<u8>) {
-        let Some(source) = self.sources.get(slot) else { return };
-        let (number, tag) = (source.channel, source.tag.clone());
-        self.sources.release(slot);
-        let Some(channel) = self.channels.get_mut(&number) else { return };
-        channel.consumers.remove(&tag);
-        channel.info.consumers.set(channel.consumers.len() as u64);
-        if self.wants_cancel_notify {
-            let cancel = basic::Cancel { consumer_tag: tag, nowait: true };
-            frame::write_method(out, number, &cancel.into());
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::channel::strip;
-use super::publish::unique_name;
-use super::{Context, Running};
+use super::names::{is_volatile, strip, unique_name};
+use super::state::{Context, Running};
 use crate::broker::arguments::queue_noun;
 use crate::broker::auth::{Resource, Right};
 use crate::broker::compat::Compat;
@@ -91,17 +90,13 @@ impl Running {
             }
             Method::QueuePurge(purge) => {
                 let name = self.channel(number)?.queue_name(&purge.queue)?;
-                self.rights.check(Right::Read, Resource::Queue(&name))?;
-                let queue = self.vhost.queue(&name, cx.connection.id)?;
-                queue.check_no_stream(Refusal::Purge)?;
-                let message_count = queue.purge();
+                let message_count = self.purge(cx, &name)?;
                 (!purge.nowait).then(|| queue::PurgeOk { message_count }.into())
             }
             Method::QueueDelete(delete) => {
                 let name = self.channel(number)?.queue_name(&delete.queue)?;
-                self.rights.check(Right::Configure, Resource::Queue(&name))?;
                 let only = DeleteIf { unused: delete.if_unused, empty: delete.if_empty };
-                let message_count = self.vhost.delete_queue(&name, only, cx.connection.id)?;
+                let message_count = self.delete_queue(cx, &name, only)?;
                 (!delete.nowait).then(|| queue::DeleteOk { message_count }.into())
             }
             // A method that only a server sends (RabbitMQ 4: `rabbit_channel:handle_method`).
@@ -187,6 +182,25 @@ impl Running {
         Ok((!declare.nowait).then(|| declare_ok(name, queue.counts())))
     }
 
+    fn purge(&self, cx: &Context, name: &ShortStr) -> Result<u32, Fault> {
+        self.rights.check(Right::Read, Resource::Queue(name))?;
+        if is_volatile(&cx.broker, name) {
+            return Ok(0);
+        }
+        let queue = self.vhost.queue(name, cx.connection.id)?;
+        queue.check_no_stream(Refusal::Purge)?;
+        Ok(queue.purge())
+    }
+
+    fn delete_queue(&self, cx: &Context, name: &ShortStr, only: DeleteIf) -> Result<u32, Fault> {
+        self.rights.check(Right::Configure, Resource::Queue(name))?;
+        if is_volatile(&cx.broker, name) {
+            cx.broker.replies.remove(name);
+            return Ok(0);
+        }
+        self.vhost.delete_queue(name, only, cx.connection.id)
+    }
+
     fn on_queue_bind(
         &mut self,
         cx: &Context,
@@ -206,7 +220,7 @@ impl Running {
         Ok((!bind.nowait).then(|| queue::BindOk {}.into()))
     }
 
-    /// Makes a binding; an exchange that remembers its last messages gives them to what is bound to it newly.
+    /// Makes a binding; an exchange with a recent history publishes it to the new destination.
     fn bind(&self, cx: &Context, request: BindingRequest, now: Millis) -> Result<(), Fault> {
         self.check_binding(&request)?;
         if let Some(replay) = self.vhost.bind(request, cx.connection.id)? {
@@ -227,7 +241,7 @@ impl Running {
         arguments: FieldTable,
     ) -> Result<BindingRequest, Fault> {
         let name = self.channel(number)?.queue_name(queue)?;
-        if compat.is_strict() && (name == REPLY_TO || Replies::is_reply_name(&name)) {
+        if !compat.is_3_10() && Replies::is_reply_name(&name) {
             let text = "cannot bind or unbind to a volatile (direct reply-to) queue";
             return Err(Fault::new(ReplyCode::AccessRefused, text));
         }

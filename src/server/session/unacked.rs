@@ -1,13 +1,13 @@
 //! The deliveries of a channel that its client has not settled, in the order of their tags.
 //!
-//! Clients mostly settle the oldest, and then nothing is looked for. One from the middle leaves a gap, which goes when
-//! it comes to an end of the list, or with all others when there are more gaps than deliveries: so any order costs the
-//! same, and memory is that of twice the deliveries at most.
+//! Clients mostly settle the oldest, which needs no search. One from the middle leaves a gap. A gap is removed when it
+//! is the first or last of the list; all gaps are removed when they outnumber the deliveries. So any order costs the
+//! same, and the list is at most twice as long as its deliveries.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::deliver::{Origin, Unacked};
+use super::consumers::DeliveryOrigin;
 use crate::broker::queue::Entry;
 
 /// Gaps that are left alone however few deliveries there are.
@@ -16,14 +16,22 @@ const GAPS_MIN: usize = 32;
 /// Deliveries that an emptied list keeps room for.
 const KEEP_CAPACITY: usize = 1024;
 
-/// A tag that was given, and the delivery unless that is settled.
+/// A delivery the client has not settled.
 #[derive(Debug)]
-struct Slot {
-    tag: u64,
-    delivery: Option<(Arc<Origin>, Entry)>,
+pub(super) struct Unacked {
+    pub(super) tag: u64,
+    pub(super) origin: Arc<DeliveryOrigin>,
+    pub(super) entry: Entry,
 }
 
-impl Slot {
+/// A tag that was given, and its delivery until that is settled.
+#[derive(Debug)]
+struct GivenTag {
+    tag: u64,
+    delivery: Option<(Arc<DeliveryOrigin>, Entry)>,
+}
+
+impl GivenTag {
     #[inline]
     fn new(unacked: Unacked) -> Self {
         let Unacked { tag, origin, entry } = unacked;
@@ -46,7 +54,7 @@ impl Slot {
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
     /// Neither the first nor the last is a gap.
-    slots: VecDeque<Slot>,
+    slots: VecDeque<GivenTag>,
     gaps: usize,
 }
 
@@ -56,20 +64,20 @@ impl Outstanding {
         self.slots.len() - self.gaps
     }
 
-    /// The tag of the oldest.
+    /// The tag of the oldest delivery.
     pub(super) fn first_tag(&self) -> Option<u64> {
         self.slots.front().map(|slot| slot.tag)
     }
 
-    /// All of them with their tags, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Arc<Origin>)> {
+    /// All deliveries with their tags, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Arc<DeliveryOrigin>)> {
         let slots = self.slots.iter();
         slots.filter_map(|slot| slot.delivery.as_ref().map(|(origin, _)| (slot.tag, origin)))
     }
 
     /// Takes the deliveries of one origin up to this tag, in order, and leaves their tags to be settled once more.
-    pub(super) fn take_back(&mut self, origin: &Arc<Origin>, up_to: u64) -> Vec<Unacked> {
-        let void = Arc::new(Origin::void(Arc::clone(&origin.queue)));
+    pub(super) fn take_back(&mut self, origin: &Arc<DeliveryOrigin>, up_to: u64) -> Vec<Unacked> {
+        let void = Arc::new(DeliveryOrigin::void(Arc::clone(&origin.queue)));
         let mut taken = Vec::new();
         for slot in self.slots.iter_mut().take_while(|slot| slot.tag <= up_to) {
             let tag = slot.tag;
@@ -88,7 +96,7 @@ impl Outstanding {
     #[inline]
     pub(super) fn push(&mut self, delivery: Unacked) {
         debug_assert!(self.slots.back().is_none_or(|last| last.tag < delivery.tag));
-        self.slots.push_back(Slot::new(delivery));
+        self.slots.push_back(GivenTag::new(delivery));
     }
 
     /// Takes the delivery with this tag.
@@ -97,7 +105,7 @@ impl Outstanding {
     pub(super) fn take(&mut self, tag: u64) -> Option<Unacked> {
         let at = self.find(tag)?;
         let slot = self.slots.get_mut(at)?;
-        let taken = Slot { tag, delivery: slot.delivery.take() }.into_unacked();
+        let taken = GivenTag { tag, delivery: slot.delivery.take() }.into_unacked();
         self.gaps += 1;
         self.close_gaps();
         taken
@@ -106,7 +114,7 @@ impl Outstanding {
     /// Takes the delivery with this tag and all before it, in order.
     pub(super) fn take_up_to(&mut self, tag: u64) -> Option<Vec<Unacked>> {
         let at = self.find(tag)?;
-        let taken: Vec<_> = self.slots.drain(..=at).filter_map(Slot::into_unacked).collect();
+        let taken: Vec<_> = self.slots.drain(..=at).filter_map(GivenTag::into_unacked).collect();
         self.gaps -= at + 1 - taken.len();
         self.close_gaps();
         Some(taken)
@@ -115,17 +123,27 @@ impl Outstanding {
     /// Takes all of them, in order.
     pub(super) fn take_all(&mut self) -> Vec<Unacked> {
         self.gaps = 0;
-        std::mem::take(&mut self.slots).into_iter().filter_map(Slot::into_unacked).collect()
+        std::mem::take(&mut self.slots).into_iter().filter_map(GivenTag::into_unacked).collect()
     }
 
     /// Takes deliveries back that were taken out, in any order.
     pub(super) fn put_back(&mut self, deliveries: impl IntoIterator<Item = Unacked>) {
         self.drop_gaps();
-        self.slots.extend(deliveries.into_iter().map(Slot::new));
+        self.slots.extend(deliveries.into_iter().map(GivenTag::new));
         self.slots.make_contiguous().sort_by_key(|slot| slot.tag);
     }
 
-    /// Where the delivery with this tag stands.
+    /// Panics unless tags ascend up to the last one given, and gaps are counted.
+    #[cfg(debug_assertions)]
+    pub(super) fn assert_sound(&self, last_tag: u64) {
+        assert!(self.slots.iter().is_sorted_by(|one, next| one.tag < next.tag), "tags ascend");
+        assert!(self.slots.back().is_none_or(|last| last.tag <= last_tag), "no tag after the last");
+        assert_eq!(self.gaps, self.slots.iter().filter(|slot| slot.is_gap()).count(), "gaps");
+        let ends = [self.slots.front(), self.slots.back()];
+        assert!(ends.into_iter().flatten().all(|end| !end.is_gap()), "no gap at an end");
+    }
+
+    /// The index of the delivery with this tag.
     #[inline]
     fn find(&self, tag: u64) -> Option<usize> {
         if self.slots.front().is_some_and(|first| first.tag == tag) {
@@ -164,13 +182,13 @@ impl Outstanding {
 mod tests {
     use super::*;
     use crate::broker::arguments::QueueArguments;
-    use crate::broker::queue::{Queue, Returns, Settings, Shared};
+    use crate::broker::queue::{DeliveryCount, Queue, Settings, Shared};
     use crate::wire::FieldTable;
     use crate::wire::shortstr::literal;
 
     const MANY: u64 = 100_000;
 
-    fn origin() -> Arc<Origin> {
+    fn origin() -> Arc<DeliveryOrigin> {
         let settings = Settings {
             id: None,
             name: literal("q"),
@@ -182,10 +200,10 @@ mod tests {
             wanted: QueueArguments::default(),
         };
         let queue = Queue::new(settings, Shared::default(), 0);
-        Arc::new(Origin::of_get(queue))
+        Arc::new(DeliveryOrigin::of_get(queue))
     }
 
-    fn delivery(tag: u64, origin: &Arc<Origin>) -> Unacked {
+    fn delivery(tag: u64, origin: &Arc<DeliveryOrigin>) -> Unacked {
         let (origin, position) = (Arc::clone(origin), tag);
         let entry = Entry {
             message: None,
@@ -194,7 +212,7 @@ mod tests {
             position,
             deadline: 0,
             redelivered: false,
-            returns: Returns::default(),
+            delivery_count: DeliveryCount::default(),
             level: 0,
         };
         Unacked { tag, origin, entry }
@@ -218,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_no_larger_than_its_delivery() {
-        assert_eq!(size_of::<Slot>(), size_of::<Unacked>());
+        assert_eq!(size_of::<GivenTag>(), size_of::<Unacked>());
     }
 
     /// Were those behind it moved for each, the last order would take minutes.

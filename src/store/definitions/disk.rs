@@ -1,7 +1,7 @@
 //! The file under the database, which remembers whether a sync of it ever failed.
 //!
-//! What the system could not sync may be missing on the disk although it can be read: no later sync may be believed
-//! before everything has been read from the disk again, in another process.
+//! Data that the system could not sync may be missing on the disk although it can be read: no later sync may be
+//! believed before everything has been read from the disk again, in another process.
 
 use std::fs::File;
 use std::io;
@@ -11,15 +11,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
 
-/// What went wrong with a file, whoever has it open.
+/// Failures of a file, which outlast its handle.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(super) struct DiskFailures {
     has_failed_sync: AtomicBool,
     /// Only tests say that it is.
     pub(super) is_full: AtomicBool,
 }
 
-impl Trouble {
+impl DiskFailures {
     pub(super) fn has_failed_sync(&self) -> bool {
         self.has_failed_sync.load(Ordering::Acquire)
     }
@@ -32,14 +32,14 @@ impl Trouble {
     }
 }
 
-/// A file that nobody else writes: whoever opens it holds the lock of its directory.
+/// The file of the database. Only this process writes it, because it holds the lock of the directory.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct DatabaseFile {
     pub(super) file: File,
-    pub(super) trouble: Arc<Trouble>,
+    pub(super) trouble: Arc<DiskFailures>,
 }
 
-impl StorageBackend for Disk {
+impl StorageBackend for DatabaseFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }

@@ -1,8 +1,8 @@
 //! The definitions: rows of bytes in an embedded database, changed by transactions that are on disk when they return.
 //!
-//! What a row means is the broker's business (`broker::durable`). Every commit is in two phases: a crash takes back a
-//! commit that had not returned and never one that had, and a file that was altered behind our back is found out
-//! rather than repaired into something older.
+//! The broker defines the meaning of a row (`broker::durable`). Every commit is in two phases: a crash takes back a
+//! commit that had not returned and never one that had, and a file that another program has altered is found out rather
+//! than repaired into something older.
 //!
 //! Reading order: [`Definitions::open`], [`Definitions::apply`], [`Definitions::add_queue`].
 
@@ -11,15 +11,19 @@ mod disk;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use redb::backends::InMemoryBackend;
 use redb::{
     Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableError,
 };
 
-use self::disk::{Disk, Trouble};
-use super::{Aside, KEPT_FOLDER, QueueId, StoreError};
+use self::disk::{DatabaseFile, DiskFailures};
+use super::blocking::Blocking;
+use super::error::StoreError;
+use super::format::MESSAGES_FOLDER;
+use super::place::QueueId;
+use crate::lock::Mutex;
 
 /// The database's name in a data directory.
 pub const FILE: &str = "definitions.redb";
@@ -97,22 +101,32 @@ pub enum Change {
 #[derive(Debug)]
 pub struct Definitions {
     path: PathBuf,
-    state: Mutex<State>,
-    trouble: Arc<Trouble>,
-    aside: Aside,
+    state: Mutex<DatabaseState>,
+    trouble: Arc<DiskFailures>,
+    blocking: Blocking,
 }
 
+/// The state of the database.
+///
+/// ```text
+///       a read or a write failed
+/// Open --------------------------> Failed -- a sync has failed: refused until the next start
+///   ^                                |
+///   '----- opened anew by the next call, if no sync has failed
+///
+/// Open, Failed -- close --> Closed
+/// ```
 #[derive(Debug)]
-enum State {
+enum DatabaseState {
     Open(Database),
-    /// Something could not be read or written; it is opened again when it is needed.
+    /// A read or a write failed; the next call opens the database anew.
     Failed,
     Closed,
 }
 
-/// Fails when the directory has messages: without definitions nobody knows whose they are, and they would be dropped.
+/// Fails when the directory has messages: without definitions their queues are not known, and they would be dropped.
 fn refuse_orphans(directory: &Path, path: &Path) -> Result<(), StoreError> {
-    let Ok(entries) = fs::read_dir(directory.join(KEPT_FOLDER)) else { return Ok(()) };
+    let Ok(entries) = fs::read_dir(directory.join(MESSAGES_FOLDER)) else { return Ok(()) };
     let is_log =
         |name: &std::ffi::OsStr| Path::new(name).extension().is_some_and(|end| end == "log");
     if !entries.flatten().any(|entry| is_log(&entry.file_name())) {
@@ -135,8 +149,8 @@ impl Definitions {
         }
         let trouble = Arc::default();
         let database = open_on_disk(&path, &trouble)?;
-        let state = Mutex::new(State::Open(database));
-        Ok(Self { path, state, trouble, aside: Aside::default() })
+        let state = Mutex::new(DatabaseState::Open(database));
+        Ok(Self { path, state, trouble, blocking: Blocking::default() })
     }
 
     /// Opens a copy in memory of the definitions of a directory, and leaves the directory alone; `None` when it has
@@ -158,9 +172,9 @@ impl Definitions {
         let copied = memory.set_len(bytes.len() as u64).and_then(|()| memory.write(0, &bytes));
         copied.map_err(|source| StoreError::Io { action: "copy", path: path.clone(), source })?;
         let database = open_database(memory, &path)?;
-        let state = Mutex::new(State::Open(database));
-        let (trouble, aside) = (Arc::default(), Aside::default());
-        Ok(Some(Self { path, state, trouble, aside }))
+        let state = Mutex::new(DatabaseState::Open(database));
+        let (trouble, blocking) = (Arc::default(), Blocking::default());
+        Ok(Some(Self { path, state, trouble, blocking }))
     }
 
     /// The file they are in, for error texts.
@@ -168,7 +182,7 @@ impl Definitions {
         &self.path
     }
 
-    /// Whether nothing was ever written.
+    /// True if nothing was ever written.
     pub fn is_new(&self) -> Result<bool, StoreError> {
         let rows = self.with("read", |database| {
             let reading = database.begin_read()?;
@@ -203,34 +217,47 @@ impl Definitions {
     ///
     /// Cost: two `fdatasync`.
     pub fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        self.aside.run(|| self.with("change", |database| commit(database, |_| Ok(changes))))
+        self.blocking.run(|| self.with("change", |database| commit(database, |_| Ok(changes))))
     }
 
-    /// How changes are made, which wait for the disk.
-    pub fn aside(&self) -> &Aside {
-        &self.aside
+    /// The runner of changes, which wait for the disk.
+    pub fn blocking(&self) -> &Blocking {
+        &self.blocking
     }
 
     /// Adds a queue's row under an id that no queue had and none will have again, whatever becomes of this one.
     pub fn add_queue(&self, row: impl FnOnce(QueueId) -> Row) -> Result<QueueId, StoreError> {
+        self.add_queues(1, |id| vec![Change::Put(Table::Queues, row(id))])
+    }
+
+    /// Makes changes among which are the rows of `count` new queues, all or none. The ids of the queues follow each
+    /// other; `changes` gets the first of them, and so does the caller.
+    ///
+    /// Cost: two `fdatasync`, however many changes there are.
+    pub fn add_queues(
+        &self,
+        count: u32,
+        changes: impl FnOnce(QueueId) -> Vec<Change>,
+    ) -> Result<QueueId, StoreError> {
         let mut given = QueueId(0);
         let change = |next: &mut u64| {
-            let id = u32::try_from(*next).map(QueueId);
-            given = id.map_err(|_| redb::Error::Corrupted("no queue ids are left".into()))?;
-            *next += 1;
-            Ok(vec![Change::Put(Table::Queues, row(given))])
+            let end = *next + u64::from(count);
+            let first = u32::try_from(end).and_then(|_| u32::try_from(*next)).map(QueueId);
+            given = first.map_err(|_| redb::Error::Corrupted("no queue ids are left".into()))?;
+            *next = end;
+            Ok(changes(given))
         };
-        self.aside.run(|| self.with("change", |database| commit(database, change)))?;
+        self.blocking.run(|| self.with("change", |database| commit(database, change)))?;
         Ok(given)
     }
 
     /// Closes the file; nothing is changed or read any more.
     pub fn close(&self) {
-        *self.lock() = State::Closed;
+        *self.lock() = DatabaseState::Closed;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, DatabaseState> {
+        self.state.lock()
     }
 
     /// Works with the database; one that has failed before is opened anew, unless it was a sync that failed.
@@ -244,15 +271,17 @@ impl Definitions {
             let (path, source) = (self.path.clone(), why.into());
             StoreError::Definitions { action, path, source }
         };
-        if let State::Failed = *state {
+        if let DatabaseState::Failed = *state {
             if self.trouble.has_failed_sync() {
                 return Err(cannot("a sync has failed; only a new start can say what is on disk"));
             }
-            *state = State::Open(open_on_disk(&self.path, &self.trouble)?);
+            *state = DatabaseState::Open(open_on_disk(&self.path, &self.trouble)?);
         }
-        let State::Open(database) = &*state else { return Err(cannot("the broker has ended")) };
+        let DatabaseState::Open(database) = &*state else {
+            return Err(cannot("the broker has ended"));
+        };
         work(database).map_err(|error| {
-            *state = State::Failed;
+            *state = DatabaseState::Failed;
             refused(action, &self.path, error)
         })
     }
@@ -267,15 +296,18 @@ impl Definitions {
 fn refused(action: &'static str, path: &Path, error: impl Into<redb::Error>) -> StoreError {
     let path = path.to_path_buf();
     match error.into() {
-        redb::Error::Io(source) => StoreError::Io { action, path, source },
+        // That it is no database is an error of this kind, too, and not one of the operating system.
+        redb::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => {
+            StoreError::Io { action, path, source }
+        }
         error => StoreError::Definitions { action, path, source: error.into() },
     }
 }
 
-fn open_on_disk(path: &Path, trouble: &Arc<Trouble>) -> Result<Database, StoreError> {
+fn open_on_disk(path: &Path, trouble: &Arc<DiskFailures>) -> Result<Database, StoreError> {
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let file = opened.map_err(|source| refused("open", path, redb::Error::Io(source)))?;
-    open_database(Disk { file, trouble: Arc::clone(trouble) }, path)
+    open_database(DatabaseFile { file, trouble: Arc::clone(trouble) }, path)
 }
 
 /// Opens a database, or makes one in an empty file.

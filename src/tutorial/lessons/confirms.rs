@@ -16,6 +16,7 @@ back.",
             title: "Send many, then wait for all confirms",
             command: "seq 100 | mq publish --queue confirmed --lines",
             python: "\
+channel.queue_declare(queue='confirmed', durable=True)
 channel.confirm_delivery()
 channel.basic_publish(exchange='', routing_key='confirmed', body=body)",
             acts: &[Act::Queue("confirmed"), Act::ConfirmAll { queue: "confirmed", count: 100 }],

@@ -12,9 +12,9 @@ queue may be bound with several keys, and several queues with the same one.",
     steps: &[Step {
         title: "One listens to info and warning, the other to warning and error",
         command: "\
-mq consume --exchange direct_logs --type direct --key info --key warning
-mq consume --exchange direct_logs --type direct --key warning --key error
-mq publish --exchange direct_logs --type direct --routing-key error 'the disk is full'",
+mq consume --exchange direct_logs --type direct --declare transient --key info --key warning
+mq consume --exchange direct_logs --type direct --declare transient --key warning --key error
+mq publish --exchange direct_logs --type direct --declare transient --routing-key error 'the disk is full'",
         python: "\
 channel.exchange_declare(exchange='direct_logs', exchange_type='direct')
 for severity in ['info', 'warning']:

@@ -30,7 +30,9 @@ channel.basic_publish(exchange='', routing_key='hello2', body='Hello World!')",
         },
         Step {
             title: "A durable queue and delivery_mode 2: both are back",
-            command: "mq publish --routing-key hello2 'Hello World!'    # persistent unless said otherwise",
+            command: "\
+mq publish --queue hello2 'Hello World!'    # persistent unless said otherwise
+mq consume --queue hello2",
             python: "\
 channel.basic_publish(exchange='', routing_key='hello2', body='Hello World!',
                       properties=pika.BasicProperties(delivery_mode=2))",

@@ -14,8 +14,8 @@ like radio: who listens hears it, and who comes later does not.",
         Step {
             title: "Two subscribers hear the same",
             command: "\
-mq consume --exchange logs --type fanout      # in two terminals
-mq publish --exchange logs --type fanout 'info: Hello World!'",
+mq consume --exchange logs --type fanout --declare transient      # in two terminals
+mq publish --exchange logs --type fanout --declare transient 'info: Hello World!'",
             python: "\
 channel.exchange_declare(exchange='logs', exchange_type='fanout')
 queue = channel.queue_declare(queue='', exclusive=True).method.queue
@@ -32,7 +32,7 @@ channel.basic_publish(exchange='logs', routing_key='', body='info: Hello World!'
         },
         Step {
             title: "Who comes late has missed what was before",
-            command: "mq consume --exchange logs --type fanout",
+            command: "mq consume --exchange logs --type fanout --declare transient",
             python: "channel.queue_bind(exchange='logs', queue=queue)",
             acts: &[
                 Act::Subscribe { who: "late subscriber", exchange: "logs", keys: &[""] },

@@ -14,7 +14,7 @@ a message into the queue that its routing key names.",
     steps: &[
         Step {
             title: "Send a message to the queue 'hello'",
-            command: "mq publish --queue hello 'Hello World!'",
+            command: "mq publish --queue hello --declare transient 'Hello World!'",
             python: "\
 channel.queue_declare(queue='hello')
 channel.basic_publish(exchange='', routing_key='hello', body='Hello World!')",
@@ -25,7 +25,7 @@ channel.basic_publish(exchange='', routing_key='hello', body='Hello World!')",
         },
         Step {
             title: "Receive it; it has waited in the queue",
-            command: "mq consume --queue hello",
+            command: "mq consume --queue hello --declare transient",
             python: "\
 def callback(ch, method, properties, body):
     print(body)

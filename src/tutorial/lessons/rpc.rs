@@ -15,9 +15,10 @@ direct reply-to, which needs no queue.",
         Step {
             title: "Ask for a Fibonacci number",
             command: "\
-mq rpc-serve --queue rpc_queue --builtin fib
+mq rpc-serve --queue rpc_queue --declare transient --builtin fib
 mq rpc-call --queue rpc_queue 7",
             python: "\
+channel.queue_declare(queue='rpc_queue')                    # the server
 channel.basic_publish(exchange='', routing_key='rpc_queue', body=str(n),
     properties=pika.BasicProperties(reply_to=callback_queue, correlation_id=str(uuid.uuid4())))",
             acts: &[

@@ -13,11 +13,11 @@ gets a message once, however many of its patterns match.",
     steps: &[Step {
         title: "Patterns for info, for errors and the database, for the kernel, for everything",
         command: "\
-mq consume --exchange topic_logs --type topic --key '*.info'
-mq consume --exchange topic_logs --type topic --key '*.error' --key 'mysql.*'
-mq consume --exchange topic_logs --type topic --key 'kern.*' --key '*.critical'
-mq consume --exchange topic_logs --type topic --key '#'
-mq publish --exchange topic_logs --type topic --routing-key kern.critical 'A critical error'",
+mq consume --exchange topic_logs --type topic --declare transient --key '*.info'
+mq consume --exchange topic_logs --type topic --declare transient --key '*.error' --key 'mysql.*'
+mq consume --exchange topic_logs --type topic --declare transient --key 'kern.*' --key '*.critical'
+mq consume --exchange topic_logs --type topic --declare transient --key '#'
+mq publish --exchange topic_logs --type topic --declare transient --routing-key kern.critical 'A critical error'",
         python: "\
 channel.exchange_declare(exchange='topic_logs', exchange_type='topic')
 channel.queue_bind(exchange='topic_logs', queue=queue, routing_key='*.info')

@@ -20,6 +20,7 @@ const ROUND_ROBIN: Step = Step {
 mq consume --queue work      # in two terminals
 mq publish --queue work first second third fourth",
     python: "\
+channel.queue_declare(queue='work', durable=True)
 channel.basic_consume(queue='work', on_message_callback=callback)   # in two programs
 for body in 'first second third fourth'.split():
     channel.basic_publish(exchange='', routing_key='work', body=body)",
@@ -57,6 +58,7 @@ const FAIR: Step = Step {
     title: "With a prefetch of 1 the quick one does more",
     command: "mq consume --queue fair --prefetch 1",
     python: "\
+channel.queue_declare(queue='fair', durable=True)
 channel.basic_qos(prefetch_count=1)
 channel.basic_consume(queue='fair', on_message_callback=callback)",
     acts: &[

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mq::broker::Broker;
 use mq::store::definitions::Definitions;
-use mq::store::{NewRecord, Options, Outcome, QueueId, Recovered, Runs, Store, Waiting};
+use mq::store::{NewRecord, Options, Outcome, QueueId, Recovered, SlotRanges, Store, Waiting};
 use mq::wire::Properties;
 use mq::wire::method::{confirm, queue};
 use tempfile::TempDir;
@@ -81,14 +81,14 @@ pub(super) fn append() -> Round {
         queues: &[QueueId(1)],
         published_at: 1,
         time_to_live_ms: None,
-        priority: 0,
+        priority: None,
         note: 0,
         names_len: 6,
         properties_len: 2,
         bytes: &BODY,
     };
     Box::new(move || {
-        let mut settled = Runs::default();
+        let mut settled = SlotRanges::default();
         let mut last = None;
         for _ in 0..BATCH {
             let appended = store.append(&record).expect("it has room");

@@ -8,11 +8,14 @@
 //! a0 raw 08000100000000ce                              bytes as they are, on a connection that is logged in
 //! a0! raw 414d515000000901                             ... on one that has said nothing yet
 //! a0 hangup                                            the client hangs up without a word
+//! wait 300                                             milliseconds in which only the broker speaks
 //! http PUT policies/%vhost/p {"pattern":"","definition":{"max-length":2}}
 //! ```
 //!
 //! Connections and channels are opened when a step first names them, and again after a broker closed them, so that a
 //! step which ends in an error does not hinder the next. What [`super::speaker`] does for a step is in [`Step`].
+
+use std::time::Duration;
 
 use mq::wire::codec::Wire as _;
 use mq::wire::constants::FRAME_MAX_DEFAULT;
@@ -36,6 +39,8 @@ pub(crate) enum Action {
     Send { connection: char, channel: u16, opening: Opening, kind: Kind, bytes: Vec<u8> },
     /// The client hangs up.
     HangUp { connection: char },
+    /// Time passes, for what a broker does by itself.
+    Wait { time: Duration },
     /// A request to the management API; `%vhost` in the path is the script's own.
     Http { method: String, path: String, body: String },
 }
@@ -60,10 +65,19 @@ pub(crate) enum Kind {
     Raw,
 }
 
-/// The steps of a script.
-pub(crate) fn parse(script: &str) -> Vec<Step> {
-    let lines = script.lines().map(str::trim);
-    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(step).collect()
+/// The lines of a script that are steps.
+pub(crate) fn lines(script: &str) -> impl Iterator<Item = &str> {
+    script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// The same step where RabbitMQ refuses queues that are neither durable nor exclusive.
+pub(crate) fn made_durable(line: &str) -> String {
+    let says = |word: &str| line.split_whitespace().any(|said| said == word);
+    let is_refused = line.contains(" queue.declare ")
+        && !line.contains("! ")
+        && !line.contains(" x-queue-type=")
+        && !["durable", "exclusive", "passive"].into_iter().any(says);
+    if is_refused { format!("{line} durable") } else { line.to_owned() }
 }
 
 /// The step on a line.
@@ -71,6 +85,10 @@ pub(crate) fn step(line: &str) -> Step {
     let mut words = line.split_whitespace();
     let place = words.next().expect("a line that is not empty");
     let verb = words.next().unwrap_or_else(|| panic!("'{line}' does nothing"));
+    if place == "wait" {
+        let time = Duration::from_millis(verb.parse().expect("milliseconds"));
+        return Step { line: line.to_owned(), action: Action::Wait { time } };
+    }
     if place == "http" {
         let path = words.next().expect("a path").to_owned();
         let body = words.collect::<Vec<_>>().join(" ");

@@ -35,6 +35,8 @@ pub(crate) struct Place {
     pub(crate) vhost: String,
     /// How long an answer may take that nothing delays.
     pub(crate) answers_within: Duration,
+    /// Whether headers are written down by the order of their names, not in that of the broker.
+    pub(crate) sorts_headers: bool,
 }
 
 /// How the end of a step is found.
@@ -64,6 +66,7 @@ enum Heard {
 #[derive(Debug)]
 struct Line {
     stream: TcpStream,
+    is_logged_in: bool,
     open_channels: BTreeSet<u16>,
 }
 
@@ -97,6 +100,7 @@ impl Speaker {
                 let status = super::brokers::http(place.http_port, method, &path, body);
                 return vec![format!("http {status}")];
             }
+            Action::Wait { time } => return self.listen(*time),
             Action::HangUp { connection } => {
                 if let Some(line) = self.lines.remove(connection) {
                     // What belonged to the connection goes a moment later.
@@ -133,12 +137,17 @@ impl Speaker {
                         self.until(&mut answers, |answers, _| has(answers, "channel.close"));
                     }
                 }
-                let is_delayed = *kind == Kind::Raw && self.lines.contains_key(connection);
-                let (quiet, at_most) = if is_delayed {
+                let is_raw = *kind == Kind::Raw && self.lines.contains_key(connection);
+                let (mut quiet, at_most) = if is_raw {
                     (QUIET_AFTER_RAW, ANSWER_MAX)
                 } else {
                     (QUIET, self.place.answers_within)
                 };
+                let mut wait = wait;
+                if is_raw && wait == Wait::For(0) {
+                    // Nothing shows that the broker is done: a moment must do.
+                    (wait, quiet) = (Wait::Quiet, QUIET);
+                }
                 self.rest(&mut answers, wait, quiet, at_most);
             }
         }
@@ -187,6 +196,9 @@ impl Speaker {
     /// Opens connection and channel as far as they are not; what that brings is no answer.
     fn open(&mut self, (name, channel): (char, u16), opening: Opening, answers: &mut Answers) {
         if !self.lines.contains_key(&name) {
+            if opening == Opening::Never {
+                self.forget_handshakes();
+            }
             self.connect(name);
             if opening == Opening::First {
                 self.login(name);
@@ -205,6 +217,14 @@ impl Speaker {
         }
     }
 
+    /// Hangs up where no login came to its end: what is still said there is no answer to what follows.
+    fn forget_handshakes(&mut self) {
+        for (name, line) in self.lines.extract_if(.., |_, line| !line.is_logged_in) {
+            let _ = line.stream.shutdown(Shutdown::Both);
+            *self.generation.entry(name).or_default() += 1;
+        }
+    }
+
     fn connect(&mut self, name: char) {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.place.amqp_port)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -213,7 +233,8 @@ impl Speaker {
         let (generation, tell) = (*generation, self.tell.clone());
         let reader = stream.try_clone().unwrap();
         thread::spawn(move || listen(reader, |heard| tell.send((name, generation, heard)).is_ok()));
-        self.lines.insert(name, Line { stream, open_channels: BTreeSet::new() });
+        self.lines
+            .insert(name, Line { stream, is_logged_in: false, open_channels: BTreeSet::new() });
     }
 
     fn login(&mut self, name: char) {
@@ -228,6 +249,9 @@ impl Speaker {
         let open = connection::Open { virtual_host: vhost, ..Default::default() };
         self.send_method((name, 0), open);
         self.until(&mut unheard, |answers, _| has(answers, "connection.open-ok"));
+        if let Some(line) = self.lines.get_mut(&name) {
+            line.is_logged_in = true;
+        }
     }
 
     fn is_open(&self, (connection, channel): (char, u16)) -> bool {
@@ -302,7 +326,7 @@ impl Speaker {
             }
             Heard::Header(bytes) => note(0, &format!("header {}", super::values::shown(&bytes))),
             Heard::Frame { kind, channel, payload } => {
-                note(channel, &transcript::shown(kind, &payload, &self.place.vhost));
+                note(channel, &transcript::shown(kind, &payload, &self.place));
                 if kind == FRAME_METHOD {
                     self.on_method((name, channel), &payload, answers);
                 }

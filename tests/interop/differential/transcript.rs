@@ -5,25 +5,26 @@
 //! replaced by what they are.
 
 use mq::wire::constants::{FRAME_BODY, FRAME_HEADER, FRAME_METHOD};
-use mq::wire::{Method, Properties, Reader};
+use mq::wire::{FieldTable, Method, Properties, Reader};
 
-use super::{speaker, values};
+use super::speaker::{self, Place};
+use super::values;
 
 /// A step of a transcript: the line of the script, and what the broker answered.
 pub(crate) type Exchange = (String, Vec<String>);
 
 /// A frame in one line.
-pub(crate) fn shown(kind: u8, payload: &[u8], vhost: &str) -> String {
+pub(crate) fn shown(kind: u8, payload: &[u8], place: &Place) -> String {
     let line = match kind {
         FRAME_METHOD => match speaker::decoded(payload) {
             Some(method) => method_shown(&method),
             None => format!("method {}", values::shown(payload)),
         },
-        FRAME_HEADER => header_shown(payload),
+        FRAME_HEADER => header_shown(payload, place.sorts_headers),
         FRAME_BODY => format!("body {}", values::shown(payload)),
         other => format!("frame of type {other}: {}", values::shown(payload)),
     };
-    let line = line.replace(&format!("vhost '{vhost}'"), "vhost '/'");
+    let line = line.replace(&format!("vhost '{}'", place.vhost), "vhost '/'");
     generated(&generated(&line, "amq.gen-", 22), "amq.ctag-", 22)
 }
 
@@ -113,7 +114,7 @@ fn reply_key(key: &str) -> &str {
     if key.starts_with("amq.rabbitmq.reply-to.") { "amq.rabbitmq.reply-to.<made>" } else { key }
 }
 
-fn header_shown(payload: &[u8]) -> String {
+fn header_shown(payload: &[u8], is_sorted: bool) -> String {
     let mut from = Reader::new(payload);
     let (Ok(class), Ok(_), Ok(size)) = (from.u16(), from.u16(), from.u64()) else {
         return format!("header {}", values::shown(payload));
@@ -145,8 +146,18 @@ fn header_shown(payload: &[u8]) -> String {
     line += &properties.timestamp.map(|time| format!(" timestamp={time}")).unwrap_or_default();
     line + &properties
         .headers
-        .map(|table| format!(" headers={}", values::shown_table(&table)))
+        .map(|table| format!(" headers={}", values::shown_table(&headers(&table, is_sorted))))
         .unwrap_or_default()
+}
+
+/// The headers as they came, or by the order of their names.
+fn headers(table: &FieldTable, is_sorted: bool) -> FieldTable {
+    let mut entries: Vec<_> =
+        table.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    if is_sorted {
+        entries.sort_by(|one, other| one.0.cmp(&other.0));
+    }
+    entries.into_iter().collect()
 }
 
 /// A transcript as it is kept.

@@ -1,7 +1,8 @@
 //! The built `mq` as its users run it: the only place that knows how it is started.
 //!
 //! [`Case`] is one run that ends by itself; [`Running`] is one that goes on until it is told to stop.
-//! [`on_both`] makes two tests of each promise: one on `mq serve`, one on RabbitMQ.
+//! [`on_both`] makes three tests of each promise: on `mq serve`, on RabbitMQ 3.10, and on a RabbitMQ 4.3 that refuses
+//! all that it does by default.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
@@ -14,7 +15,7 @@ use crate::broker::Broker;
 /// No command of a test takes this long; one that hangs fails rather than stops the run.
 const RUN_MAX: Duration = Duration::from_mins(1);
 
-/// Makes of each function a test on `mq serve` and one on RabbitMQ.
+/// Makes of each function a test on `mq serve`, one on RabbitMQ 3.10 and one on RabbitMQ 4.3.
 macro_rules! on_both {
     ($($promise:ident),* $(,)?) => {
         mod on_mq {
@@ -27,7 +28,16 @@ macro_rules! on_both {
         mod on_rabbitmq {
             $(#[test]
             fn $promise() {
-                if let Some(broker) = crate::broker::Broker::rabbitmq() {
+                if let Some(broker) = crate::broker::on_rabbitmq() {
+                    super::$promise(&broker);
+                }
+            })*
+        }
+
+        mod on_rabbitmq_4_3 {
+            $(#[test]
+            fn $promise() {
+                if let Some(broker) = crate::broker::on_strict_rabbitmq_4_3() {
                     super::$promise(&broker);
                 }
             })*
@@ -91,7 +101,7 @@ pub(crate) fn mq(broker: &Broker) -> Command {
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mq"));
     command.env("NO_COLOR", "1");
-    for name in ["RUST_LOG", "MQ_URL", "MQ_HTTP_URL", "MQ_LOCAL"] {
+    for name in ["RUST_LOG", "MQ_URL", "AMQP_URL", "RABBITMQ_URL", "MQ_HTTP_URL", "MQ_LOCAL"] {
         command.env_remove(name);
     }
     command

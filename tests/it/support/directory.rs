@@ -13,17 +13,24 @@ use crc32c::crc32c;
 use rustix::process::Signal;
 
 use super::cli::{Running, program};
+use super::slow_disk::SlowDisk;
 use super::volume::Volume;
 
 /// A running `mq serve` of a directory.
 pub(crate) struct Served {
     running: Running,
     address: SocketAddr,
+    management: Option<SocketAddr>,
 }
 
 impl Served {
     pub(crate) fn start(directory: &Path) -> Self {
         Self::spawn(serving(directory).arg("--print-url"))
+    }
+
+    /// Starts one that tells in its log when all messages are synced.
+    pub(crate) fn start_telling(directory: &Path) -> Self {
+        Self::spawn(serving(directory).args(["--print-url", "--log-level", "debug"]))
     }
 
     /// Starts one whose directory is a volume.
@@ -33,17 +40,42 @@ impl Served {
         Self::spawn(&mut volume.enter(serving(volume.path()).args(options)))
     }
 
+    /// Starts one whose disk the test slows down.
+    pub(crate) fn start_slow(directory: &Path, disk: &SlowDisk) -> Self {
+        Self::spawn(disk.enter(serving(directory).arg("--print-url")))
+    }
+
     /// Starts one with these options instead of a directory.
     pub(crate) fn start_with(options: &[&str]) -> Self {
         let listen = ["serve", "--listen", "127.0.0.1:0", "--print-url"];
         Self::spawn(program().args(listen).args(options))
     }
 
+    /// Starts one, with a management API, that panics once at this moment.
+    pub(crate) fn start_planted(directory: &Path, moment: &str) -> Self {
+        let options = ["--print-url", "--http", "127.0.0.1:0"];
+        let mut served = Self::spawn(serving(directory).args(options).env("MQ_PANIC_AT", moment));
+        let url = served.running.line();
+        let address = url.trim().trim_start_matches("http://").trim_end_matches('/');
+        served.management = address.parse().ok();
+        served
+    }
+
+    /// Where the management API is, of one that was started with it.
+    pub(crate) fn management(&self) -> SocketAddr {
+        self.management.expect("it was started with one")
+    }
+
+    /// Waits until it has said something on stderr.
+    pub(crate) fn wait_for(&mut self, words: &str) {
+        self.running.wait_for(words);
+    }
+
     fn spawn(command: &mut Command) -> Self {
         let mut running = Running::spawn(command, "listening on");
         let url = running.line();
         let address = url.trim().trim_start_matches("amqp://").parse().unwrap();
-        Self { running, address }
+        Self { running, address, management: None }
     }
 
     /// Where AMQP is spoken.
@@ -51,14 +83,19 @@ impl Served {
         self.address
     }
 
+    /// What it has said on stderr so far, as far as it was waited for.
+    pub(crate) fn said(&self) -> &str {
+        self.running.said()
+    }
+
     /// What it said of its directory, without the time it took; nothing of a new one.
     pub(crate) fn recovered(&self) -> String {
-        let line = self.running.said().lines().find(|line| line.starts_with("recovered"));
-        let Some((found, rest)) = line.and_then(|line| line.rsplit_once(" in ")) else {
+        let line = self.running.said().lines().find_map(|line| line.split_once("recovered "));
+        let Some((found, rest)) = line.and_then(|(_, line)| line.rsplit_once(" in ")) else {
             return String::new();
         };
         let (_, cut) = rest.split_once(" ms").unwrap();
-        format!("{found}{cut}")
+        format!("recovered {found}{cut}")
     }
 
     /// Ends it as an operator does.
@@ -70,6 +107,24 @@ impl Served {
     pub(crate) fn kill(mut self) {
         self.running.signal(Signal::KILL);
         self.running.end();
+    }
+}
+
+/// How a broker ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    Stopped,
+    Killed,
+}
+
+impl End {
+    pub(crate) const BOTH: [Self; 2] = [Self::Stopped, Self::Killed];
+
+    pub(crate) fn of(self, served: Served) {
+        match self {
+            Self::Stopped => served.stop(),
+            Self::Killed => served.kill(),
+        }
     }
 }
 

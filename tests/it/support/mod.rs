@@ -6,6 +6,7 @@ pub(crate) mod disk;
 pub(crate) mod peer;
 pub(crate) mod queues;
 pub(crate) mod session;
+pub(crate) mod slow_disk;
 pub(crate) mod volume;
 pub(crate) mod watched;
 

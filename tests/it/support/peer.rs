@@ -123,6 +123,11 @@ impl Peer {
         self.stream.write_all(bytes).unwrap();
     }
 
+    /// Says that nothing more will come; what the broker says is still read.
+    pub(crate) fn shut_down_writing(&self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
     /// Writes bytes that the broker may refuse to take: it may have hung up in the middle of them.
     pub(crate) fn send_until_refused(&mut self, bytes: &[u8]) {
         match self.stream.write_all(bytes) {
@@ -189,6 +194,46 @@ impl Peer {
         (frame.channel, frame.method())
     }
 
+    /// Reads to the end of the stream: what the broker still said, and how it ended.
+    ///
+    /// A `connection.close` is answered.
+    pub(crate) fn end(mut self) -> (Vec<Received>, End) {
+        let mut said = Vec::new();
+        loop {
+            while let Some(found) = frame::parse(&self.inbound, 0).ok().flatten() {
+                let taken = found.encoded_len();
+                let (kind, channel, payload) = (found.kind, found.channel, found.payload.to_vec());
+                self.inbound.drain(..taken);
+                let frame = Received { kind, channel, payload };
+                if kind == FRAME_METHOD && matches!(frame.method(), Method::ConnectionClose(_)) {
+                    let mut bytes = Vec::new();
+                    frame::write_method(&mut bytes, 0, &connection::CloseOk {}.into());
+                    self.send_until_refused(&bytes);
+                }
+                said.push(frame);
+            }
+            let mut chunk = [0; 8 << 10];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return (said, End::Closed),
+                Ok(count) => self.inbound.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return (said, End::Reset);
+                }
+                Err(error) => panic!("no end within {ANSWER_MAX:?}: {error}"),
+            }
+        }
+    }
+
+    /// The local address of the stream: what the broker calls its peer.
+    pub(crate) fn local_address(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
+    /// Reads once, at most so many bytes, and forgets them.
+    pub(crate) fn read_and_forget(&mut self, bytes_max: usize) -> usize {
+        self.stream.read(&mut vec![0; bytes_max]).unwrap()
+    }
+
     /// Everything the broker still says until it hangs up.
     pub(crate) fn rest(mut self) -> Vec<u8> {
         while self.read_more() {}
@@ -246,6 +291,13 @@ impl Peer {
             Err(error) => panic!("no answer within {ANSWER_MAX:?}: {error}"),
         }
     }
+}
+
+/// How a broker ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Closed,
+    Reset,
 }
 
 /// Whether the other side ended the connection, orderly or not.

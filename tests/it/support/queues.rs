@@ -131,7 +131,22 @@ impl Peer {
 
     /// Takes the first message of a queue, acknowledged.
     pub(crate) fn taken(&mut self, queue: &str) -> Option<Came> {
-        match self.call(basic::Get { queue: name(queue), no_ack: true, ..Default::default() }) {
+        self.get_as(basic::Get { queue: name(queue), no_ack: true, ..Default::default() })
+    }
+
+    /// Gets the first message of a queue, to be acknowledged.
+    pub(crate) fn got(&mut self, queue: &str) -> Option<Came> {
+        self.get_as(basic::Get { queue: name(queue), ..Default::default() })
+    }
+
+    fn get_as(&mut self, get: basic::Get) -> Option<Came> {
+        self.send_method(1, get);
+        self.answered_get()
+    }
+
+    /// The answer to a get that has been sent.
+    pub(crate) fn answered_get(&mut self) -> Option<Came> {
+        match self.next_method().1 {
             Method::BasicGetEmpty(_) => None,
             Method::BasicGetOk(ok) => {
                 let (properties, body) = self.content().expect("a content");

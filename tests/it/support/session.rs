@@ -18,6 +18,8 @@ pub(crate) struct Client {
     pub(crate) session: Session,
     pub(crate) connection: Arc<Connection>,
     pub(crate) out: Vec<u8>,
+    /// What a session that an alarm has stopped is to handle when the alarm is over.
+    unread: Vec<u8>,
 }
 
 /// One thing a session said.
@@ -41,7 +43,7 @@ impl Client {
         };
         let connection = broker.connect(peer);
         let session = Session::new(Arc::clone(broker), Arc::clone(&connection), Origin::Local, now);
-        Self { session, connection, out: Vec::new() }
+        Self { session, connection, out: Vec::new(), unread: Vec::new() }
     }
 
     /// A client that has opened a connection with this heartbeat, and channel 1.
@@ -74,8 +76,10 @@ impl Client {
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8], now: u64) {
-        let used = self.session.on_bytes(bytes, now, &mut self.out);
-        assert_eq!(used, bytes.len(), "whole frames are used");
+        self.unread.extend_from_slice(bytes);
+        let used = self.session.on_bytes(&self.unread, now, &mut self.out);
+        self.unread.drain(..used);
+        assert!(self.unread.is_empty() || self.session.is_blocked(), "whole frames are used");
     }
 
     pub(crate) fn send(&mut self, channel: u16, method: impl Into<Method>, now: u64) {
@@ -149,6 +153,9 @@ impl Client {
     /// Everything the session has said since the last time, mailbox included.
     pub(crate) fn said(&mut self) -> Vec<Said> {
         while self.session.on_mailbox(0, &mut self.out) {}
+        if !self.unread.is_empty() && !self.session.is_blocked() {
+            self.bytes(&[], 0);
+        }
         let bytes = std::mem::take(&mut self.out);
         let mut rest = &bytes[..];
         let mut said = Vec::new();

@@ -21,14 +21,14 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn start() -> Self {
         let serve = MqServe::start();
-        let mut bystander = Peer::on_channel_one(address_of(&serve));
+        let mut bystander = Peer::on_channel_one(serve.address());
         let queue = bystander.declare_queue();
         Self { serve, bystander, queue }
     }
 
     /// Where the broker listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        address_of(&self.serve)
+        self.serve.address()
     }
 
     /// Memory that the broker holds, in bytes (`VmRSS`).
@@ -57,10 +57,4 @@ impl Watched {
         let said = self.serve.said().join("\n");
         assert!(!said.contains("panicked"), "{said}");
     }
-}
-
-fn address_of(serve: &MqServe) -> SocketAddr {
-    let (_, rest) = serve.url().split_once("://").unwrap();
-    let authority = rest.split('/').next().unwrap();
-    authority.rsplit('@').next().unwrap().parse().unwrap()
 }

@@ -4,12 +4,12 @@ use super::filter::Filter;
 use super::reader::Reader;
 use super::refusals::Refusal;
 use super::start::Start;
-use crate::broker::queue::end::Life;
+use crate::broker::queue::deletion::Life;
 use crate::broker::queue::{ConsumerId, Millis, Queue, State, Subscription};
 use crate::wire::{Fault, ReplyCode};
 
 impl Queue {
-    /// Adds a consumer and deals it what there is from where it begins. Any number may consume, exclusive ones too
+    /// Adds a consumer and deals it the messages from its offset on. Any number may consume, exclusive ones too
     /// (RabbitMQ: `rabbit_stream_queue:consume`, which looks at no such flag).
     ///
     /// # Errors
@@ -37,21 +37,22 @@ impl Queue {
         let filter = Filter::of(&subscription.arguments).filter(|_| !is_3_10);
         let mut held = self.lock();
         let state = &mut *held;
-        let Some(stream) = state.stream.as_mut().filter(|_| state.life == Life::Living) else {
+        let is_living = state.life == Life::Living;
+        let Some(stream) = state.kind.stream_mut().filter(|_| is_living) else {
             return Err(Fault::new(ReplyCode::NotFound, format!("no {}", self.noun())));
         };
         let reader = Reader::new(&subscription, start.find(&stream.index), filter);
         let id = state.consumers.add(subscription);
         stream.readers.insert(id, reader);
         self.deal_to(state, [id], now);
-        // What is on disk by now is not known to a stream that nobody was reading.
+        // A stream without readers does not know which of its messages are on disk by now.
         self.deal_at_end(state, now);
         Ok(id)
     }
 
     /// Forgets a consumer that has left.
     pub(in crate::broker::queue) fn leave_stream(state: &mut State, id: ConsumerId) {
-        let Some(stream) = &mut state.stream else { return };
+        let Some(stream) = state.kind.stream_mut() else { return };
         if let Some(reader) = stream.readers.remove(&id) {
             stream.ahead_bytes -= reader.ahead_bytes;
         }

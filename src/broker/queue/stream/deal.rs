@@ -1,22 +1,24 @@
-//! What goes out of a stream: to each consumer on its own, as far as its credit and its mailbox go.
+//! Delivers messages of a stream: to each consumer on its own, as far as its credit and its mailbox go.
 
 use super::Stream;
 use super::reader::Reader;
 use crate::broker::mailbox::Post;
 use crate::broker::message::Message;
-use crate::broker::queue::{ConsumerId, Entry, Millis, Queue, Returned, Returns, Settled, State};
+use crate::broker::queue::{
+    ConsumerId, DeliveryCount, Entry, Millis, Queue, Returned, Settled, State,
+};
 
 /// Bytes of messages read for a consumer below which more are read.
 const AHEAD_BYTES_LOW: u64 = 128 << 10;
 
-/// What became of one round with a consumer.
+/// The outcome of one round with a consumer.
 #[derive(Debug, Default)]
 struct Dealt {
     count: u64,
     wants_reading: bool,
 }
 
-/// What a consumer gets next.
+/// The next message for a consumer, if there is one.
 enum Next {
     Message(u64, Message),
     /// It is being read, or is to be.
@@ -26,7 +28,7 @@ enum Next {
 }
 
 impl Stream {
-    /// What comes next for a consumer; it is taken with that.
+    /// Takes the next message for a consumer.
     fn next_for(&self, reader: &mut Reader) -> Next {
         if let Some((offset, message)) = reader.take_offered() {
             return Next::Message(offset, message);
@@ -46,7 +48,7 @@ impl Stream {
         Next::End
     }
 
-    /// Whether more should be read for a consumer, now that it has what there was.
+    /// Answers whether more should be read for a consumer, now that it has the messages that were ready for it.
     fn wants_reading(&self, reader: &Reader) -> bool {
         !reader.is_reading
             && reader.ahead_bytes < AHEAD_BYTES_LOW
@@ -54,7 +56,7 @@ impl Stream {
             && (reader.not_before.is_some() || self.recent.get(reader.next).is_none())
     }
 
-    /// Gives a consumer what it has credit for.
+    /// Delivers to a consumer as many messages as it has credit for.
     ///
     /// Cost: one mailbox lock for all of it.
     fn deal(&mut self, id: ConsumerId) -> Dealt {
@@ -102,25 +104,26 @@ fn delivery(offset: u64, message: Message) -> Entry {
         position: offset,
         deadline: Millis::MAX,
         redelivered: false,
-        returns: Returns::default(),
+        delivery_count: DeliveryCount::default(),
         level: 0,
     }
 }
 
 impl Queue {
-    /// Deals to these consumers. What they have is not counted as unacknowledged: it is in the stream all the same.
+    /// Deals to these consumers. Their deliveries are not counted as unacknowledged, because the stream has the
+    /// messages all the same.
     pub(super) fn deal_to(
         &self,
         state: &mut State,
         consumers: impl IntoIterator<Item = ConsumerId>,
         now: Millis,
     ) {
-        let Some(stream) = &mut state.stream else { return };
+        let Some(stream) = state.kind.stream_mut() else { return };
         for id in consumers {
             let dealt = stream.deal(id);
             state.counters.deliver += dealt.count;
             if dealt.wants_reading {
-                state.errands.read_stream(id, now);
+                state.after_unlock.read_stream(id, now);
             }
         }
         stream.report(&self.shared.memory);
@@ -130,11 +133,12 @@ impl Queue {
     pub(in crate::broker::queue) fn settle_with_stream(
         &self,
         state: &mut State,
-        id: ConsumerId,
+        consumer: Option<ConsumerId>,
         settled: Settled,
         now: Millis,
     ) {
-        let Some(stream) = &mut state.stream else { return };
+        let Some(id) = consumer else { return };
+        let Some(stream) = state.kind.stream_mut() else { return };
         if let Some(reader) = stream.readers.get_mut(&id) {
             reader.give_credit(u32::try_from(settled.count).unwrap_or(u32::MAX));
         }
@@ -142,7 +146,7 @@ impl Queue {
         state.await_sync(now);
     }
 
-    /// Takes back what was delivered: the stream has it anyway, and it is not delivered again (RabbitMQ:
+    /// Takes back deliveries: the stream has the messages anyway, and they are not delivered again (RabbitMQ:
     /// `rabbit_stream_queue:settle`).
     pub(in crate::broker::queue) fn put_back_to_stream(
         &self,
@@ -151,7 +155,7 @@ impl Queue {
         now: Millis,
     ) {
         for one in returned {
-            if let (Some(stream), Some(id)) = (&mut state.stream, one.consumer)
+            if let (Some(stream), Some(id)) = (state.kind.stream_mut(), one.consumer)
                 && let Some(reader) = stream.readers.get_mut(&id)
             {
                 reader.give_credit(1);

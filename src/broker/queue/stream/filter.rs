@@ -1,4 +1,4 @@
-//! `x-stream-filter`: which messages a consumer wants, by what their publishers said of them.
+//! `x-stream-filter`: selects the messages that a consumer wants, by the values that their publishers gave them.
 //!
 //! RabbitMQ looks at chunks of messages through a bloom filter and so sends more than was asked for, which its clients
 //! must expect; here each message is looked at.
@@ -6,19 +6,19 @@
 use crate::wire::properties::Encoded;
 use crate::wire::{FieldTable, FieldValue};
 
-/// The header with which a publisher says what a message is about.
+/// The header with which a publisher gives a message a filter value.
 const VALUE_HEADER: &str = "x-stream-filter-value";
 
-/// What a consumer asks for.
+/// The filter values that a consumer asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Filter {
     values: Vec<String>,
-    /// Messages of which nothing was said are wanted, too.
+    /// Messages without a filter value are wanted, too.
     takes_unfiltered: bool,
 }
 
 impl Filter {
-    /// Reads the arguments of `basic.consume`; what is no text asks for nothing (RabbitMQ:
+    /// Reads the arguments of `basic.consume`; a value that is no text asks for nothing (RabbitMQ:
     /// `rabbit_stream_queue:filter_spec`).
     pub(super) fn of(arguments: &FieldTable) -> Option<Self> {
         let text = |value: &FieldValue| value.as_str().map(str::to_owned);
@@ -30,7 +30,7 @@ impl Filter {
         Some(Self { values, takes_unfiltered: unfiltered == Some(&FieldValue::Bool(true)) })
     }
 
-    /// Whether a message with these properties is wanted.
+    /// Answers whether a message with these properties is wanted.
     ///
     /// Cost: none of its headers is decoded unless the name of this one is among their bytes.
     pub(super) fn takes(&self, properties: &[u8]) -> bool {
@@ -41,7 +41,7 @@ impl Filter {
         if !found.headers.is_some_and(named) {
             return self.takes_unfiltered;
         }
-        let headers = found.headers().unwrap_or_default();
+        let headers = found.headers();
         match headers.get(VALUE_HEADER).and_then(FieldValue::as_str) {
             None => self.takes_unfiltered,
             Some(value) => self.values.iter().any(|wanted| wanted == value),

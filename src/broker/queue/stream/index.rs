@@ -1,15 +1,15 @@
-//! Where the messages of a stream are, by their offsets.
+//! The index of a stream: the places of its messages in the store, by their offsets.
 //!
-//! In chunks of places, of which only the last few are in memory: the others are written away as pages, so that ten
-//! million messages take less than a megabyte. Segments are runs of whole chunks, and what retention deletes.
+//! The places are in chunks, of which only the last few are in memory: the others are written away as pages, so that
+//! ten million messages take less than a megabyte. Segments are runs of whole chunks; retention deletes whole segments.
 //!
-//! Reading order: [`Index::push`], [`Index::at`] (where to read on), [`Index::retire`], [`Index::recover`] and
-//! [`Index::recovered`].
+//! Reading order: [`Index::push`], [`Index::at`] (reading), [`Index::retire`], [`Index::recover`] and
+//! [`Index::merge_late`].
 
 use std::collections::VecDeque;
 
-use crate::broker::queue::entry::Stored;
-use crate::broker::queue::pages::{Page, Pages};
+use crate::broker::queue::backlog::entry::Stored;
+use crate::broker::queue::backlog::pages::{Page, Pages};
 use crate::store::StoreError;
 
 /// Messages of a chunk, 32 bytes each: a page that is worth its read, and soon read through.
@@ -18,7 +18,7 @@ const CHUNK_LEN: usize = if cfg!(test) { 8 } else { 1024 };
 /// Chunks at the end that stay in memory: 256 KiB, so that short streams are never written away.
 const CHUNKS_IN_MEMORY: usize = 8;
 
-/// Bytes counted for a message beside its body, for segments: about what its properties and headers take.
+/// Bytes counted for a message beside its body, for segments: about the size of its properties and headers.
 const MESSAGE_OVERHEAD_BYTES: u64 = 64;
 
 /// Bytes of a segment unless a stream is told otherwise (RabbitMQ: `osiris_log`).
@@ -29,7 +29,7 @@ pub(super) const SEGMENT_BYTES: u64 = 500_000_000;
 struct Chunk {
     /// The offset of its first message.
     first: u64,
-    /// When that was published, in milliseconds since 1970.
+    /// The time at which that was published, in milliseconds since 1970.
     at: u64,
     places: Places,
 }
@@ -42,7 +42,7 @@ pub(super) enum Places {
 }
 
 impl Places {
-    /// What the store calls the order of the first message.
+    /// The store's sequence of the first message.
     fn first_sequence(&self) -> u64 {
         match self {
             Self::Here(places) => places.first().map_or(0, |stored| stored.position),
@@ -56,13 +56,13 @@ impl Places {
 struct Segment {
     first: u64,
     bytes: u64,
-    /// When its last message was published.
+    /// The time at which its last message was published.
     last_at: u64,
     /// The next message begins another one.
     is_closed: bool,
 }
 
-/// What is to be kept of a stream.
+/// The limits on what is kept of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Retention {
     pub(super) max_bytes: Option<u64>,
@@ -70,7 +70,7 @@ pub(super) struct Retention {
     pub(super) not_before: Option<u64>,
 }
 
-/// Where reading begins.
+/// The places of messages from an offset on.
 #[derive(Debug)]
 pub(super) enum Located {
     /// Places of consecutive messages, the first one having that offset.
@@ -88,10 +88,10 @@ pub(super) struct Index {
     first: u64,
     next: u64,
     body_bytes: u64,
-    /// How many chunks at the front are pages, or were refused as such.
+    /// The number of chunks at the front that are pages, or were refused as such.
     paged_to: usize,
     pages: Pages,
-    /// While it is recovered: what came after others that belong behind it.
+    /// While it is recovered: messages that came after others that belong behind them.
     late: Vec<Stored>,
 }
 
@@ -162,7 +162,7 @@ impl Index {
         segment.is_closed
     }
 
-    /// Writes away what is too much; what is refused stays in memory.
+    /// Writes chunks away while too many are in memory; a chunk that the disk refuses stays in memory.
     fn page_out(&mut self) {
         while self.paged_to + CHUNKS_IN_MEMORY < self.chunks.len() {
             let chunk = &mut self.chunks[self.paged_to];
@@ -183,7 +183,8 @@ impl Index {
         self.chunks.get(behind.checked_sub(1)?)
     }
 
-    /// Where the message with this offset is, or the first behind it, and some that follow; `None` when there is none.
+    /// Returns the place of the message with this offset, or of the first behind it, and of some that follow; `None`
+    /// when there is none.
     pub(super) fn at(&self, offset: u64) -> Option<Located> {
         let offset = offset.max(self.first);
         let chunk = self.chunk_of(offset)?;
@@ -196,27 +197,27 @@ impl Index {
         })
     }
 
-    /// The offset before which everything was published before `at`, in milliseconds since 1970: what follows may
-    /// have been published before as well, up to the end of its chunk.
+    /// Returns the offset before which everything was published before `at`, in milliseconds since 1970: messages
+    /// behind it may have been published before as well, up to the end of its chunk.
     pub(super) fn before(&self, at: u64) -> u64 {
         let behind = self.chunks.partition_point(|chunk| chunk.at < at);
         let chunk = behind.checked_sub(1).and_then(|last| self.chunks.get(last));
         chunk.map_or(self.first, |chunk| chunk.first)
     }
 
-    /// When the oldest segment that may go will have reached this age, in milliseconds since 1970.
+    /// Returns the time at which the oldest segment that may go will have reached this age, in milliseconds since 1970.
     pub(super) fn reaches_age_at(&self, age_ms: u64) -> Option<u64> {
         let oldest = self.segments.front().filter(|segment| segment.is_closed)?;
         Some(oldest.last_at.saturating_add(age_ms))
     }
 
-    /// Whether there is anything to [`Self::retire`].
+    /// Answers whether there is anything to [`Self::retire`].
     pub(super) fn is_exceeding(&self, retention: Retention) -> bool {
         self.excess(retention) > 0
     }
 
-    /// How many segments at the front are not to be kept. The one that is written to always is (RabbitMQ:
-    /// `osiris_log:evaluate_retention`).
+    /// Returns the number of segments at the front that are not kept. The one that is written to always is kept
+    /// (RabbitMQ: `osiris_log:evaluate_retention`).
     fn excess(&self, retention: Retention) -> usize {
         let closed = self.segments.iter().take_while(|segment| segment.is_closed).count();
         let too_old = retention.not_before.map_or(0, |at| {
@@ -279,7 +280,7 @@ impl Index {
         }
     }
 
-    /// Ends what [`Self::recover`] began: all are in order.
+    /// Ends the recovery that [`Self::recover`] began: all are in order.
     ///
     /// # Errors
     ///
@@ -319,7 +320,7 @@ impl Index {
         }
     }
 
-    /// How many messages were given to the store before the one it calls `sequence`.
+    /// Returns the number of messages that were given to the store before the one with its sequence `sequence`.
     pub(super) fn count_before(&self, sequence: u64) -> Result<u64, StoreError> {
         let behind = self.chunks.partition_point(|chunk| chunk.places.first_sequence() < sequence);
         let Some(chunk) = behind.checked_sub(1).and_then(|last| self.chunks.get(last)) else {

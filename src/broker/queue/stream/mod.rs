@@ -1,15 +1,16 @@
-//! Streams: queues whose messages stay, and are read as often as anybody likes from wherever he likes.
+//! Streams: queues whose messages stay, so that any number of consumers can read them again, from any offset.
 //!
-//! A message gets the next offset and keeps it, also over restarts. Each consumer has a place of its own; what it
-//! acknowledges gives it credit and nothing else. Messages go by age and size only, a whole segment at a time.
+//! A message gets the next offset and keeps it, also over restarts. Each consumer has a place of its own; an
+//! acknowledgement gives it credit and does nothing else. Messages are deleted by age and size only, a whole segment at
+//! a time.
 //!
-//! Consumers see what is on disk, so that an offset they have seen never names another message after a crash. Those
-//! at the end are served from memory (`recent`), all others read from the store on its own thread, each a piece at a
-//! time (`reading`): nobody waits for who is far behind.
+//! Consumers see only messages that are on disk, so that an offset they have seen never names another message after a
+//! crash. Consumers at the end are served from memory (`recent`). All others read from the store on its own thread,
+//! each a piece at a time (`reading`), so that no other client waits for a consumer that is behind.
 //!
-//! A stream is the state of a [`Queue`](super::Queue) under its lock. Reading order: `publish` (what comes in),
-//! `reader` and `deal` (what goes out), `start` (where a consumer begins), `index` (where the messages are),
-//! `retention` and `recover` (what stays, and which offset it has).
+//! A stream is the state of a [`Queue`](super::Queue) under its lock. Reading order: `publish` (a message comes in),
+//! `reader` and `deal` (it goes out), `start` (the offset at which a consumer begins), `index` (the places of the
+//! messages), `retention` and `recover` (the messages that stay, and their offsets).
 
 mod consume;
 mod deal;
@@ -38,14 +39,14 @@ use self::reader::Reader;
 use self::recent::Recent;
 use self::recover::Marker;
 use self::synced::Synced;
-use super::emptied::Emptied;
-use super::pages::Pages;
-use super::{ConsumerId, Entry, Millis, Queue, Returns, State};
+use super::backlog::pages::Pages;
+use super::backlog::purge::Purged;
+use super::{ConsumerId, Millis, Queue, State};
 use crate::broker::arguments::QueueKind;
 use crate::broker::memory::{Memory, REPORT_BYTES};
 use crate::store::Place;
 
-/// What a queue is that is a stream.
+/// The state of a queue that is a stream.
 #[derive(Debug)]
 pub(super) struct Stream {
     index: Index,
@@ -54,15 +55,16 @@ pub(super) struct Stream {
     readers: FxHashMap<ConsumerId, Reader>,
     /// Bytes of messages that were read for them and not delivered yet.
     ahead_bytes: u64,
-    /// Those that have had everything there is.
+    /// Consumers that have had all messages there are.
     at_end: Vec<ConsumerId>,
-    /// Where the store has what says which offset the first message has; before the first was deleted it is 0.
+    /// The place of the marker with the offset of the first message; before the first deletion there is none, and the
+    /// offset is 0.
     marker: Option<Place>,
-    /// While it is recovered: all of those that were found.
+    /// While it is recovered: all markers that were found.
     found: Vec<Marker>,
     /// Segments are about to be deleted.
-    is_retiring: bool,
-    /// They could not be, and that is not tried again before.
+    pub(super) is_retiring: bool,
+    /// The time before which a failed deletion is not tried again.
     retire_not_before: Millis,
     /// Bytes in memory that the broker's [`Memory`] knows of.
     reported_bytes: u64,
@@ -85,7 +87,7 @@ impl Stream {
         }
     }
 
-    /// How many messages there are.
+    /// Returns the number of messages.
     pub(super) fn len(&self) -> u64 {
         self.index.len()
     }
@@ -110,42 +112,27 @@ impl Stream {
     }
 
     /// Takes all messages out.
-    pub(super) fn drop_all(&mut self) -> Emptied {
+    pub(super) fn drop_all(&mut self) -> Purged {
         self.recent.clear();
         self.readers.clear();
         self.ahead_bytes = 0;
         self.at_end.clear();
-        let mut emptied = Emptied::default();
-        emptied.near.extend(self.marker.take().map(placed));
+        let mut purged = Purged::default();
+        purged.places.extend(self.marker.take());
         for places in self.index.take_all() {
             match places {
                 index::Places::Here(places) => {
-                    emptied.near.extend(places.into_iter().map(|stored| placed(stored.place)));
+                    purged.places.extend(publish::kept_places(&places));
                 }
-                index::Places::Paged(page) => emptied.pages.push(page),
+                index::Places::Paged(page) => purged.pages.push(page),
             }
         }
-        emptied
-    }
-}
-
-/// An entry of which only the place counts.
-fn placed(place: Place) -> Entry {
-    let place = Some(place).filter(|place| *place != publish::NOWHERE);
-    Entry {
-        message: None,
-        place,
-        body_len: 0,
-        position: 0,
-        deadline: Millis::MAX,
-        redelivered: false,
-        returns: Returns::default(),
-        level: 0,
+        purged
     }
 }
 
 impl Queue {
-    /// Whether it is a stream.
+    /// Answers whether it is a stream.
     #[inline]
     pub fn is_stream(&self) -> bool {
         self.settings.wanted.kind == QueueKind::Stream
@@ -158,13 +145,13 @@ impl Queue {
 }
 
 impl State {
-    /// How many messages wait for who comes, or may be read by him.
+    /// Returns the number of messages that wait for a consumer, or of a stream may be read.
     pub(super) fn len(&self) -> u64 {
-        self.stream.as_deref().map_or(self.waiting() as u64, Stream::len)
+        self.kind.stream().map_or(self.backlog.len() as u64, Stream::len)
     }
 
     /// Bytes of their bodies.
     pub(super) fn bytes(&self) -> u64 {
-        self.stream.as_deref().map_or(self.waiting_bytes(), Stream::body_bytes)
+        self.kind.stream().map_or(self.backlog.bytes(), Stream::body_bytes)
     }
 }

@@ -1,16 +1,18 @@
-//! The order of streams: what the store was given first has the lower offset, as it will have after a restart.
+//! The order of streams: a message that the store was given earlier has the lower offset, as it will have after a
+//! restart.
 //!
 //! Two publishers could give the store their messages in one order and a stream in the other, and then an offset would
-//! name another message when the broker has started again. So whoever publishes to a stream is alone with that from
-//! the append to the push. Publishes to other queues know nothing of it.
+//! name another message when the broker has started again. So only one thread at a time publishes to streams, from the
+//! append to the push. Publishes to other queues do not take part.
 //!
-//! A push may let a message die elsewhere, whose dead letter goes to a stream on the same thread: it has the right
-//! already.
+//! A push may let a message die in another queue, whose dead letter goes to a stream on the same thread: that thread
+//! has the right already.
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::broker::{Broker, Route};
+use crate::lock::Mutex;
+use crate::store::locks::{self, Locked};
+use crate::store::{NewRecord, Store};
 
 thread_local! {
     /// This thread has the right.
@@ -24,7 +26,7 @@ pub struct StreamOrder<'a>(Option<Right<'a>>);
 /// The right of this thread.
 #[derive(Debug)]
 pub(super) struct Right<'a> {
-    _guard: MutexGuard<'a, ()>,
+    _guard: Locked<'a, ()>,
 }
 
 impl Drop for Right<'_> {
@@ -34,16 +36,12 @@ impl Drop for Right<'_> {
 }
 
 impl<'a> StreamOrder<'a> {
-    /// Waits for the right, if the route leads to a stream that the store keeps, and holds it from then on.
-    #[inline]
-    pub fn hold(&mut self, broker: &'a Broker, route: &Route) {
-        self.hold_of(&broker.shared.stream_order, route);
-    }
-
-    /// The same for who knows what all queues share.
-    #[inline]
-    pub(in crate::broker) fn hold_of(&mut self, order: &'a Mutex<()>, route: &Route) {
-        if route.streams > 0 && !IS_HELD.get() {
+    /// Waits for the right and holds it from then on, unless this thread has it already. The store gets `record` next:
+    /// if that needs a file of its own, the file is made before anything waits for the right.
+    pub fn hold(&mut self, order: &'a Mutex<()>, store: &Store, record: &NewRecord<'_>) {
+        if !IS_HELD.get() {
+            // The append says that there is no room.
+            _ = store.make_room_for(record);
             self.0 = Some(lock(order));
         }
     }
@@ -51,7 +49,7 @@ impl<'a> StreamOrder<'a> {
 
 /// Waits for the right; this thread must not have it.
 pub(super) fn lock(order: &Mutex<()>) -> Right<'_> {
-    let guard = order.lock().unwrap_or_else(PoisonError::into_inner);
+    let guard = locks::lock(order);
     IS_HELD.set(true);
     Right { _guard: guard }
 }

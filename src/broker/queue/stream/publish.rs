@@ -1,4 +1,4 @@
-//! What comes into a stream: it gets an offset, and those who wait for it get it when it is on disk.
+//! Publishes to a stream: a message gets an offset, and the consumers that wait for it get it when it is on disk.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Weak};
@@ -7,12 +7,17 @@ use std::task::{Wake, Waker};
 use super::index::SEGMENT_BYTES;
 use super::recent::{RECENT_BYTES, RECENT_BYTES_SHORT};
 use crate::broker::message::Message;
-use crate::broker::queue::entry::Stored;
+use crate::broker::queue::backlog::entry::Stored;
 use crate::broker::queue::{Millis, Queue, State, Taken};
 use crate::store::{Batch, Place, Store};
 
-/// Stands where a place does of a message that only memory has.
+/// The place of a message that only memory has.
 pub(super) const NOWHERE: Place = Place { file: NonZeroU32::MAX, slot: 0, offset: 0 };
+
+/// The places of the messages that the store has.
+pub(super) fn kept_places(stored: &[Stored]) -> impl Iterator<Item = Place> {
+    stored.iter().map(|stored| stored.place).filter(|place| *place != NOWHERE)
+}
 
 impl Queue {
     /// Appends a message; one that the store has refused is not taken.
@@ -27,7 +32,7 @@ impl Queue {
         now: Millis,
     ) -> Taken {
         let store = self.shared.store();
-        let Some(stream) = &mut state.stream else { return Taken::Refused };
+        let Some(stream) = state.kind.stream_mut() else { return Taken::Refused };
         if store.is_some() && place.is_none() {
             return Taken::Refused;
         }
@@ -60,9 +65,9 @@ impl Queue {
         Taken::Yes
     }
 
-    /// Gives those at the end what is on disk by now, and has the rest waited for.
+    /// Gives the consumers at the end the messages that are on disk by now, and has the others waited for.
     pub(super) fn deal_at_end(&self, state: &mut State, now: Millis) {
-        let Some(stream) = &mut state.stream else { return };
+        let Some(stream) = state.kind.stream_mut() else { return };
         let before = stream.synced.up_to();
         if let Some(store) = self.shared.store() {
             stream.synced.advance(|batch| store.outcome(batch));
@@ -97,7 +102,7 @@ impl Queue {
     fn on_synced(&self, now: Millis) {
         let mut held = self.lock();
         let state = &mut *held;
-        if let Some(stream) = &mut state.stream {
+        if let Some(stream) = state.kind.stream_mut() {
             stream.synced.end_wait();
         }
         self.deal_at_end(state, now);
@@ -105,14 +110,14 @@ impl Queue {
 }
 
 impl State {
-    /// Has those at the end be dealt to when more is on disk.
+    /// Has consumers at the end dealt to when more is on disk.
     pub(super) fn await_sync(&mut self, now: Millis) {
-        let Some(stream) = &mut self.stream else { return };
+        let Some(stream) = self.kind.stream_mut() else { return };
         if stream.at_end.is_empty() {
             return;
         }
         if let Some(batch) = stream.synced.take_awaited() {
-            self.errands.await_sync(batch, now);
+            self.after_unlock.await_sync(batch, now);
         }
     }
 }
@@ -121,7 +126,7 @@ impl State {
 struct Bell {
     queue: Weak<Queue>,
     store: Weak<Store>,
-    /// When that was asked for.
+    /// The time at which that was asked for.
     now: Millis,
 }
 

@@ -1,4 +1,4 @@
-//! One consumer of a stream: where it is, and how much it may be given.
+//! One consumer of a stream: its offset and its credit.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ pub(super) struct Reader {
     pub(super) limit: Arc<ChannelLimit>,
     prefetch: u32,
     in_flight: u32,
-    /// What is looked at next; all before it is delivered, is in `ahead` or was not wanted.
+    /// The offset that is looked at next; all messages before it are delivered, in `ahead`, or were not wanted.
     pub(super) next: u64,
     pub(super) not_before: Option<u64>,
     pub(super) filter: Option<Arc<Filter>>,
-    /// What was read from the store, and is to be delivered.
+    /// Messages that were read from the store and are to be delivered.
     pub(super) ahead: VecDeque<Offered>,
     pub(super) ahead_bytes: u64,
     pub(super) is_reading: bool,
@@ -65,12 +65,12 @@ impl Reader {
         self.in_flight -= count.min(self.in_flight);
     }
 
-    /// Whether it wants a message.
+    /// Answers whether it wants a message.
     pub(super) fn takes(&self, message: &Message) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter.takes(message.properties()))
     }
 
-    /// Takes in what was read for it.
+    /// Takes in messages that were read for it.
     pub(super) fn offer(&mut self, read: Vec<Offered>) {
         for (offset, message) in read {
             self.ahead_bytes += message.len() as u64;
@@ -78,7 +78,7 @@ impl Reader {
         }
     }
 
-    /// Takes the first of what was read.
+    /// Takes the first of the messages that were read.
     pub(super) fn take_offered(&mut self) -> Option<Offered> {
         let offered = self.ahead.pop_front()?;
         self.ahead_bytes -= offered.1.len() as u64;

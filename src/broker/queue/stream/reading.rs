@@ -1,5 +1,5 @@
-//! Reading for consumers that are not at the end: on the store's own thread and under no lock, a piece for each at a
-//! time, so that one far behind keeps neither publishers nor other consumers waiting.
+//! Reads for consumers that are not at the end: on the store's own thread and under no lock, a piece for each at a
+//! time, so that a consumer that is behind keeps neither publishers nor other consumers waiting.
 //!
 //! Reading order: [`Queue::read_stream_later`] (asks), `Queue::read_stream` (reads, and deals).
 
@@ -9,8 +9,8 @@ use super::filter::Filter;
 use super::index::Located;
 use super::reader::Offered;
 use crate::broker::message::Message;
-use crate::broker::queue::entry::Stored;
-use crate::broker::queue::pages::{Pages, may_pass};
+use crate::broker::queue::backlog::entry::Stored;
+use crate::broker::queue::backlog::pages::{Pages, may_pass};
 use crate::broker::queue::{ConsumerId, Millis, Queue, State};
 use crate::store::{Place, Store, StoreError};
 
@@ -19,12 +19,12 @@ const WINDOW_BYTES: u64 = 256 << 10;
 /// The same while memory is short.
 const WINDOW_BYTES_SHORT: u64 = 64 << 10;
 
-/// What is to be read.
+/// A read of messages that is asked for.
 struct Wanted {
     located: Option<Located>,
-    /// Not from before.
+    /// The lowest offset that is wanted.
     from: u64,
-    /// Not this and what follows.
+    /// The offset before which the read ends.
     up_to: u64,
     not_before: Option<u64>,
     filter: Option<Arc<Filter>>,
@@ -32,13 +32,13 @@ struct Wanted {
     bytes_max: u64,
 }
 
-/// What was read.
+/// The result of a read.
 #[derive(Default)]
 struct Read {
     messages: Vec<Offered>,
-    /// Where reading goes on.
+    /// The offset at which reading goes on.
     next: u64,
-    /// A message that is not older than was asked for was found.
+    /// A message that is not older than the time asked for was found.
     has_begun: bool,
     damaged: Vec<(Place, StoreError)>,
     /// Messages on a page that cannot be found.
@@ -54,12 +54,7 @@ impl Queue {
         id: ConsumerId,
         now: Millis,
     ) {
-        let this = self.this.clone();
-        store.read_later(Box::new(move |store| {
-            if let Some(queue) = this.upgrade() {
-                queue.read_stream(store, id, now);
-            }
-        }));
+        self.read_later(store, now, move |queue, store| queue.read_stream(store, id, now));
     }
 
     fn read_stream(&self, store: &Store, id: ConsumerId, now: Millis) {
@@ -67,7 +62,7 @@ impl Queue {
         let read = wanted.read(store);
         let mut held = self.lock();
         let state = &mut *held;
-        let Some(stream) = &mut state.stream else { return };
+        let Some(stream) = state.kind.stream_mut() else { return };
         if let Some(reader) = stream.readers.get_mut(&id) {
             reader.is_reading = read.put_off.is_some();
             reader.next = reader.next.max(read.next);
@@ -80,8 +75,8 @@ impl Queue {
         }
         state.unreadable += read.damaged.len() as u64 + read.lost;
         match read.put_off {
-            Some(error) => state.put_off(&error, now),
-            None => state.retry.is_failing = false,
+            Some(error) => state.backlog.put_off(&error, now),
+            None => state.backlog.has_read(),
         }
         self.resume_stream(state, [id], now);
         self.arm(state);
@@ -94,7 +89,7 @@ impl Queue {
     fn wanted_by(&self, id: ConsumerId) -> Option<Wanted> {
         let is_short = self.shared.memory.is_short();
         let state = self.lock();
-        let stream = state.stream.as_deref()?;
+        let stream = state.kind.stream()?;
         let reader = stream.readers.get(&id)?;
         Some(Wanted {
             located: stream.index.at(reader.next),
@@ -109,19 +104,19 @@ impl Queue {
 }
 
 impl State {
-    /// Reads again for those whose reading had been put off.
+    /// Reads again for consumers whose reading had been put off.
     pub(in crate::broker::queue) fn read_stream_again(&mut self, now: Millis) {
-        let Some(stream) = &mut self.stream else { return };
+        let Some(stream) = self.kind.stream_mut() else { return };
         for (id, reader) in &stream.readers {
             if reader.is_reading {
-                self.errands.read_stream(*id, now);
+                self.after_unlock.read_stream(*id, now);
             }
         }
     }
 }
 
 impl Wanted {
-    /// Where the messages are, by their offsets.
+    /// Finds the places of the messages, by their offsets.
     fn places(&self, read: &mut Read) -> Vec<(u64, Stored)> {
         let (first, places) = match &self.located {
             None => return Vec::new(),

@@ -1,10 +1,10 @@
-//! The last messages of a stream, in memory for those who read at its end.
+//! The last messages of a stream, in memory for consumers that read at its end.
 
 use std::collections::VecDeque;
 
 use crate::broker::message::Message;
 
-/// Bytes that are kept for readers at the end: what a fast one falls behind while it is not looking.
+/// The number of bytes kept for readers at the end: a fast reader falls behind by that much while it is not scheduled.
 pub(super) const RECENT_BYTES: u64 = 1 << 20;
 
 /// The same while memory is short.
@@ -44,14 +44,14 @@ impl Recent {
         self.messages.get(at)
     }
 
-    /// Lets the oldest go until the others fit.
+    /// Drops the oldest until the others fit.
     pub(super) fn shrink_to(&mut self, bytes_max: u64) {
         while self.bytes > bytes_max {
             self.pop();
         }
     }
 
-    /// Lets go of everything before an offset.
+    /// Drops everything before an offset.
     pub(super) fn forget_before(&mut self, offset: u64) {
         while !self.messages.is_empty() && self.first < offset {
             self.pop();

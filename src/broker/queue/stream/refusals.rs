@@ -1,4 +1,4 @@
-//! What a stream does not do, in RabbitMQ's words.
+//! The operations that a stream does not support, refused in RabbitMQ's words.
 
 use crate::broker::queue::Queue;
 use crate::wire::{Fault, FieldTable, ReplyCode};
@@ -100,9 +100,9 @@ impl Queue {
 const OF_STREAMS: &[&str] = &["x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"];
 /// The same in 3.10.
 const OF_STREAMS_3_10: &[&str] = &["x-stream-offset"];
-/// What only quorum queues know in 4.3, and no queue before.
+/// The arguments that only quorum queues know in 4.3, and no queue before.
 const OF_QUORUM_4_3: &[&str] = &["x-consumer-timeout"];
-/// Those that all queues but streams know.
+/// The arguments that all queues but streams know.
 const OF_OTHERS: &[&str] = &["x-priority"];
 
 fn not_supported(what: &str, noun: &str) -> (ReplyCode, String) {

@@ -1,29 +1,31 @@
-//! What goes from a stream, by age and size: whole segments, never the one that is written to.
+//! Deletes messages of a stream by age and size: whole segments, never the one that is written to.
 //!
-//! Before anything is deleted a *marker* is appended to the log: a record of the stream without a message, which says
-//! which offset comes next and which is the first that is kept. All records before it in the log have lower offsets, so
-//! after a restart they are counted back from there, however much is gone. Marks of deleted messages are written
-//! after the marker; should they be lost in a crash, what comes back is known by its offset and deleted again.
+//! Before anything is deleted a *marker* is appended to the log: a record of the stream without a message, which has
+//! the next offset and the first one that is kept. All records before it in the log have lower offsets, so after a
+//! restart they are counted back from there, however many are gone. Deleted messages are settled when the marker is on
+//! disk; if a crash loses that, the messages that come back are known by their offsets and deleted again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
 
 use super::index::{Places, Retention};
 use super::order;
-use super::publish::NOWHERE;
-use crate::broker::queue::pages::Page;
+use super::publish::kept_places;
+use crate::broker::queue::backlog::pages::Page;
 use crate::broker::queue::{Millis, Queue, State};
-use crate::store::{NewRecord, Place, Runs, Store, Waiting};
+use crate::lock::Mutex;
+use crate::store::{Batch, NewRecord, Outcome, Place, SlotRanges, Store, Waiting};
 
 /// Set in the time to live of a marker; no message lives so long.
 const MARKER_BIT: u64 = 1 << 62;
 
-/// How long deleting waits after the log had no room for the marker.
+/// The pause before a deletion is tried again when the log had no room for the marker.
 const RETRY_AFTER_MS: Millis = 1_000;
 
 /// Pages of deleted messages that are settled in one go: about ten milliseconds of the store's reading thread.
 const PAGES_AT_ONCE: usize = 16;
 
-/// A record that says which offsets a stream has.
+/// A record of the offsets of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Marker {
     pub(super) place: Place,
@@ -34,7 +36,7 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    /// What a record says that was found, if it is one.
+    /// Reads the marker from a record that was found, if it is one.
     pub(super) fn of(waiting: &Waiting) -> Option<Self> {
         let marked = waiting.time_to_live_ms.filter(|ttl| ttl & MARKER_BIT != 0)?;
         let &Waiting { place, sequence, published_at: next, .. } = waiting;
@@ -43,7 +45,7 @@ impl Marker {
 }
 
 impl Queue {
-    /// What is to be kept now.
+    /// Returns the limits that hold now.
     fn retention(&self, state: &State, now: Millis) -> Retention {
         let limits = state.limits.as_deref();
         let age_ms = limits.and_then(|limits| limits.max_age_ms);
@@ -56,7 +58,7 @@ impl Queue {
     /// Has segments deleted if there are too many or too old ones.
     pub(in crate::broker::queue) fn retire_if_due(&self, state: &mut State, now: Millis) {
         let retention = self.retention(state, now);
-        let Some(stream) = &mut state.stream else { return };
+        let Some(stream) = state.kind.stream_mut() else { return };
         if stream.is_retiring
             || now < stream.retire_not_before
             || !stream.index.is_exceeding(retention)
@@ -69,25 +71,20 @@ impl Queue {
             return;
         }
         stream.is_retiring = true;
-        state.errands.retire_stream(now);
+        state.after_unlock.retire_stream(now);
     }
 
-    /// When a segment will be too old.
+    /// Returns the time at which a segment will be too old.
     pub(in crate::broker::queue) fn retires_at(&self, state: &State) -> Option<Millis> {
         let age_ms = state.limits.as_deref()?.max_age_ms?;
-        let stream = state.stream.as_deref().filter(|stream| !stream.is_retiring)?;
+        let stream = state.kind.stream().filter(|stream| !stream.is_retiring)?;
         let at = stream.index.reaches_age_at(age_ms)?.saturating_sub(self.unix_ms(0));
         Some(at.saturating_add(1).max(stream.retire_not_before))
     }
 
     /// Has segments deleted on the store's reading thread.
     pub(in crate::broker::queue) fn retire_stream_later(&self, store: &Arc<Store>, now: Millis) {
-        let this = self.this.clone();
-        store.read_later(Box::new(move |store| {
-            if let Some(queue) = this.upgrade() {
-                queue.retire_stream(store, now);
-            }
-        }));
+        self.read_later(store, now, move |queue, store| queue.retire_stream(store, now));
     }
 
     fn retire_stream(self: &Arc<Self>, store: &Store, now: Millis) {
@@ -96,7 +93,7 @@ impl Queue {
         let mut held = self.lock();
         let state = &mut *held;
         let retention = self.retention(state, now);
-        let (Some(id), Some(stream)) = (self.settings.id, &mut state.stream) else { return };
+        let (Some(id), Some(stream)) = (self.settings.id, state.kind.stream_mut()) else { return };
         stream.is_retiring = false;
         let (first, next) = (stream.index.first_after(retention), stream.index.next());
         if first == stream.index.first() {
@@ -105,16 +102,11 @@ impl Queue {
         }
         let queues = [id];
         let record = NewRecord {
-            queues: &queues,
             published_at: next,
             time_to_live_ms: Some(first | MARKER_BIT),
-            note: 0,
-            priority: 0,
-            names_len: 0,
-            properties_len: 0,
-            bytes: &[],
+            ..NewRecord::of_bytes(&queues, &[])
         };
-        let Ok(appended) = store.append_quietly(&record) else {
+        let Ok(appended) = store.append_without_waking(&record) else {
             stream.retire_not_before = now.saturating_add(RETRY_AFTER_MS);
             self.arm(state);
             return;
@@ -125,13 +117,23 @@ impl Queue {
         self.arm(state);
         drop(held);
         drop(order);
-        store.ring();
-        store.settle(&Runs::from_iter(earlier));
+        store.wake_writer();
         gone.reverse();
-        self.settle_retired(store, gone, now);
+        self.settle_after(store, appended.batch, Retired { gone, earlier, now });
     }
 
-    /// Settles what was deleted, some now and the rest after what else is to be read. The last comes first.
+    /// Settles the deleted messages when their marker is on disk.
+    fn settle_after(self: &Arc<Self>, store: &Store, batch: Batch, retired: Retired) {
+        let bell = Bell {
+            queue: Arc::clone(self),
+            store: self.shared.store().map(Arc::downgrade).unwrap_or_default(),
+            batch,
+            retired: Mutex::new(Some(retired)),
+        };
+        store.wake_after(batch, &Waker::from(Arc::new(bell)));
+    }
+
+    /// Settles deleted messages, some now and the rest after other reads. The last comes first.
     fn settle_retired(self: &Arc<Self>, store: &Store, mut gone: Vec<Places>, now: Millis) {
         let rest = gone.len().saturating_sub(PAGES_AT_ONCE);
         let mut pages: Vec<Page> = Vec::new();
@@ -139,8 +141,7 @@ impl Queue {
             match places {
                 Places::Paged(page) => pages.push(page),
                 Places::Here(places) => {
-                    let places = places.iter().map(|stored| stored.place);
-                    store.settle(&places.filter(|place| *place != NOWHERE).collect());
+                    store.settle(&kept_places(&places).collect());
                 }
             }
         }
@@ -149,5 +150,39 @@ impl Queue {
             let queue = Arc::clone(self);
             all.read_later(Box::new(move |store| queue.settle_retired(store, gone, now)));
         }
+    }
+}
+
+/// The deleted messages that are to be settled.
+#[derive(Debug)]
+struct Retired {
+    /// The last comes first.
+    gone: Vec<Places>,
+    /// The marker before.
+    earlier: Option<Place>,
+    now: Millis,
+}
+
+/// Rings when a marker is on disk, or never will be: on the writer's thread, which has the next batch to write.
+struct Bell {
+    queue: Arc<Queue>,
+    store: Weak<Store>,
+    batch: Batch,
+    retired: Mutex<Option<Retired>>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let retired = self.retired.lock().take();
+        let (Some(store), Some(retired)) = (self.store.upgrade(), retired) else { return };
+        if store.outcome(self.batch) != Outcome::Synced {
+            return;
+        }
+        let queue = Arc::clone(&self.queue);
+        store.read_later(Box::new(move |store| {
+            let Retired { gone, earlier, now } = retired;
+            store.settle(&SlotRanges::from_iter(earlier));
+            queue.settle_retired(store, gone, now);
+        }));
     }
 }

@@ -1,20 +1,20 @@
-//! `x-stream-offset`: where a consumer of a stream begins.
+//! `x-stream-offset`: the offset at which a consumer of a stream begins.
 
 use super::index::{Index, Located};
 use crate::broker::arguments::max_age_ms;
 use crate::wire::{FieldTable, FieldValue};
 
-/// What a consumer asks for.
+/// The start that a consumer asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     First,
     /// The last message; RabbitMQ begins with the last that were written together.
     Last,
-    /// What comes from now on.
+    /// Messages that come from now on.
     Next,
     /// This offset, or the first there is after it.
     Offset(u64),
-    /// What was published then, in milliseconds since 1970, or later.
+    /// Messages published at this time, in milliseconds since 1970, or later.
     At(u64),
 }
 
@@ -45,7 +45,7 @@ impl Start {
         }
     }
 
-    /// Where that is now.
+    /// Finds the offset of that now.
     pub(super) fn find(self, index: &Index) -> Found {
         let from = |next| Found { next, not_before: None };
         match self {
@@ -68,11 +68,11 @@ impl Start {
     }
 }
 
-/// Where a consumer begins.
+/// The offset at which a consumer begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) next: u64,
-    /// What was published before is passed over: known once it has been read where it is.
+    /// Messages published before this time are passed over; their times are known once they have been read.
     pub(super) not_before: Option<u64>,
 }
 

@@ -1,17 +1,17 @@
-//! Up to where the messages of a stream are on disk.
+//! The offset up to which the messages of a stream are on disk.
 
 use std::collections::VecDeque;
 
 use crate::store::{Batch, Outcome};
 
-/// What is on disk, and what waits for which batch.
+/// The messages that are on disk, and those that wait for a batch.
 #[derive(Debug, Default)]
 pub(super) struct Synced {
-    /// Messages with lower offsets are.
+    /// The offset before which all messages are on disk.
     up_to: u64,
-    /// Those with lower offsets are when the batch is, in order.
+    /// For each batch, in order, the offset before which all messages are on disk when the batch is.
     waiting: VecDeque<(u64, Batch)>,
-    /// Somebody has asked to be told of the first batch.
+    /// A wait for the first batch has begun.
     is_awaited: bool,
 }
 
@@ -21,7 +21,7 @@ impl Synced {
         self.up_to
     }
 
-    /// Says that what there is needs no disk, or is on it.
+    /// Says that the messages before `up_to` need no disk, or are on it.
     pub(super) fn set(&mut self, up_to: u64) {
         self.up_to = up_to;
     }
@@ -34,7 +34,7 @@ impl Synced {
         }
     }
 
-    /// Looks at what has become of the batches.
+    /// Advances past the batches that are on disk.
     pub(super) fn advance(&mut self, outcome: impl Fn(Batch) -> Outcome) {
         while let Some(&(up_to, batch)) = self.waiting.front() {
             if outcome(batch) != Outcome::Synced {
@@ -51,7 +51,7 @@ impl Synced {
         batch.filter(|_| !std::mem::replace(&mut self.is_awaited, true))
     }
 
-    /// Says that what was waited for has come.
+    /// Says that the wait is over.
     pub(super) fn end_wait(&mut self) {
         self.is_awaited = false;
     }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
 use super::index::{Index, Located, Places, Retention};
-use crate::broker::queue::entry::Stored;
-use crate::broker::queue::pages::tests::Directory;
+use crate::broker::queue::backlog::entry::Stored;
+use crate::broker::queue::backlog::pages::tests::Directory;
 use crate::store::Place;
 
 const SEGMENT_BYTES: u64 = 1_000;
@@ -98,13 +98,13 @@ fn nothing_begins_before_the_time_that_was_asked_for() {
         let first = index.before(at);
         let is_before = |offset: u64| 1_000 + offset < at;
         assert!((0..first).all(is_before), "{at}");
-        // What is passed over when it is read is less than two chunks.
+        // The messages passed over when they are read are less than two chunks.
         let behind = (first..100).filter(|offset| is_before(*offset)).count();
         assert!(behind <= 16, "{at}: {behind}");
     }
 }
 
-/// Some were moved in the log and are found last; what is before the marker is counted back from it.
+/// Some messages were moved in the log and are found last; those before the marker are counted back from it.
 #[test]
 fn a_recovered_index_has_the_offsets_of_the_one_before() {
     let directory = Directory::new();

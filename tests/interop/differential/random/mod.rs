@@ -5,8 +5,9 @@
 //! again from the start, [`PLAYS`] times in all, and is a difference when it shows each time: RabbitMQ's processes are not
 //! always equally fast. Then steps are left out as long as a difference is left, and what remains is printed, a script.
 //!
-//! `MQ_RANDOM_SECONDS` has it run longer than the suite does, `MQ_RANDOM_SEED` begins elsewhere, `MQ_RANDOM_SCRIPT` plays
-//! the lines of a file instead.
+//! The sequences are played with RabbitMQ 3.10 and ours with `--compat 3.10`, and with RabbitMQ 4.3 and ours with
+//! `--compat 4.3`; `MQ_RANDOM_RELEASE=4.3` plays them with that one alone. `MQ_RANDOM_SECONDS` has them run longer than the
+//! suite does, `MQ_RANDOM_SEED` begins elsewhere, `MQ_RANDOM_SCRIPT` plays the lines of a file instead, as they stand there.
 
 mod operations;
 
@@ -15,12 +16,16 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{env, fs, io::Write as _};
 
+use super::brokers::{Mode, Ours, Referee};
 use super::speaker::{Speaker, Wait};
-use super::{ON_RABBITMQ, brokers, script};
+use super::{ON_RABBITMQ, script};
 use operations::{BEGIN, FIRST_QUORUM, Operations, QUEUES};
 
-/// How long the sequences of the test suite run.
-const RUN: Duration = Duration::from_secs(20);
+/// For so long the test suite begins sequences with each RabbitMQ. One that has begun is played to its end, and the second
+/// seed's takes ten seconds and more, so that 4.3 begins behind it: both together take 20 seconds.
+const RUN: Duration = Duration::from_secs(5);
+/// The releases that `MQ_RANDOM_RELEASE` may name.
+const RELEASES: [Referee; 2] = [Referee::V3_10, Referee::V4_3];
 /// Steps of one sequence, on fresh vhosts.
 const STEPS: usize = 80;
 /// Steps of one whose steps take time.
@@ -145,11 +150,12 @@ struct Difference {
 
 /// Plays the steps that `next` makes from what ours answered last; the first difference ends it.
 fn play(
+    referee: Referee,
     is_timed: bool,
     mut next: impl FnMut(&[String]) -> Option<String>,
 ) -> Result<usize, Difference> {
-    let server = brokers::Ours::start();
-    let theirs = brokers::rabbitmq().expect("it was there before");
+    let server = Ours::start(Mode::Compat(referee));
+    let theirs = referee.place().expect("it was there before");
     let [mut ours, mut theirs] = [server.place.clone(), theirs]
         .map(|place| Side { speaker: Speaker::new(place), seen: Seen::default() });
     let (mut steps, mut heard): (Vec<String>, Vec<String>) = Default::default();
@@ -187,20 +193,20 @@ fn play(
     Ok(steps.len())
 }
 
-fn replay(steps: &[String], is_timed: bool) -> Result<usize, Difference> {
+fn replay(referee: Referee, steps: &[String], is_timed: bool) -> Result<usize, Difference> {
     let mut steps = steps.iter();
-    play(is_timed, |_| steps.next().cloned())
+    play(referee, is_timed, |_| steps.next().cloned())
 }
 
 /// Leaves out what a difference does not need: ever smaller pieces of the steps before it.
-fn shortest(mut found: Difference, is_timed: bool) -> Difference {
+fn shortest(referee: Referee, mut found: Difference, is_timed: bool) -> Difference {
     let mut piece = found.steps.len() / 2;
     while piece > 0 {
         let mut from = found.steps.len().saturating_sub(1 + piece);
         loop {
             let mut fewer = found.steps.clone();
             fewer.drain(from..(from + piece).min(fewer.len() - 1));
-            if let Err(shorter) = replay(&fewer, is_timed) {
+            if let Err(shorter) = replay(referee, &fewer, is_timed) {
                 found = shorter;
             }
             if from == 0 {
@@ -214,24 +220,28 @@ fn shortest(mut found: Difference, is_timed: bool) -> Difference {
 }
 
 /// Plays one sequence; answers with how many steps were alike.
-fn sequence(seed: u64, unsteady: &mut usize) -> Result<usize, String> {
-    let mut operations = Operations::new(seed);
+fn sequence(referee: Referee, seed: u64, unsteady: &mut usize) -> Result<usize, String> {
+    let mut operations = Operations::new(referee, seed);
     let is_timed = operations.is_timed;
     let (mut made, count) = (0, if is_timed { TIMED_STEPS } else { STEPS });
-    let played = play(is_timed, |heard| {
+    let played = play(referee, is_timed, |heard| {
         operations.learn(heard);
         made += 1;
-        match BEGIN.get(made - 1) {
+        let line = match BEGIN.get(made - 1) {
             Some(line) => Some((*line).to_owned()),
             None => (made <= count).then(|| operations.next()),
-        }
+        };
+        line.map(|line| match referee {
+            Referee::V3_10 => line,
+            Referee::V4_3 => script::made_durable(&line),
+        })
     });
     let mut found = match played {
         Ok(steps) => return Ok(steps),
         Err(found) => found,
     };
     for _ in 1..PLAYS {
-        match replay(&found.steps, is_timed) {
+        match replay(referee, &found.steps, is_timed) {
             Ok(steps) => {
                 *unsteady += 1;
                 return Ok(steps);
@@ -239,35 +249,53 @@ fn sequence(seed: u64, unsteady: &mut usize) -> Result<usize, String> {
             Err(again) => found = again,
         }
     }
-    let Difference { steps, shown } = shortest(found, is_timed);
+    let Difference { steps, shown } = shortest(referee, found, is_timed);
     Err(format!("seed {seed}, shortened to {} steps:\n{}\n{shown}", steps.len(), steps.join("\n")))
 }
 
-#[test]
-fn random_sequences_have_the_same_answers_on_both() {
-    let number = |name: &str| env::var(name).ok().and_then(|text| text.parse().ok());
+/// Plays sequences with this RabbitMQ for as long as is asked for, from this seed unless another is asked for.
+fn compare(referee: Referee, first: u64) {
+    let release = referee.suffix();
+    if let Ok(wanted) = env::var("MQ_RANDOM_RELEASE") {
+        assert!(RELEASES.iter().any(|referee| referee.suffix() == wanted), "no release '{wanted}'");
+        if wanted != release {
+            return;
+        }
+    }
+    let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let run = number("MQ_RANDOM_SECONDS").map_or(RUN, Duration::from_secs);
-    let first: u64 = number("MQ_RANDOM_SEED").unwrap_or(1);
+    let first = number("MQ_RANDOM_SEED").unwrap_or(first);
     let _alone = ON_RABBITMQ.lock().unwrap_or_else(PoisonError::into_inner);
-    if crate::rabbitmq::RabbitMq::shared().is_none() {
+    if referee.place().is_none() {
         return;
     }
     if let Ok(file) = env::var("MQ_RANDOM_SCRIPT") {
         let steps: Vec<_> = fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect();
         let shown = |found: Difference| format!("{}\n{}", found.steps.join("\n"), found.shown);
-        replay(&steps, false).unwrap_or_else(|found| panic!("\n{}", shown(found)));
+        replay(referee, &steps, false).unwrap_or_else(|found| panic!("\n{}", shown(found)));
         return;
     }
     let began = Instant::now();
     let (mut seed, mut steps, mut unsteady) = (first, 0, 0);
     while began.elapsed() < run {
-        steps += sequence(seed, &mut unsteady).unwrap_or_else(|why| panic!("\n{why}"));
+        steps += sequence(referee, seed, &mut unsteady).unwrap_or_else(|why| panic!("\n{why}"));
         seed += 1;
     }
     assert!(steps >= TIMED_STEPS, "no sequence came to its end");
     let last = seed - 1;
     let _ = writeln!(
         std::io::stderr(),
-        "seeds {first} to {last}: {steps} steps alike, {unsteady} sequences differed once and not again"
+        "RabbitMQ {release}, seeds {first} to {last}: {steps} steps alike, {unsteady} sequences differed once and not \
+         again"
     );
+}
+
+#[test]
+fn random_sequences_have_the_same_answers_on_3_10() {
+    compare(Referee::V3_10, 1);
+}
+
+#[test]
+fn random_sequences_have_the_same_answers_on_4_3() {
+    compare(Referee::V4_3, 3);
 }

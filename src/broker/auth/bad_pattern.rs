@@ -1,0 +1,15 @@
+//! The error for a text that is no pattern.
+
+/// An invalid pattern: the fault in PCRE's words, and its place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{{\"{what}\",{at}}}")]
+pub struct BadPattern {
+    what: String,
+    at: usize,
+}
+
+impl BadPattern {
+    pub(super) fn new(what: &str, at: usize) -> Self {
+        Self { what: what.to_owned(), at }
+    }
+}

@@ -1,0 +1,74 @@
+//! Runtime parameters: named values of a component, in one vhost or global. Policies and the limits of vhosts are
+//! parameters, too.
+
+use std::collections::BTreeMap;
+
+use crate::lock::RwLock;
+use crate::wire::{FieldValue, ShortStr};
+
+/// The name of a parameter, unique in the broker.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ParameterName {
+    /// Empty for a global one.
+    pub vhost: ShortStr,
+    /// Empty for a global one.
+    pub component: ShortStr,
+    pub name: ShortStr,
+}
+
+/// A parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    pub name: ParameterName,
+    pub value: FieldValue,
+}
+
+impl ParameterName {
+    /// The name of a global parameter.
+    pub fn global(name: &ShortStr) -> Self {
+        Self { vhost: ShortStr::empty(), component: ShortStr::empty(), name: name.clone() }
+    }
+}
+
+/// All parameters.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    parameters: RwLock<BTreeMap<ParameterName, FieldValue>>,
+}
+
+impl Parameters {
+    pub(in crate::broker) fn new(parameters: impl IntoIterator<Item = Parameter>) -> Self {
+        let parameters = parameters.into_iter().map(|one| (one.name, one.value)).collect();
+        Self { parameters: RwLock::new(parameters) }
+    }
+
+    /// The value of a parameter.
+    pub fn get(&self, name: &ParameterName) -> Option<FieldValue> {
+        self.parameters.read().get(name).cloned()
+    }
+
+    /// All of them, by vhost, component and name.
+    pub fn list(&self) -> Vec<Parameter> {
+        let parameters = self.parameters.read();
+        let one = |(name, value): (&ParameterName, &FieldValue)| Parameter {
+            name: name.clone(),
+            value: value.clone(),
+        };
+        parameters.iter().map(one).collect()
+    }
+
+    /// Sets a parameter, or takes it away; answers whether there was one.
+    pub(in crate::broker) fn set(&self, name: &ParameterName, value: Option<FieldValue>) -> bool {
+        let mut parameters = self.parameters.write();
+        match value {
+            Some(value) => parameters.insert(name.clone(), value).is_some(),
+            None => parameters.remove(name).is_some(),
+        }
+    }
+
+    /// Takes away all of a vhost.
+    pub(in crate::broker) fn forget(&self, vhost: &ShortStr) {
+        let mut parameters = self.parameters.write();
+        parameters.retain(|name, _| name.vhost != *vhost);
+    }
+}

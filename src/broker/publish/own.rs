@@ -1,0 +1,97 @@
+//! Messages that the broker publishes itself: copies for the firehose, and what a recent-history exchange remembers.
+//!
+//! No client waits for an answer. A message that the store does not take is handed out all the same, one that a queue
+//! has no room for is dropped, and the log tells of both.
+
+use std::sync::Arc;
+
+use super::{Append, Publish, Publisher, hand_out, keep};
+use crate::broker::drops::Why;
+use crate::broker::message::Message;
+use crate::broker::queue::{Millis, Queue, StreamOrder, Taken};
+use crate::broker::route::Route;
+use crate::broker::trace::Tracer;
+use crate::broker::vhost::{Replay, Vhost};
+
+/// Publishes a message of the broker's own. The store is to be rung after it.
+fn publish_own(vhost: &Vhost, message: &Message, route: &Route, now: Millis) {
+    let mut order = StreamOrder::default();
+    let kept = keep(vhost.shared(), route, message, Append::Plain, now, &mut order);
+    let kept = kept.unwrap_or_else(|refused| {
+        tracing::warn!(vhost = %vhost.name(), %refused, "a message is not kept");
+        None
+    });
+    hand_out(route, message, kept, now, |queue, taken| {
+        if taken == Taken::Refused {
+            queue.count_drop(Why::RefusedLetter, now);
+        }
+    });
+}
+
+/// Publishes a copy for the firehose.
+fn publish_copy(vhost: &Vhost, copy: &Message, now: Millis) {
+    let (exchange, key) = copy.exchange_and_key();
+    let route = vhost.route_within(exchange, &[key], copy.properties());
+    if !route.is_empty() {
+        publish_own(vhost, copy, &route, now);
+        vhost.wake_store();
+    }
+}
+
+/// Tells the firehose of a message that these queues are about to get; a direct reply goes to none.
+#[cold]
+pub(super) fn trace_publish(
+    vhost: &Vhost,
+    tracer: &Tracer,
+    publish: &Publish<'_>,
+    queues: &[Arc<Queue>],
+) {
+    let Publish { message, copies, channel, now, .. } = *publish;
+    let keeps_copies = vhost.keeps_own();
+    if let Some(copy) = tracer.of_publish(message, copies, queues, channel, keeps_copies) {
+        publish_copy(vhost, &copy, now);
+    }
+}
+
+impl Publisher {
+    /// Tells the firehose of a message that a client is about to get from a queue, if the vhost is traced.
+    #[inline]
+    pub fn trace_delivery(
+        &self,
+        message: &Message,
+        queue: &str,
+        redelivered: bool,
+        channel: u16,
+        now: Millis,
+    ) {
+        if self.vhost.is_traced() {
+            self.trace_delivered(message, queue, redelivered, channel, now);
+        }
+    }
+
+    #[cold]
+    fn trace_delivered(
+        &self,
+        message: &Message,
+        queue: &str,
+        redelivered: bool,
+        channel: u16,
+        now: Millis,
+    ) {
+        let keeps_copies = self.vhost.keeps_own();
+        let copy = self.tracer.of_delivery(message, queue, redelivered, channel, keeps_copies);
+        if let Some(copy) = copy {
+            publish_copy(&self.vhost, &copy, now);
+        }
+    }
+}
+
+impl Vhost {
+    /// Gives a destination newly bound to a recent-history exchange the messages that the exchange remembers.
+    pub fn replay(&self, replay: &Replay, now: Millis) {
+        for (message, route) in self.replayed(replay) {
+            publish_own(self, &message, &route, now);
+        }
+        self.wake_store();
+    }
+}

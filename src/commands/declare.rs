@@ -1,0 +1,48 @@
+//! `--declare`: whether a command makes the queue or exchange that it needs, and of which kind.
+//!
+//! A program that declares the same name must find it as it would have made it: `channel.queue_declare(queue='hello')`
+//! of pika makes a transient queue, and RabbitMQ refuses it when a durable one is there. What is there is used as it is.
+
+use crate::engine::ensure::Durability;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Declare {
+    /// Make what is not there, so that it outlives a restart of the broker
+    Durable,
+    /// Make what is not there, until the broker restarts
+    Transient,
+    /// Make nothing
+    No,
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(super) struct DeclareOptions {
+    /// Declare the queue or exchange when it is not there: durable, transient, as programs do that do not say durable,
+    /// or no [default: durable; rpc-call: no]
+    #[arg(long, value_name = "HOW", value_enum)]
+    declare: Option<Declare>,
+    /// Do not declare the queue or the exchange (--declare no)
+    #[arg(long, hide = true, conflicts_with = "declare")]
+    no_declare: bool,
+}
+
+impl DeclareOptions {
+    /// Returns the choice of the user, if there is one.
+    pub(super) fn given(self) -> Option<Declare> {
+        if self.no_declare { Some(Declare::No) } else { self.declare }
+    }
+
+    /// Returns the durability to declare with, or `None` to declare nothing; `usual` holds if the user did not choose.
+    pub(super) fn or(self, usual: Declare) -> Option<Durability> {
+        match self.given().unwrap_or(usual) {
+            Declare::Durable => Some(Durability::Durable),
+            Declare::Transient => Some(Durability::Transient),
+            Declare::No => None,
+        }
+    }
+
+    /// Answers whether the user asked for a declaration.
+    pub(super) fn is_wanted(self) -> bool {
+        matches!(self.given(), Some(Declare::Durable | Declare::Transient))
+    }
+}

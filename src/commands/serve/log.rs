@@ -1,0 +1,269 @@
+//! The broker's log on stderr: its level and its form, and never at the price of a message.
+//!
+//! Lines are written by a thread of their own. A reader of stderr that stops reading, such as a full pipe, holds up that
+//! thread and nothing else; lines that it has no room for are counted, and the count is the next line.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::commands::CommandError;
+
+/// Lines that may wait to be written.
+const LINES_MAX: usize = 4096;
+/// The time that the end of the process waits for them.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// What the log looks like, and how much of it there is.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Log")]
+#[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
+pub(super) struct LogOptions {
+    /// Write the log on stderr in this format; json is one object a line, errors of the start included
+    #[arg(id = "log_format", long = "log-format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Log this and what is worse [default: what RUST_LOG says, else info; with --quiet error]
+    #[arg(
+        id = "log_level",
+        long = "log-level",
+        value_name = "LEVEL",
+        value_enum,
+        ignore_case = true
+    )]
+    level: Option<Level>,
+    /// Read the level from this file, at the start and again at each SIGHUP
+    #[arg(
+        id = "log_level_file",
+        long = "log-level-file",
+        value_name = "FILE",
+        conflicts_with = "log_level"
+    )]
+    level_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// RabbitMQ's names (`log.console.level`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Level {
+    None,
+    Error,
+    #[value(alias = "warn")]
+    Warning,
+    Info,
+    Debug,
+}
+
+impl Level {
+    /// The filter: ours at this level, libraries at no more than warnings.
+    fn filter(self) -> EnvFilter {
+        EnvFilter::new(match self {
+            Self::None => "off",
+            Self::Error => "error",
+            Self::Warning => "warn",
+            Self::Info => "warn,mq=info",
+            Self::Debug => "warn,mq=debug",
+        })
+    }
+}
+
+impl LogOptions {
+    /// Answers whether everything on stderr is to be JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    fn filter(&self, is_quiet: bool) -> Result<EnvFilter, CommandError> {
+        if let Some(level) = self.level {
+            return Ok(level.filter());
+        }
+        if let Some(path) = &self.level_file {
+            return Ok(level_in(path)?.filter());
+        }
+        let usual = if is_quiet { Level::Error } else { Level::Info };
+        Ok(EnvFilter::try_from_default_env().unwrap_or_else(|_| usual.filter()))
+    }
+}
+
+fn level_in(path: &Path) -> Result<Level, CommandError> {
+    let doing = format!("read the log level in '{}'", path.display());
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| CommandError::File { doing: doing.clone(), source })?;
+    Level::from_str(text.trim(), true).map_err(|_| CommandError::File {
+        doing,
+        source: io::Error::other("it holds none of error, warning, info, debug and none"),
+    })
+}
+
+/// The log of this process. Dropping it waits a moment for the last lines.
+pub(super) struct Log {
+    lines: Lines,
+    /// Sets the level anew; nothing when the log was started already, by a test.
+    set: Option<Box<dyn Fn(EnvFilter) + Send + Sync>>,
+    level_file: Option<PathBuf>,
+}
+
+impl Log {
+    /// Begins to log.
+    ///
+    /// # Errors
+    ///
+    /// Names the file of the level when it cannot be read.
+    pub(super) fn start(options: &LogOptions, is_quiet: bool) -> Result<Self, CommandError> {
+        let filter = options.filter(is_quiet)?;
+        let lines = Lines::start()?;
+        let is_plain = !io::stderr().is_terminal()
+            || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let log = tracing_subscriber::fmt()
+            .with_ansi(!is_plain)
+            .with_target(false)
+            .with_writer(lines.clone())
+            .with_env_filter(filter);
+        let set: Option<Box<dyn Fn(EnvFilter) + Send + Sync>> = match options.format {
+            Format::Text => {
+                let log = log.with_filter_reloading();
+                let handle = log.reload_handle();
+                log.try_init()
+                    .ok()
+                    .map(|()| Box::new(move |filter| drop(handle.reload(filter))) as _)
+            }
+            Format::Json => {
+                let log = log.json().flatten_event(true).with_filter_reloading();
+                let handle = log.reload_handle();
+                std::panic::set_hook(Box::new(|panic| {
+                    tracing::error!(%panic, "a bug ended a part of the broker");
+                }));
+                log.try_init()
+                    .ok()
+                    .map(|()| Box::new(move |filter| drop(handle.reload(filter))) as _)
+            }
+        };
+        Ok(Self { lines, set, level_file: options.level_file.clone() })
+    }
+
+    /// Reads the level again, when it is in a file.
+    pub(super) fn reload(&self) {
+        let Some(path) = &self.level_file else { return };
+        match level_in(path) {
+            Ok(level) => {
+                if let Some(set) = &self.set {
+                    set(level.filter());
+                }
+                tracing::info!(?level, "log level read again");
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "the log level stays as it is");
+            }
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let (tell, told) = mpsc::channel();
+        // A thread that is stuck, or gone, has nothing more to write.
+        if self.lines.queue.try_send(Entry::Flush(tell)).is_ok() {
+            let _ = told.recv_timeout(LAST_LINES);
+        }
+    }
+}
+
+enum Entry {
+    Line(Vec<u8>),
+    /// Everything before it is to be written, and this told.
+    Flush(Sender<()>),
+}
+
+/// The way of lines to the thread that writes them.
+#[derive(Clone)]
+struct Lines {
+    queue: SyncSender<Entry>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Lines {
+    fn start() -> io::Result<Self> {
+        let (queue, entries) = mpsc::sync_channel(LINES_MAX);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&lost);
+        let write = move || write_all(&entries, &counted, &mut io::stderr());
+        std::thread::Builder::new().name("log".to_owned()).spawn(write)?;
+        Ok(Self { queue, lost })
+    }
+}
+
+/// Writes lines until all senders are gone.
+fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, stderr: &mut impl Write) {
+    for entry in entries {
+        match entry {
+            Entry::Line(line) => {
+                // There is no place to report that stderr takes nothing any more.
+                let _ = stderr.write_all(&line);
+                let count = lost.swap(0, Ordering::Relaxed);
+                if count > 0 {
+                    tracing::warn!(count, "lines of the log were lost: stderr was not read");
+                }
+            }
+            Entry::Flush(tell) => {
+                let _ = stderr.flush();
+                // Who asked may have stopped waiting.
+                let _ = tell.send(());
+            }
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+impl Write for &Lines {
+    /// A line comes in one piece.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.queue.try_send(Entry::Line(line.to_vec())).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_do_not_fit_are_counted_and_hold_nobody_up() {
+        let (queue, entries) = mpsc::sync_channel(2);
+        let lines = Lines { queue, lost: Arc::default() };
+        for line in ["1\n", "2\n", "3\n"] {
+            assert_eq!((&lines).write(line.as_bytes()).unwrap(), 2);
+        }
+        assert_eq!(lines.lost.load(Ordering::Relaxed), 1);
+        let lost = Arc::clone(&lines.lost);
+        drop(lines);
+        let mut written = Vec::new();
+        write_all(&entries, &lost, &mut written);
+        assert_eq!(written, b"1\n2\n");
+        assert_eq!(lost.load(Ordering::Relaxed), 0, "they have been told");
+    }
+}

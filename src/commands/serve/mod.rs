@@ -1,0 +1,258 @@
+//! `mq serve`: the broker, in the foreground.
+//!
+//! What it has to say goes to its log (`log`), from the first line on: an operator reads nothing else.
+
+mod log;
+
+use std::error::Error as _;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::log::{Log, LogOptions};
+use super::options::node_limits::LimitOptions;
+use super::{Answer, CommandError};
+use crate::engine::directory::default_directory;
+use crate::engine::{self, Address, Compat, Found, Host, HostOptions, TlsFiles, TlsVerify};
+use crate::render::{Output, words};
+
+/// The ports RabbitMQ has: clients need not be told.
+const AMQP: Address = Address::Loopback { port: 5672 };
+const HTTP: Address = Address::Loopback { port: 15672 };
+
+/// Run a broker, until Ctrl-C or SIGTERM
+///
+/// It listens on this machine only unless other addresses are named. For scripts: --listen 127.0.0.1:0 --print-url.
+#[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
+pub struct Args {
+    /// Listen for AMQP on this address; may be given several times; port 0 takes a free one, and localhost is both
+    /// 127.0.0.1 and ::1 [default: localhost:5672]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<Address>,
+    /// Serve the management API on this address [default: localhost:15672; with --listen none]
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<Address>,
+    /// Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; --tls-ca asks clients for theirs. SIGHUP
+    /// reads the files again
+    #[arg(long, value_name = "ADDRESS", requires_all = ["tls_cert", "tls_key"])]
+    tls_listen: Vec<Address>,
+    /// Ask TLS clients for a certificate that is signed by --tls-ca: not at all, and refuse a wrong one, or refuse them
+    /// without one [default: required with --tls-ca, else none]
+    #[arg(long, value_name = "WHETHER", value_enum, requires = "tls_listen")]
+    tls_verify: Option<Verify>,
+    /// Keep the broker in this directory, where --local finds it [default: $XDG_DATA_HOME/mq or ~/.local/share/mq]
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    data_dir: Option<PathBuf>,
+    /// Keep nothing on disk, and use no directory
+    #[arg(long)]
+    memory: bool,
+    /// Threads that serve connections [default: one less than there are cores, at least one]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Answer as this release of RabbitMQ does; 4.3 refuses what RabbitMQ 4.3 refuses by default, so that a test run shows
+    /// what an upgrade breaks [default: as RabbitMQ 4.3.6 does, but what it refuses by default still works]
+    #[arg(long, value_name = "VERSION")]
+    compat: Option<Release>,
+    /// Load this file of definitions, as RabbitMQ exports them, over what is there before clients are let in
+    #[arg(long, value_name = "FILE")]
+    definitions: Option<PathBuf>,
+    /// Print the URL that is listened on as the first line of stdout, the management API's as the second
+    #[arg(long)]
+    print_url: bool,
+    #[command(flatten)]
+    limits: LimitOptions,
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Release {
+    #[value(name = "3.10")]
+    V3_10,
+    #[value(name = "4.3")]
+    V4_3,
+}
+
+impl From<Release> for Compat {
+    fn from(release: Release) -> Self {
+        match release {
+            Release::V3_10 => Self::V3_10,
+            Release::V4_3 => Self::V4_3,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Verify {
+    None,
+    Optional,
+    Required,
+}
+
+impl From<Verify> for TlsVerify {
+    fn from(verify: Verify) -> Self {
+        match verify {
+            Verify::None => Self::None,
+            Verify::Optional => Self::Optional,
+            Verify::Required => Self::Required,
+        }
+    }
+}
+
+/// The signals that a broker obeys.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CommandError> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the one that stops the broker; calls `reload` for each that does not.
+    async fn stop(&mut self, reload: impl Fn()) -> &'static str {
+        loop {
+            // Cancel-safe: a signal is not lost when another one comes first.
+            tokio::select! {
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.hangup.recv() => reload(),
+            }
+        }
+    }
+}
+
+pub async fn run(
+    args: Args,
+    tls: TlsFiles,
+    is_quiet: bool,
+    out: &mut Output,
+) -> Result<Answer, CommandError> {
+    let log = Log::start(&args.log, is_quiet)?;
+    // Listened for from here on, so that a signal during the start is not lost.
+    let mut signals = Signals::listen()?;
+    let options = args.host_options(tls)?;
+    let directory = options.directory.as_ref().map(|directory| directory.display().to_string());
+    let directory = directory.as_deref().unwrap_or("none, all is in memory");
+    tracing::info!(
+        directory,
+        pid = std::process::id(),
+        "mq {} starting",
+        env!("CARGO_PKG_VERSION")
+    );
+    let host = Host::start(options).await?;
+    say_where(&host);
+    if args.print_url {
+        for url in host.urls().into_iter().take(1).chain(host.http_urls().into_iter().take(1)) {
+            out.line(&url)?;
+        }
+        out.flush()?;
+    }
+    let signal = signals.stop(|| reload(&host, &log)).await;
+    tracing::info!(signal, "stopping: clients are told and messages are written down");
+    host.stop().await;
+    tracing::info!("stopped");
+    Ok(Answer::Yes)
+}
+
+/// Says what was recovered and where clients find the broker.
+fn say_where(host: &Host) {
+    if let Some(recovered) = recovered(host.found()) {
+        tracing::info!("{recovered}");
+    }
+    for url in host.urls() {
+        tracing::info!("listening on {url}");
+    }
+    for url in host.http_urls() {
+        tracing::info!("management API at {url}api/");
+    }
+}
+
+/// Reads again what SIGHUP is for; what cannot be read stays as it was.
+fn reload(host: &Host, log: &Log) {
+    tracing::info!("SIGHUP: reading certificates and the log level again");
+    log.reload();
+    match host.reload() {
+        Ok(()) => {}
+        Err(error) => {
+            let cause = error.source().map(ToString::to_string);
+            let hint = engine::Error::hint(&error);
+            tracing::error!(%error, cause, hint, "the certificates stay as they were");
+        }
+    }
+}
+
+/// Describes what was found in the directory; `None` for a new one.
+fn recovered(found: Found) -> Option<String> {
+    let Found { queues, messages, damaged_bytes, took } = found;
+    if (queues, messages, damaged_bytes) == (0, 0, 0) {
+        return None;
+    }
+    let (queues, messages) = (words::counted(queues, "queue"), words::counted(messages, "message"));
+    let recovered = format!("recovered {queues}, {messages} in {} ms", took.as_millis());
+    Some(match damaged_bytes {
+        0 => recovered,
+        damaged => {
+            let damaged = words::counted(damaged, "damaged byte");
+            format!("{recovered}, copied {damaged} aside that may have been confirmed")
+        }
+    })
+}
+
+impl Args {
+    /// Returns the number of threads that serve connections. One core is left to the thread that writes to the disk, to
+    /// the kernel's network and to clients on the same machine: with as many threads as cores a message costs more.
+    pub fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.threads.map_or_else(|| (cores - 1).max(1), NonZeroUsize::get)
+    }
+
+    /// Answers whether everything on stderr is to be JSON.
+    pub fn logs_json(&self) -> bool {
+        self.log.is_json()
+    }
+
+    fn host_options(&self, tls: TlsFiles) -> Result<HostOptions, CommandError> {
+        if tls.ca.is_none() && matches!(self.tls_verify, Some(Verify::Optional | Verify::Required))
+        {
+            return Err(CommandError::Usage {
+                problem: "--tls-verify asks clients for a certificate, and no authority is named"
+                    .into(),
+                hint: Some("name the one that signs them with --tls-ca FILE".into()),
+            });
+        }
+        let directory = match (&self.data_dir, self.memory) {
+            (_, true) => None,
+            (Some(directory), false) => Some(directory.clone()),
+            (None, false) => Some(default_directory(|name| std::env::var(name).ok())?),
+        };
+        if self.tls_listen.is_empty() && tls != TlsFiles::default() {
+            return Err(CommandError::Usage {
+                problem: "TLS files are given, and nothing listens with TLS".into(),
+                hint: Some("say where with --tls-listen, for example 0.0.0.0:5671".into()),
+            });
+        }
+        let is_usual = self.listen.is_empty() && self.tls_listen.is_empty();
+        let compat = self.compat.map(Compat::from).unwrap_or_default();
+        Ok(HostOptions {
+            listen: if is_usual { vec![AMQP] } else { self.listen.clone() },
+            tls_listen: self.tls_listen.clone(),
+            tls,
+            tls_verify: self.tls_verify.map(TlsVerify::from).unwrap_or_default(),
+            http: self.http.or(is_usual.then_some(HTTP)),
+            compat,
+            definitions: self.definitions.clone(),
+            limits: self.limits.limits(compat)?,
+            memory: self.limits.watermark(),
+            directory,
+        })
+    }
+}

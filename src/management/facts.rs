@@ -1,0 +1,36 @@
+//! The facts of the process around a broker, which its management API shows.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Our name where RabbitMQ says "RabbitMQ".
+pub(super) const PRODUCT: &str = "mq";
+
+/// The facts about the process around the broker.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// When the broker's clock stood at 0.
+    pub started: Instant,
+    /// The same moment on the wall.
+    pub started_at: SystemTime,
+    /// The TCP ports that are open.
+    pub listeners: Vec<Listener>,
+    pub data_directory: Option<PathBuf>,
+}
+
+/// A TCP port that is open.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// RabbitMQ's name: `amqp`, `amqp/ssl`, `http`.
+    pub protocol: &'static str,
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+impl Facts {
+    /// Returns the time since the broker's start: the one clock of this layer, for uptime and rates.
+    pub(super) fn since_start(&self) -> Duration {
+        self.started.elapsed()
+    }
+}

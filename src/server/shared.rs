@@ -1,0 +1,21 @@
+//! The state that all tasks of a server share.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::clock::Clock;
+use super::slots::ConnectionSlots;
+use super::spin::Spin;
+use crate::broker::Broker;
+
+/// The state that the tasks of all listeners and connections share.
+pub(super) struct Shared {
+    pub(super) broker: Arc<Broker>,
+    pub(super) clock: Clock,
+    pub(super) stop: watch::Sender<bool>,
+    /// Each running task holds a copy; the channel closes when the last task ends.
+    pub(super) running: mpsc::Sender<()>,
+    pub(super) spin: Option<Arc<Spin>>,
+    pub(super) slots: ConnectionSlots,
+}

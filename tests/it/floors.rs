@@ -1,0 +1,331 @@
+//! Folders have floors: a module names only modules of floors below its own, so that no modules import each other in a
+//! circle.
+//!
+//! [`FLOORS`] has a row for each floor of a folder, the top one first. The folder's own `mod.rs` stands above all of
+//! them, unless a row names it. A module is named where its file says so: through `super::` or `crate::` paths, in
+//! `use` lines and in the code. To move a module to another floor, change its row and say why in the commit.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+/// The floors of each folder, from the top to the ground.
+const FLOORS: &[(&str, &[&str])] = &[
+    (
+        "broker/admin",
+        &[
+            "definitions",
+            "alarms limits parameters permissions policies users vhosts",
+            "admission put",
+        ],
+    ),
+    (
+        "broker/arguments",
+        &[
+            "declaration equivalence",
+            "table",
+            "retry row",
+            "checks expiration kind policy_key",
+            "noun values",
+        ],
+    ),
+    (
+        "broker/auth",
+        &["permissions", "rights", "permission", "pattern", "pcre users", "bad_pattern password"],
+    ),
+    ("broker/durable", &["changes load recovery", "access", "faults rows"]),
+    (
+        "broker/exchange",
+        &[
+            "consistent_hash delayed direct fanout headers modulus_hash random recent_history topic",
+            "targets",
+            "binding",
+        ],
+    ),
+    ("broker/policies", &["merged", "keys", "author term"]),
+    (
+        "server",
+        &[
+            "listener resources",
+            "address drive",
+            "shared",
+            "spin",
+            "bind_error clock session slots stream tls",
+        ],
+    ),
+    (
+        "store",
+        &[
+            "repair",
+            "check",
+            "recovery",
+            "recovered definitions",
+            "spill",
+            "threads",
+            "maintenance reclaim writer marker",
+            "free_files marking reading",
+            "log",
+            "state",
+            "gathering moves",
+            "files pending_marks survivors",
+            "replaced damage open_marks jobs",
+            "scan",
+            "synced index marks",
+            "slot_ranges counts",
+            "record format medium",
+            "message batch",
+            "place error blocking locks design",
+        ],
+    ),
+    (
+        "server/session",
+        &[
+            "calls sound",
+            "closing consume consumer_timeout deliver frames mailbox methods opening publish resume timeouts topology",
+            "access settle tx",
+            "state",
+            "channel",
+            "transaction",
+            "delivery_ages outgoing unacked",
+            "assembly confirms consumers handshake heartbeat login names payload round waits",
+        ],
+    ),
+    (
+        "management",
+        &[
+            "routes",
+            "dispatch",
+            "state",
+            "definitions nodes sampling",
+            "connections import overview vhosts",
+            "change channels exchanges features queues",
+            "asked bindings consumers health policies users",
+            "view",
+            "auth body",
+            "json listing message_stats serving",
+            "arguments facts idle_timeout rates refusal",
+        ],
+    ),
+    (
+        "management/change",
+        &["messages parameters users", "connections limits permissions policies topology vhosts"],
+    ),
+    (
+        "client",
+        &[
+            "http line",
+            "connect",
+            "connection",
+            "channel drive",
+            "state",
+            "assembly handshake tls",
+            "confirms error message options",
+        ],
+    ),
+    (
+        "engine/bench",
+        &[
+            "crew",
+            "consume",
+            "publish",
+            "job outcome",
+            "board plan verify",
+            "latency pace stamp window",
+        ],
+    ),
+    (
+        "render",
+        &[
+            "listing problem",
+            "filter output",
+            "text",
+            "table",
+            "ask format paint progress visible words",
+        ],
+    ),
+    ("cli", &["invocation", "command_line local tips", "global"]),
+    ("tutorial", &["lessons stage", "act own_broker", "error"]),
+];
+
+/// The part of a file in front of its tests, without comments.
+fn code(text: &str) -> String {
+    let begins = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(super) mod tests {"];
+    let parts = begins.iter().find_map(|begin| text.split_once(begin));
+    let code = parts.map_or(text, |(code, _)| code);
+    let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// The paths that a tree of a `use` line names.
+fn expand(tree: &str, into: &mut Vec<String>) {
+    let Some((prefix, rest)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().unwrap_or_default();
+        into.push(path.split_whitespace().collect());
+        return;
+    };
+    let (mut depth, mut start) = (0_usize, 0);
+    for (at, c) in rest.char_indices() {
+        match c {
+            '{' => depth += 1,
+            ',' | '}' if depth == 0 => {
+                let part = rest[start..at].trim();
+                if !part.is_empty() {
+                    expand(&format!("{}{part}", prefix.trim()), into);
+                }
+                start = at + 1;
+                if c == '}' {
+                    return;
+                }
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+}
+
+/// The paths of a file that begin with `crate`, `super` or `self`.
+fn paths(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    for head in ["crate::", "super::", "self::"] {
+        for (at, _) in code.match_indices(head) {
+            let before = &code[..at];
+            // `pub(in ...)` says who may name an item, and names nothing itself.
+            if before.ends_with(|c| is_name(c) || c == ':') || before.ends_with("(in ") {
+                continue;
+            }
+            let rest = &code[at..];
+            if before.trim_end().ends_with("use") {
+                expand(rest.split(';').next().unwrap_or_default(), &mut found);
+            } else {
+                let end = rest.find(|c| !is_name(c) && c != ':').unwrap_or(rest.len());
+                found.push(rest[..end].trim_end_matches(':').to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// The modules that a path goes through, from the root of the crate.
+fn resolve(path: &str, module: &[&str]) -> Vec<String> {
+    let mut steps = path.split("::").peekable();
+    let mut base: Vec<&str> = module.to_vec();
+    match steps.next() {
+        Some("crate") => base.clear(),
+        Some("super") => _ = base.pop(),
+        _ => {}
+    }
+    while steps.next_if(|step| *step == "super").is_some() {
+        base.pop();
+    }
+    base.into_iter().chain(steps).map(str::to_owned).collect()
+}
+
+/// The child of a folder that a path leads to: `mod` for what stands in the folder's own `mod.rs`, none for a path out
+/// of the folder.
+fn child<'a>(path: &'a [String], folder: &[&str], children: &HashSet<String>) -> Option<&'a str> {
+    let is_inside = path.len() >= folder.len() && folder.iter().zip(path).all(|(a, b)| a == b);
+    let name = || path.get(folder.len()).filter(|name| children.contains(*name));
+    is_inside.then(|| name().map_or("mod", String::as_str))
+}
+
+/// What is wrong in one file of a folder with floors.
+fn faults(
+    folder: &str,
+    rows: &[&str],
+    children: &HashSet<String>,
+    path: &str,
+    text: &str,
+) -> Vec<String> {
+    let folder: Vec<&str> = folder.split('/').collect();
+    let module = path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+    let module: Vec<&str> = module.split('/').collect();
+    let me = module.get(folder.len()).copied().unwrap_or("mod");
+    let floor = |name: &str| {
+        let row = rows.iter().position(|row| row.split_whitespace().any(|listed| listed == name));
+        // The roof.
+        row.map(|row| row + 1).or_else(|| (name == "mod").then_some(0))
+    };
+    let Some(mine) = floor(me) else { return vec![format!("{path}: '{me}' has no floor")] };
+    let named: HashSet<String> = paths(&code(text))
+        .iter()
+        .filter_map(|path| {
+            let path = resolve(path, &module);
+            child(&path, &folder, children).filter(|name| *name != me).map(str::to_owned)
+        })
+        .collect();
+    let is_wrong = |name: &&String| floor(name).is_none_or(|other| other <= mine);
+    let wrong = named.iter().filter(is_wrong);
+    wrong.map(|name| format!("{path}: '{me}' names '{name}', which is on no lower floor")).collect()
+}
+
+/// Every Rust file below a folder.
+fn files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found = Vec::new();
+    for path in entries {
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path.to_str().unwrap().to_owned());
+        }
+    }
+    found
+}
+
+fn children(folder: &Path) -> HashSet<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let stem = |path: std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    entries.map(stem).filter(|name| name != "mod").collect()
+}
+
+#[test]
+fn modules_name_only_modules_of_lower_floors() {
+    let mut wrong = Vec::new();
+    for (folder, rows) in FLOORS {
+        let path = Path::new("src").join(folder);
+        let children = children(&path);
+        let listed = rows.iter().flat_map(|row| row.split_whitespace());
+        let gone = listed.filter(|name| *name != "mod" && !children.contains(*name));
+        wrong.extend(gone.map(|name| format!("src/{folder}: there is no '{name}'")));
+        // Tests in files of their own may name anything.
+        for file in files(&path).iter().filter(|file| !file.ends_with("/tests.rs")) {
+            let text = fs::read_to_string(file).unwrap();
+            wrong.extend(faults(folder, rows, &children, file, &text));
+        }
+    }
+    wrong.sort();
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn a_planted_arrow_upward_is_seen() {
+    let rows = ["roof", "left right", "ground"];
+    let children = ["roof", "left", "right", "ground", "loose"].map(str::to_owned).into();
+    #[rustfmt::skip]
+    let cases = [
+        // file               text                                          faults
+        ("src/a/b/left.rs",   "use super::ground::Stone;",                  0),
+        ("src/a/b/left.rs",   "use super::roof::Tile;",                     1),
+        ("src/a/b/left.rs",   "use super::right::Door;",                    1),
+        ("src/a/b/left.rs",   "use super::House;",                          1),
+        ("src/a/b/left.rs",   "use super::{ground::Stone, roof::{A, B}};",  1),
+        ("src/a/b/left.rs",   "use crate::a::b::{\n    ground,\n    roof,\n};", 1),
+        ("src/a/b/left.rs",   "fn f() { crate::a::b::roof::f() }",          1),
+        ("src/a/b/left.rs",   "use crate::a::other;",                       0),
+        ("src/a/b/left.rs",   "// use super::roof;",                        0),
+        ("src/a/b/left/in.rs", concat!("use super", "::super::roof;"),     1),
+        ("src/a/b/left/in.rs", "use super::Door;",                          0),
+        ("src/a/b/mod.rs",    "use self::{ground, roof};",                  0),
+        ("src/a/b/loose.rs",  "",                                           1),
+        ("src/a/b/left.rs",   "use super::loose;",                          1),
+        ("src/a/b/left.rs",   "pub(in crate::a::b) fn f() {}",              0),
+        ("src/a/b/left.rs",   "#[cfg(test)]\nmod tests {\n use super::roof;", 0),
+    ];
+    for (path, text, count) in cases {
+        let found = faults("a/b", &rows, &children, path, text);
+        assert_eq!(found.len(), count, "{path}: {text}: {found:?}");
+    }
+    let rows = ["left", "mod"];
+    assert_eq!(faults("a/b", &rows, &children, "src/a/b/left.rs", "use super::House;").len(), 0);
+}
