@@ -85,7 +85,7 @@
 //!
 //! - **route**: the queues that messages with one exchange and routing key go to ([`broker::Route`]).
 //! - **publisher**: the object that publishes for one client and remembers its routes ([`broker::publish::Publisher`]).
-//! - **entry**: a message as it stands in one queue, with its deadline and its place ([`broker::queue::Entry`]).
+//! - **entry**: a message as it stands in one queue, with its deadline and its place ([`broker::entry::Entry`]).
 //! - **slot**: one message of one queue in a file of the store; a record has one for each of its queues ([`store`]).
 //! - **place**: the name of a slot and of its record: file, slot, offset ([`store::Place`]).
 //! - **batch**: the records that are written and synced together ([`store::Batch`]).

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard};
 use std::task::{Wake, Waker};
 
+use super::entry::Entry;
 use super::message::Message;
-use super::queue::Entry;
 use crate::lock::Mutex;
 use crate::wire::Fault;
 

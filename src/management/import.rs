@@ -22,7 +22,7 @@ use crate::broker::auth::Hashing;
 use crate::broker::compat::Compat;
 use crate::broker::parameters::{Parameter, ParameterName};
 use crate::broker::policies::Author;
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 use crate::broker::{Broker, Defaults};
 use crate::wire::{FieldValue, ShortStr};
 

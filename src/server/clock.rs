@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 
 /// A point in time that all `now`s of one broker count from.
 #[derive(Clone, Copy, Debug)]

@@ -12,6 +12,28 @@ use std::path::Path;
 /// The floors of each folder, from the top to the ground.
 const FLOORS: &[(&str, &[&str])] = &[
     (
+        "broker",
+        &[
+            // It adds to `Broker` what administrators may change.
+            "admin",
+            "dead_letter mod",
+            "publish",
+            "vhost",
+            "removal",
+            "topology",
+            "durable route trace",
+            "exchange",
+            "alarm queue",
+            "registry replies",
+            "accepted mailbox vhost_limits",
+            "entry policies",
+            "auth delivery_count message",
+            "arguments",
+            "deprecated drops node_limits timers",
+            "compat memory parameters routing_properties stable_hash stats time vhost_metadata",
+        ],
+    ),
+    (
         "broker/admin",
         &[
             "definitions",

@@ -17,7 +17,7 @@ use crate::broker::durable::{Changes, VhostDefinitions};
 use crate::broker::exchange::ExchangeSettings;
 use crate::broker::parameters::Parameter;
 use crate::broker::policies::Policy;
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 use crate::broker::vhost::{Addition, BindingRequest, QueueDeclaration, Vhost};
 use crate::broker::vhost_limits::{self, VhostLimits};
 use crate::broker::vhost_metadata::{VhostChange, VhostMetadata};

@@ -5,7 +5,7 @@ use crate::broker::Broker;
 use crate::broker::durable::Changes;
 use crate::broker::parameters::{Parameter, ParameterName};
 use crate::broker::policies::{Author, Policy};
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, ShortStr};
 
 /// The name of a policy, with its author and vhost.

@@ -12,10 +12,11 @@ use crate::broker::arguments::{DeadLetterStrategy, DeadLetterTo};
 use crate::broker::drops::Why;
 use crate::broker::publish::{self, Append};
 use crate::broker::queue::{
-    DeadLetter, DeathReason, LetterOrder, Millis, PREFETCH, PublishLetters, Queue, RETRY_MS,
-    StreamOrder, Taken, Unpublished,
+    DeadLetter, DeathReason, LetterOrder, PREFETCH, PublishLetters, Queue, RETRY_MS, StreamOrder,
+    Taken, Unpublished,
 };
 use crate::broker::route::Route;
+use crate::broker::time::Millis;
 use crate::broker::vhost::Vhost;
 use crate::moment;
 use crate::store::{Appended, DEAD_BIT, Health, NewRecord, Place, Refused, SlotRanges, Store};

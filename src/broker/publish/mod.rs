@@ -36,11 +36,12 @@ use super::alarm::Alarm;
 use super::auth::Rights;
 use super::drops::Why;
 use super::message::Message;
-use super::queue::{Millis, Queue, Shared, StreamOrder, Taken, letters_after};
+use super::queue::{Queue, Shared, StreamOrder, Taken, letters_after};
 use super::replies::{REPLY_TO, Replies};
 use super::route::Route;
 use super::trace::Tracer;
 use super::vhost::Vhost;
+use crate::broker::time::Millis;
 use crate::store::{Appended, Batch, Outcome, Refused};
 use crate::wire::{Fault, ShortStr};
 

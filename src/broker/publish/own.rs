@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::{Append, Publish, Publisher, hand_out, keep};
 use crate::broker::drops::Why;
 use crate::broker::message::Message;
-use crate::broker::queue::{Millis, Queue, StreamOrder, Taken};
+use crate::broker::queue::{Queue, StreamOrder, Taken};
 use crate::broker::route::Route;
+use crate::broker::time::Millis;
 use crate::broker::trace::Tracer;
 use crate::broker::vhost::{Replay, Vhost};
 

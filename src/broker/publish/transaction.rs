@@ -6,8 +6,9 @@
 use super::{Append, Publish, Published, Publisher, Refusals, hand_out_counted, keep, own};
 use super::{reply_name, routes};
 use crate::broker::message::Message;
-use crate::broker::queue::{Millis, StreamOrder, Taken};
+use crate::broker::queue::{StreamOrder, Taken};
 use crate::broker::route::Route;
+use crate::broker::time::Millis;
 use crate::store::{Appended, Refused};
 use crate::wire::{Fault, ShortStr};
 

@@ -11,8 +11,10 @@ use std::sync::Arc;
 
 use super::backlog::purge::Purged;
 use super::turn::in_turn;
-use super::{ConsumerId, Entry, Millis, Queue, State};
+use super::{ConsumerId, Queue, State};
+use crate::broker::entry::Entry;
 use crate::broker::memory::REPORT_BYTES;
+use crate::broker::time::Millis;
 use crate::store::locks::Locked;
 use crate::store::{Batch, Counted, CountedAt, Counts, Place, SlotRanges, Store};
 use crate::{bug, moment};

@@ -4,9 +4,10 @@
 //! and its policy's, which takes precedence over the node's. 4.3 asks the consumer first, then the argument, the policy
 //! and the node, and does so only for quorum queues; the default of `mq` does that for quorum queues, too.
 
-use super::{Millis, Queue, State};
+use super::{Queue, State};
 use crate::broker::compat::Compat;
 use crate::broker::mailbox::Post;
+use crate::broker::time::Millis;
 
 /// The consumer timeouts that are set elsewhere than on the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

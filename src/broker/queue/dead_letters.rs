@@ -22,10 +22,12 @@ use super::backlog::pages::may_pass;
 use super::deletion::Life;
 use super::outbox::{DeadLetter, DeathReason, Next, RETRY_MS, Unpublished, while_reading};
 use super::turn::in_turn;
-use super::{Entry, Millis, Queue, State};
+use super::{Queue, State};
 use crate::broker::arguments::{DeadLetterStrategy, DeadLetterTo};
 use crate::broker::drops::Why;
+use crate::broker::entry::Entry;
 use crate::broker::message::Message;
+use crate::broker::time::Millis;
 use crate::bug;
 use crate::store::{Store, StoreError, Waiting};
 

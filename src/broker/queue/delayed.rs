@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::backlog::entry::{Entry, Millis};
+use crate::broker::entry::Entry;
+use crate::broker::time::Millis;
 use crate::store::Waiting;
 
 /// Messages by when they are due; of one time in the order they came.

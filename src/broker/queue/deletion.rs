@@ -4,8 +4,9 @@
 //! waits. Messages published meanwhile go with the queue, as messages do in RabbitMQ that reach a queue about to stop.
 //! If the definitions keep the queue, it stays with all that came.
 
-use super::{Millis, Queue};
+use super::Queue;
 use crate::broker::mailbox::Post;
+use crate::broker::time::Millis;
 
 /// The conditions on which a queue is deleted; none by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Entry, Queue, Returned, Settled};
-use crate::broker::queue::Millis;
+use super::{Queue, Returned, Settled};
+use crate::broker::entry::Entry;
+use crate::broker::time::Millis;
 use crate::store::SlotRanges;
 
 /// The outcome of messages that were got.

@@ -6,7 +6,9 @@ use std::sync::{Arc, mpsc};
 use std::task::{Wake, Waker};
 
 use super::limits::Expired;
-use super::{Entry, Millis, Queue, Refusal, State, count_u32};
+use super::{Queue, Refusal, State, count_u32};
+use crate::broker::entry::Entry;
+use crate::broker::time::Millis;
 use crate::wire::{Fault, ReplyCode};
 
 /// The answer of a queue to `basic.get`.

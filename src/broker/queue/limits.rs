@@ -1,10 +1,12 @@
 //! The limits that apply to a queue now, and the effects of a change.
 
 use super::deletion::Life;
-use super::{Entry, Millis, Queue, State, Taken};
+use super::{Queue, State, Taken};
 use crate::broker::arguments::{Limits, Overflow};
+use crate::broker::entry::Entry;
 use crate::broker::message::Message;
 use crate::broker::queue::outbox::DeathReason;
+use crate::broker::time::Millis;
 use crate::store::Place;
 
 impl Queue {

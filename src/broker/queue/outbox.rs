@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::Queue;
-use super::backlog::entry::Entry;
+use crate::broker::entry::Entry;
 use crate::broker::time::Millis;
 use crate::store::{DEAD_BIT, Place, Waiting};
 use crate::wire::ShortStr;

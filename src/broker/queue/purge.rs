@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use super::Queue;
 use super::backlog::pages::Page;
 use super::backlog::purge::Purged;
-use super::{Millis, Queue};
+use crate::broker::time::Millis;
 use crate::store::{Place, SlotRanges, Store};
 
 /// The number of dropped messages from which on they are freed aside, so that no other work waits for it: less of them

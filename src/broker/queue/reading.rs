@@ -13,9 +13,11 @@ use std::task::Waker;
 
 use super::backlog::pages::{NOT_KEPT, Page};
 use super::backlog::read_ahead::{Filled, Found, Lost, Wanted};
-use super::{Entry, Millis, Queue, State};
+use super::{Queue, State};
 use crate::broker::arguments::QueueKind;
+use crate::broker::entry::Entry;
 use crate::broker::message::Message;
+use crate::broker::time::Millis;
 use crate::bug;
 use crate::moment;
 use crate::store::{Place, SlotRanges, Store, StoreError};

@@ -1,7 +1,9 @@
 //! Gives a queue its messages back when the broker starts: as places, which are read when a client wants the messages.
 
-use super::{Entry, Millis, Queue};
+use super::Queue;
+use crate::broker::entry::Entry;
 use crate::broker::queue::outbox::DeathReason;
+use crate::broker::time::Millis;
 use crate::store::{Waiting, locks};
 
 /// One moment on two clocks: the broker's own and the calendar's.

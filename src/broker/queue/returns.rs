@@ -3,9 +3,11 @@
 
 use super::backlog::ReturnTo;
 use super::quorum::{DELIVERY_LIMIT, DeliveryRule};
-use super::{Entry, Millis, Queue, State};
+use super::{Queue, State};
 use crate::broker::arguments::QueueKind;
+use crate::broker::entry::Entry;
 use crate::broker::queue::outbox::DeathReason;
+use crate::broker::time::Millis;
 
 /// The reason why a message comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,10 @@
 use super::backlog::ReturnTo;
 use super::deletion::Life;
 use super::returns::Cause;
-use super::{ConsumerId, Entry, Millis, Queue, State};
+use super::{ConsumerId, Queue, State};
+use crate::broker::entry::Entry;
 use crate::broker::queue::outbox::DeathReason;
+use crate::broker::time::Millis;
 use crate::moment;
 
 /// Deliveries that are settled in one go.

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use super::Queue;
 use super::dead_letters::PublishLetters;
-use super::{Millis, Queue};
 use crate::broker::compat::ChosenCompat;
 use crate::broker::drops::Drops;
 use crate::broker::memory::Memory;
 use crate::broker::stats::Letters;
+use crate::broker::time::Millis;
 use crate::broker::timers::Timers;
 use crate::lock::Mutex;
 use crate::store::{Blocking, Spill, Store};

@@ -1,7 +1,8 @@
 //! Adds consumers to a queue and takes them away. Begin with [`Queue::subscribe`].
 
 use super::deletion::Life;
-use super::{ConsumerId, Millis, Queue, State, Subscription};
+use super::{ConsumerId, Queue, State, Subscription};
+use crate::broker::time::Millis;
 use crate::wire::{Fault, ReplyCode};
 
 /// The step that follows when a consumer has left.

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 
-use super::{Millis, Queue};
+use super::Queue;
+use crate::broker::time::Millis;
 use crate::bug;
 
 /// Letters that the thread publishes which let their messages die: a fraction of a millisecond. Timers do the others.

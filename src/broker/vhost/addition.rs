@@ -16,8 +16,9 @@ use crate::broker::arguments::{Context, QueueArguments, QueueKind, exchange_noun
 use crate::broker::durable;
 use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
-use crate::broker::queue::{Millis, Settings};
+use crate::broker::queue::Settings;
 use crate::broker::registry::ConnectionId;
+use crate::broker::time::Millis;
 use crate::broker::vhost_metadata::VhostMetadata;
 use crate::store::QueueId;
 use crate::store::definitions::Change;

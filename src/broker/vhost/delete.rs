@@ -10,9 +10,10 @@ use super::{DeleteIf, PIECE_LEN, Vhost};
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::exchange::Exchange;
 use crate::broker::exchange::binding::DestinationKind;
-use crate::broker::queue::{DeletionIf, InUse, Millis, Queue};
+use crate::broker::queue::{DeletionIf, InUse, Queue};
 use crate::broker::registry::ConnectionId;
 use crate::broker::removal::Removal;
+use crate::broker::time::Millis;
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
 /// The reason why a queue stays.

@@ -28,10 +28,11 @@ use crate::broker::arguments::{
 use crate::broker::durable::VhostDefinitions;
 use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};
 use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
-use crate::broker::queue::{self, Millis, Queue, Settings};
+use crate::broker::queue::{self, Queue, Settings};
 use crate::broker::registry::ConnectionId;
 use crate::broker::route::Route;
 use crate::broker::stats::{ChurnCounters, ExchangeCounters, MessageCounters};
+use crate::broker::time::Millis;
 use crate::broker::topology::Topology;
 use crate::lock::{Mutex, RwLock};
 use crate::wire::shortstr::literal;

@@ -9,9 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::broker::auth::{Resource, Right};
+use crate::broker::entry::Entry;
 use crate::broker::message::Message;
 use crate::broker::publish::{self, PropertiesMut, PropertiesSeen, Publish, Receipt, Refusals};
-use crate::broker::queue::{Entry, Fate, Millis, Queue};
+use crate::broker::queue::{Fate, Queue};
+use crate::broker::time::Millis;
 use crate::management::arguments;
 use crate::management::asked::{Asked, Done};
 use crate::management::body::Body;

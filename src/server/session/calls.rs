@@ -10,8 +10,8 @@ use super::heartbeat::Heartbeat;
 use super::state::{Context, Phase, Session};
 use crate::broker::Broker;
 use crate::broker::auth::Origin as LoginOrigin;
-use crate::broker::queue::Millis;
 use crate::broker::registry::Connection;
+use crate::broker::time::Millis;
 use crate::store::{Batch, Store};
 
 impl Session {

@@ -10,8 +10,9 @@ use super::names::strip;
 use super::transaction::Transaction;
 use super::unacked::{Outstanding, Unacked};
 use crate::broker::mailbox::ConsumerSlot;
-use crate::broker::queue::{ChannelLimit, Millis};
+use crate::broker::queue::ChannelLimit;
 use crate::broker::registry;
+use crate::broker::time::Millis;
 use crate::store::{Batch, Outcome, Store};
 use crate::wire::{Fault, ReplyCode, ShortStr};
 

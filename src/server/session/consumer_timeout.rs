@@ -18,7 +18,8 @@ use super::state::{Context, Phase, Running, Session};
 use super::transaction::Settlement;
 use crate::broker::compat::Compat;
 use crate::broker::mailbox::{ConsumerSlot, Post};
-use crate::broker::queue::{ConsumerTimeout, Millis};
+use crate::broker::queue::ConsumerTimeout;
+use crate::broker::time::Millis;
 use crate::wire::{Fault, ReplyCode};
 
 /// Deliveries that a channel keeps for too long.

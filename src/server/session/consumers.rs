@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::broker::arguments::QueueKind;
 use crate::broker::compat::Compat;
 use crate::broker::mailbox::ConsumerSlot;
-use crate::broker::queue::{ConsumerId, Millis, Queue};
+use crate::broker::queue::{ConsumerId, Queue};
+use crate::broker::time::Millis;
 use crate::wire::ShortStr;
 
 /// The queue and consumer that a delivery came from and may go back to.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::consumers::DeliveryOrigin;
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 
 /// Milliseconds between two checks, at least and at most.
 const INTERVAL_MS: std::ops::RangeInclusive<Millis> = 100..=5_000;

@@ -6,7 +6,7 @@ use super::assembly::Assembly;
 use super::payload::{CONTENT_HEADER_MIN_LEN, decode_method, split_method, unexpected};
 use super::state::{Context, Phase, Running, Session};
 use crate::broker::mailbox::Post;
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 use crate::wire::constants::{
     CLASS_BASIC, FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD,
 };

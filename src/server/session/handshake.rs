@@ -2,8 +2,8 @@
 
 use crate::broker::compat::Compat;
 use crate::broker::deprecated::frame_min_size;
-use crate::broker::queue::Millis;
 use crate::broker::registry::Agreed;
+use crate::broker::time::Millis;
 use crate::wire::constants::{CHANNEL_MAX_DEFAULT, FRAME_MAX_DEFAULT, FRAME_MIN_SIZE};
 use crate::wire::method::connection;
 use crate::wire::{Fault, ReplyCode};

@@ -4,7 +4,7 @@
 //! without a frame. RabbitMQ checks once an interval and drops the peer at the second check without bytes, which is two
 //! to three intervals after the last byte. Here it is two and a half: a peer whose clock is late loses nothing.
 
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 use crate::wire::frame;
 
 /// The times of the last bytes in each direction.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::state::{Context, Phase, Running, Session};
 use super::unacked::Unacked;
 use crate::broker::mailbox::Post;
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 
 /// Bytes that one call may append before the connection's task writes them out.
 const DELIVERY_RUN_BYTES: usize = 256 << 10;

@@ -8,7 +8,7 @@ use super::confirms::Confirms;
 use super::payload::{decode_method, split_method};
 use super::state::{Context, Running};
 use crate::broker::mailbox::Post;
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 use crate::wire::constants::FRAME_METHOD;
 use crate::wire::frame::{self, Frame};
 use crate::wire::method::{access, basic, channel, confirm};

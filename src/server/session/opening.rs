@@ -18,8 +18,8 @@ use super::round::Round;
 use super::state::{CLOSING_MS, Context, Phase, Running, SILENT_MS, Session};
 use super::waits::Waits;
 use crate::broker::admin::Admitted;
-use crate::broker::queue::Millis;
 use crate::broker::registry::{Agreed, Connection};
+use crate::broker::time::Millis;
 use crate::wire::constants::{
     CHANNEL_MAX_DEFAULT, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD, PROTOCOL_HEADER,
 };

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use super::consumers::{Annotation, DeliveryOrigin};
+use crate::broker::delivery_count::DeliveryCount;
+use crate::broker::entry::Entry;
 use crate::broker::message::Message;
-use crate::broker::queue::{DeliveryCount, Entry, Millis, Returned};
+use crate::broker::queue::Returned;
+use crate::broker::time::Millis;
 use crate::wire::constants::{CLASS_BASIC, FRAME_METHOD};
 use crate::wire::frame;
 use crate::wire::method::basic;

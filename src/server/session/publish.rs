@@ -14,7 +14,7 @@ use crate::broker::message::Message;
 use crate::broker::publish::{
     self, Examined, PropertiesSeen, Publish, Published, Publisher, Refusals,
 };
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 use crate::moment;
 use crate::wire::{Fault, ReplyCode};
 

@@ -3,7 +3,7 @@
 use super::round::RoundPublished;
 use super::state::{Context, Phase, Running, Session};
 use super::tx;
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 use crate::store::{Batch, Outcome, Store};
 use crate::wire::frame;
 use crate::wire::method::connection;

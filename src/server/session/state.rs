@@ -16,8 +16,9 @@ use crate::broker::Broker;
 use crate::broker::auth::{Origin as LoginOrigin, Rights};
 use crate::broker::mailbox::Post;
 use crate::broker::publish::Publisher;
-use crate::broker::queue::{Millis, Queue};
+use crate::broker::queue::Queue;
 use crate::broker::registry::Connection;
+use crate::broker::time::Millis;
 use crate::broker::vhost::Vhost;
 use crate::wire::{Fault, ReplyCode, ShortStr};
 

@@ -1,7 +1,7 @@
 //! Deadlines of a connection: heartbeats, peers that are silent or slow, consumer timeouts.
 
 use super::state::{Phase, Session};
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 
 impl Session {
     /// Does the work that is due at `now`, if there is any.

@@ -10,7 +10,7 @@ use super::round::RoundPublished;
 use super::state::{Context, Running};
 use super::transaction::Transaction;
 use crate::broker::publish::Published;
-use crate::broker::queue::Millis;
+use crate::broker::time::Millis;
 use crate::wire::frame;
 use crate::wire::method::tx;
 use crate::wire::{Fault, ReplyCode};

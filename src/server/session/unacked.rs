@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::consumers::DeliveryOrigin;
-use crate::broker::queue::Entry;
+use crate::broker::entry::Entry;
 
 /// Gaps that are left alone however few deliveries there are.
 const GAPS_MIN: usize = 32;
@@ -182,7 +182,8 @@ impl Outstanding {
 mod tests {
     use super::*;
     use crate::broker::arguments::QueueArguments;
-    use crate::broker::queue::{DeliveryCount, Queue, Settings, Shared};
+    use crate::broker::delivery_count::DeliveryCount;
+    use crate::broker::queue::{Queue, Settings, Shared};
     use crate::wire::FieldTable;
     use crate::wire::shortstr::literal;
 

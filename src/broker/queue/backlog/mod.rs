@@ -10,28 +10,30 @@
 //! Reading order: [`Backlog::place`] and [`Backlog::push_back`] (a publish), [`Backlog::pop_resident`] (a delivery),
 //! [`Backlog::put_back`] (a message comes back), [`Backlog::purge`].
 
-pub(in crate::broker::queue) mod entry;
-mod level;
+pub(in crate::broker::queue) mod level;
 mod on_disk;
 pub(in crate::broker::queue) mod pages;
 pub(in crate::broker::queue) mod priorities;
 pub(in crate::broker::queue) mod purge;
 pub(in crate::broker::queue) mod read_ahead;
 pub(in crate::broker::queue) mod read_retry;
+pub(in crate::broker::queue) mod stored;
 
 use std::any::Any;
 use std::sync::Arc;
 use std::task::Waker;
 
-use self::entry::{Entry, Millis, Stored};
 use self::level::Level;
 use self::pages::{Page, Pages};
 use self::priorities::{Priorities, RETURNED, Rule};
 use self::purge::Purged;
 use self::read_ahead::{Filled, Found, ReadAhead, Wanted};
 use self::read_retry::ReadRetry;
-use super::delivery_count::{CountHeaders, DeliveryCount};
+use self::stored::Stored;
+use crate::broker::delivery_count::{CountHeaders, DeliveryCount};
+use crate::broker::entry::Entry;
 use crate::broker::message::Message;
+use crate::broker::time::Millis;
 use crate::store::{Place, StoreError, Waiting};
 
 /// Waiting messages in the order in which they are delivered.

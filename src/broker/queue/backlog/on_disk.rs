@@ -8,8 +8,9 @@
 
 use std::collections::VecDeque;
 
-use super::entry::{Millis, Stored};
 use super::pages::{Page, Pages};
+use super::stored::Stored;
+use crate::broker::time::Millis;
 use crate::store::{Place, StoreError};
 
 /// Entries of a chunk: 32 KiB, which is all that a list of any length takes too much, and a read that is worth its

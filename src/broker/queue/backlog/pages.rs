@@ -5,7 +5,8 @@
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
-use super::entry::{Millis, Stored};
+use super::stored::Stored;
+use crate::broker::time::Millis;
 use crate::store::{NewRecord, Place, QueueId, Record, SlotRanges, Spill, StoreError};
 use crate::wire::ShortStr;
 use crate::wire::shortstr::literal;

@@ -147,8 +147,8 @@ impl Priorities {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::entry::Entry;
     use crate::broker::message::{Layout, Message};
-    use crate::broker::queue::Entry;
     use crate::broker::queue::tests::{Bench, numbers};
     use crate::broker::queue::{Returned, StartedAt};
     use crate::store::{Counts, Waiting};

@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
-use super::entry::Entry;
 use super::on_disk::OnDisk;
 use super::pages::Page;
+use crate::broker::entry::Entry;
 use crate::store::Place;
 
 /// Messages that wait no longer, and are still to be settled and freed.

@@ -7,8 +7,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::entry::Millis;
 use super::pages::Page;
+use crate::broker::time::Millis;
 
 /// The pause after a failed read: long enough not to keep a failing disk busy, and short enough that a waiting client
 /// hardly notices.

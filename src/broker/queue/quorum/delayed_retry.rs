@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::broker::queue::backlog::entry::{Entry, Millis};
+use crate::broker::entry::Entry;
+use crate::broker::time::Millis;
 
 /// Messages that come back under one lock; the timer goes on with more.
 const PIECE_LEN: usize = 256;

@@ -14,7 +14,7 @@
 pub(in crate::broker::queue) mod delayed_retry;
 
 use self::delayed_retry::DelayedRetry;
-use super::delivery_count::DeliveryCount;
+use crate::broker::delivery_count::DeliveryCount;
 
 /// Returns that RabbitMQ 4 allows when nothing is said.
 pub(in crate::broker::queue) const DELIVERY_LIMIT: u16 = 20;

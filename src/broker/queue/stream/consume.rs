@@ -5,7 +5,8 @@ use super::reader::Reader;
 use super::refusals::Refusal;
 use super::start::Start;
 use crate::broker::queue::deletion::Life;
-use crate::broker::queue::{ConsumerId, Millis, Queue, State, Subscription};
+use crate::broker::queue::{ConsumerId, Queue, State, Subscription};
+use crate::broker::time::Millis;
 use crate::wire::{Fault, ReplyCode};
 
 impl Queue {

@@ -2,11 +2,12 @@
 
 use super::Stream;
 use super::reader::Reader;
+use crate::broker::delivery_count::DeliveryCount;
+use crate::broker::entry::Entry;
 use crate::broker::mailbox::Post;
 use crate::broker::message::Message;
-use crate::broker::queue::{
-    ConsumerId, DeliveryCount, Entry, Millis, Queue, Returned, Settled, State,
-};
+use crate::broker::queue::{ConsumerId, Queue, Returned, Settled, State};
+use crate::broker::time::Millis;
 
 /// Bytes of messages read for a consumer below which more are read.
 const AHEAD_BYTES_LOW: u64 = 128 << 10;

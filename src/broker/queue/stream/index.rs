@@ -8,8 +8,8 @@
 
 use std::collections::VecDeque;
 
-use crate::broker::queue::backlog::entry::Stored;
 use crate::broker::queue::backlog::pages::{Page, Pages};
+use crate::broker::queue::backlog::stored::Stored;
 use crate::store::StoreError;
 
 /// Messages of a chunk, 32 bytes each: a page that is worth its read, and soon read through.

@@ -41,9 +41,10 @@ use self::recover::Marker;
 use self::synced::Synced;
 use super::backlog::pages::Pages;
 use super::backlog::purge::Purged;
-use super::{ConsumerId, Millis, Queue, State};
+use super::{ConsumerId, Queue, State};
 use crate::broker::arguments::QueueKind;
 use crate::broker::memory::{Memory, REPORT_BYTES};
+use crate::broker::time::Millis;
 use crate::store::Place;
 
 /// The state of a queue that is a stream.

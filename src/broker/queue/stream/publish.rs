@@ -7,8 +7,9 @@ use std::task::{Wake, Waker};
 use super::index::SEGMENT_BYTES;
 use super::recent::{RECENT_BYTES, RECENT_BYTES_SHORT};
 use crate::broker::message::Message;
-use crate::broker::queue::backlog::entry::Stored;
-use crate::broker::queue::{Millis, Queue, State, Taken};
+use crate::broker::queue::backlog::stored::Stored;
+use crate::broker::queue::{Queue, State, Taken};
+use crate::broker::time::Millis;
 use crate::store::{Batch, Place, Store};
 
 /// The place of a message that only memory has.

@@ -9,9 +9,10 @@ use super::filter::Filter;
 use super::index::Located;
 use super::reader::Offered;
 use crate::broker::message::Message;
-use crate::broker::queue::backlog::entry::Stored;
 use crate::broker::queue::backlog::pages::{Pages, may_pass};
-use crate::broker::queue::{ConsumerId, Millis, Queue, State};
+use crate::broker::queue::backlog::stored::Stored;
+use crate::broker::queue::{ConsumerId, Queue, State};
+use crate::broker::time::Millis;
 use crate::store::{Place, Store, StoreError};
 
 /// Bytes of bodies that are read at once for a consumer.

@@ -4,9 +4,10 @@ use super::Stream;
 use super::index::{Places, SEGMENT_BYTES};
 use super::publish::kept_places;
 pub(super) use super::retention::Marker;
-use crate::broker::queue::backlog::entry::Stored;
 use crate::broker::queue::backlog::purge::Purged;
-use crate::broker::queue::{Millis, Queue, State};
+use crate::broker::queue::backlog::stored::Stored;
+use crate::broker::queue::{Queue, State};
+use crate::broker::time::Millis;
 use crate::store::{StoreError, Waiting};
 
 impl Queue {

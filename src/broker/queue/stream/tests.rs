@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
 use super::index::{Index, Located, Places, Retention};
-use crate::broker::queue::backlog::entry::Stored;
 use crate::broker::queue::backlog::pages::tests::Directory;
+use crate::broker::queue::backlog::stored::Stored;
 use crate::store::Place;
 
 const SEGMENT_BYTES: u64 = 1_000;

@@ -17,14 +17,16 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
+use crate::broker::delivery_count::{CountHeaders, DeliveryCount};
+use crate::broker::entry::Entry;
 use crate::broker::message::Message;
 use crate::broker::queue::backlog::ReturnTo;
-use crate::broker::queue::backlog::entry::{Entry, Millis, Stored, merge};
 use crate::broker::queue::backlog::on_disk::{Loaded, OnDisk};
 use crate::broker::queue::backlog::pages::{Page, Pages, may_pass};
 use crate::broker::queue::backlog::purge::Purged;
 use crate::broker::queue::backlog::read_ahead::{Filled, Found, Lost, Wanted};
-use crate::broker::queue::delivery_count::{CountHeaders, DeliveryCount};
+use crate::broker::queue::backlog::stored::{Stored, merge};
+use crate::broker::time::Millis;
 use crate::store::{Counts, Place, StoreError};
 
 /// Messages that are read at once, so that small ones take little memory too.

@@ -2,8 +2,10 @@
 //! how often each came back.
 
 use super::{FRESH_FROM, Level};
-use crate::broker::queue::backlog::entry::{Entry, Millis, Stored};
-use crate::broker::queue::delivery_count::{CountHeaders, DeliveryCount};
+use crate::broker::delivery_count::{CountHeaders, DeliveryCount};
+use crate::broker::entry::Entry;
+use crate::broker::queue::backlog::stored::Stored;
+use crate::broker::time::Millis;
 use crate::store::Waiting;
 
 impl Level {

@@ -1,7 +1,7 @@
 //! The invariants of a list of messages, which hold whenever the lock of the queue is free, for debug builds.
 
 use super::Level;
-use crate::broker::queue::backlog::entry::Entry;
+use crate::broker::entry::Entry;
 
 impl Level {
     /// Asserts what is cheap to check: the order of the parts, and that no count is larger than it can be.

@@ -1,7 +1,7 @@
 //! The count of a message's returns to a quorum queue, and the headers that tell it to a consumer.
 
-use crate::broker::arguments::QueueKind;
-use crate::broker::compat::Compat;
+use super::arguments::QueueKind;
+use super::compat::Compat;
 use crate::store::{CountedAt, Counts};
 use crate::wire::FieldValue;
 
@@ -71,7 +71,7 @@ impl DeliveryCount {
     }
 
     /// Returns the number of returns that were failures.
-    pub(in crate::broker) fn failed(self) -> u16 {
+    pub(super) fn failed(self) -> u16 {
         self.counts.failed
     }
 
