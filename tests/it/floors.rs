@@ -5,7 +5,7 @@
 //! them, unless a row names it. A module is named where its file says so: through `super::` or `crate::` paths, in
 //! `use` lines and in the code. To move a module to another floor, change its row and say why in the commit.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -243,40 +243,90 @@ fn resolve(path: &str, module: &[&str]) -> Vec<String> {
     base.into_iter().chain(steps).map(str::to_owned).collect()
 }
 
-/// The child of a folder that a path leads to: `mod` for what stands in the folder's own `mod.rs`, none for a path out
-/// of the folder.
-fn child<'a>(path: &'a [String], folder: &[&str], children: &HashSet<String>) -> Option<&'a str> {
-    let is_inside = path.len() >= folder.len() && folder.iter().zip(path).all(|(a, b)| a == b);
-    let name = || path.get(folder.len()).filter(|name| children.contains(*name));
-    is_inside.then(|| name().map_or("mod", String::as_str))
+/// A folder whose modules have floors.
+struct Folder<'a> {
+    /// Its path below `src`.
+    path: Vec<&'a str>,
+    rows: &'a [&'a str],
+    children: HashSet<String>,
+    /// The names that its `mod.rs` takes from its children, and the child of each.
+    reexported: HashMap<String, String>,
 }
 
-/// What is wrong in one file of a folder with floors.
-fn faults(
-    folder: &str,
-    rows: &[&str],
-    children: &HashSet<String>,
-    path: &str,
-    text: &str,
-) -> Vec<String> {
-    let folder: Vec<&str> = folder.split('/').collect();
+impl<'a> Folder<'a> {
+    fn new(path: &'a str, rows: &'a [&'a str], children: HashSet<String>, roof: &str) -> Self {
+        let mut named = Vec::new();
+        for (at, _) in roof.match_indices("use ") {
+            if roof[..at].ends_with(|c: char| c.is_whitespace()) || at == 0 {
+                let rest = &roof[at + "use ".len()..];
+                expand(rest.split(';').next().unwrap_or_default(), &mut named);
+            }
+        }
+        let reexported = named.iter().filter_map(|path| {
+            let path = path.strip_prefix("self::").unwrap_or(path);
+            let (child, rest) = path.split_once("::")?;
+            let name = rest.rsplit("::").next()?;
+            children.contains(child).then(|| (name.to_owned(), child.to_owned()))
+        });
+        let reexported = reexported.collect();
+        Self { path: path.split('/').collect(), rows, children, reexported }
+    }
+
+    /// The floor of a module, counted from the roof.
+    fn floor(&self, name: &str) -> Option<usize> {
+        let has = |row: &&str| row.split_whitespace().any(|listed| listed == name);
+        let row = self.rows.iter().position(has);
+        row.map(|row| row + 1).or_else(|| (name == "mod").then_some(0))
+    }
+
+    /// The child that a path leads to, also by a name that the folder takes from it: `mod` for what stands in the
+    /// folder's own `mod.rs`, none for a path out of the folder.
+    fn child<'b>(&'b self, path: &'b [String]) -> Option<&'b str> {
+        let is_inside =
+            path.len() >= self.path.len() && self.path.iter().zip(path).all(|(a, b)| a == b);
+        let name = || {
+            let name = path.get(self.path.len())?;
+            self.children.get(name).or_else(|| self.reexported.get(name))
+        };
+        is_inside.then(|| name().map_or("mod", String::as_str))
+    }
+
+    /// The children that the folder's `mod.rs` names in its code, but for those that it only hands on.
+    fn named_by_roof(&self, code: &str) -> HashSet<String> {
+        let handed_on = |statement: &&str| {
+            let statement = statement.trim_start();
+            statement.starts_with("pub use")
+                || statement.starts_with("pub(") && statement.contains(") use ")
+        };
+        let code: String = code.split_inclusive(';').filter(|part| !handed_on(part)).collect();
+        let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let names = |child: &&String| {
+            let path = format!("{child}::");
+            code.match_indices(&path).any(|(at, _)| {
+                let before = code[..at].strip_suffix("self::").unwrap_or(&code[..at]);
+                !before.ends_with(is_name)
+            })
+        };
+        self.children.iter().filter(names).cloned().collect()
+    }
+}
+
+/// The faults in one file of a folder with floors.
+fn faults(folder: &Folder, path: &str, text: &str) -> Vec<String> {
     let module = path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
     let module: Vec<&str> = module.split('/').collect();
-    let me = module.get(folder.len()).copied().unwrap_or("mod");
-    let floor = |name: &str| {
-        let row = rows.iter().position(|row| row.split_whitespace().any(|listed| listed == name));
-        // The roof.
-        row.map(|row| row + 1).or_else(|| (name == "mod").then_some(0))
+    let me = module.get(folder.path.len()).copied().unwrap_or("mod");
+    let Some(mine) = folder.floor(me) else { return vec![format!("{path}: '{me}' has no floor")] };
+    let code = code(text);
+    let paths = paths(&code);
+    let resolved = paths.iter().map(|path| resolve(path, &module));
+    let mut named: HashSet<String> = if me == "mod" {
+        folder.named_by_roof(&code)
+    } else {
+        resolved.filter_map(|path| folder.child(&path).map(str::to_owned)).collect()
     };
-    let Some(mine) = floor(me) else { return vec![format!("{path}: '{me}' has no floor")] };
-    let named: HashSet<String> = paths(&code(text))
-        .iter()
-        .filter_map(|path| {
-            let path = resolve(path, &module);
-            child(&path, &folder, children).filter(|name| *name != me).map(str::to_owned)
-        })
-        .collect();
-    let is_wrong = |name: &&String| floor(name).is_none_or(|other| other <= mine);
+    named.remove(me);
+    let is_wrong = |name: &&String| folder.floor(name).is_none_or(|other| other <= mine);
     let wrong = named.iter().filter(is_wrong);
     wrong.map(|name| format!("{path}: '{me}' names '{name}', which is on no lower floor")).collect()
 }
@@ -306,14 +356,15 @@ fn modules_name_only_modules_of_lower_floors() {
     let mut wrong = Vec::new();
     for (folder, rows) in FLOORS {
         let path = Path::new("src").join(folder);
-        let children = children(&path);
+        let roof = code(&fs::read_to_string(path.join("mod.rs")).unwrap());
+        let folder = Folder::new(folder, rows, children(&path), &roof);
         let listed = rows.iter().flat_map(|row| row.split_whitespace());
-        let gone = listed.filter(|name| *name != "mod" && !children.contains(*name));
-        wrong.extend(gone.map(|name| format!("src/{folder}: there is no '{name}'")));
+        let gone = listed.filter(|name| *name != "mod" && !folder.children.contains(*name));
+        wrong.extend(gone.map(|name| format!("{}: there is no '{name}'", path.display())));
         // Tests in files of their own may name anything.
         for file in files(&path).iter().filter(|file| !file.ends_with("/tests.rs")) {
             let text = fs::read_to_string(file).unwrap();
-            wrong.extend(faults(folder, rows, &children, file, &text));
+            wrong.extend(faults(&folder, file, &text));
         }
     }
     wrong.sort();
@@ -323,7 +374,9 @@ fn modules_name_only_modules_of_lower_floors() {
 #[test]
 fn a_planted_arrow_upward_is_seen() {
     let rows = ["roof", "left right", "ground"];
-    let children = ["roof", "left", "right", "ground", "loose"].map(str::to_owned).into();
+    let children = || ["roof", "left", "right", "ground", "loose"].map(str::to_owned).into();
+    let roof = "pub use roof::Slate;\nuse self::ground::{Gravel, Sand};";
+    let folder = Folder::new("a/b", &rows, children(), roof);
     #[rustfmt::skip]
     let cases = [
         // file               text                                          faults
@@ -334,6 +387,8 @@ fn a_planted_arrow_upward_is_seen() {
         ("src/a/b/left.rs",   "use super::{ground::Stone, roof::{A, B}};",  1),
         ("src/a/b/left.rs",   "use crate::a::b::{\n    ground,\n    roof,\n};", 1),
         ("src/a/b/left.rs",   "fn f() { crate::a::b::roof::f() }",          1),
+        ("src/a/b/left.rs",   "use super::Slate;",                          1),
+        ("src/a/b/left.rs",   "use super::Gravel;",                         0),
         ("src/a/b/left.rs",   "use crate::a::other;",                       0),
         ("src/a/b/left.rs",   "// use super::roof;",                        0),
         ("src/a/b/left/in.rs", concat!("use super", "::super::roof;"),     1),
@@ -345,9 +400,21 @@ fn a_planted_arrow_upward_is_seen() {
         ("src/a/b/left.rs",   "#[cfg(test)]\nmod tests {\n use super::roof;", 0),
     ];
     for (path, text, count) in cases {
-        let found = faults("a/b", &rows, &children, path, text);
+        let found = faults(&folder, path, text);
         assert_eq!(found.len(), count, "{path}: {text}: {found:?}");
     }
-    let rows = ["left", "mod"];
-    assert_eq!(faults("a/b", &rows, &children, "src/a/b/left.rs", "use super::House;").len(), 0);
+    let rows = ["left", "mod", "ground"];
+    let folder = Folder::new("a/b", &rows, children(), "");
+    #[rustfmt::skip]
+    let cases = [
+        ("src/a/b/left.rs",   "use super::House;",                          0),
+        ("src/a/b/mod.rs",    "pub use left::Door;\nuse ground::Stone;",    0),
+        ("src/a/b/mod.rs",    "mod left;\nuse left::Door;",                 1),
+        ("src/a/b/mod.rs",    "fn f() { self::left::open() }",              1),
+        ("src/a/b/mod.rs",    "fn f() { super::left::open() }",             0),
+    ];
+    for (path, text, count) in cases {
+        let found = faults(&folder, path, text);
+        assert_eq!(found.len(), count, "{path}: {text}: {found:?}");
+    }
 }
