@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Append, Publish, Publisher, hand_out, keep};
+use super::keep::{Append, hand_out, keep};
+use super::request::Publish;
 use crate::broker::drops::Why;
 use crate::broker::message::Message;
 use crate::broker::queue::{Queue, StreamOrder, Taken};
@@ -54,36 +55,20 @@ pub(super) fn trace_publish(
     }
 }
 
-impl Publisher {
-    /// Tells the firehose of a message that a client is about to get from a queue, if the vhost is traced.
-    #[inline]
-    pub fn trace_delivery(
-        &self,
-        message: &Message,
-        queue: &str,
-        redelivered: bool,
-        channel: u16,
-        now: Millis,
-    ) {
-        if self.vhost.is_traced() {
-            self.trace_delivered(message, queue, redelivered, channel, now);
-        }
-    }
-
-    #[cold]
-    fn trace_delivered(
-        &self,
-        message: &Message,
-        queue: &str,
-        redelivered: bool,
-        channel: u16,
-        now: Millis,
-    ) {
-        let keeps_copies = self.vhost.keeps_own();
-        let copy = self.tracer.of_delivery(message, queue, redelivered, channel, keeps_copies);
-        if let Some(copy) = copy {
-            publish_copy(&self.vhost, &copy, now);
-        }
+/// Tells the firehose of a message that a client is about to get from a queue.
+#[cold]
+pub(super) fn trace_delivery(
+    vhost: &Vhost,
+    tracer: &Tracer,
+    message: &Message,
+    queue: &str,
+    redelivered: bool,
+    channel: u16,
+    now: Millis,
+) {
+    let keeps_copies = vhost.keeps_own();
+    if let Some(copy) = tracer.of_delivery(message, queue, redelivered, channel, keeps_copies) {
+        publish_copy(vhost, &copy, now);
     }
 }
 

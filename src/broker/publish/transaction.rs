@@ -3,8 +3,10 @@
 //! A commit gives the store every message that must survive before the first queue gets one, or none of them (RabbitMQ:
 //! `rabbit_channel`, "tx").
 
-use super::{Append, Publish, Published, Publisher, Refusals, hand_out_counted, keep, own};
-use super::{reply_name, routes};
+use super::keep::{Append, keep};
+use super::publisher::{Publisher, hand_out_counted, reply_name};
+use super::request::{Publish, Published, Refusals};
+use super::{own, routes};
 use crate::broker::message::Message;
 use crate::broker::queue::{StreamOrder, Taken};
 use crate::broker::route::Route;
