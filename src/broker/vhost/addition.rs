@@ -11,7 +11,9 @@ use std::mem;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
-use super::{BindingRequest, QueueDeclaration, Vhost, not_default, not_reserved};
+use super::refusals::{not_default, not_reserved};
+use super::requests::{BindingRequest, QueueDeclaration};
+use super::state::Vhost;
 use crate::broker::arguments::{Context, QueueArguments, QueueKind, exchange_noun, queue_noun};
 use crate::broker::durable;
 use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};

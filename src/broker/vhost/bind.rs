@@ -1,17 +1,47 @@
-//! Bindings: made between things that are there, written down when both ends are durable.
+//! Bindings: listed, made between things that are there, written down when both ends are durable.
 
 use std::sync::Arc;
 
-use super::{BindingRequest, Vhost, no_queue, not_default};
-use crate::broker::exchange::binding::{Binding, DestinationKind};
+use super::refusals::{no_queue, not_default};
+use super::requests::BindingRequest;
+use super::state::Vhost;
+use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName};
 use crate::broker::exchange::{Destination, Exchange, History};
 use crate::broker::message::Message;
 use crate::broker::registry::ConnectionId;
 use crate::broker::removal::Removal;
 use crate::broker::route::Route;
-use crate::wire::Fault;
+use crate::wire::{Fault, FieldTable, ShortStr};
 
 impl Vhost {
+    /// All bindings, those of the default exchange included, in the order of source and destination.
+    pub fn bindings(&self) -> Vec<Binding> {
+        self.bindings_that(|_| true)
+    }
+
+    /// Returns the bindings for which `wanted` is true.
+    pub fn bindings_that(&self, wanted: impl Fn(&Binding) -> bool) -> Vec<Binding> {
+        let topology = self.read();
+        let by_name = topology.queues.keys().map(|name| Binding {
+            source: ShortStr::empty(),
+            destination: DestinationName { kind: DestinationKind::Queue, name: name.clone() },
+            routing_key: name.clone(),
+            arguments: FieldTable::new(),
+        });
+        let made = topology.exchanges.values().flat_map(Exchange::bindings);
+        let made = made.filter(|binding| wanted(binding)).cloned();
+        let mut bindings: Vec<_> = by_name.filter(|binding| wanted(binding)).chain(made).collect();
+        drop(topology);
+        bindings.sort_by(|one, other| {
+            (&one.source, &one.destination, &one.routing_key).cmp(&(
+                &other.source,
+                &other.destination,
+                &other.routing_key,
+            ))
+        });
+        bindings
+    }
+
     /// Binds a queue or an exchange to an exchange; returns the messages that the exchange has for the new destination.
     pub fn bind(
         &self,

@@ -6,7 +6,8 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use super::{DeleteIf, PIECE_LEN, Vhost};
+use super::requests::DeleteIf;
+use super::state::{PIECE_LEN, Vhost};
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::exchange::Exchange;
 use crate::broker::exchange::binding::DestinationKind;

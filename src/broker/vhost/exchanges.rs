@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ExchangeInfo, Vhost, not_default, not_reserved};
+use super::refusals::{not_default, not_reserved};
+use super::requests::ExchangeInfo;
+use super::state::Vhost;
 use crate::broker::arguments::{self, exchange_noun};
 use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
 use crate::broker::queue::{Queue, Settings};

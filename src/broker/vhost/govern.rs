@@ -1,9 +1,11 @@
 //! The settings of a vhost: its metadata, limits and policies, and its end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use super::{QueueDeclaration, Vhost, not_default, refused};
+use super::refusals::{not_default, refused};
+use super::requests::QueueDeclaration;
+use super::state::Vhost;
 use crate::broker::arguments::{Limits, exchange_noun};
 use crate::broker::auth::{Right, Rights};
 use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
@@ -13,33 +15,7 @@ use crate::broker::time::Millis;
 use crate::broker::topology::Topology;
 use crate::broker::vhost_limits::VhostLimits;
 use crate::broker::vhost_metadata::VhostMetadata;
-use crate::lock::RwLock;
-use crate::wire::shortstr::literal;
-use crate::wire::{Fault, FieldValue, ReplyCode, ShortStr};
-
-/// The settings that administrators make for a vhost.
-#[derive(Debug, Default)]
-pub(super) struct Governed {
-    metadata: RwLock<VhostMetadata>,
-    limits: RwLock<VhostLimits>,
-    policies: Policies,
-    is_traced: AtomicBool,
-}
-
-impl QueueDeclaration {
-    /// Gives a queue that is declared without a type the one that the vhost has for such, when it can be of any
-    /// (RabbitMQ: `rabbit_amqqueue:augment_declare_args`).
-    pub(super) fn give_type(&mut self, vhost: &VhostMetadata) {
-        let can_be_any = self.is_durable && !self.is_exclusive && !self.is_auto_delete;
-        if !can_be_any || self.arguments.get("x-queue-type").is_some() {
-            return;
-        }
-        if let Some(kind) = &vhost.default_queue_type {
-            let kind = FieldValue::LongStr(kind.as_str().into());
-            self.arguments.insert(literal("x-queue-type"), kind);
-        }
-    }
-}
+use crate::wire::{Fault, ReplyCode, ShortStr};
 
 impl Vhost {
     /// Returns its metadata.

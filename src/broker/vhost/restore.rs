@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Vhost, no_queue};
+use super::refusals::no_queue;
+use super::state::Vhost;
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::compat::Compat;
 use crate::broker::durable::{InVhost, Problem, Saved, binding_noun, damaged};
