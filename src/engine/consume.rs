@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::client::{Channel, Inbox};
+use crate::engine::context::Context;
 use crate::engine::error::Error;
+use crate::engine::handle::Engine;
 use crate::engine::topology::unexpected;
-use crate::engine::{Context, Engine};
 use crate::wire::method::basic;
 use crate::wire::{FieldTable, Method, ShortStr};
 

@@ -5,8 +5,10 @@
 //! refused with the name of what differs.
 
 use crate::engine::error::Error;
+use crate::engine::handle::Engine;
 use crate::engine::topology::{ExchangeSpec, QueueSpec, QueueState};
-use crate::engine::{Engine, FieldTable, ShortStr, literal};
+use crate::wire::shortstr::literal;
+use crate::wire::{FieldTable, ShortStr};
 
 /// The reply code for something that is there but not the same.
 const PRECONDITION_FAILED: u16 = 406;

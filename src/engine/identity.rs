@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::client::{Dialed, Place};
-use crate::engine::Context;
+use crate::engine::context::Context;
 use crate::engine::error::{Cause, Error};
 use crate::engine::management::Api;
 use crate::engine::target::{ApiIs, Broker};
@@ -23,12 +23,19 @@ struct Identity {
     instance: Option<String>,
 }
 
+impl Context {
+    /// The management API of the same broker.
+    pub(super) async fn api(&self) -> Result<&Api, Error> {
+        self.api.get_or_try_init(|| same_broker(self)).await
+    }
+}
+
 /// The management API of the broker that `cx` works with.
 ///
 /// # Errors
 ///
 /// [`Error::OtherBroker`] when another broker answers there.
-pub(super) async fn same_broker(cx: &Context) -> Result<Api, Error> {
+async fn same_broker(cx: &Context) -> Result<Api, Error> {
     let target = &cx.target;
     let api = target.api.clone();
     let place = match (&target.broker, target.api_is) {

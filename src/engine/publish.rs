@@ -6,8 +6,9 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::client::{self, Channel};
+use crate::engine::context::Context;
 use crate::engine::error::Error;
-use crate::engine::{Context, Engine};
+use crate::engine::handle::Engine;
 use crate::wire::method::basic;
 use crate::wire::{Properties, ShortStr};
 

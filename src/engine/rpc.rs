@@ -11,10 +11,11 @@ use tokio::task::JoinHandle;
 
 use crate::client::{self, Channel};
 use crate::engine::consume::{ConsumeOptions, Consumer, Delivery, Event, Requeue, Settler};
+use crate::engine::context::Context;
 use crate::engine::error::Error;
+use crate::engine::handle::Engine;
 use crate::engine::publish::Outcome;
 use crate::engine::topology::unexpected;
-use crate::engine::{Context, Engine};
 use crate::lock::Mutex;
 use crate::wire::method::{basic, queue};
 use crate::wire::shortstr::literal;

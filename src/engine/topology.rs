@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::client::{Channel, Error as ClientError, Reply};
-use crate::engine::Engine;
 use crate::engine::error::Error;
+use crate::engine::handle::Engine;
 use crate::wire::method::{exchange, queue};
 use crate::wire::{FieldTable, Method, ReplyCode, ShortStr};
 

@@ -33,6 +33,15 @@ const FLOORS: &[(&str, &[&str])] = &[
             "compat memory parameters routing_properties stable_hash stats time vhost_metadata",
         ],
     ),
+    ("broker/publish", &["transaction", "publisher", "own receipt", "examine keep request routes"]),
+    (
+        "broker/vhost",
+        &[
+            "addition bind delete exchanges govern queues restore routing",
+            "state",
+            "governed refusals requests",
+        ],
+    ),
     (
         "broker/admin",
         &[
@@ -142,6 +151,23 @@ const FLOORS: &[(&str, &[&str])] = &[
             "state",
             "assembly handshake tls",
             "confirms error message options",
+        ],
+    ),
+    (
+        "engine",
+        &[
+            "route",
+            "payload rpc",
+            "bench consume ensure",
+            "inspect publish topology",
+            "handle identity nearest",
+            "context",
+            "local",
+            "host listing",
+            "kept target",
+            "directory management",
+            "error",
+            "hints",
         ],
     ),
     (

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::line::Envelope;
-use crate::engine::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
+use crate::engine::topology::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
 use crate::wire::{FieldTable, FieldValue, Properties, ShortStr};
 
 use super::stamp::HEAD_BYTES;

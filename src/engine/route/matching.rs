@@ -11,7 +11,8 @@ use crate::broker::exchange::binding::Binding;
 use crate::broker::exchange::{
     Destination, Details, Exchange, ExchangeKind, ExchangeSettings, LazyDetails, RoutingInput,
 };
-use crate::engine::{FieldTable, ShortStr, literal};
+use crate::wire::shortstr::literal;
+use crate::wire::{FieldTable, ShortStr};
 
 /// The way in which the bindings of an exchange are matched.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,8 +17,12 @@ use serde_json::Value;
 use self::matching::Matching;
 use crate::broker::exchange::copies;
 use crate::engine::error::Error;
+use crate::engine::handle::Engine;
+use crate::engine::inspect::Inspect;
 use crate::engine::management::escape;
-use crate::engine::{Engine, FieldTable, Inspect, ShortStr, inspect, payload};
+use crate::engine::nearest::with_nearest;
+use crate::engine::payload;
+use crate::wire::{FieldTable, ShortStr};
 
 /// The name of the default exchange in the paths of RabbitMQ's API.
 const DEFAULT_IN_PATHS: &str = "amq.default";
@@ -144,7 +148,7 @@ impl Engine {
             let text =
                 format!("NOT_FOUND - no exchange '{}' in vhost '{vhost}'", question.exchange);
             let refused = Error::Refused { doing, code: 404, text, nearest: Vec::new() };
-            return Err(inspect::with_nearest(&self.cx, refused).await);
+            return Err(with_nearest(&self.cx, refused).await);
         };
         if first.is_internal {
             let name = &first.name;

@@ -3,7 +3,8 @@
 //! Each answer comes with a likeness from 0 to 1, so that the bindings that were meant come first in a long list.
 
 use super::matching::has_header;
-use crate::engine::{FieldTable, FieldValue, ShortStr, payload};
+use crate::engine::payload;
+use crate::wire::{FieldTable, FieldValue, ShortStr};
 
 /// Why a direct exchange's binding does not match.
 pub(super) fn about_key(wanted: &str, key: &str) -> (String, f64) {

@@ -1,0 +1,75 @@
+//! The lists of the management API.
+
+use serde_json::Value;
+
+use crate::engine::error::{Cause, Error};
+use crate::engine::management::{Api, escape};
+use crate::engine::target::Target;
+
+/// The lists of the management API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    Queues,
+    Exchanges,
+    Bindings,
+    Consumers,
+    Connections,
+    Channels,
+    Vhosts,
+    Nodes,
+    Users,
+    Permissions,
+    Policies,
+}
+
+impl Listing {
+    /// The list's path: what lives in a virtual host is asked for there, and connections of one that was named.
+    fn path(self, target: &Target) -> String {
+        let vhost = escape(target.vhost());
+        match self {
+            Self::Connections if target.is_vhost_named() => format!("vhosts/{vhost}/connections"),
+            Self::Channels if target.is_vhost_named() => format!("vhosts/{vhost}/channels"),
+            Self::Queues => format!("queues/{vhost}"),
+            Self::Exchanges => format!("exchanges/{vhost}"),
+            Self::Bindings => format!("bindings/{vhost}"),
+            Self::Consumers => format!("consumers/{vhost}"),
+            Self::Connections => "connections".into(),
+            Self::Channels => "channels".into(),
+            Self::Vhosts => "vhosts".into(),
+            Self::Nodes => "nodes".into(),
+            Self::Users => "users".into(),
+            Self::Permissions => format!("vhosts/{vhost}/permissions"),
+            Self::Policies => format!("policies/{vhost}"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Queues => "queues",
+            Self::Exchanges => "exchanges",
+            Self::Bindings => "bindings",
+            Self::Consumers => "consumers",
+            Self::Connections => "connections",
+            Self::Channels => "channels",
+            Self::Vhosts => "vhosts",
+            Self::Nodes => "nodes",
+            Self::Users => "users",
+            Self::Permissions => "permissions",
+            Self::Policies => "policies",
+        }
+    }
+}
+
+/// The rows of a list.
+pub(super) async fn list(
+    api: &Api,
+    target: &Target,
+    listing: Listing,
+) -> Result<Vec<Value>, Error> {
+    let doing = format!("list {}", listing.name());
+    if let Value::Array(rows) = api.get(&doing, &listing.path(target)).await? {
+        return Ok(rows);
+    }
+    let why = "what answers there is no management API: its list is none";
+    Err(api.unreachable(Cause::new(why)))
+}
