@@ -42,12 +42,14 @@ impl Code {
         match self {
             Self::Done => "done",
             Self::No => {
-                "asked and answered no: nothing to get, a check failed, unroutable with --mandatory, \
-                 a handler failed, the answer could not be written, the machine has no thread left"
+                "the answer is no: no message to get, a check failed, unroutable with --mandatory, \
+                 a handler failed, the result could not be written, the machine has no thread left"
             }
             Self::Usage => "invalid command line",
             Self::Refused => "the broker refused: not found, precondition failed, conflict",
-            Self::Unreachable => "no broker was reached, or another one, or it went away",
+            Self::Unreachable => {
+                "no broker could be reached, or the management API belongs to another broker, or the connection was lost"
+            }
             Self::Bug => "a bug, here or in the broker",
             Self::TimedOut => "timed out",
             Self::Denied => "login or access refused",

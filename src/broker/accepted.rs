@@ -86,13 +86,13 @@ const OTHER_ARGUMENTS: &[Accepted] = &[
         ConsumerArgument,
         "x-consumer-timeout",
         Nothing(
-            "carried out for quorum queues; for others it is accepted and passed over, or refused with `--compat 4.3`",
+            "carried out for quorum queues; for others it is accepted and ignored, or refused with `--compat 4.3`",
         ),
     ),
     row(
         ConsumerArgument,
         "x-cancel-on-ha-failover",
-        Nothing("there is no other node to fail over to"),
+        Nothing("there is no other node for a failover"),
     ),
 ];
 
@@ -108,7 +108,7 @@ const OTHER_NAMES: &[Accepted] = &[
     row(VhostLimit, "max-queues", CarriedOut),
     row(UserLimit, "max-connections", CarriedOut),
     row(UserLimit, "max-channels", CarriedOut),
-    row(Flag, "basic.consume no-local", Nothing("RabbitMQ passes it over as well")),
+    row(Flag, "basic.consume no-local", Nothing("RabbitMQ ignores it as well")),
     row(
         Flag,
         "access.request",

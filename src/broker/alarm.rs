@@ -109,10 +109,10 @@ impl Alarm {
                 tracing::warn!("disk space alarm set: publishers are blocked until it clears");
             }
             Shortage::Store => tracing::warn!(
-                "the store takes no more messages: publishers are blocked until it does"
+                "the store accepts no more messages: publishers are blocked until it does"
             ),
             Shortage::Descriptors => tracing::warn!(
-                "file descriptor limit alarm set: new connections wait until others end; raise the limit of open files \
+                "file descriptor limit alarm set: new connections wait until others close; raise the limit on open files \
                  (ulimit -n, LimitNOFILE)"
             ),
         }
@@ -132,13 +132,13 @@ impl Alarm {
         match shortage {
             Shortage::Memory => tracing::info!("memory alarm cleared"),
             Shortage::DiskSpace => tracing::info!("disk space alarm cleared"),
-            Shortage::Store => tracing::info!("the store takes messages again"),
+            Shortage::Store => tracing::info!("the store accepts messages again"),
             Shortage::Descriptors => tracing::info!("file descriptor limit alarm cleared"),
         }
         if !shortage.pauses_publishers() || self.is_on() {
             return;
         }
-        tracing::info!("publishers are not blocked any more");
+        tracing::info!("publishers are no longer blocked");
         self.has_warned.store(false, Ordering::Relaxed);
         for connection in registry.list() {
             connection.mailbox.post(Post::Unblocked);

@@ -59,11 +59,13 @@ impl Why {
 
     fn text(self) -> &'static str {
         match self {
-            Self::Refused => "the queue is full, and the publisher asked for no confirms",
-            Self::RefusedLetter => "the queue is full, and no publisher is there to be told",
+            Self::Refused => "the queue is full, and the publisher does not use confirms",
+            Self::RefusedLetter => {
+                "the queue is full, and the message has no publisher to refuse it to"
+            }
             Self::UnroutableLetter => "no queue is bound for its dead letters",
             Self::UnroutableDelayed => "no queue is bound for its delayed messages",
-            Self::Cycle => "its dead letters would go round in a cycle",
+            Self::Cycle => "its dead letters would go round a cycle of queues",
         }
     }
 }

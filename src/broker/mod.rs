@@ -413,7 +413,7 @@ impl Broker {
     /// Does the work that is due: messages and queues expire, some of them if there are many.
     pub fn on_time(&self, now: Millis) {
         for queue in self.timers.due(now) {
-            if bug::contain("what a queue does in time", || self.on_time_of(&queue, now)).is_none()
+            if bug::contain("the timed work of a queue", || self.on_time_of(&queue, now)).is_none()
             {
                 queue.look_later(now);
             }

@@ -13,7 +13,7 @@ const HELP_WIDTH_MAX: usize = 100;
 
 /// Run and use RabbitMQ-compatible message brokers
 ///
-/// One program: a broker (`mq serve`) and the tools to work with it or with any RabbitMQ.
+/// One program: a broker (`mq serve`), and tools that work with it or with any RabbitMQ broker.
 #[derive(Debug, Parser)]
 #[command(
     name = "mq",

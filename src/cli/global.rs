@@ -17,8 +17,8 @@ pub struct GlobalOptions {
     /// [default: amqp://guest:guest@localhost:5672/]
     #[arg(long, short = 'u', global = true, value_name = "URL", help_heading = "Broker")]
     pub url: Option<String>,
-    /// Ask the management API at this address [env: MQ_HTTP_URL, unless --url is given]
-    /// [default: where the broker says, else port 15672 of the same host]
+    /// Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is
+    /// given] [default: the address that the broker announces, else port 15672 of the same host]
     #[arg(long, global = true, value_name = "URL", help_heading = "Broker")]
     pub http_url: Option<String>,
     /// Work with the broker of a data directory on this machine: join it, or run it until the command ends
@@ -36,8 +36,8 @@ pub struct GlobalOptions {
     /// Work in this virtual host [default: the one in the URL, else /]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Broker")]
     pub vhost: Option<String>,
-    /// Give up after this time, for example 500ms or 2m; consume and wait stop after it
-    /// [default: 30s for an answer]
+    /// Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for
+    /// a reply]
     #[arg(
         long,
         global = true,
@@ -49,23 +49,23 @@ pub struct GlobalOptions {
     /// Trust the certificates in this PEM file [default: the system's]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Broker")]
     pub tls_ca: Option<PathBuf>,
-    /// Show the broker the certificate in this PEM file, or serve with it
+    /// Present the certificate in this PEM file to the broker, or serve with it
     #[arg(long, global = true, value_name = "FILE", help_heading = "Broker")]
     pub tls_cert: Option<PathBuf>,
     /// Use the key in this PEM file for the certificate
     #[arg(long, global = true, value_name = "FILE", help_heading = "Broker")]
     pub tls_key: Option<PathBuf>,
-    /// Answer in this format [default: for lists a table on a terminal, tsv in a pipe]
+    /// Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]
     #[arg(
         long,
         short = 'o',
         global = true,
         value_parser = PossibleValuesParser::new(Format::NAMES).try_map(|name| name.parse::<Format>()),
-        help_heading = "Answer"
+        help_heading = "Output"
     )]
     pub format: Option<Format>,
-    /// Say nothing but the answer and errors
-    #[arg(long, short = 'q', global = true, help_heading = "Answer")]
+    /// Print only the result and errors
+    #[arg(long, short = 'q', global = true, help_heading = "Output")]
     pub quiet: bool,
 }
 

@@ -97,7 +97,7 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
     let Cli { global, command } = cli;
     if let (true, Some(option)) = (asks_no_broker(&command), global.broker_option()) {
         let error = CommandError::Usage {
-            problem: format!("this command asks no broker, so {option} has nothing to say"),
+            problem: format!("this command does not use a broker, so {option} has no effect"),
             hint: Some(format!("leave out {option}")),
         };
         return (Err(error), out);
@@ -195,7 +195,9 @@ async fn run_async(
     let command = match command {
         Command::Tutorial(args) => {
             if !target.is_named() && target.is_vhost_named() {
-                let error = CommandError::usage("--vhost names no broker: add --url or --local");
+                let error = CommandError::usage(
+                    "--vhost alone does not name a broker: add --url or --local",
+                );
                 return (Err(error), out);
             }
             let named = target.is_named().then_some(target);

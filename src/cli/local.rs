@@ -61,8 +61,8 @@ fn is_path(word: &OsStr) -> bool {
 fn ambiguous(command: &str, path: &OsStr, definition: &clap::Command) -> clap::Error {
     let path = path.display();
     let text = format!(
-        "'{path}' stands alone behind '--local', so it may be the directory or something else\n\n  \
-         tip: write '--local={path}', or 'mq {command} -- {path}' for what is no directory"
+        "'{path}' follows '--local' after a space, so it may be the directory or another argument\n\n  \
+         tip: write '--local={path}', or 'mq {command} -- {path}' for another argument"
     );
     clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(definition)
 }

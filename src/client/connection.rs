@@ -96,7 +96,9 @@ impl Connection {
         match &self.shared.lock().phase {
             Phase::Over(Error::Closed) => Ok(()),
             Phase::Over(error) => Err(error.clone()),
-            Phase::Open | Phase::Closing => Err(Error::Lost { why: "no goodbye came".into() }),
+            Phase::Open | Phase::Closing => {
+                Err(Error::Lost { why: "the broker did not answer connection.close".into() })
+            }
         }
     }
 
@@ -277,7 +279,7 @@ mod tests {
             (b"AMQP\x00\x01\x00\x00", "it speaks AMQP 1-0-0 and not 0-9-1"),
             (b"HTTP/1.1 400 Bad Request\r\n", "a web server answers at this port"),
             (b"220 mail.example SMTP ready\r\n", "frame_too_large"),
-            (b"", "the broker hung up"),
+            (b"", "the broker closed the connection"),
         ];
         run(async {
             for (bytes, told) in cases {
@@ -337,8 +339,8 @@ mod tests {
             [encoded(1, basic::GetOk::default()), encoded(1, queue::BindOk {})].concat();
         #[rustfmt::skip]
         let cases: [(&str, Vec<u8>, &str); 11] = [
-            ("nothing",           vec![],                                      "the broker hung up"),
-            ("half a frame",      vec![1, 0, 1, 0, 0, 0, 9, 0],                "the broker hung up"),
+            ("nothing",           vec![],                                      "the broker closed the connection"),
+            ("half a frame",      vec![1, 0, 1, 0, 0, 0, 9, 0],                "the broker closed the connection"),
             ("a huge frame",      vec![1, 0, 1, 255, 255, 255, 255],           "frame_too_large"),
             ("a bad frame end",   vec![1, 0, 1, 0, 0, 0, 1, 0, 7],             "invalid_frame_end_marker"),
             ("an unknown method", vec![1, 0, 1, 0, 0, 0, 4, 0, 99, 0, 99, 206], "there is no method 99 in class 99"),
@@ -498,7 +500,7 @@ mod tests {
             };
             let (answer, heard) = tokio::join!(channel.call(declare()), listening);
             let error = answer.unwrap_err().to_string();
-            assert!(error.contains("nothing was heard of the broker for 2s"), "{error}");
+            assert!(error.contains("the broker sent nothing for 2s"), "{error}");
             let heartbeat = [8, 0, 0, 0, 0, 0, 0, 206];
             assert!(heard.chunks(8).filter(|frame| *frame == heartbeat).count() >= 2, "{heard:?}");
         });

@@ -97,7 +97,7 @@ impl Driver {
                 }
                 read = reader.read_buf(&mut self.inbound), if may_read => {
                     if read.map_err(|error| Error::lost(&error))? == 0 {
-                        return Err(Error::Lost { why: "the broker hung up".into() });
+                        return Err(Error::Lost { why: "the broker closed the connection".into() });
                     }
                     self.last_read = Instant::now();
                     self.take_in()?;
@@ -153,9 +153,7 @@ impl Driver {
         let now = Instant::now();
         if may_read && now >= self.last_read + heartbeat * 2 {
             let silent = humantime::format_duration(heartbeat * 2);
-            return Err(Error::Lost {
-                why: format!("nothing was heard of the broker for {silent}"),
-            });
+            return Err(Error::Lost { why: format!("the broker sent nothing for {silent}") });
         }
         if now >= self.last_written + heartbeat / 2 {
             frame::write_heartbeat(&mut self.shared.lock().outbound);

@@ -24,11 +24,11 @@ pub enum Error {
     Refused(Arc<Refusal>),
     #[error("the connection was lost: {why}")]
     Lost { why: String },
-    #[error("the peer sent what AMQP 0-9-1 does not allow: {why}")]
+    #[error("the peer broke AMQP 0-9-1: {why}")]
     Protocol { why: String },
     #[error("no answer within {}", humantime::format_duration(*.waited))]
     TimedOut { waited: Duration },
-    #[error("it was closed before")]
+    #[error("it is already closed")]
     Closed,
 }
 

@@ -186,7 +186,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<'_, S> {
                 return Err(refused(&close));
             }
             match self.stream.read_buf(&mut self.inbound).await {
-                Ok(0) => return Err(Error::Lost { why: "the broker hung up".into() }),
+                Ok(0) => {
+                    return Err(Error::Lost { why: "the broker closed the connection".into() });
+                }
                 Ok(_) => {}
                 Err(error) => return Err(Error::lost(&error)),
             }
@@ -221,19 +223,19 @@ fn check_dialect(inbound: &[u8]) -> Result<(), Error> {
     if inbound.starts_with(b"AMQP") {
         let [.., major, minor, revision] = inbound else { return Ok(()) };
         let why = format!("it speaks AMQP {major}-{minor}-{revision} and not 0-9-1");
-        let hint = "give the port of a broker that speaks AMQP 0-9-1 (often 5672)".into();
+        let hint = "give the port of a broker that speaks AMQP 0-9-1 (usually 5672)".into();
         return Err(Error::Foreign { why, hint });
     }
     if inbound.starts_with(b"HTTP/") {
         let why = "a web server answers at this port".into();
-        let hint = "give the port that AMQP is spoken at (often 5672); the management API is for --http-url".into();
+        let hint = "give the broker's AMQP port (usually 5672); the management API's address belongs to --http-url".into();
         return Err(Error::Foreign { why, hint });
     }
     // An alert of TLS: its type, and the version's first byte (RFC 8446, 5.1).
     if inbound.starts_with(&[21, 3]) {
         let why = "the broker speaks TLS at this port".into();
         let hint =
-            "write amqps:// instead of amqp://, or give the port without TLS (often 5672)".into();
+            "write amqps:// instead of amqp://, or give the port without TLS (usually 5672)".into();
         return Err(Error::Foreign { why, hint });
     }
     Ok(())

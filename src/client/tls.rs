@@ -79,7 +79,9 @@ pub fn client_config(options: &TlsOptions) -> Result<ClientConfig, Error> {
 }
 
 fn failed(error: &impl std::fmt::Display) -> Error {
-    let hint = "look at the files of --tls-ca, --tls-cert and --tls-key with `openssl x509 -in FILE -text`".into();
+    let hint =
+        "check the files of --tls-ca, --tls-cert and --tls-key with `openssl x509 -in FILE -text`"
+            .into();
     Error::Tls { why: error.to_string(), hint }
 }
 
@@ -95,15 +97,15 @@ pub(super) async fn connect(
         ServerNameCheck::Host | ServerNameCheck::NotVerified => host,
     };
     let name = ServerName::try_from(name.to_owned()).map_err(|_| Error::Tls {
-        why: format!("'{name}' is no name a certificate can have"),
+        why: format!("'{name}' is not a name that a certificate can have"),
         hint: "use a host's name or address in --url".into(),
     })?;
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
     connecting.await.map_err(|error| match tls::of_client(&error, host) {
         Some(trouble) => trouble.into(),
         None => Error::Tls {
-            why: format!("the TLS handshake was cut: {error}"),
-            hint: "give the port that the broker speaks TLS at (often 5671), or write amqp:// instead of amqps://"
+            why: format!("the connection ended during the TLS handshake: {error}"),
+            hint: "give the broker's TLS port (usually 5671), or write amqp:// instead of amqps://"
                 .into(),
         },
     })
@@ -119,7 +121,7 @@ fn trusted(ca: Option<&Path>) -> Result<(RootCertStore, Vec<CertificateDer<'stat
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         return Err(Error::Tls {
-            why: "this system has no certificates to trust".into(),
+            why: "this system has no trusted certificates".into(),
             hint: "name those to trust with --tls-ca FILE".into(),
         });
     }

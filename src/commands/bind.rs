@@ -10,7 +10,7 @@ use crate::render::words;
 
 /// Bind a queue or an exchange to an exchange
 ///
-/// Without a key the binding has the empty one; several keys make several bindings.
+/// Without --key the routing key is empty; each further --key makes another binding.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -20,13 +20,13 @@ pub struct Args {
 /// Which bindings are meant; the same for `bind` and `unbind`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BindingOptions {
-    /// The exchange that messages come from
+    /// The exchange from which messages come
     #[arg(long, short = 'e', value_name = "EXCHANGE", value_parser = name::exchange)]
     exchange: ShortStr,
-    /// The queue that messages go to
+    /// The queue to which messages go
     #[arg(long, value_name = "QUEUE", value_parser = name::queue, required_unless_present = "to_exchange")]
     queue: Option<ShortStr>,
-    /// The exchange that messages go to, instead of a queue
+    /// The exchange to which messages go, instead of a queue
     #[arg(long, value_name = "EXCHANGE", value_parser = name::exchange, conflicts_with = "queue")]
     to_exchange: Option<ShortStr>,
     /// The routing key or pattern; may be given several times
@@ -35,11 +35,12 @@ pub(super) struct BindingOptions {
     /// A header that messages must have, as NAME=VALUE or NAME:TYPE=VALUE; for headers exchanges
     #[arg(long = "header", short = 'H', value_name = "NAME=VALUE")]
     headers: Vec<Argument>,
-    /// Whether all headers must match or any of them; only -with-x looks at names that begin with x- (x-match)
-    /// [default: all]
+    /// Match messages that have all headers, or any of them; only the values with -with-x compare headers whose name
+    /// begins with x- (x-match) [default: all]
     #[arg(long = "match", value_name = "RULE", value_enum, requires = "headers")]
     rule: Option<Match>,
-    /// The share of messages that is to come here; for consistent-hash exchanges, whose key it is
+    /// The share of messages for this binding of a consistent-hash exchange, for example 2; it is sent as the routing
+    /// key
     #[arg(
         long,
         value_name = "NUMBER",

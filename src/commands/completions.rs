@@ -5,12 +5,12 @@ use clap_complete::Shell;
 use super::{Answer, CommandError};
 use crate::render::Output;
 
-/// Print the completions for a shell
+/// Print the completion script of a shell
 ///
 /// For example: mq completions bash > ~/.local/share/bash-completion/completions/mq
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The shell to complete in
+    /// The shell for which to complete
     shell: Shell,
 }
 

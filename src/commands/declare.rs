@@ -7,19 +7,19 @@ use crate::engine::ensure::Durability;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Declare {
-    /// Make what is not there, so that it outlives a restart of the broker
+    /// Declare it durable: it survives a restart of the broker
     Durable,
-    /// Make what is not there, until the broker restarts
+    /// Declare it transient: it is deleted when the broker restarts
     Transient,
-    /// Make nothing
+    /// Declare nothing
     No,
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(super) struct DeclareOptions {
-    /// Declare the queue or exchange when it is not there: durable, transient, as programs do that do not say durable,
-    /// or no [default: durable; rpc-call: no]
-    #[arg(long, value_name = "HOW", value_enum)]
+    /// Declare the queue or exchange if it does not exist: durable, transient (like a client that does not set
+    /// durable), or no [default: durable; for rpc-call no]
+    #[arg(long, value_name = "DURABILITY", value_enum)]
     declare: Option<Declare>,
     /// Do not declare the queue or the exchange (--declare no)
     #[arg(long, hide = true, conflicts_with = "declare")]

@@ -7,29 +7,29 @@ use super::options::name;
 use super::{Answer, CommandError, Context};
 use crate::engine::{ExchangeSpec, FieldValue, ShortStr, literal};
 
-/// Make an exchange
+/// Declare an exchange
 ///
-/// One that is there already must have the same type and properties.
+/// If the exchange exists, it must have the same type and properties.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The exchange's name
+    /// The name of the exchange
     #[arg(value_parser = name::exchange)]
     exchange: ShortStr,
-    /// Its type: direct, fanout, topic, headers, x-consistent-hash, x-delayed-message, x-local-random,
-    /// x-modulus-hash, x-random, x-recent-history, or one of the broker's own
-    /// [default: the one that another option belongs to, else direct]
+    /// Declare this type: direct, fanout, topic, headers, x-consistent-hash, x-delayed-message, x-local-random,
+    /// x-modulus-hash, x-random, x-recent-history, or another that the broker has [default: the type that another
+    /// option belongs to, else direct]
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<ShortStr>,
-    /// Let it be gone when the broker restarts
+    /// Delete the exchange when the broker restarts
     #[arg(long)]
     transient: bool,
-    /// Delete it when its last binding goes
+    /// Delete the exchange when its last binding is removed
     #[arg(long)]
     auto_delete: bool,
-    /// Take messages from other exchanges only
+    /// Accept messages from other exchanges only
     #[arg(long)]
     internal: bool,
-    /// Send messages that no binding matches to this exchange
+    /// Send messages that match no binding to this exchange (alternate-exchange)
     #[arg(long, value_name = "EXCHANGE")]
     alternate_exchange: Option<ShortStr>,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub struct Args {
 /// What only some types have; each option names its type when it is not named.
 #[derive(Clone, Debug, clap::Args)]
 struct Special {
-    /// Keep messages for the time in their x-delay header, then route them like this type (x-delayed-type)
+    /// Delay each message by its header x-delay, then route it like this type (x-delayed-type)
     #[arg(long, value_name = "TYPE", conflicts_with_all = ["hash_header", "hash_property", "history_length"])]
     delayed_type: Option<ShortStr>,
     /// Choose the queue by the hash of this header rather than of the routing key (hash-header)
@@ -51,7 +51,7 @@ struct Special {
     /// Choose the queue by the hash of this property rather than of the routing key (hash-property)
     #[arg(long, value_name = "PROPERTY", value_enum, conflicts_with = "history_length")]
     hash_property: Option<HashProperty>,
-    /// Give a queue that is bound the last messages, this many (x-recent-history-length)
+    /// Send each newly bound queue this many of the last messages (x-recent-history-length)
     #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u32).range(1..))]
     history_length: Option<u32>,
 }

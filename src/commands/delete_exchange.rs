@@ -14,7 +14,7 @@ pub struct Args {
     /// The exchange to delete
     #[arg(value_parser = name::exchange)]
     exchange: ShortStr,
-    /// Only when nothing is bound to it
+    /// Delete only if nothing is bound to the exchange
     #[arg(long)]
     if_unused: bool,
     #[command(flatten)]

@@ -14,10 +14,10 @@ pub struct Args {
     /// The queue to delete
     #[arg(value_parser = name::queue)]
     queue: ShortStr,
-    /// Only when no message is in it
+    /// Delete only if the queue has no messages
     #[arg(long)]
     if_empty: bool,
-    /// Only when nobody consumes from it
+    /// Delete only if the queue has no consumers
     #[arg(long)]
     if_unused: bool,
     #[command(flatten)]

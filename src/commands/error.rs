@@ -21,10 +21,12 @@ pub enum CommandError {
     #[error("cannot {doing}")]
     File { doing: String, source: io::Error },
     /// The broker answered a publish with `basic.nack`.
-    #[error("the broker did not take {} of {}", words::grouped(*.refused), words::counted(*.sent, "message"))]
+    #[error("the broker did not accept {} of {}", words::grouped(*.refused), words::counted(*.sent, "message"))]
     NotTaken { refused: u64, sent: u64 },
     /// `--delay` for an exchange that hands messages on at once.
-    #[error("exchange '{exchange}' is not of type x-delayed-message, so it would delay nothing")]
+    #[error(
+        "exchange '{exchange}' is not of type x-delayed-message, so it would not delay the message"
+    )]
     NotDelaying { exchange: String },
     /// An error after which part of the work is done.
     #[error("{error}")]
@@ -32,17 +34,17 @@ pub enum CommandError {
     /// A check has found problems.
     #[error("{}", .problems.join("; "))]
     CheckFailed { problems: Vec<String> },
-    /// The broker ended our consumer.
-    #[error("the queue '{queue}' is gone")]
-    Gone { queue: String },
+    /// The broker sent `basic.cancel`.
+    #[error("the broker cancelled the consumer of queue '{queue}'")]
+    Cancelled { queue: String },
     #[error("{problem}")]
     TimedOut { problem: String },
     /// A program that handles messages could not be run or came to its end.
     #[error("the handler '{command}' {what}")]
     Handler { command: String, what: String, hint: Option<String>, source: Option<io::Error> },
-    #[error("cannot write the answer")]
+    #[error("cannot write the result")]
     Output(#[from] io::Error),
-    #[error("cannot start the runtime")]
+    #[error("cannot start the threads of this program")]
     Runtime(#[source] io::Error),
     /// The user said no when asked.
     #[error("nothing was done")]
@@ -75,7 +77,9 @@ impl CommandError {
         match self {
             Self::Engine(error) => Code::of(error.category()),
             Self::Usage { .. } | Self::File { .. } => Code::Usage,
-            Self::NotTaken { .. } | Self::NotDelaying { .. } | Self::Gone { .. } => Code::Refused,
+            Self::NotTaken { .. } | Self::NotDelaying { .. } | Self::Cancelled { .. } => {
+                Code::Refused
+            }
             Self::PartlyDone { error, .. } => error.code(),
             Self::TimedOut { .. } => Code::TimedOut,
             Self::Handler { .. }
@@ -95,16 +99,18 @@ impl CommandError {
             Self::Usage { hint, .. } | Self::Handler { hint, .. } => hint.clone(),
             Self::PartlyDone { error, .. } => error.hint(),
             Self::NotDelaying { .. } => Some(
-                "make one with `mq declare-exchange NAME --delayed-type direct`, or leave out --delay".into(),
+                "declare one with `mq declare-exchange NAME --delayed-type direct`, or leave out --delay".into(),
             ),
             Self::NotTaken { .. } => {
-                Some("look at the queue's limits and its overflow rule, then publish again".into())
+                Some("check the queue's limits and its overflow rule, then publish again".into())
+            }
+            Self::Cancelled { .. } => {
+                Some("the queue may have been deleted: see `mq list-queues`".into())
             }
             Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
             Self::File { .. }
             | Self::Unsound(_)
             | Self::CheckFailed { .. }
-            | Self::Gone { .. }
             | Self::Output(_)
             | Self::Runtime(_)
             | Self::Declined

@@ -30,10 +30,11 @@ const NOT_FOUND: i32 = 127;
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct FailingOptions {
-    /// What to do with a message whose command fails; exit code 75 always tries again, 65 always rejects
-    #[arg(long, value_name = "WHAT", value_enum, requires = "exec", default_value_t = OnFailure::Requeue)]
+    /// Requeue or reject a message if its command fails; exit code 75 always tries again, 65 always rejects
+    #[arg(long, value_name = "ACTION", value_enum, requires = "exec", default_value_t = OnFailure::Requeue)]
     on_failure: OnFailure,
-    /// Reject a message when its command has failed this often, at most 40 [default: try on, with pauses of 0.5 to 30 s]
+    /// Reject a message if its command has failed this many times, at most 40 [default: no limit, with pauses of 0.5 to
+    /// 30 s]
     #[arg(
         long,
         value_name = "ATTEMPTS",
@@ -46,9 +47,9 @@ pub(super) struct FailingOptions {
 /// The fate of a message whose program failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum OnFailure {
-    /// Try it again after a pause that grows; it goes back to the queue when the command ends first
+    /// Try again after a growing pause; if mq ends first, the message returns to the queue
     Requeue,
-    /// Drop it, or dead-letter it where the queue says so
+    /// Drop the message, or dead-letter it if the queue has a dead-letter exchange
     Reject,
 }
 
@@ -76,7 +77,7 @@ impl FailingOptions {
             (Some(NOT_FOUND), _) => {
                 return Fate::Stop {
                     what: "was not found by the shell (exit status 127)",
-                    hint: "look at the command's name and at PATH; /bin/sh runs it",
+                    hint: "check the command's name and PATH; /bin/sh runs it",
                 };
             }
             (Some(NOT_EXECUTABLE), _) => {

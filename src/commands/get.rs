@@ -8,17 +8,17 @@ use crate::engine::ShortStr;
 
 /// Take one message from a queue
 ///
-/// Exit code 1 when the queue is empty.
+/// Exits with code 1 if the queue is empty. To receive messages as they arrive, use `mq consume`.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub struct Args {
-    /// The queue to take from
+    /// Take the message from this queue
     #[arg(long, value_name = "QUEUE", value_parser = name::queue)]
     queue: ShortStr,
-    /// Look only: the message stays in the queue, in its place
+    /// Return the message to its place in the queue after printing it
     #[arg(long)]
     peek: bool,
-    /// Print the message like this, for example '{routing_key}: {body}'
+    /// Print the message in this form, for example '{routing_key}: {body}'
     #[arg(long, value_name = "TEMPLATE")]
     template: Option<Template>,
 }

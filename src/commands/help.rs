@@ -8,7 +8,7 @@ use crate::render::Output;
 /// The same as `mq COMMAND --help`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The command, and a command of that one [default: the program itself]
+    /// The command, and its subcommand [default: mq itself]
     command: Vec<String>,
 }
 

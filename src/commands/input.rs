@@ -49,7 +49,7 @@ impl Bodies {
             (false, Stdin::Lines) => Ok(Self::Lines(lines_of_files(files))),
             (true, stdin) => {
                 if io::stdin().is_terminal() {
-                    out.note("reading from the terminal; Ctrl-D ends it")?;
+                    out.note("reading from the terminal until Ctrl-D")?;
                 }
                 match stdin {
                     Stdin::Lines => Ok(Self::Lines(lines_of(|| Ok(io::stdin().lock())))),

@@ -23,7 +23,7 @@ struct List {
 }
 
 /// Ends the long help of each list.
-const ALL_FIELDS: &str = "With --format json every field of the management API is there.";
+const ALL_FIELDS: &str = "--format json prints every field of the management API.";
 
 /// All lists, in the order of the help.
 const LISTS: &[List] = &[
@@ -207,16 +207,16 @@ struct ListOptions {
     /// Show these columns, in this order
     #[arg(value_name = "COLUMN")]
     positional: Vec<String>,
-    /// Show these columns, with commas between
+    /// Show these columns, separated by commas
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', conflicts_with = "positional")]
     columns: Vec<String>,
-    /// Sort by this column; -COLUMN turns the order around
+    /// Sort by this column; -COLUMN reverses the order
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     sort: Option<String>,
-    /// Show only rows where this holds: name=part, name==exact, name!=part, messages>10 (also < >= <=)
+    /// Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)
     #[arg(long, value_name = "CONDITION")]
     filter: Vec<Filter>,
-    /// Look again and again, with this time between, for example 1s
+    /// Print the list again at this interval until Ctrl-C, for example 1s
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     watch: Option<Duration>,
     /// Leave out the header line of tsv and csv

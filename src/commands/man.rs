@@ -9,7 +9,7 @@ use crate::render::Output;
 /// For example: mq man publish | man -l -
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The command [default: the program itself]
+    /// The command [default: mq itself]
     command: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::engine::literal;
 /// An exchange that every virtual host has: asking for it changes nothing.
 const ALWAYS_THERE: &str = "amq.direct";
 
-/// Ask the broker for an answer and say how long it took
+/// Measure how long the broker takes to reply
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {}
 

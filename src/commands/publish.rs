@@ -20,24 +20,25 @@ use super::{Answer, CommandError, Context, Interrupt};
 use crate::engine::{Message, Outcome, Publisher, PublisherOptions, Report, ShortStr, payload};
 use crate::render::words;
 
-/// Publish messages and wait until the broker has taken them
+/// Publish messages and wait until the broker confirms them
 ///
-/// Bodies come from the arguments, from files, or from stdin. Exit code 0 means that the broker has every message.
+/// Bodies come from the arguments, from files, or from stdin. Exit code 0 means that the broker confirmed every
+/// message. To wait for replies, use `mq rpc-call`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The bodies, a message each [default: stdin is one body]
+    /// The bodies, one message each [default: all of stdin as one body]
     body: Vec<String>,
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
     source: Source,
-    /// Publish every message this often [default: 1]
+    /// Publish every message this many times [default: 1]
     #[arg(long, short = 'n', value_name = "TIMES", default_value_t = 1, hide_default_value = true)]
     count: u64,
-    /// Publish no faster than this, for example 100/s [default: as fast as the broker takes them]
+    /// Publish no faster than this, for example 100/s [default: as fast as the broker confirms]
     #[arg(long, value_name = "RATE")]
     rate: Option<Rate>,
-    /// End with exit code 1 when a message reaches no queue
+    /// Exit with code 1 if a message reaches no queue
     #[arg(long)]
     mandatory: bool,
     #[command(flatten)]
@@ -48,7 +49,7 @@ pub struct Args {
 
 #[derive(Clone, Debug, clap::Args)]
 struct Place {
-    /// Publish to this exchange [default: the one that leads to the queue named by the routing key]
+    /// Publish to this exchange [default: the default exchange, which routes to the queue named by the routing key]
     #[arg(long, short = 'e', value_name = "EXCHANGE", value_parser = name::exchange)]
     exchange: Option<ShortStr>,
     /// Declare the exchange first, with this type: direct, fanout, topic, headers or another
@@ -57,10 +58,10 @@ struct Place {
     /// Publish with this routing key
     #[arg(long, short = 'k', value_name = "KEY")]
     routing_key: Option<ShortStr>,
-    /// Publish to this queue; it is declared when it is not there
+    /// Publish to this queue; it is declared if it does not exist
     #[arg(long, value_name = "QUEUE", value_parser = name::queue, conflicts_with_all = ["exchange", "routing_key"])]
     queue: Option<ShortStr>,
-    /// Declare a queue that is not there with this type [default: the virtual host's]
+    /// Declare the queue with this type if it does not exist [default: the virtual host's default type]
     #[arg(long, value_name = "TYPE", value_enum, requires = "queue")]
     queue_type: Option<QueueType>,
     #[command(flatten)]
@@ -72,10 +73,10 @@ struct Source {
     /// Take the body from this file; may be given several times
     #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "body")]
     file: Vec<PathBuf>,
-    /// Make every line a message
+    /// Publish each line as a message
     #[arg(long, short = 'l', conflicts_with = "body")]
     lines: bool,
-    /// Make every line a message, as the JSON object that `mq consume -o jsonl` prints
+    /// Publish each line as a message; a line is a JSON object as `mq consume -o jsonl` prints it
     #[arg(long, conflicts_with_all = ["body", "lines"])]
     jsonl: bool,
 }
@@ -120,7 +121,7 @@ impl Place {
             self.exchange.is_some() || self.queue.is_some() || self.routing_key.is_some();
         if !is_named && !is_jsonl {
             let hint = "name a queue with --queue, or an exchange with --exchange";
-            return usage("where to publish is not said", hint);
+            return usage("there is no queue or exchange to publish to", hint);
         }
         let is_declared = self.queue.is_some() || self.kind.is_some();
         if self.declare.is_wanted() && !is_declared {
@@ -130,7 +131,7 @@ impl Place {
         let has_type = self.queue_type.is_some() || self.kind.is_some();
         if self.declare.given() == Some(Declare::No) && has_type {
             return usage(
-                "a type is for what is declared, and --declare no forbids it",
+                "--type and --queue-type are for a declaration, which --declare no forbids",
                 "leave out one of them",
             );
         }
@@ -269,8 +270,8 @@ fn pace(rate: Rate) -> Interval {
 
 fn parsed(body: &Bytes, line: u64, args: &Args) -> Result<Message, CommandError> {
     let wrong = |why: String| CommandError::Usage {
-        problem: format!("line {line} is no message: {why}"),
-        hint: Some("lines look as `mq consume -o jsonl` prints them".into()),
+        problem: format!("line {line} is not a message: {why}"),
+        hint: Some("write each line as `mq consume -o jsonl` prints it".into()),
     };
     let text = std::str::from_utf8(body).map_err(|error| wrong(error.to_string()))?;
     let mut message = payload::parse(text).map_err(|error| wrong(error.to_string()))?;

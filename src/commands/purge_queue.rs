@@ -8,12 +8,12 @@ use super::{Answer, CommandError, Context};
 use crate::engine::ShortStr;
 use crate::render::words;
 
-/// Drop every ready message of a queue
+/// Delete every ready message of a queue
 ///
-/// Messages that a consumer holds unacknowledged stay.
+/// Unacknowledged messages stay. To delete the queue as well, use `mq delete-queue`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The queue to empty
+    /// The queue to purge
     #[arg(value_parser = name::queue)]
     queue: ShortStr,
     #[command(flatten)]

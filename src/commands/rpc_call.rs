@@ -20,24 +20,25 @@ use crate::engine::{
 
 /// Call an RPC server: send requests, print the replies
 ///
-/// Requests come from the arguments or from stdin; --timeout is the time for each reply [default: 30s].
+/// Requests come from the arguments or from stdin; --timeout is the time for each reply [default: 30s]. To send
+/// messages without waiting for replies, use `mq publish`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The requests' bodies [default: stdin is one]
+    /// The bodies, one request each [default: all of stdin as one request]
     body: Vec<String>,
-    /// The queue that the server answers
+    /// Send requests to this queue
     #[arg(long, value_name = "QUEUE", value_parser = name::queue, required_unless_present = "exchange")]
     queue: Option<ShortStr>,
-    /// Send requests through this exchange instead
+    /// Send requests through this exchange instead of a queue
     #[arg(long, short = 'e', value_name = "EXCHANGE", conflicts_with = "queue")]
     exchange: Option<ShortStr>,
     /// Send requests with this routing key
     #[arg(long, short = 'k', value_name = "KEY", requires = "exchange")]
     routing_key: Option<ShortStr>,
-    /// Make every line of stdin a request
+    /// Send each line of stdin as a request
     #[arg(long, short = 'l', conflicts_with = "body")]
     lines: bool,
-    /// Have at most this many requests under way at a time [default: 1]
+    /// Wait for at most this many replies at a time [default: 1]
     #[arg(
         long,
         short = 'j',
@@ -64,12 +65,14 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     let properties = args.properties.properties()?;
     let stdin = if args.lines { Stdin::Lines } else { Stdin::Whole };
     if properties.correlation_id.is_some() && args.jobs > 1 {
-        let problem = "calls at the same time cannot share one correlation id";
+        let problem =
+            "--correlation-id needs --jobs 1, because requests at the same time cannot share an id";
         return Err(CommandError::usage(problem));
     }
     if properties.reply_to.is_some() {
         return Err(CommandError::Usage {
-            problem: "replies come to the call itself, not to the queue of --reply-to".into(),
+            problem: "--reply-to has no effect, because mq rpc-call receives the replies itself"
+                .into(),
             hint: Some("leave out --reply-to, or send the request with `mq publish`".into()),
         });
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Answer, CommandError, Context};
 use crate::render::{Format, words};
 
-/// Say what the broker is and how much it has to do
+/// Show the broker's version and its connections, queues and messages
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {}
 

@@ -11,7 +11,7 @@ use crate::engine::{
 };
 use crate::render::{Format, Output, words};
 
-/// Look after the data directory of a broker
+/// Check or repair the data directory of a broker
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -24,14 +24,14 @@ enum Action {
     Repair(RepairArgs),
 }
 
-/// Verify that a directory is whole, and say what is kept in it
+/// Check that a data directory is undamaged, and list what is stored in it
 ///
-/// Reads everything and changes nothing. No broker may run on the directory. Exit code 1 if anything is not as it was
-/// written. For a damaged message it names the file, the offset in it and the queue. A broker that starts on the directory
+/// Reads everything and changes nothing. No broker may run on the directory. Exits with code 1 if anything is damaged.
+/// For a damaged message it prints the file, the offset in it and the queue. A broker that starts on the directory
 /// delivers all other messages and copies the damaged bytes to a file beside the message file, whose name ends in
-/// `.damaged`; the next check passes, and counts the copies. Broken marks are acknowledgements that cannot be read: their
-/// messages may be delivered again. A broken index makes the next start slower. If no broker would start on the
-/// directory, the error says why.
+/// `.damaged`; the next check passes, and counts the copies. Broken marks are acknowledgements that cannot be read:
+/// their messages may be delivered again. A broken index makes the next start slower. If no broker would start on the
+/// directory, the error says why, and `mq store repair` may help.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 struct CheckArgs {
@@ -40,17 +40,18 @@ struct CheckArgs {
     directory: Option<PathBuf>,
 }
 
-/// Repair what a broker must not repair by itself when it starts
+/// Repair damage that a broker must not repair by itself when it starts
 ///
-/// Needed if `mq serve` refuses to start because a file of messages is damaged. No broker may run on the directory. If the
-/// header of a message file is damaged, it is found again and written; if it cannot be found, nothing can be read from the
-/// file, and the file is taken away. In a file of an early release, if it cannot be told which messages are acknowledged, all
-/// of them are delivered again. A format number that cannot be read is written again. Damaged acknowledgements and indexes are taken out. Before a byte is changed it is
-/// copied to a file beside its own, whose name ends in `.damaged`. It prints each thing that it does. The definitions
-/// of queues and users are not repaired: put a backup of 'definitions.redb' back.
+/// Needed if `mq serve` refuses to start because a file of messages is damaged; `mq store check` only reads. No broker
+/// may run on the directory. A damaged header of a message file is reconstructed and written again; if that is
+/// impossible, no message can be read from the file, and the file is removed. If a file of an early release does not
+/// tell which messages are acknowledged, all of them are delivered again. An unreadable format number is written again.
+/// Damaged acknowledgements and indexes are removed. Each byte is copied before it is changed, to a file beside its own
+/// whose name ends in `.damaged`. Each repair is printed. The definitions of queues and users are not repaired: restore
+/// 'definitions.redb' from a backup.
 ///
-/// Exit code 0 if everything was repaired or nothing had to be, 1 if something cannot be repaired, 69 if a broker runs on
-/// the directory or it cannot be used.
+/// Exits with code 0 if everything is repaired or nothing is damaged, 1 if something cannot be repaired, 69 if a broker
+/// runs on the directory or the directory cannot be used.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 struct RepairArgs {
@@ -116,25 +117,25 @@ impl<'a> RepairRow<'a> {
             Repaired::Unreadable { .. } => (
                 "file taken away",
                 format!(
-                    "took '{old}' away, because no message can be read from it; a copy is '{new}'"
+                    "removed '{old}', because no message can be read from it; a copy is '{new}'"
                 ),
             ),
             Repaired::MarksTakenAway { .. } => (
                 "marks taken away",
                 format!(
-                    "took the acknowledgements in '{old}' away: all messages of the file are delivered again; a copy is '{new}'"
+                    "removed the acknowledgements in '{old}': all messages of the file are delivered again; a copy is '{new}'"
                 ),
             ),
             Repaired::Marks { count, .. } => {
                 more.push(("marks", *count));
                 let marks = words::counted(*count, "broken mark");
                 let line = format!(
-                    "took {marks} out of '{old}': their messages may be delivered again; a copy is '{new}'"
+                    "removed {marks} from '{old}': their messages may be delivered again; a copy is '{new}'"
                 );
                 ("broken marks taken out", line)
             }
             Repaired::Index { .. } => {
-                ("index taken away", format!("took the broken index '{old}' away"))
+                ("index taken away", format!("removed the broken index '{old}'"))
             }
             Repaired::Message(record) => {
                 let offset = record.offset;

@@ -46,9 +46,9 @@ enum Part {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidTemplate {
-    #[error("'{name}' is no field of a message: use {}, or {HEADER}NAME", NAMES.join(", "))]
+    #[error("'{name}' is not a field of a message: use {}, or {HEADER}NAME", NAMES.join(", "))]
     UnknownField { name: String },
-    #[error("a '{{' is not closed; write '{{{{' for the character itself")]
+    #[error("a '{{' is not closed; write '{{{{' for a literal brace")]
     Unclosed,
 }
 
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!("{".parse::<Template>(), Err(InvalidTemplate::Unclosed));
         let unknown = "{key}".parse::<Template>().unwrap_err().to_string();
         assert!(
-            unknown.starts_with("'key' is no field of a message: use body, queue,"),
+            unknown.starts_with("'key' is not a field of a message: use body, queue,"),
             "{unknown}"
         );
     }

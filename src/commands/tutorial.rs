@@ -5,19 +5,20 @@ use crate::engine::Target;
 use crate::render::{Format, Output};
 use crate::tutorial::{self, Error, Lesson, Stage, Telling};
 
-/// Learn by the classic lessons, run live on a real broker
+/// Run RabbitMQ's tutorials as lessons on a live broker
 ///
-/// Without --url or --local they run on a broker of their own. Every lesson checks what came out; exit code 1 when
-/// a check fails.
+/// Without --url or --local, mq starts a broker for the lessons. Each lesson checks its result; the exit code is 1 if a
+/// check fails.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The lesson, by number or name, or all: 1 hello, 2 work, 3 durability, 4 fanout, 5 direct, 6 topic, 7 rpc, 8 confirms
+    /// The lesson, by number or name: 1 hello, 2 work, 3 durability, 4 fanout, 5 direct, 6 topic, 7 rpc, 8 confirms, or
+    /// all
     #[arg(value_name = "LESSON", default_value = "all")]
     lesson: String,
     /// Wait for Enter after each step
     #[arg(long)]
     step: bool,
-    /// Print verdicts only: a test for any broker
+    /// Print only the result of each check, to test a broker
     #[arg(long, conflicts_with = "step")]
     check: bool,
 }

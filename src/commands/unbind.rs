@@ -3,9 +3,10 @@
 use super::bind::BindingOptions;
 use super::{Answer, CommandError, Context};
 
-/// Take a binding away
+/// Remove a binding
 ///
-/// It must be named as it was made: same key, same headers. One that is not there is no error.
+/// The routing key and the headers must be those of the binding. If there is no such binding, nothing changes and the
+/// exit code is 0.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

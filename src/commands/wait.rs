@@ -16,7 +16,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Wait until the broker answers, at most --timeout [default: 30s]
 ///
-/// For scripts that have just started one. A login that is refused ends the wait at once.
+/// For scripts that have just started a broker. If the broker refuses the login, the command fails at once. To try once
+/// only, use `mq ping`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {}
 

@@ -32,7 +32,7 @@ pub fn default_directory(environment: impl Fn(&str) -> Option<String>) -> Result
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// The reason given when another process holds a directory.
-const TAKEN: &str = "another process runs its broker";
+const TAKEN: &str = "another process runs the broker of this directory";
 
 /// A data directory and the files in it that say which process runs its broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Directory {
                 format!(
                     "the path of the data directory is {over} bytes too long for the sockets in it: {self}"
                 ),
-                "name a shorter one, which may be a link to it",
+                "name a shorter path; it may be a symbolic link to the directory",
             ));
         }
         let locked = || {

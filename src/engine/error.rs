@@ -61,13 +61,13 @@ pub enum Error {
     #[error("no answer to '{doing}' within {}", humantime::format_duration(*.waited))]
     TimedOut { doing: String, waited: Duration, blocked: Option<String> },
     /// The broker did what AMQP does not allow, or its API answered what is no answer.
-    #[error("cannot make sense of the broker's answer to '{doing}'")]
+    #[error("the broker sent an invalid answer to '{doing}'")]
     Protocol { doing: String, source: Cause },
     /// The data directory of `--local` cannot be used.
     #[error("cannot use the data directory {directory}")]
     Directory { directory: String, source: Cause },
     /// The contents of a data directory cannot be used.
-    #[error("cannot use what is kept in {directory}")]
+    #[error("cannot use the data in {directory}")]
     Kept { directory: String, source: StoreError },
     /// A file of definitions that the broker does not take.
     #[error("cannot load the definitions in '{path}'")]
@@ -76,7 +76,7 @@ pub enum Error {
     #[error("cannot listen on {address}")]
     Listen { address: String, source: Cause },
     /// The threads of a bench could not be had, or one of them broke down.
-    #[error("cannot run the threads of the bench")]
+    #[error("cannot run the benchmark's threads")]
     Threads { source: Cause },
 }
 
@@ -153,7 +153,7 @@ impl Error {
             },
             client::Error::Lost { why } => Self::WentAway { place, source: Cause::new(why) },
             client::Error::Closed => {
-                Self::WentAway { place, source: Cause::new("the connection was closed before") }
+                Self::WentAway { place, source: Cause::new("the connection is already closed") }
             }
             client::Error::Protocol { why } => Self::Protocol { doing, source: Cause::new(why) },
             client::Error::TimedOut { waited } => Self::TimedOut { doing, waited, blocked: None },
@@ -194,25 +194,22 @@ impl Error {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Unfit { hint, .. } | Self::TlsFile { hint, .. } => Some(hint.clone()),
             Self::Unreachable { what: Service::Amqp, .. } => Some(
-                "start one with `mq serve`, run one in this process with --local, or name another \
-                 with --url"
+                "start a broker with `mq serve`, run one in this process with --local, or name another one with --url"
                     .into(),
             ),
             Self::Unreachable { what: Service::Management, .. } => Some(
-                "say where it is with --http-url; RabbitMQ has it with the plugin \
-                 rabbitmq_management, `mq serve` with --http"
+                "name its address with --http-url; RabbitMQ needs the plugin rabbitmq_management, `mq serve` the option --http"
                     .into(),
             ),
             Self::OtherBroker { .. } => Some(
-                "say where this broker's management API is with --http-url, or name the other \
-                 broker with --url"
+                "name the address of this broker's management API with --http-url, or name the other broker with --url"
                     .into(),
             ),
             Self::Listen { .. } => Some(
-                "another process listens there: stop it, or choose other addresses with --listen and --http".into(),
+                "another process uses this address: stop it, or choose other addresses with --listen and --http".into(),
             ),
             Self::Kept { source: StoreError::Newer { .. }, .. } => {
-                Some("run the release that wrote it, or a later one".into())
+                Some("run the release of mq that wrote it, or a later one".into())
             }
             Self::Kept { source: StoreError::Definitions { .. }, .. } => Some(
                 "nothing was changed; put a backup of this file back, because `mq store repair` does not repair definitions".into(),
@@ -221,21 +218,21 @@ impl Error {
                 "nothing was changed; `mq store repair {directory}` copies the damaged bytes aside and keeps what is whole"
             )),
             Self::Definitions { .. } => Some(
-                "write them as RabbitMQ exports them: one JSON object with lists of users, vhosts, queues and so on".into(),
+                "use the format of RabbitMQ's export: one JSON object with lists of users, vhosts, queues and so on".into(),
             ),
             Self::HostEnded { .. } => Some(
-                "keep one running with `mq serve`, so that no command has to be the host".into(),
+                "run the broker with `mq serve`, so that it does not end with a command".into(),
             ),
             Self::Refused { nearest, .. } if !nearest.is_empty() => {
                 Some(format!("did you mean {}?", one_of(nearest)))
             }
             Self::Refused { code, text, .. } => hints::for_refusal(*code, text).map(str::to_owned),
             Self::TimedOut { blocked: Some(reason), .. } => {
-                Some(format!("the broker takes no messages now: {reason}"))
+                Some(format!("the broker blocks publishers now: {reason}"))
             }
             Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
             Self::Threads { .. } => {
-                Some("ask for fewer publishers and consumers: each is a thread".into())
+                Some("use fewer publishers and consumers: each is a thread".into())
             }
             Self::WentAway { .. }
             | Self::Protocol { .. }

@@ -13,7 +13,7 @@ const HINTS: &[(u16, &str, &str)] = &[
     (
         403,
         "in exclusive use",
-        "another consumer has the queue for itself; it goes when that consumer ends",
+        "another consumer has exclusive use of the queue until it is cancelled",
     ),
     (403, "reserved prefix", "choose a name that does not begin with 'amq.'"),
     (
@@ -30,14 +30,14 @@ const HINTS: &[(u16, &str, &str)] = &[
     (
         403,
         "refused for user",
-        "an administrator of the broker grants what is missing: configure, write or read",
+        "an administrator of the broker can grant the missing permission: configure, write or read",
     ),
     (404, "no exchange", "see what exists with `mq list-exchanges`"),
     (404, "no queue", "see what exists with `mq list-queues` and `mq list-exchanges`"),
     (404, "vhost", "see what exists with `mq list-vhosts`"),
     (404, "", "see what exists with `mq list-queues` and `mq list-exchanges`"),
     (405, "basic.get", "receive its messages with `mq consume`"),
-    (405, "", "another connection owns it; it goes when that connection ends"),
+    (405, "", "another connection owns the queue, which is deleted when that connection ends"),
     (
         406,
         "inequivalent arg",
@@ -50,25 +50,29 @@ const HINTS: &[(u16, &str, &str)] = &[
         "exchange type",
         "see the types with `mq declare-exchange --help`; on RabbitMQ those that begin with 'x-' may need their plugin",
     ),
-    (406, "prefetch count is not set", "name one with --prefetch"),
+    (406, "prefetch count is not set", "set one with --prefetch"),
     (
         406,
         "max size",
-        "send it in parts, or raise the broker's limit (`mq serve --max-message-size`)",
+        "split the message, or raise the broker's limit (`mq serve --max-message-size`)",
     ),
     (406, "user_id", "leave out --user-id, or log in as that user"),
-    (406, "queue limit", "delete queues that nobody needs, or raise the limit"),
+    (406, "queue limit", "delete queues that are not needed, or raise the limit"),
     (
         503,
         "exchange type",
         "see the types with `mq declare-exchange --help`; RabbitMQ has some as plugins",
     ),
-    (530, "limit", "let others end first, or raise the broker's limit"),
+    (530, "limit", "close other connections first, or raise the broker's limit"),
     (530, "vhost", "name the vhost with --vhost, or at the end of the URL (%2F is the vhost '/')"),
     (540, "basic.get", "read a stream with `mq consume --offset first`"),
-    (540, "queue.purge", "a stream forgets by age and size: --max-age and --max-length-bytes"),
+    (
+        540,
+        "queue.purge",
+        "a stream drops messages by age and size: set --max-age or --max-length-bytes",
+    ),
     (540, "queue.delete", "leave out --if-unused and --if-empty"),
-    (540, "", "this broker cannot do that"),
+    (540, "", "this broker does not implement it"),
     (
         541,
         "transient_nonexcl_queues",
@@ -79,8 +83,8 @@ const HINTS: &[(u16, &str, &str)] = &[
         "is deprecated",
         "this release of RabbitMQ refuses it unless its configuration permits it: leave the argument out",
     ),
-    (541, "", "the broker failed at this; its log says why"),
-    (312, "", "no queue gets such a message: ask why with `mq route`"),
+    (541, "", "the broker had an internal error; its log says why"),
+    (312, "", "no queue is bound for such a message: `mq route` explains why"),
 ];
 
 /// Says what the user can do about a refusal with this code and text.
@@ -108,10 +112,10 @@ mod tests {
                    rabbit_quorum_queue", Some("this type of queue")),
             (406, "PRECONDITION_FAILED - unknown delivery tag 9", None),
             (540, "NOT_IMPLEMENTED - basic.get not supported by stream queues queue 's' in vhost '/'", Some("read a stream")),
-            (540, "NOT_IMPLEMENTED - something new", Some("this broker cannot do that")),
+            (540, "NOT_IMPLEMENTED - something new", Some("this broker does not implement it")),
             (541, "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated.", Some("RabbitMQ 4.3 refuses")),
             (541, "INTERNAL_ERROR - Feature `queue_master_locator` is deprecated.", Some("this release")),
-            (541, "INTERNAL_ERROR", Some("the broker failed")),
+            (541, "INTERNAL_ERROR", Some("the broker had an internal error")),
         ];
         for (code, text, begins) in cases {
             let found = for_refusal(code, text);

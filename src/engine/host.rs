@@ -349,7 +349,7 @@ fn tell_damage(broker: &Broker, report: Report) {
     }
     for (path, count) in broken_marks {
         let file = path.display();
-        tracing::warn!(%file, count, "acknowledgements are damaged: their messages may come again");
+        tracing::warn!(%file, count, "acknowledgements are damaged: their messages may be delivered again");
     }
     for path in broken_indexes {
         let file = path.display();

@@ -80,7 +80,7 @@ fn announced(api: Api, ours: &FieldTable, place: &Place) -> Result<Api, Error> {
     match text(ours, "management").map(|address| address.parse()) {
         Some(Ok(address)) => api.announced(host, address),
         // Nothing that listens elsewhere can be this broker's.
-        None | Some(Err(_)) => Err(api.unreachable(Cause::new("the broker has none"))),
+        None | Some(Err(_)) => Err(api.unreachable(Cause::new("the broker does not report one"))),
     }
 }
 
@@ -123,7 +123,7 @@ fn differing(amqp: &Identity, http: &Identity) -> Option<String> {
         }
         (Some(_), Some(_)) | (None, _) => return None,
     }
-    Some(format!("AMQP is spoken by {one}, and the API is that of {other}"))
+    Some(format!("the AMQP address belongs to {one}, and the management API to {other}"))
 }
 
 fn text(of: &FieldTable, name: &str) -> Option<String> {

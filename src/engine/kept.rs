@@ -147,7 +147,7 @@ fn is_store(directory: &Directory) -> Result<(), Error> {
     }
     Err(Error::Directory {
         directory: directory.to_string(),
-        source: Cause::new("no broker ever kept anything in it: there is no file 'format'"),
+        source: Cause::new("it is not a broker's data directory: there is no file 'format'"),
     })
 }
 

@@ -70,6 +70,6 @@ pub(super) async fn list(
     if let Value::Array(rows) = api.get(&doing, &listing.path(target)).await? {
         return Ok(rows);
     }
-    let why = "what answers there is no management API: its list is none";
+    let why = "the server at this address is not a management API: its answer is not a list";
     Err(api.unreachable(Cause::new(why)))
 }

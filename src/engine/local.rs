@@ -46,7 +46,7 @@ impl Residence {
                 break Role::Host(Mutex::new(Some(host)));
             }
             if Instant::now() > deadline {
-                let why = format!("another process holds it but does not answer: {absent}");
+                let why = format!("another process has locked it but does not answer: {absent}");
                 return Err(directory.unusable(Cause::new(why)));
             }
             sleep(JOIN_PAUSE).await;

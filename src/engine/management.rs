@@ -61,7 +61,7 @@ impl Api {
     ) -> Result<Self, Error> {
         let wrong = |why: String| {
             Error::usage(
-                format!("the URL of the management API is none: {why}"),
+                format!("the URL of the management API is invalid: {why}"),
                 "write it like http://host:15672",
             )
         };
@@ -83,7 +83,7 @@ impl Api {
         let password = password.map(decode).transpose()?;
         let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
         if has_port && url.port_u16().is_none() {
-            return Err(wrong("its port is none".into()));
+            return Err(wrong("its port is not a number from 0 to 65535".into()));
         }
         let scheme = url.scheme_str().unwrap_or_default();
         let path = url.path().trim_end_matches('/');
@@ -114,8 +114,12 @@ impl Api {
         };
         let api = Self { endpoint, ..self };
         let why = match (is_here, api.tls.is_some()) {
-            (false, _) if address.ip().is_loopback() => "it listens for the broker's own machine",
-            (false, true) => "it speaks without TLS, and the password would be seen on its way",
+            (false, _) if address.ip().is_loopback() => {
+                "it listens on the broker's own machine only"
+            }
+            (false, true) => {
+                "it does not use TLS, so the password would be readable on the network"
+            }
             (true, _) | (false, false) => return Ok(Self { tls: None, ..api }),
         };
         Err(api.unreachable(Cause::new(why)))
@@ -137,9 +141,9 @@ impl Api {
     /// Asks for a path below `/api`.
     pub(super) async fn get(&self, doing: &str, path: &str) -> Result<Value, Error> {
         let url = format!("{}/{path}", self.endpoint);
-        let url: Uri = url
-            .parse()
-            .map_err(|error| self.unreachable(Cause::new(format!("'{url}' is no URL: {error}"))))?;
+        let url: Uri = url.parse().map_err(|error| {
+            self.unreachable(Cause::new(format!("'{url}' is not a URL: {error}")))
+        })?;
         let place = self.place(&url);
         let asked = client::http::get(&place, &url, &self.user, &self.password, self.timeout).await;
         let answer = asked.map_err(|error| self.failed(doing, error))?;
@@ -147,7 +151,7 @@ impl Api {
             return Err(refused(doing, answer.status, &answer.body));
         }
         serde_json::from_slice(&answer.body).map_err(|error| {
-            let why = format!("what answers there is no management API: it is no JSON, {error}");
+            let why = format!("the server at this address is not a management API: its answer is not JSON, {error}");
             self.unreachable(Cause::new(why))
         })
     }

@@ -146,7 +146,7 @@ fn is_plain(value: f64) -> bool {
 pub fn parse(line: &str) -> Result<Message, Error> {
     parse_message(line).map_err(|why| {
         Error::usage(
-            format!("a line is no message: {why}"),
+            format!("a line is not a message: {why}"),
             "write messages like `mq consume -o jsonl` prints them: \
              {\"routing_key\": \"k\", \"payload\": \"text\"}",
         )
@@ -155,11 +155,11 @@ pub fn parse(line: &str) -> Result<Message, Error> {
 
 fn parse_message(line: &str) -> Result<Message, String> {
     let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let Value::Object(object) = value else { return Err("it is no JSON object".into()) };
+    let Value::Object(object) = value else { return Err("it is not a JSON object".into()) };
     let text = |name: &str| match object.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(format!("'{name}' is no text")),
+        Some(_) => Err(format!("'{name}' is not text")),
     };
     let payload = text("payload")?.ok_or("there is no 'payload'")?;
     let body = match text("payload_encoding")?.unwrap_or("string") {
@@ -174,7 +174,7 @@ fn parse_message(line: &str) -> Result<Message, String> {
         Some(Value::Object(properties)) => parse_properties(properties)?,
         // RabbitMQ's API writes no properties as an empty list.
         Some(Value::Array(none)) if none.is_empty() => Properties::default(),
-        Some(_) => return Err("'properties' is no object".into()),
+        Some(_) => return Err("'properties' is not an object".into()),
     };
     Ok(Message {
         exchange: short("exchange", text("exchange")?.unwrap_or_default())?,
@@ -189,18 +189,18 @@ fn parse_properties(object: &Map<String, Value>) -> Result<Properties, String> {
     for (name, value) in object {
         let text = || match value {
             Value::String(text) => short(name, text).map(Some),
-            _ => Err(format!("the property '{name}' is no text")),
+            _ => Err(format!("the property '{name}' is not text")),
         };
         let octet = || match value.as_u64().map(u8::try_from) {
             Some(Ok(number)) => Ok(Some(number)),
-            _ => Err(format!("the property '{name}' is no number from 0 to 255")),
+            _ => Err(format!("the property '{name}' is not a number from 0 to 255")),
         };
         match name.as_str() {
             "content_type" => properties.content_type = text()?,
             "content_encoding" => properties.content_encoding = text()?,
             "headers" => match parse_field(value)? {
                 FieldValue::Table(table) => properties.headers = Some(table),
-                _ => return Err("the property 'headers' is no object".into()),
+                _ => return Err("the property 'headers' is not an object".into()),
             },
             "delivery_mode" => properties.delivery_mode = octet()?,
             "priority" => properties.priority = octet()?,
@@ -210,7 +210,7 @@ fn parse_properties(object: &Map<String, Value>) -> Result<Properties, String> {
             "message_id" => properties.message_id = text()?,
             "timestamp" => {
                 let seconds = value.as_u64();
-                let told = || format!("the property '{name}' is no number of seconds");
+                let told = || format!("the property '{name}' is not a number of seconds");
                 properties.timestamp = Some(seconds.ok_or_else(told)?);
             }
             "type" => properties.kind = text()?,
@@ -266,7 +266,7 @@ fn parse_number(number: &Number) -> Result<FieldValue, String> {
 }
 
 fn parse_marked(name: &str, value: &Value) -> Result<FieldValue, String> {
-    let wrong = || format!("{value} is no value of the type '{name}'");
+    let wrong = || format!("{value} is not a value of the type '{name}'");
     let signed = || value.as_i64().ok_or_else(wrong);
     let unsigned = || value.as_u64().ok_or_else(wrong);
     let text = || value.as_str().ok_or_else(wrong);
@@ -297,7 +297,7 @@ fn parse_pairs(pairs: &[Value]) -> Result<FieldTable, String> {
     let mut entries = Vec::new();
     for pair in pairs {
         let Some([Value::String(name), value]) = pair.as_array().map(Vec::as_slice) else {
-            return Err(format!("{pair} is no pair of a name and a value"));
+            return Err(format!("{pair} is not a pair of a name and a value"));
         };
         entries.push((short("a header's name", name)?, parse_field(value)?));
     }
@@ -316,7 +316,7 @@ fn short(name: &str, text: &str) -> Result<ShortStr, String> {
 }
 
 fn decode_base64(name: &str, text: &str) -> Result<Vec<u8>, String> {
-    STANDARD.decode(text).map_err(|error| format!("'{name}' is no base64: {error}"))
+    STANDARD.decode(text).map_err(|error| format!("'{name}' is not base64: {error}"))
 }
 
 #[cfg(test)]
@@ -412,20 +412,20 @@ mod tests {
     fn what_is_no_message_is_told() {
         #[rustfmt::skip]
         let cases = [
-            ("[]",                                              "it is no JSON object"),
+            ("[]",                                              "it is not a JSON object"),
             ("{}",                                              "there is no 'payload'"),
-            (r#"{"payload": 1}"#,                               "'payload' is no text"),
+            (r#"{"payload": 1}"#,                               "'payload' is not text"),
             (r#"{"payload": "", "payload_encoding": "gzip"}"#,  "the payload_encoding 'gzip' is neither string nor base64"),
             (r#"{"payload": "", "properties": {"prio": 1}}"#,   "there is no property 'prio'"),
-            (r#"{"payload": "", "properties": {"priority": 300}}"#, "the property 'priority' is no number from 0 to 255"),
+            (r#"{"payload": "", "properties": {"priority": 300}}"#, "the property 'priority' is not a number from 0 to 255"),
             (r#"{"payload": "", "properties": {"headers": {"k": {"$type": "int8", "value": 300}}}}"#,
-                "300 is no value of the type 'int8'"),
+                "300 is not a value of the type 'int8'"),
             (r#"{"payload": "", "properties": {"headers": {"k": 18446744073709551615}}}"#,
                 "the number 18446744073709551615 does not fit 64 bits"),
         ];
         for (line, why) in cases {
             let error = parse(line).expect_err(line);
-            assert_eq!(error.to_string(), format!("a line is no message: {why}"), "{line}");
+            assert_eq!(error.to_string(), format!("a line is not a message: {why}"), "{line}");
         }
     }
 }

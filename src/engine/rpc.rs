@@ -200,7 +200,9 @@ impl RpcCaller {
                 return reply.await.map_err(|_| failed(self.ended()));
             }
             Ok(Outcome::Unroutable { code, text }) => (code, text),
-            Ok(Outcome::Refused) => (506, "RESOURCE_ERROR - it could not take the message".into()),
+            Ok(Outcome::Refused) => {
+                (506, "RESOURCE_ERROR - it could not accept the message".into())
+            }
         };
         Err(Error::Refused { doing: self.doing(), code, text, nearest: Vec::new() })
     }

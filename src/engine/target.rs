@@ -176,7 +176,7 @@ impl Target {
         let NamedUrl { url, by } = url.unwrap_or_else(usual);
         let parsed: AmqpUrl = url.parse().map_err(|error| {
             Error::usage(
-                format!("the broker's URL in {by} is no AMQP URL: {error}"),
+                format!("the broker's URL in {by} is not an AMQP URL: {error}"),
                 "write it like amqp://user:password@host:5672/vhost",
             )
         })?;
@@ -185,7 +185,7 @@ impl Target {
             Scheme::Amqps => Some(tls_options(&parsed, options.tls)?),
             Scheme::Amqp if options.tls != TlsFiles::default() => {
                 return Err(Error::usage(
-                    "TLS files are given, but the broker's URL is one without TLS",
+                    "TLS files are given, but the broker's URL does not use TLS",
                     "write amqps:// instead of amqp://",
                 ));
             }
@@ -285,7 +285,7 @@ fn login(url: &AmqpUrl) -> Result<Login, Error> {
         return Ok(Login::External);
     }
     Err(Error::usage(
-        "the URL asks for a way to log in that mq does not have",
+        "the URL asks for an authentication mechanism that mq does not have",
         "auth_mechanism may be plain or external",
     ))
 }
@@ -299,7 +299,7 @@ fn tls_options(url: &AmqpUrl, files: TlsFiles) -> Result<TlsOptions, Error> {
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => {
             return Err(Error::usage(
-                "a certificate and its key come together",
+                "a certificate and its key must be given together",
                 "give both --tls-cert and --tls-key",
             ));
         }

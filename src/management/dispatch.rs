@@ -29,7 +29,7 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 const REJECTED: &str = "rejected Unable to publish message. Check queue limits.";
 
 /// The refusal of a message that the disk does not take.
-const NOT_KEPT: &str = "rejected Unable to publish message. The disk takes no message.";
+const NOT_KEPT: &str = "rejected Unable to publish message. The broker cannot write to its disk.";
 
 /// One route: the method and the path of a request, who may make it, and what answers it.
 pub(super) type Row = (Method, &'static str, Who, Answer);

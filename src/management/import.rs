@@ -57,8 +57,8 @@ impl DefinitionsFile {
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(root)) => Ok(Self(root)),
-            Ok(_) => Err(ImportError("they are no JSON object".to_owned())),
-            Err(error) => Err(ImportError(format!("they are no JSON: {error}"))),
+            Ok(_) => Err(ImportError("they are not a JSON object".to_owned())),
+            Err(error) => Err(ImportError(format!("they are not JSON: {error}"))),
         }
     }
 
@@ -354,7 +354,7 @@ mod tests {
         let user = json!([{"name": "bob", "password": "x", "tags": ""}]);
         #[rustfmt::skip]
         let cases = [
-            (json!([]), "they are no JSON object"),
+            (json!([]), "they are not a JSON object"),
             (json!({"users": [{"name": "x"}]}), "tags_not_present"),
             (json!({"users": user, "permissions": [{"user": "eve", "vhost": "/", "configure": "", "write": "", "read": ""}]}),
                 "[\"no_such_user\",\"eve\"]"),

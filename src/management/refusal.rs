@@ -114,13 +114,13 @@ impl IntoResponse for Refusal {
                 StatusCode::NOT_IMPLEMENTED,
                 json!({
                     "error": "not_implemented",
-                    "reason": "RabbitMQ has this path, mq does not have it yet",
+                    "reason": "mq does not implement this path of RabbitMQ's management API",
                 }),
             ),
             Self::Unhealthy(answer) => (StatusCode::SERVICE_UNAVAILABLE, answer),
             Self::Bug => (
                 StatusCode::INTERNAL_SERVER_ERROR,
-                json!({"error": "internal_server_error", "reason": "a bug; the broker's log tells of it"}),
+                json!({"error": "internal_server_error", "reason": "an internal error; the broker's log has its details"}),
             ),
         };
         (status, Json(body)).into_response()

@@ -63,7 +63,7 @@ pub async fn serve<L, F>(
             if !has_warned {
                 has_warned = true;
                 tracing::warn!(
-                    "too many connections to the management API: others wait until some end"
+                    "too many connections to the management API: new ones wait until others close"
                 );
             }
             tokio::select! {

@@ -40,7 +40,7 @@ const SIGNS: [(&str, Test); 7] = [
 /// A filter without a comparison.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{text}' is no filter: use COLUMN=PART, COLUMN==EXACT, COLUMN!=PART or COLUMN>NUMBER (<, >=, <=)"
+    "'{text}' is not a filter: use COLUMN=PART, COLUMN==EXACT, COLUMN!=PART or COLUMN>NUMBER (<, >=, <=)"
 )]
 pub struct InvalidFilter {
     text: String,

@@ -22,7 +22,7 @@ pub enum Format {
 
 /// An unknown format.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{name}' is no format: use one of {}", Format::NAMES.join(", "))]
+#[error("'{name}' is not a format: use one of {}", Format::NAMES.join(", "))]
 pub struct UnknownFormat {
     name: String,
 }
@@ -78,7 +78,7 @@ mod tests {
         let unknown = "yaml".parse::<Format>().unwrap_err();
         assert_eq!(
             unknown.to_string(),
-            "'yaml' is no format: use one of table, json, jsonl, csv, tsv, raw"
+            "'yaml' is not a format: use one of table, json, jsonl, csv, tsv, raw"
         );
     }
 }

@@ -53,7 +53,7 @@ impl Column {
 /// Stands where RabbitMQ has not counted yet: its statistics come some seconds after the thing itself.
 const NOT_YET: &str = "not yet";
 /// The note beside a list with such cells.
-const LATE: &str = "note: the broker has not counted all of this yet; RabbitMQ does so every 5 s: ask again, or see it come with --watch 1s";
+const LATE: &str = "note: the broker has not counted all of this yet; RabbitMQ counts every 5 s: repeat the command, or use --watch 1s";
 
 /// The user's options for a list.
 #[derive(Clone, Debug, Default)]

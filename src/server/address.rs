@@ -37,7 +37,7 @@ impl FromStr for Address {
         match port {
             Some(port) => Ok(Self::Loopback { port }),
             None => text.parse().map(Self::Exactly).map_err(|_| {
-                "it is no address with a port: give one such as 0.0.0.0:5672, [::]:5672 or localhost:5672".to_owned()
+                "it is not an address with a port: give one such as 0.0.0.0:5672, [::]:5672 or localhost:5672".to_owned()
             }),
         }
     }

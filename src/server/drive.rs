@@ -322,8 +322,7 @@ impl<S: Stream> Drive<S> {
                 self.stalled_since = Some(now);
             }
             None if now >= since + STALLED_MAX_MS => {
-                let why =
-                    format!("the client has accepted no byte for {} s", STALLED_MAX_MS / 1000);
+                let why = format!("the client has read nothing for {} s", STALLED_MAX_MS / 1000);
                 self.session.drop_peer(&why, now);
             }
             None => {}
@@ -341,7 +340,7 @@ impl<S: Stream> Drive<S> {
             }
             (Some(why), _) => tracing::warn!(connection, reason = why, "connection closed"),
             (None, Ok(())) => {
-                let why = "the client closed its stream without connection.close";
+                let why = "the client closed the TCP connection without connection.close";
                 tracing::warn!(connection, reason = why, "connection closed");
             }
             (None, Err(error)) => {

@@ -179,7 +179,7 @@ impl Server {
     pub fn reload_tls(&self) -> Result<(), FileError> {
         let Some(tls) = &self.tls else { return Ok(()) };
         tls.reload()?;
-        tracing::info!("certificates read again");
+        tracing::info!("certificates reloaded");
         Ok(())
     }
 

@@ -95,7 +95,7 @@ fn raise_descriptor_limit() -> usize {
     let in_force = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => maximum,
         Err(error) => {
-            tracing::debug!(%error, "the limit of open files stays");
+            tracing::debug!(%error, "the limit on open files cannot be raised");
             current
         }
     };

@@ -70,7 +70,7 @@ fn config(files: &TlsFiles) -> Result<Arc<ServerConfig>, FileError> {
     if tls::is_authority(&chain[0]) {
         tracing::warn!(
             file = %files.certificate.display(),
-            "the certificate is one of an authority: clients that are strict refuse it; let it sign one for this broker"
+            "the certificate is that of a certificate authority, which strict clients refuse; use it to sign one for this broker"
         );
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -88,7 +88,7 @@ fn config(files: &TlsFiles) -> Result<Arc<ServerConfig>, FileError> {
                 TlsVerify::None | TlsVerify::Required => verifier,
             };
             let verifier = verifier.build().map_err(|error| {
-                let hint = "name a PEM file of the authorities' certificates with --tls-ca";
+                let hint = "name a PEM file with the authorities' certificates with --tls-ca";
                 FileError::new(Noun::Authority, path, error.to_string(), hint)
             })?;
             builder.with_client_cert_verifier(verifier)
@@ -110,7 +110,7 @@ fn unusable(files: &TlsFiles, error: &rustls::Error) -> FileError {
             Noun::Certificate,
             &files.certificate,
             other.to_string(),
-            "look at it with `openssl x509 -in FILE -text`, and at the key with `openssl pkey -in FILE`",
+            "check it with `openssl x509 -in FILE -text`, and the key with `openssl pkey -in FILE`",
         ),
     }
 }

@@ -58,7 +58,7 @@ pub enum Health {
 
 /// The reason why a record was not taken; no part of it was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the store takes no messages: {}", match .0 {
+#[error("the store accepts no messages: {}", match .0 {
     Health::Full => "the disk is full",
     Health::Well | Health::Failed => "the disk failed",
 })]

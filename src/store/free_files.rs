@@ -37,7 +37,9 @@ impl Log {
         if self.health() == Health::Well {
             let full = match self.durability {
                 Durability::Kept => "no room for more messages: publishers are blocked",
-                Durability::Spilled => "nothing more can be spilled and all stays in memory",
+                Durability::Spilled => {
+                    "no more messages can be written to disk, so all stay in memory"
+                }
             };
             tracing::warn!(%error, "{full}");
         }
@@ -95,7 +97,7 @@ impl Log {
         // Before the file is used again or gone: marks and index of another use must not be found beside it.
         for beside in [marks_name(&file.name), index_name(&file.name)] {
             if let Err(error) = self.medium.remove(&beside) {
-                tracing::debug!(%error, beside, "a file stays");
+                tracing::debug!(%error, beside, "a file cannot be removed");
             }
         }
         let is_wanted = self.lock().files.count_free() < FREE_BUSY;

@@ -175,7 +175,7 @@ impl Log {
             StoreError::Damaged {
                 path: self.medium.path(&from.name),
                 offset: place.offset.into(),
-                what: "a message is not what was written",
+                what: "a message differs from what was written",
             }
         })
     }

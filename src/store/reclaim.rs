@@ -102,10 +102,10 @@ impl Log {
         };
         let damaged_records = damage::not_copied(&*self.medium, &from)?;
         if let Some((found, _)) = damaged_records.first() {
-            return Err(damaged(found.offset, "a message is not what was written"));
+            return Err(damaged(found.offset, "a message differs from what was written"));
         }
         if from.slot_count() != slots {
-            return Err(damaged(from.end, "a message is not what was written"));
+            return Err(damaged(from.end, "a message differs from what was written"));
         }
         let marks = from.marks(&*self.medium)?;
         let mut survivors = self.survivors.lock();
@@ -151,7 +151,7 @@ impl Log {
         let damaged = || StoreError::Damaged {
             path: path(),
             offset: of.offset.into(),
-            what: "a message is not what was written",
+            what: "a message differs from what was written",
         };
         let mut bytes = vec![0; record::HEADER_LEN];
         let read = |bytes: &mut Vec<u8>| {

@@ -51,7 +51,7 @@ pub(super) fn find(medium: &dyn Medium) -> Result<Found, StoreError> {
             return Err(StoreError::Damaged {
                 path: medium.path(&file.name),
                 offset: offset.into(),
-                what: "which of the messages behind it are settled cannot be told",
+                what: "it is not known which of the messages after it are settled",
             });
         }
     }

@@ -90,7 +90,7 @@ pub(super) fn open(medium: &dyn Medium, name: &str) -> Result<Opened, StoreError
         FileHeaderRead::Header(header) => header,
         // An index is written of what is synced only, and of no file that is blank.
         FileHeaderRead::Blank if has_index(medium, name) => {
-            let what = "this is empty, and its index says that it holds messages";
+            let what = "the file is empty, but its index says that it holds messages";
             return Err(StoreError::Damaged { path: path(), offset: 0, what });
         }
         // Made, and not used before the end came.
@@ -100,7 +100,7 @@ pub(super) fn open(medium: &dyn Medium, name: &str) -> Result<Opened, StoreError
             return Err(StoreError::Newer { path: path(), found, known: FORMAT });
         }
         FileHeaderRead::Newer(_) | FileHeaderRead::Damaged => {
-            let what = "this is not the header of a message file";
+            let what = "its header is not that of a message file";
             return Err(StoreError::Damaged { path: path(), offset: 0, what });
         }
     };
@@ -406,7 +406,7 @@ impl Scanned {
         let bytes = read_all(medium, &name);
         let bytes = bytes.map_err(|source| cannot("read", medium.path(&name), source))?;
         let index = Index::decode(&bytes, self.header.number).ok_or_else(|| {
-            let what = "it was whole a moment ago";
+            let what = "it could be read before, but not now";
             StoreError::Damaged { path: medium.path(&name), offset: 0, what }
         })?;
         Ok(Cow::Owned(index.slots))

@@ -72,7 +72,7 @@ pub fn certificates(noun: Noun, path: &Path) -> Result<Vec<CertificateDer<'stati
             for certificate in &found {
                 if rustls::server::ParsedCertificate::try_from(certificate).is_err() {
                     let why = "it holds a certificate that cannot be read";
-                    let hint = "look at it with `openssl x509 -in FILE -text`, or write it anew";
+                    let hint = "check it with `openssl x509 -in FILE -text`, or create it again";
                     return Err(FileError::new(noun, path, why, hint));
                 }
             }
@@ -102,7 +102,7 @@ pub fn roots(path: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static>>
     let mut roots = RootCertStore::empty();
     for certificate in &found {
         roots.add(certificate.clone()).map_err(|error| {
-            let hint = "look at it with `openssl x509 -in FILE -text`, or write it anew";
+            let hint = "check it with `openssl x509 -in FILE -text`, or create it again";
             FileError::new(Noun::Authority, path, error.to_string(), hint)
         })?;
     }
@@ -119,7 +119,7 @@ fn read(noun: Noun, path: &Path) -> Result<Vec<u8>, FileError> {
     };
     let len = fs::metadata(path).map_err(unreadable)?.len();
     if len > FILE_BYTES_MAX {
-        let why = format!("it has {len} bytes, which no file of certificates has");
+        let why = format!("it has {len} bytes, more than a file of certificates can have");
         return Err(FileError::new(
             noun,
             path,
@@ -136,7 +136,7 @@ fn misfit(noun: Noun, path: &Path, bytes: &[u8]) -> FileError {
     let text = String::from_utf8_lossy(bytes);
     if text.contains("ENCRYPTED") {
         return error(
-            "its key is encrypted, and there is nobody to ask for the password",
+            "its key is encrypted, and mq cannot ask for the password",
             "write it without one: `openssl pkey -in FILE -out NEW.pem`",
         );
     }
@@ -164,15 +164,18 @@ fn misfit(noun: Noun, path: &Path, bytes: &[u8]) -> FileError {
         ),
         // DER: a sequence.
         _ if bytes[0] == 0x30 => error(
-            "it is no PEM file but a binary one (DER or PKCS #12)",
+            "it is not a PEM file but a binary one (DER or PKCS #12)",
             "write it as PEM: `openssl x509 -inform der -in FILE -out NEW.pem` for a certificate, `openssl pkey` for a key, \
              `openssl pkcs12` for both",
         ),
         _ if text.contains("-----BEGIN") => error(
             &format!("it is a damaged PEM file, or holds no {noun}"),
-            "look at it with `openssl x509 -in FILE -text` or `openssl pkey -in FILE`",
+            "check it with `openssl x509 -in FILE -text` or `openssl pkey -in FILE`",
         ),
-        _ => error("it is no PEM file", "a PEM file has lines such as -----BEGIN CERTIFICATE-----"),
+        _ => error(
+            "it is not a PEM file",
+            "a PEM file has a line such as -----BEGIN CERTIFICATE-----",
+        ),
     }
 }
 
@@ -192,11 +195,11 @@ mod tests {
             (Noun::Certificate, pem("PRIVATE KEY").into(),               "it holds a private key and no certificate"),
             (Noun::Authority,   pem("RSA PRIVATE KEY").into(),           "it holds a private key and no certificate"),
             (Noun::Key,         pem("CERTIFICATE").into(),               "it holds a certificate and no private key"),
-            (Noun::Key,         pem("ENCRYPTED PRIVATE KEY").into(),     "its key is encrypted, and there is nobody to ask for the password"),
+            (Noun::Key,         pem("ENCRYPTED PRIVATE KEY").into(),     "its key is encrypted, and mq cannot ask for the password"),
             (Noun::Certificate, pem("CERTIFICATE REQUEST").into(),       "it holds a request for a certificate"),
             (Noun::Certificate, pem("CERTIFICATE").into(),               "it holds a certificate that cannot be read"),
-            (Noun::Certificate, vec![0x30, 0x82, 1, 2],                  "it is no PEM file but a binary one (DER or PKCS #12)"),
-            (Noun::Certificate, b"hello".to_vec(),                       "it is no PEM file"),
+            (Noun::Certificate, vec![0x30, 0x82, 1, 2],                  "it is not a PEM file but a binary one (DER or PKCS #12)"),
+            (Noun::Certificate, b"hello".to_vec(),                       "it is not a PEM file"),
             (Noun::Certificate, b"-----BEGIN CERTIFICATE-----\n".to_vec(), "it is a damaged PEM file, or holds no certificate"),
         ];
         for (noun, bytes, why) in cases {

@@ -32,11 +32,11 @@ pub fn of_client(error: &io::Error, host: &str) -> Option<Trouble> {
         Error::AlertReceived(alert) => of_alert_to_client(*alert),
         Error::InvalidMessage(_) => trouble(
             "the broker does not speak TLS at this port",
-            "write amqp:// instead of amqps://, or give the port that it speaks TLS at (often 5671)",
+            "write amqp:// instead of amqps://, or give the broker's TLS port (usually 5671)",
         ),
         other => trouble(
             format!("the TLS handshake failed: {other}"),
-            "see the broker's log for its side of it",
+            "the broker's log has the reason on its side",
         ),
     })
 }
@@ -62,19 +62,19 @@ fn of_their_certificate(error: &CertificateError, host: &str) -> Trouble {
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => trouble(
             "the broker's certificate has expired",
-            "renew it on the broker, and look at the clock of this machine",
+            "renew it on the broker, and check the clock of this machine",
         ),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => trouble(
             "the broker's certificate is not valid yet",
-            "look at the clocks of the broker and of this machine",
+            "check the clocks of the broker and of this machine",
         ),
         error if is_of_authority(error) => trouble(
-            "the broker shows the certificate of an authority instead of one for a server",
+            "the broker presents the certificate of an authority instead of a server's",
             "have the authority sign a certificate for the broker, or name exactly this certificate with --tls-ca FILE",
         ),
         other => trouble(
             format!("the broker's certificate cannot be used: {}", Error::from(other.clone())),
-            "look at it with `openssl s_client -connect HOST:PORT`",
+            "check it with `openssl s_client -connect HOST:PORT`",
         ),
     }
 }
@@ -88,8 +88,8 @@ fn bare(name: &str) -> &str {
 fn of_alert_to_client(alert: AlertDescription) -> Trouble {
     match alert {
         AlertDescription::CertificateRequired => trouble(
-            "the broker asks for a certificate, and none was shown",
-            "name yours with --tls-cert FILE and --tls-key FILE",
+            "the broker asks for a certificate, and none was presented",
+            "name one with --tls-cert FILE and --tls-key FILE",
         ),
         // A signature that does not fit is one of another authority of that name.
         AlertDescription::UnknownCA | AlertDescription::DecryptError => trouble(
@@ -105,18 +105,18 @@ fn of_alert_to_client(alert: AlertDescription) -> Trouble {
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateRevoked
         | AlertDescription::AccessDenied => trouble(
-            "the broker refused our certificate, or misses one",
+            "the broker refused our certificate, or requires one",
             "name one with --tls-cert FILE and --tls-key FILE that is signed by an authority of the broker's --tls-ca",
         ),
         AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure => trouble(
             format!(
-                "the broker and this program have no TLS in common, or it misses a certificate ({alert:?})"
+                "the broker and this program have no TLS version or cipher in common, or the broker requires a certificate ({alert:?})"
             ),
             "let the broker speak TLS 1.2 or 1.3; if it asks for a certificate, name one with --tls-cert and --tls-key",
         ),
         other => trouble(
             format!("the broker ended the TLS handshake ({other:?})"),
-            "see the broker's log for its side of it",
+            "the broker's log has the reason on its side",
         ),
     }
 }
@@ -126,14 +126,14 @@ pub fn of_broker(error: &io::Error) -> Trouble {
     let Some(tls) = within(error) else {
         let why = match error.kind() {
             io::ErrorKind::UnexpectedEof => {
-                "the client left in the middle of the TLS handshake".to_owned()
+                "the client closed the connection during the TLS handshake".to_owned()
             }
             io::ErrorKind::TimedOut => {
                 "the client did not finish the TLS handshake in time".to_owned()
             }
-            _ => format!("the TLS handshake was cut: {error}"),
+            _ => format!("the connection ended during the TLS handshake: {error}"),
         };
-        return trouble(why, "see the client's error for its side of it");
+        return trouble(why, "the client's error has the reason on its side");
     };
     match tls {
         Error::InvalidMessage(_) => trouble(
@@ -141,7 +141,7 @@ pub fn of_broker(error: &io::Error) -> Trouble {
             "let it connect to amqps://, or to an address of --listen",
         ),
         Error::NoCertificatesPresented => trouble(
-            "the client showed no certificate",
+            "the client presented no certificate",
             "give it one that is signed by an authority in --tls-ca, or ask for none with --tls-verify optional",
         ),
         Error::InvalidCertificate(
@@ -154,7 +154,7 @@ pub fn of_broker(error: &io::Error) -> Trouble {
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         ) => trouble("the client's certificate has expired", "give it a newer one"),
         Error::InvalidCertificate(error) if is_of_authority(error) => trouble(
-            "the client shows the certificate of an authority instead of one for a client",
+            "the client presents the certificate of an authority instead of a client's",
             "have the authority sign a certificate for the client",
         ),
         Error::AlertReceived(
@@ -165,11 +165,11 @@ pub fn of_broker(error: &io::Error) -> Trouble {
             | AlertDescription::UnsupportedCertificate,
         ) => trouble(
             format!("the client does not accept the broker's certificate ({tls})"),
-            "have the client trust the authority that signed --tls-cert, and use a name that stands in it",
+            "have the client trust the authority that signed --tls-cert, and use a name that the certificate contains",
         ),
         other => trouble(
             format!("the TLS handshake failed: {other}"),
-            "see the client's error for its side of it",
+            "the client's error has the reason on its side",
         ),
     }
 }

@@ -9,9 +9,7 @@ use crate::engine;
 pub enum Error {
     #[error("there is no lesson '{name}'")]
     Unknown { name: String },
-    #[error(
-        "lesson {number} stops and starts the broker, which can be done to one of its own only"
-    )]
+    #[error("lesson {number} restarts the broker, so it needs a broker that mq started")]
     NotOurs { number: u8 },
     #[error("cannot make the directory '{}'", path.display())]
     Directory { path: PathBuf, source: io::Error },

@@ -61,7 +61,7 @@ impl OwnBroker {
             host.stop().await;
         }
         if let Err(error) = fs::remove_dir_all(&self.directory) {
-            tracing::warn!(%error, "{} stays behind", self.directory.display());
+            tracing::warn!(%error, "{} is not removed", self.directory.display());
         }
     }
 }

@@ -472,10 +472,10 @@ impl Stage {
             other => format!("hears {other:?}"),
         };
         let seen = Seen::default()
-            .line(PRODUCER, Paint::Green, format!("sends to '{key}', which no queue is called"))
+            .line(PRODUCER, Paint::Green, format!("sends to '{key}', which is no queue's name"))
             .line(PRODUCER, Paint::Green, what);
         let passed = matches!(outcome, Outcome::Unroutable { code: 312, .. });
-        Ok(seen.verdict("a message that no queue gets comes back", passed))
+        Ok(seen.verdict("a message that no queue gets is returned", passed))
     }
 }
 

@@ -19,7 +19,7 @@ pub enum DecodeError {
     UnknownFieldType { letter: u8 },
     #[error("there is no method {method} in class {class}")]
     UnknownMethod { class: u16, method: u16 },
-    #[error("{count} bytes are left over behind the value")]
+    #[error("{count} bytes are left over after the value")]
     LeftOver { count: usize },
 }
 

@@ -116,11 +116,13 @@ pub enum UrlError {
     Port { text: String },
     #[error("the brackets of the IPv6 address do not match")]
     Brackets,
-    #[error("the {part} holds a percent sign that is no escape, or an escape that is not UTF-8")]
+    #[error(
+        "the {part} holds a percent sign that is not an escape, or an escape that is not UTF-8"
+    )]
     Escape { part: &'static str },
     #[error("the vhost holds a slash: write %2F for one that belongs to its name")]
     VhostSlash,
-    #[error("'{value}' is no value for the parameter '{name}'")]
+    #[error("'{value}' is not a value for the parameter '{name}'")]
     Parameter { name: String, value: String },
 }
 
@@ -312,11 +314,11 @@ mod tests {
             ("amqp://u:secret@host:x",    "'x' is not a port"),
             ("amqp://u:secret@host:99999","'99999' is not a port"),
             ("amqp://[::1",               "the brackets of the IPv6 address do not match"),
-            ("amqp://u:secret%zz@host",   "the password holds a percent sign that is no escape, or an escape that is not UTF-8"),
-            ("amqp://host/%ff",           "the vhost holds a percent sign that is no escape, or an escape that is not UTF-8"),
+            ("amqp://u:secret%zz@host",   "the password holds a percent sign that is not an escape, or an escape that is not UTF-8"),
+            ("amqp://host/%ff",           "the vhost holds a percent sign that is not an escape, or an escape that is not UTF-8"),
             ("amqp://host/a/b",           "the vhost holds a slash: write %2F for one that belongs to its name"),
-            ("amqp://host?heartbeat=-1",  "'-1' is no value for the parameter 'heartbeat'"),
-            ("amqp://host?verify=maybe",  "'maybe' is no value for the parameter 'verify'"),
+            ("amqp://host?heartbeat=-1",  "'-1' is not a value for the parameter 'heartbeat'"),
+            ("amqp://host?verify=maybe",  "'maybe' is not a value for the parameter 'verify'"),
         ];
         for (text, told) in cases {
             let error = text.parse::<AmqpUrl>().expect_err(text).to_string();

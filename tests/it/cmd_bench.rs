@@ -171,16 +171,16 @@ fn mistakes_are_named_before_anybody_is_asked() {
     #[rustfmt::skip]
     let cases: [(&[&str], &str); 12] = [
         (&["--fail-if", "p99"],                "there is no comparison in it"),
-        (&["--fail-if", "p99>20"],             "'20' is no time: write a number and ns, us, ms or s"),
+        (&["--fail-if", "p99>20"],             "'20' is not a time: write a number and ns, us, ms or s"),
         (&["--fail-if", "publishrate<5"],      "did you mean 'publish-rate'?"),
-        (&["--fail-if", "lost>0"],             "hint: ask for it with --verify"),
-        (&["--fail-if", "confirm-p99>1s"],     "hint: ask for confirms with --confirm"),
+        (&["--fail-if", "lost>0"],             "hint: turn it on with --verify"),
+        (&["--fail-if", "confirm-p99>1s"],     "hint: turn on confirms with --confirm"),
         (&["--fail-if", "deliver-rate<0.9x"],  "hint: name the broker to compare with: --against URL"),
         (&["--fail-if", "p99>1s", "-s", "7"],  "hint: a body of at least 8 bytes"),
         (&["--verify", "--size", "31"],        "hint: give --size 32 or more"),
         (&["--verify", "--consumers", "0"],    "--verify needs consumers"),
-        (&["--ack", "20", "--prefetch", "10"], "hint: let --prefetch be at least --ack"),
-        (&["--size", "1TiB"],                  "'1TiB' is no size"),
+        (&["--ack", "20", "--prefetch", "10"], "hint: make --prefetch at least --ack"),
+        (&["--size", "1TiB"],                  "'1TiB' is not a size"),
         (&["--publishers", "0"],               "0 is not in 1..=1000"),
     ];
     for (options, said) in cases {
@@ -199,8 +199,7 @@ fn a_broker_that_is_not_there_or_refuses_is_told() {
         code: 69,
         stderr: "error: cannot reach a broker at amqp://guest:***@127.0.0.1:1/\n\
                  cause: Connection refused (os error 111)\n\
-                 hint: start one with `mq serve`, run one in this process with --local, or name another \
-                 with --url\n",
+                 hint: start a broker with `mq serve`, run one in this process with --local, or name another one with --url\n",
         ..Case::default()
     }
     .alone();

@@ -33,7 +33,7 @@ fn messages_are_printed_in_the_format_asked_for(broker: &Broker) {
     for (options, stdout) in cases {
         prepare(broker, &[&["publish", "--queue", "q", "one", "two"]]);
         let arguments = [&["consume", "--queue", "q", "-n", "2"], options].concat();
-        let stderr = "waiting for messages in queue 'q'; Ctrl-C ends it\n";
+        let stderr = "waiting for messages in queue 'q'; press Ctrl-C to stop\n";
         Case { arguments: &arguments, stdout, stderr, ..Case::default() }.on(broker);
     }
 }
@@ -90,7 +90,7 @@ fn a_handler_decides_by_its_exit_code(broker: &Broker) {
             "consume", "--queue", "q", "-n", "2", "--exec", "grep -q good", "--on-failure", "reject",
         ],
         code: 1,
-        stderr: "waiting for messages in queue 'q'; Ctrl-C ends it\n\
+        stderr: "waiting for messages in queue 'q'; press Ctrl-C to stop\n\
                  handler ended with exit status: 1: message 2 is rejected\n1 of 2 messages failed\n",
         ..Case::default()
     }

@@ -52,7 +52,7 @@ fn a_command_that_fails_is_tried_again(broker: &Broker) {
             "--exec",
             &command,
         ],
-        stderr: "waiting for messages in queue 'q'; Ctrl-C ends it\n\
+        stderr: "waiting for messages in queue 'q'; press Ctrl-C to stop\n\
                  handler ended with exit status: 3: message 1 is tried again in 500ms\n\
                  handler ended with exit status: 3: message 1 is tried again in 1s\n",
         ..Case::default()
@@ -79,7 +79,7 @@ fn a_message_that_fails_too_often_is_rejected(broker: &Broker) {
             "exit 3",
         ],
         code: 1,
-        stderr: "waiting for messages in queue 'q'; Ctrl-C ends it\n\
+        stderr: "waiting for messages in queue 'q'; press Ctrl-C to stop\n\
                  handler ended with exit status: 3: message 1 is tried again in 500ms\n\
                  handler ended with exit status: 3: message 1 is rejected\n\
                  1 of 1 message failed\n",
@@ -116,7 +116,7 @@ fn a_command_that_is_not_there_stops_with_a_hint(broker: &Broker) {
         (
             "no-such-command-here",
             "was not found by the shell (exit status 127)",
-            "look at the command's name",
+            "check the command's name",
         ),
         (script.as_str(), "may not be run (exit status 126)", "make the file executable"),
     ];

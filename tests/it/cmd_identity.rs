@@ -38,7 +38,9 @@ fn is_refused(run: &Output) {
     assert_eq!((run.status.code(), text(&run.stdout).as_str()), (Some(69), ""), "{stderr}");
     assert!(stderr.starts_with("error: the management API at http://127.0.0.1:"), "{stderr}");
     assert!(stderr.contains(" belongs to another broker than amqp://"), "{stderr}");
-    assert!(stderr.contains("\nhint: say where this broker's management API is with --http-url"));
+    assert!(
+        stderr.contains("\nhint: name the address of this broker's management API with --http-url")
+    );
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -118,7 +120,12 @@ fn a_broker_without_a_management_api_is_not_asked_elsewhere() {
     let run = list(&["--url", serve.line().trim_end()], &[]);
     let stderr = text(&run.stderr);
     assert_eq!(run.status.code(), Some(69), "{stderr}");
-    assert!(stderr.contains("cause: the broker has none\nhint: say where it is"), "{stderr}");
+    assert!(
+        stderr.contains(
+            "cause: the broker does not report one\nhint: name its address with --http-url"
+        ),
+        "{stderr}"
+    );
 }
 
 /// A user who may look at everything and use nothing is let in by the API only.

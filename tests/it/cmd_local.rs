@@ -93,7 +93,7 @@ fn every_command_works_with_every_form_of_local() {
         }
         let mut serve =
             local(form, data.path(), &["rpc-serve", "--queue", "r", "--builtin", "fib", "-n", "1"]);
-        let mut serve = Running::spawn(&mut serve, "answering the requests of queue 'r'");
+        let mut serve = Running::spawn(&mut serve, "answering the requests in queue 'r'");
         let call = local(form, data.path(), &["rpc-call", "--queue", "r", "7"]).output().unwrap();
         assert_eq!(call.stdout, b"13\n", "{form:?}: {}", said(&call));
         assert_eq!(serve.end().0.code(), Some(0), "{form:?}");

@@ -73,7 +73,7 @@ fn mistakes_are_named_before_anything_is_sent(broker: &Broker) {
     Case {
         arguments: &["publish", "x"],
         code: 64,
-        stderr: "error: where to publish is not said\n\
+        stderr: "error: there is no queue or exchange to publish to\n\
                  hint: name a queue with --queue, or an exchange with --exchange\n",
         ..Case::default()
     }

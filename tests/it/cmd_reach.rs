@@ -36,7 +36,7 @@ const NOBODY: &str = "amqp://guest:s3cret@127.0.0.1:1/";
 
 #[test]
 fn nobody_there_is_told_with_what_was_tried() {
-    let hint = "start one with `mq serve`, run one in this process with --local, or name another with --url";
+    let hint = "start a broker with `mq serve`, run one in this process with --local, or name another one with --url";
     Case {
         arguments: &["ping", "--url", NOBODY],
         code: 69,

@@ -14,7 +14,7 @@ on_both!(
     an_interrupted_server_loses_no_request,
 );
 
-const READY: &str = "answering the requests of queue 'rpc'";
+const READY: &str = "answering the requests in queue 'rpc'";
 
 fn serve(broker: &Broker, by: &[&str]) -> Running {
     Running::start(broker, &[&["rpc-serve", "--queue", "rpc"], by].concat(), READY)
@@ -26,7 +26,7 @@ fn what_is_built_in_answers(broker: &Broker) {
     let cases: [(&[&str], &str); 3] = [
         (&["7", "30"],                   "13\n832040\n"),
         (&["--reply-queue", "10"],       "55\n"),
-        (&["x"],                         "error: 'x' is no number from 0 to 186\n"),
+        (&["x"],                         "error: 'x' is not a number from 0 to 186\n"),
     ];
     for (options, stdout) in cases {
         let arguments = [&["rpc-call", "--queue", "rpc"], options].concat();

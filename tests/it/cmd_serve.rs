@@ -11,7 +11,7 @@ fn a_file_that_is_no_definitions_ends_the_start_and_leaves_nothing() {
     let data = directory.path().join("data");
     #[rustfmt::skip]
     let cases = [
-        ("{", "they are no JSON: EOF while parsing an object at line 1 column 1"),
+        ("{", "they are not JSON: EOF while parsing an object at line 1 column 1"),
         ("{\"vhosts\":[{\"name\":\"v\"}],\"queues\":[{\"name\":\"q\",\"vhost\":\"w\",\"durable\":true,\"auto_delete\":false,\"arguments\":{}}]}",
             "[\"no_such_vhost\",\"w\"]"),
     ];
@@ -28,7 +28,7 @@ fn a_file_that_is_no_definitions_ends_the_start_and_leaves_nothing() {
         let told = String::from_utf8(run.stderr).unwrap();
         let expected = format!(
             "error: cannot load the definitions in '{}'\ncause: {cause}\n\
-             hint: write them as RabbitMQ exports them: one JSON object with lists of users, vhosts, queues and so on\n",
+             hint: use the format of RabbitMQ's export: one JSON object with lists of users, vhosts, queues and so on\n",
             file.display()
         );
         assert!(told.ends_with(&expected), "{told}");

@@ -115,7 +115,7 @@ fn messages_without_definitions_are_refused() {
     let before = bytes_of(directory.path());
     let path = directory.path().to_str().unwrap();
     let refused = format!(
-        "error: cannot use what is kept in {path}\n\
+        "error: cannot use the data in {path}\n\
          cause: cannot find '{path}/definitions.redb'\ncause: there are messages of its queues\n"
     );
     let local = format!("--local={path}");
@@ -162,7 +162,7 @@ fn a_directory_that_is_no_store_is_refused() {
     let path = directory.path().to_str().unwrap();
     let stderr = format!(
         "error: cannot use the data directory {path}\n\
-         cause: no broker ever kept anything in it: there is no file 'format'\n"
+         cause: it is not a broker's data directory: there is no file 'format'\n"
     );
     let arguments = &["store", "check", path];
     Case { arguments, stderr: &stderr, code: 69, ..Case::default() }.alone();
@@ -179,7 +179,7 @@ fn what_is_damaged_is_named() {
     fs::write(&file, bytes).unwrap();
     let run = program().args(["store", "check"]).arg(directory.path()).output().unwrap();
     let said = String::from_utf8(run.stderr).unwrap();
-    assert!(said.starts_with("error: cannot use what is kept in "), "{said}");
+    assert!(said.starts_with("error: cannot use the data in "), "{said}");
     assert!(said.contains(file.to_str().unwrap()), "{said}");
     assert_eq!((run.status.code(), run.stdout.len()), (Some(1), 0));
 }
@@ -198,7 +198,7 @@ fn a_directory_in_use_or_missing_is_not_looked_at() {
         arguments: &["store", "check", path],
         code: 69,
         stderr: &format!(
-            "error: cannot use the data directory {path}\ncause: another process runs its broker\n"
+            "error: cannot use the data directory {path}\ncause: another process runs the broker of this directory\n"
         ),
         ..Case::default()
     }

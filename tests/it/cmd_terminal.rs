@@ -154,7 +154,7 @@ fn exit_code_70_is_not_for_what_answers_in_a_brokers_place() {
         let run = program().args(arguments).args(["--http-url", &url]).output().unwrap();
         let stderr = String::from_utf8(run.stderr).unwrap();
         assert_eq!(run.status.code(), Some(69), "{stderr}");
-        assert!(stderr.contains("what answers there is no management API"), "{stderr}");
+        assert!(stderr.contains("the server at this address is not a management API"), "{stderr}");
     }
     server.join().unwrap();
     let external = format!("{}?auth_mechanism=external", broker.url());

@@ -142,13 +142,13 @@ fn clients_are_asked_for_certificates_as_the_broker_is_told() {
             let (code, _, said) = run(&url, &[&trusted[..], client].concat());
             assert_eq!(code, Some(expected), "{options:?} {client:?}: {said}");
             let refused = match client {
-                [] => "the broker asks for a certificate, and none was shown",
+                [] => "the broker asks for a certificate, and none was presented",
                 _ => "the broker does not trust the authority that signed our certificate",
             };
             assert!(code == Some(0) || said.contains(refused), "{options:?} {client:?}: {said}");
         }
         if codes[0] != 0 {
-            broker.wait_for("the client showed no certificate");
+            broker.wait_for("the client presented no certificate");
         }
         if codes[2] != 0 {
             broker.wait_for(
@@ -179,7 +179,7 @@ fn sighup_reads_the_certificates_again_and_keeps_the_old_ones_when_the_new_are_w
     fs::copy(&newer.certificate, &identity.certificate).unwrap();
     fs::copy(&newer.key, &identity.key).unwrap();
     broker.signal(Signal::HUP);
-    broker.wait_for("certificates read again");
+    broker.wait_for("certificates reloaded");
     assert_eq!((ping(&first), ping(&second)), (Some(69), Some(0)));
     fs::write(&identity.certificate, "-----BEGIN").unwrap();
     broker.signal(Signal::HUP);
@@ -201,7 +201,11 @@ fn a_certificate_of_its_own_is_trusted_when_it_is_named() {
     fs::write(&identity.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
     fs::write(&identity.key, key.serialize_pem()).unwrap();
     let (broker, url) = serve(&identity, None);
-    assert!(broker.said().contains("the certificate is one of an authority"), "{}", broker.said());
+    assert!(
+        broker.said().contains("the certificate is that of a certificate authority"),
+        "{}",
+        broker.said()
+    );
     let (code, _, said) = run(&url, &["ping", "--tls-ca", text(&identity.certificate)]);
     assert_eq!(code, Some(0), "{said}");
     let strangers = Authority::new();
@@ -222,7 +226,7 @@ fn an_end_that_speaks_without_tls_is_told_to_the_other() {
     let (code, _, said) = run(&url.replace("amqps://", "amqp://"), &["ping"]);
     assert_eq!(code, Some(69), "{said}");
     let told = "cause: the broker speaks TLS at this port\n\
-                hint: write amqps:// instead of amqp://, or give the port without TLS (often 5672)\n";
+                hint: write amqps:// instead of amqp://, or give the port without TLS (usually 5672)\n";
     assert!(said.ends_with(told), "{said}");
     encrypted.wait_for("the client does not speak TLS, and this address takes AMQP over TLS only");
 
@@ -232,7 +236,7 @@ fn an_end_that_speaks_without_tls_is_told_to_the_other() {
     let (code, _, said) = run(&url, &["ping", "--tls-ca", text(&ca)]);
     assert_eq!(code, Some(69), "{said}");
     let told = "cause: cannot set up TLS: the broker does not speak TLS at this port\n\
-                hint: write amqp:// instead of amqps://, or give the port that it speaks TLS at (often 5671)\n";
+                hint: write amqp:// instead of amqps://, or give the broker's TLS port (usually 5671)\n";
     assert!(said.ends_with(told), "{said}");
     broker.wait_for("the client speaks TLS, and this address takes AMQP without TLS");
 }
@@ -250,7 +254,7 @@ fn files_that_hold_something_else_are_told_by_what_they_hold() {
         (cert, text(&other.key), "private key", text(&other.key), "it is not the key of the certificate in"),
         (key,  cert,             "certificate", key,              "it holds a private key and no certificate"),
         (cert, cert,             "private key", cert,             "it holds a certificate and no private key"),
-        (text(&binary), key,     "certificate", text(&binary),    "it is no PEM file but a binary one (DER or PKCS #12)"),
+        (text(&binary), key,     "certificate", text(&binary),    "it is not a PEM file but a binary one (DER or PKCS #12)"),
         ("/nowhere.pem", key,    "certificate", "/nowhere.pem",   "No such file or directory (os error 2)"),
     ];
     for (cert, key, noun, path, why) in cases {

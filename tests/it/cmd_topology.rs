@@ -69,7 +69,7 @@ fn what_cannot_be_undone_asks_first(broker: &Broker) {
             arguments: &[command, "q"],
             code: 64,
             stderr: "error: this cannot be undone, and there is no terminal to ask on\n\
-                     hint: say --yes to do it without being asked\n",
+                     hint: add --yes to do it without confirmation\n",
             ..Case::default()
         }
         .on(broker);
@@ -138,15 +138,15 @@ fn what_does_not_go_together_is_told_before_anything_is_sent(broker: &Broker) {
     #[rustfmt::skip]
     let cases: [(&[&str], &str); 9] = [
         (&["declare-queue", "q", "--queue-type", "stream", "--ttl", "1s"],
-         "error: a stream has no --ttl\nhint: leave it out, or make it of the type classic or quorum\n"),
+         "error: a stream has no --ttl\nhint: leave it out, or declare the queue with the type classic or quorum\n"),
         (&["declare-queue", "q", "--queue-type", "quorum", "--max-priority", "5"],
-         "error: a quorum queue has no --max-priority\nhint: leave it out, or make it of the type classic\n"),
+         "error: a quorum queue has no --max-priority\nhint: leave it out, or declare the queue with the type classic\n"),
         (&["declare-queue", "q", "--queue-type", "quorum", "--transient"],
          "error: a quorum queue cannot be --transient\nhint: leave out --transient, or declare a classic queue\n"),
         (&["declare-queue", "--queue-type", "stream"],
          "error: a stream cannot get its name from the broker\nhint: name it, or declare a classic queue\n"),
         (&["declare-queue", "q", "--queue-type", "quorum", "--dead-letter-strategy", "at-least-once"],
-         "error: dead-lettering at-least-once needs a queue that refuses messages when it is full\n\
+         "error: --dead-letter-strategy at-least-once needs a queue that refuses messages if it is full\n\
           hint: add --overflow reject-publish\n"),
         (&["declare-exchange", "x", "--type", "topic", "--hash-header", "h"],
          "error: an exchange of type topic has no --hash-header\nhint: leave it out, or say --type x-consistent-hash\n"),
@@ -155,7 +155,7 @@ fn what_does_not_go_together_is_told_before_anything_is_sent(broker: &Broker) {
         (&["publish", "--exchange", "x", "--delay", "50d", "x"],
          "error: a message can be delayed by at most 49 days\nhint: publish it later, or give --delay a shorter time\n"),
         (&["publish", "x"],
-         "error: where to publish is not said\nhint: name a queue with --queue, or an exchange with --exchange\n"),
+         "error: there is no queue or exchange to publish to\nhint: name a queue with --queue, or an exchange with --exchange\n"),
     ];
     for (arguments, stderr) in cases {
         Case { arguments, code: 64, stderr, ..Case::default() }.on(broker);

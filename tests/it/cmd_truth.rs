@@ -64,13 +64,13 @@ fn a_name_is_what_the_broker_made_of_it(broker: &Broker) {
     answer(broker, &["publish", "--queue", "a\nb", "again"], "");
     assert_eq!(answer(broker, &["get", "--queue", "a\nb"], ""), "again\n");
     let serve = ["rpc-serve", "--queue", "c\nd", "--builtin", "fib", "-n", "1"];
-    let mut serve = Running::start(broker, &serve, "answering the requests of queue 'cd'");
+    let mut serve = Running::start(broker, &serve, "answering the requests in queue 'cd'");
     let call = ["rpc-call", "--queue", "c\nd", "--declare", "durable", "7"];
     assert_eq!(answer(broker, &call, ""), "13\n");
     assert!(serve.end().0.success());
     says(broker, &["delete-queue", "c\nd", "--yes"], 0, "deleted queue 'cd'");
     assert_eq!(queues(broker), "ab\n");
-    says(broker, &["declare-exchange", "x\ny"], 64, "it has a line end");
+    says(broker, &["declare-exchange", "x\ny"], 64, "it has a line break");
 }
 
 fn what_does_not_delay_is_refused(broker: &Broker) {
@@ -81,7 +81,7 @@ fn what_does_not_delay_is_refused(broker: &Broker) {
     let to_exchange = ["publish", "--exchange", "amq.fanout", "--delay", "1m", "x"];
     says(broker, &to_exchange, 65, "exchange 'amq.fanout' is not of type x-delayed-message");
     says(broker, &["publish", "--routing-key", "q", "--delay", "1m", "x"], 65, "exchange ''");
-    says(broker, &["publish", "--queue", "q", "--delay", "1m", "x"], 64, "which delays nothing");
+    says(broker, &["publish", "--queue", "q", "--delay", "1m", "x"], 64, "does not delay messages");
     says(
         broker,
         &["publish", "--exchange", "none", "--delay", "1m", "x"],
@@ -112,9 +112,9 @@ fn a_bad_line_tells_what_was_published_before_it(broker: &Broker) {
     assert_eq!(bad.status.code(), Some(64));
     assert_eq!(
         text(&bad.stderr),
-        "error: line 3 is no message: a line is no message: 'payload' is no text\n\
+        "error: line 3 is not a message: a line is not a message: 'payload' is not text\n\
          so far: 1 of 1 message confirmed\n\
-         hint: lines look as `mq consume -o jsonl` prints them\n"
+         hint: write each line as `mq consume -o jsonl` prints it\n"
     );
     let lines = "{\"payload\": \"two\"}\n{}\n";
     let bad = run(broker, &["publish", "--queue", "r", "--jsonl", "-o", "json"], lines);
@@ -175,14 +175,14 @@ fn an_option_that_cannot_be_carried_out_is_refused() {
         (&["help", "--vhost", "v"],                                   "leave out --vhost"),
         (&["status", "-o", "raw"],                                    "no format 'raw'"),
         (&["consume", "--queue", "q", "--ack", "auto", "--exec", "true"],  "leave out --ack auto"),
-        (&["consume", "--queue", "q", "--ack", "auto", "--prefetch", "5"], "knows no --prefetch"),
+        (&["consume", "--queue", "q", "--ack", "auto", "--prefetch", "5"], "--prefetch has no effect"),
         (&["consume", "--queue", "q", "--exec", "true", "-o", "json"],     "leave out --format"),
         (&["consume", "--queue", "q", "--save-dir", "/tmp/x", "-o", "json"], "leave out --format"),
-        (&["consume", "--queue", "q", "--queue-type", "quorum", "--declare", "no"], "--declare no forbids it"),
+        (&["consume", "--queue", "q", "--queue-type", "quorum", "--declare", "no"], "--declare no forbids"),
         (&["consume", "--exchange", "x", "--declare", "durable"],     "nothing to declare"),
         (&["publish", "-k", "q", "--declare", "durable", "x"],        "nothing to declare"),
-        (&["publish", "--queue", "q", "--queue-type", "quorum", "--declare", "no", "x"], "--declare no forbids it"),
-        (&["publish", "-e", "x", "--type", "fanout", "--declare", "no", "x"], "--declare no forbids it"),
+        (&["publish", "--queue", "q", "--queue-type", "quorum", "--declare", "no", "x"], "--declare no forbids"),
+        (&["publish", "-e", "x", "--type", "fanout", "--declare", "no", "x"], "--declare no forbids"),
         (&["publish", "--queue", "q", "--declare", "perhaps", "x"],   "possible values: durable, transient, no"),
         (&["rpc-call", "--queue", "q", "--reply-to", "r", "7"],       "leave out --reply-to"),
         (&["rpc-call", "--exchange", "x", "--declare", "durable", "7"], "nothing to declare"),

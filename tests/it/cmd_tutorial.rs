@@ -43,7 +43,7 @@ fn a_broker_that_is_not_ours_is_not_stopped() {
         let said = String::from_utf8(run.stderr).unwrap();
         assert_eq!(
             said,
-            "error: lesson 3 stops and starts the broker, which can be done to one of its own only\n\
+            "error: lesson 3 restarts the broker, so it needs a broker that mq started\n\
              hint: run it without --url and --local: `mq tutorial durability`\n"
         );
         assert_eq!((run.status.code(), run.stdout.len()), (Some(64), 0));

@@ -44,7 +44,7 @@ fn refused(directory: &Path, cause_and_hint: &str) {
     let run = serving(directory).output().unwrap();
     let said = without_log(run.stderr);
     let expected =
-        format!("error: cannot use what is kept in {}\n{cause_and_hint}", directory.display());
+        format!("error: cannot use the data in {}\n{cause_and_hint}", directory.display());
     assert_eq!((said, run.status.code()), (expected, Some(69)));
     assert_eq!(without_database(), before);
 }
@@ -219,7 +219,7 @@ type Tear = fn(&mut Vec<u8>, Range<usize>);
 
 #[test]
 fn a_torn_end_is_told_and_what_was_there_before_is_not() {
-    let copied = "recovered 1 queue, 2 messages, copied {len} damaged bytes aside that may have been confirmed";
+    let copied = "recovered 1 queue, 2 messages; copied {len} damaged bytes aside, whose messages may have been confirmed";
     #[rustfmt::skip]
     let tears: [(&str, Tear, &str); 4] = [
         ("a byte that is not written",   |bytes, last| bytes[last.end - 1] ^= 1, copied),
@@ -259,7 +259,7 @@ fn a_damaged_file_header_stops_the_start() {
     for at in [0, 12, 16, 20, 24] {
         alter(file, |bytes| bytes[at] ^= 1);
         let cause = format!(
-            "cause: '{}' is damaged at offset 0: this is not the header of a message file\n",
+            "cause: '{}' is damaged at offset 0: its header is not that of a message file\n",
             file.display()
         );
         let hint = format!(
@@ -268,7 +268,7 @@ fn a_damaged_file_header_stops_the_start() {
         );
         refused(directory.path(), &format!("{cause}{hint}"));
         let error =
-            format!("error: cannot use what is kept in {}\n{cause}", directory.path().display());
+            format!("error: cannot use the data in {}\n{cause}", directory.path().display());
         assert_eq!(checked(directory.path()), (String::new(), error, Some(1)));
         alter(file, |bytes| bytes[at] ^= 1);
     }
@@ -287,7 +287,7 @@ fn a_file_that_a_later_release_wrote_stops_the_start() {
     });
     let cause = format!(
         "cause: '{}' has format 3, and this release reads up to 2\n\
-         hint: run the release that wrote it, or a later one\n",
+         hint: run the release of mq that wrote it, or a later one\n",
         file.display()
     );
     refused(directory.path(), &cause);
@@ -300,7 +300,7 @@ fn a_directory_has_one_broker() {
     let before = bytes_of(directory.path());
     let run = serving(directory.path()).output().unwrap();
     let expected = format!(
-        "error: cannot use the data directory {}\ncause: another process runs its broker\n",
+        "error: cannot use the data directory {}\ncause: another process runs the broker of this directory\n",
         directory.path().display()
     );
     assert_eq!((without_log(run.stderr), run.status.code()), (expected, Some(69)));

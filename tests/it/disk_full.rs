@@ -131,7 +131,7 @@ fn what_was_confirmed_is_there_after_a_kill_on_a_full_disk() {
     let is_declared = match other.next_method().1 {
         Method::QueueDeclareOk(_) => true,
         Method::ConnectionClose(close) => {
-            let text = "RESOURCE_ERROR - queue 'other' in vhost '/' cannot be written down: No space \
+            let text = "RESOURCE_ERROR - queue 'other' in vhost '/' cannot be written to disk: No space \
                         left on device (os error 28)";
             assert_eq!((close.reply_code, &*close.reply_text), (506, text));
             false

@@ -94,9 +94,9 @@ fn a_directory_of_a_later_release_is_refused_by_name() {
     let run = serving(directory.path()).output().unwrap();
     let path = directory.path().display();
     let said = format!(
-        "error: cannot use what is kept in {path}\n\
+        "error: cannot use the data in {path}\n\
          cause: '{path}/format' has format 3, and this release reads up to 2\n\
-         hint: run the release that wrote it, or a later one\n"
+         hint: run the release of mq that wrote it, or a later one\n"
     );
     let told = String::from_utf8(run.stderr).unwrap();
     assert_eq!(run.status.code(), Some(69), "{told}");

@@ -97,7 +97,7 @@ fn the_log_tells_of_start_connections_refusals_and_stop() {
         (&good,  "connection authenticated", r#"user=guest vhost="/" client="perf\ntest 1.2" name="orders""#),
         (&good,  "connection closed",        "closed by the client"),
         (&wrong, "login refused",            r#"user="guest" mechanism=PLAIN reason="wrong password""#),
-        (&cut,   "connection closed",        "the client closed its stream without connection.close"),
+        (&cut,   "connection closed",        "the client closed the TCP connection without connection.close"),
         (&rude,  "connection closed",        "FRAME_ERROR"),
     ];
     for (connection, words, more) in expected {
@@ -167,7 +167,7 @@ fn the_level_chooses_and_a_file_of_it_is_read_again_at_sighup() {
     happen(address);
     fs::write(&level, "info\n").unwrap();
     running.signal(Signal::HUP);
-    running.wait_for("log level read again");
+    running.wait_for("log level reloaded");
     assert!(!running.said().contains("login refused"), "{}", running.said());
     happen(address);
     running.wait_for("login refused");
@@ -180,5 +180,5 @@ fn the_level_chooses_and_a_file_of_it_is_read_again_at_sighup() {
     let run = serve(directory.path(), &options).output().unwrap();
     let said = String::from_utf8(run.stderr).unwrap();
     assert_eq!(run.status.code(), Some(64), "{said}");
-    assert!(said.contains("it holds none of error, warning, info, debug and none"), "{said}");
+    assert!(said.contains("it must hold error, warning, info, debug or none"), "{said}");
 }

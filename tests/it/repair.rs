@@ -147,7 +147,7 @@ fn a_file_from_which_nothing_can_be_read_is_copied_and_taken_away() {
     let (said, code) = store("repair", directory);
     let copy = copies(directory).pop().unwrap();
     let expected = format!(
-        "took '{}' away, because no message can be read from it; a copy is '{}'\n",
+        "removed '{}', because no message can be read from it; a copy is '{}'\n",
         file.display(),
         copy.display()
     );
@@ -191,7 +191,7 @@ fn messages_of_format_1_behind_a_damaged_header_come_again_after_a_repair() {
     alter(file, |bytes| bytes[second.start + 8] ^= 1);
     let (said, code) = store("check", directory);
     let cause = format!(
-        "cause: '{}' is damaged at offset {}: which of the messages behind it are settled cannot be told\n",
+        "cause: '{}' is damaged at offset {}: it is not known which of the messages after it are settled\n",
         file.display(),
         second.start
     );
@@ -234,7 +234,7 @@ fn a_directory_that_is_whole_in_use_or_no_store_is_left_alone() {
     assert_eq!(bytes_of(directory.path()), before);
     let served = Served::start(directory.path());
     let stderr = format!(
-        "error: cannot use the data directory {path}\ncause: another process runs its broker\n"
+        "error: cannot use the data directory {path}\ncause: another process runs the broker of this directory\n"
     );
     Case { arguments, stderr: &stderr, code: 69, ..Case::default() }.alone();
     served.stop();
@@ -242,7 +242,7 @@ fn a_directory_that_is_whole_in_use_or_no_store_is_left_alone() {
     let path = other.path().to_str().unwrap();
     let stderr = format!(
         "error: cannot use the data directory {path}\n\
-         cause: no broker ever kept anything in it: there is no file 'format'\n"
+         cause: it is not a broker's data directory: there is no file 'format'\n"
     );
     let arguments = &["store", "repair", path];
     Case { arguments, stderr: &stderr, code: 69, ..Case::default() }.alone();

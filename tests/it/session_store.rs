@@ -266,7 +266,7 @@ fn a_commit_that_does_not_fit_changes_nothing() {
     client.said();
     client.send(1, tx::Commit {}, 0);
     let text = "PRECONDITION_FAILED - the transaction was not committed: \
-                the store takes no messages: the disk is full";
+                the store accepts no messages: the disk is full";
     assert_eq!(closed(&mut client), (406, text.to_owned(), (90, 20)));
     assert_eq!(ready(&kept.broker, "kept"), before + 1, "the acknowledged one is back");
 }

@@ -29,7 +29,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When one of them is not known or no number, there is no such vhost, or it cannot be written down.
+    /// When one of them is not known or no number, there is no such vhost, or it cannot be written to disk.
     pub fn limit_vhost(&self, vhost: &ShortStr, table: FieldTable) -> Result<(), Fault> {
         vhost_limits::check(&table)?;
         self.set_limits(vhost, |_| table)
@@ -58,7 +58,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When there is no such vhost, or it cannot be written down.
+    /// When there is no such vhost, or it cannot be written to disk.
     pub fn clear_vhost_limit(&self, vhost: &ShortStr, name: &str) -> Result<(), Fault> {
         self.set_limits(vhost, |mut table| {
             table.remove(name);

@@ -11,7 +11,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn set_global(&self, name: &ShortStr, value: FieldValue) -> Result<Put, Fault> {
         let _administering = self.administering();
         let parameter = Parameter { name: ParameterName::global(name), value };
@@ -24,7 +24,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn clear_global(&self, name: &ShortStr) -> Result<bool, Fault> {
         self.delete_parameter(&ParameterName::global(name))
     }
@@ -33,7 +33,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn delete_parameter(&self, name: &ParameterName) -> Result<bool, Fault> {
         let _administering = self.administering();
         if self.parameters.get(name).is_none() {

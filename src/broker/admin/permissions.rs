@@ -11,7 +11,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When there is no such vhost or user, or it cannot be written down.
+    /// When there is no such vhost or user, or it cannot be written to disk.
     pub fn grant(
         &self,
         vhost: &ShortStr,
@@ -31,7 +31,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn revoke(&self, vhost: &ShortStr, user: &ShortStr) -> Result<bool, Fault> {
         let _administering = self.administering();
         if self.permissions.get(user, vhost).is_none() {
@@ -48,7 +48,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When there is no such vhost or user, or it cannot be written down.
+    /// When there is no such vhost or user, or it cannot be written to disk.
     pub fn grant_topic(
         &self,
         vhost: &ShortStr,
@@ -68,7 +68,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn revoke_topics(
         &self,
         vhost: &ShortStr,

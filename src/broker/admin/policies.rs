@@ -69,7 +69,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn delete_policy(&self, name: &PolicyName, now: Millis) -> Result<bool, Fault> {
         let _administering = self.administering();
         let parameter = name.parameter();

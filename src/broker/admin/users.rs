@@ -11,7 +11,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn put_user(&self, mut user: User) -> Result<Put, Fault> {
         let _administering = self.administering();
         let known = self.users.get(&user.name);
@@ -27,7 +27,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn limit_user(
         &self,
         name: &str,
@@ -45,7 +45,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn delete_user(&self, name: &ShortStr) -> Result<bool, Fault> {
         let _administering = self.administering();
         if self.users.get(name).is_none() {

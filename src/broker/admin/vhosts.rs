@@ -15,7 +15,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn put_vhost(
         &self,
         name: &ShortStr,
@@ -56,7 +56,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written down.
+    /// When it cannot be written to disk.
     pub fn protect_vhost(&self, name: &ShortStr, is_protected: bool) -> Result<bool, Fault> {
         let _administering = self.administering();
         let Ok(vhost) = self.vhost(name) else { return Ok(false) };

@@ -30,15 +30,12 @@ const QS: &[QueueKind] = &[QueueKind::Quorum, QueueKind::Stream];
 const ALL: &[QueueKind] = &[QueueKind::Classic, QueueKind::Quorum, QueueKind::Stream];
 
 const ONE_LEADER: &str = "one node leads every queue";
-pub(in crate::broker) const ONE_MEMBER: &str = "one node is all the members there are";
+pub(in crate::broker) const ONE_MEMBER: &str = "the one node is the only member";
 const ONE_STORE: &str = "there is one way to store a queue";
-const OWN_MEMORY: &str =
-    "a queue keeps its front in memory and the rest on disk without being asked";
-const ALL_MEMORY: &str =
-    "memory is limited for all queues together; RabbitMQ 4 passes it over as well";
-const NO_BLOOM: &str = "a filter looks at each message, so there is nothing to size";
-const NO_PARTITION: &str =
-    "it is about consumers of a node that cannot be reached, and there is one node";
+const OWN_MEMORY: &str = "every queue keeps its front in memory and the rest on disk";
+const ALL_MEMORY: &str = "memory is limited for all queues together; RabbitMQ 4 ignores it as well";
+const NO_BLOOM: &str = "a filter is applied to each message, so there is no filter data";
+const NO_PARTITION: &str = "it concerns consumers of an unreachable node, and there is one node";
 
 const fn key(
     name: &'static str,
@@ -64,7 +61,7 @@ pub type QueueArgument = Row<QueueArguments>;
 pub(super) const ROWS: &[QueueArgument] = &[
     QueueArgument::new("x-expires", CQ, expires, |to, value| to.expires_ms = number(value))
         .keys(&[key("expires", "queue expiry", is_above_0).of_all()]).merged(Merge::Smaller)
-        .flag(Flag::new(2, "expires", FlagValue::Duration, "DURATION", "Delete the queue when nobody has used it this long")),
+        .flag(Flag::new(2, "expires", FlagValue::Duration, "DURATION", "Delete the queue if it is unused for this long, for example 30m")),
     QueueArgument::new("x-message-ttl", CQ, time, |to, value| to.message_ttl_ms = number(value))
         .keys(&[key("message-ttl", "message TTL", is_count).of_all()]).merged(Merge::Smaller)
         .flag(Flag::new(1, "ttl", FlagValue::Duration, "DURATION", "Drop or dead-letter messages that have waited this long, for example 30s")),
@@ -73,10 +70,10 @@ pub(super) const ROWS: &[QueueArgument] = &[
         .flag(Flag::new(6, "dead-letter-exchange", FlagValue::Name, "EXCHANGE", "Send dropped and rejected messages to this exchange")),
     QueueArgument::new("x-dead-letter-routing-key", CQ, dead_letter_key, |to, value| to.dead_letter_routing_key = short(value))
         .keys(&[key("dead-letter-routing-key", "dead letter routing key", is_text)])
-        .flag(Flag { default: Some("their own"), requires: Some("dead-letter-exchange"), ..Flag::new(7, "dead-letter-routing-key", FlagValue::Name, "KEY", "Give them this routing key") }),
+        .flag(Flag { default: Some("their own"), requires: Some("dead-letter-exchange"), ..Flag::new(7, "dead-letter-routing-key", FlagValue::Name, "KEY", "Dead-letter messages with this routing key") }),
     QueueArgument::new("x-dead-letter-strategy", Q, strategy, |to, value| to.dead_letter_strategy = value.as_str().and_then(DeadLetterStrategy::from_name))
         .keys(&[key("dead-letter-strategy", "dead letter strategy", is_strategy)])
-        .flag(Flag { default: Some("at-most-once"), ..Flag::new(8, "dead-letter-strategy", FlagValue::Word(&["at-most-once", "at-least-once"]), "STRATEGY", "How sure dead-lettering of a quorum queue is") }),
+        .flag(Flag { default: Some("at-most-once"), ..Flag::new(8, "dead-letter-strategy", FlagValue::Word(&["at-most-once", "at-least-once"]), "STRATEGY", "Dead-letter messages of a quorum queue with this guarantee") }),
     QueueArgument::new("x-max-length", CQ, not_negative, |to, value| to.max_length = number(value))
         .keys(&[key("max-length", "maximum length", is_count).of_all()]).merged(Merge::Smaller)
         .flag(Flag::new(3, "max-length", FlagValue::Count, "MESSAGES", "Keep at most this many messages")),
@@ -94,39 +91,39 @@ pub(super) const ROWS: &[QueueArgument] = &[
             key("overflow", "overflow value", is_overflow).only_in(Releases::Only3),
             key("overflow", "overflow value", is_overflow).of_all().only_in(Releases::Since4),
         ])
-        .flag(Flag { default: Some("drop-head"), ..Flag::new(5, "overflow", FlagValue::Word(&["drop-head", "reject-publish", "reject-publish-dlx"]), "RULE", "What to do when it is full: drop the oldest message, or refuse new ones") }),
+        .flag(Flag { default: Some("drop-head"), ..Flag::new(5, "overflow", FlagValue::Word(&["drop-head", "reject-publish", "reject-publish-dlx"]), "RULE", "Drop the oldest message if the queue is full, or refuse new ones") }),
     // 4.0 has given up the modes of classic queues.
     QueueArgument::without_effect("x-queue-mode", C, anything, OWN_MEMORY).in_3_10(C, mode)
         .keys(&[key("queue-mode", "queue-mode value", is_mode)])
-        .flag(Flag::new(15, "queue-mode", FlagValue::Word(&["default", "lazy"]), "MODE", "Whether messages are kept on disk rather than in memory")),
+        .flag(Flag::new(15, "queue-mode", FlagValue::Word(&["default", "lazy"]), "MODE", "Set the mode of a classic queue; lazy keeps messages on disk rather than in memory")),
     // 4.3 has given up the first store of classic queues.
     QueueArgument::without_effect("x-queue-version", C, version, ONE_STORE).strictly(C, version_2)
         .keys(&[
             key("queue-version", "queue-version value", is_version).only_in(Releases::Only3),
             key("queue-version", "queue-version value", is_version).of_all().only_in(Releases::Since4),
         ])
-        .flag(Flag::new(16, "queue-version", FlagValue::Byte { min: 0 }, "VERSION", "The version of a classic queue's storage, 1 or 2")),
+        .flag(Flag::new(16, "queue-version", FlagValue::Byte { min: 0 }, "VERSION", "Set the version of a classic queue's storage, 1 or 2")),
     QueueArgument::new("x-single-active-consumer", CQ, boolean, |to, value| to.is_single_active_consumer = *value == FieldValue::Bool(true))
-        .flag(Flag::new(13, "single-active-consumer", FlagValue::Switch, "", "Deliver to one consumer at a time; others wait")),
+        .flag(Flag::new(13, "single-active-consumer", FlagValue::Switch, "", "Deliver to one consumer at a time; the others wait")),
     QueueArgument::new("x-queue-type", ALL, anything, |to, value| to.kind = value.as_str().and_then(QueueKind::from_name).unwrap_or_default())
-        .flag(Flag { default: Some("the virtual host's"), ..Flag::new(11, "queue-type", FlagValue::Word(&["classic", "quorum", "stream"]), "TYPE", "The type") }),
+        .flag(Flag { default: Some("the virtual host's default type"), ..Flag::new(11, "queue-type", FlagValue::Word(&["classic", "quorum", "stream"]), "TYPE", "Declare this type of queue") }),
     QueueArgument::without_effect("x-quorum-initial-group-size", Q, positive, ONE_MEMBER)
-        .flag(Flag::new(18, "quorum-initial-group-size", FlagValue::Count, "NODES", "How many nodes keep a quorum queue at first")),
+        .flag(Flag::new(18, "quorum-initial-group-size", FlagValue::Count, "NODES", "Replicate a new quorum queue on this many nodes")),
     QueueArgument::new("x-max-age", S, max_age, |to, value| to.max_age_ms = value.as_str().and_then(max_age_ms))
         .keys(&[key("max-age", "max age", is_age)])
         .flag(Flag::new(20, "max-age", FlagValue::Age, "AGE", "Keep a stream's messages this long, for example 7D or 12h")),
     QueueArgument::new("x-stream-max-segment-size-bytes", S, not_negative, |to, value| to.segment_max_bytes = number(value))
         .keys(&[key("stream-max-segment-size-bytes", "segment size", is_segment_size)])
-        .flag(Flag { alias: Some("stream-max-segment-size-bytes"), ..Flag::new(21, "segment-size", FlagValue::Size, "SIZE", "The size of a stream's files, for example 500MB; whole files are dropped") }),
+        .flag(Flag { alias: Some("stream-max-segment-size-bytes"), ..Flag::new(21, "segment-size", FlagValue::Size, "SIZE", "Limit a stream's files to this size, for example 500MB; retention drops whole files") }),
     QueueArgument::without_effect("x-stream-filter-size-bytes", S, not_negative, NO_BLOOM).since_4()
         .keys(&[key("stream-filter-size-bytes", "filter size", is_filter_size).only_in(Releases::Since4)])
-        .flag(Flag::new(22, "filter-size", FlagValue::Byte { min: 16 }, "BYTES", "Bytes of a stream's filter for each of its files, 16 to 255")),
+        .flag(Flag::new(22, "filter-size", FlagValue::Byte { min: 16 }, "BYTES", "Set the bytes of filter data per file of a stream, 16 to 255")),
     QueueArgument::without_effect("x-initial-cluster-size", S, positive, ONE_MEMBER)
         .keys(&[key("initial-cluster-size", "cluster size", is_count)])
-        .flag(Flag::new(19, "initial-cluster-size", FlagValue::Count, "NODES", "How many nodes keep a stream at first")),
+        .flag(Flag::new(19, "initial-cluster-size", FlagValue::Count, "NODES", "Replicate a new stream on this many nodes")),
     QueueArgument::without_effect("x-queue-leader-locator", ALL, locator, ONE_LEADER).in_3_10(QS, locator)
         .keys(&[key("queue-leader-locator", "queue leader locator value", is_locator)])
-        .flag(Flag::new(17, "leader-locator", FlagValue::Word(&["client-local", "balanced"]), "RULE", "Which node leads")),
+        .flag(Flag::new(17, "leader-locator", FlagValue::Word(&["client-local", "balanced"]), "RULE", "Choose the node that leads the queue by this rule")),
     QueueArgument::without_effect("x-queue-master-locator", C, anything, ONE_LEADER)
         .keys(&[
             PolicyKey { says: "invalid", ..key("queue-master-locator", "queue-master-locator value", is_master) }.only_in(Releases::Only3),
@@ -137,11 +134,11 @@ pub(super) const ROWS: &[QueueArgument] = &[
             key("delivery-limit", "delivery limit", is_count).of_all().only_in(Releases::Only3),
             key("delivery-limit", "delivery limit", is_integer).of_all().only_in(Releases::Since4),
         ]).merged(Merge::SmallerLimit)
-        .flag(Flag::new(9, "delivery-limit", FlagValue::CountOrNone, "TIMES", "Drop or dead-letter a message that came back more often than this; -1 is never")),
+        .flag(Flag::new(9, "delivery-limit", FlagValue::CountOrNone, "TIMES", "Drop or dead-letter a message that was returned more often than this; -1 means no limit")),
     // 4.3 has given up the timeout of classic queues.
     QueueArgument::new("x-consumer-timeout", CQ, not_negative, |to, value| to.consumer_timeout_ms = number(value)).since_4().strictly(Q, not_negative)
         .keys(&[key("consumer-timeout", "consumer timeout", is_count).only_in(Releases::Since4)])
-        .flag(Flag::new(10, "consumer-timeout", FlagValue::Duration, "DURATION", "End consumers that hold a message longer than this")),
+        .flag(Flag::new(10, "consumer-timeout", FlagValue::Duration, "DURATION", "Cancel a consumer or close its channel if it holds a message unacknowledged for longer than this")),
     QueueArgument::without_effect("x-consumer-disconnected-timeout", Q, not_negative, NO_PARTITION).since_4()
         .keys(&[key("consumer-disconnected-timeout", "consumer disconnected timeout", is_count).only_in(Releases::Since4)]),
     // RabbitMQ looks at these in policies only.

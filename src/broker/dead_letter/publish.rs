@@ -53,7 +53,7 @@ struct Go<'a> {
 enum NotNow {
     #[error("{0}")]
     Refused(#[from] Refused),
-    #[error("a message cannot be read just now")]
+    #[error("a message cannot be read now")]
     Unread,
 }
 

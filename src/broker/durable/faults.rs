@@ -19,6 +19,6 @@ pub(super) fn unwritten(noun: &str, error: &StoreError) -> Fault {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    tracing::error!(%error, %cause, "{noun} cannot be written down");
-    Fault::new(ReplyCode::ResourceError, format!("{noun} cannot be written down: {cause}"))
+    tracing::error!(%error, %cause, "{noun} cannot be written to disk");
+    Fault::new(ReplyCode::ResourceError, format!("{noun} cannot be written to disk: {cause}"))
 }

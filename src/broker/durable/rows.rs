@@ -25,13 +25,13 @@ pub(super) const OLD_HASH_BYTES: usize = 36;
 pub(in crate::broker) enum Problem {
     #[error("{0}")]
     Undecodable(#[from] DecodeError),
-    #[error("its version is {0}, and this release does not read that")]
+    #[error("its version {0} is not one that this release reads")]
     Version(u8),
-    #[error("a binding leads to a queue or an exchange, not to something of kind {0}")]
+    #[error("a binding's destination is a queue or an exchange, not of kind {0}")]
     Kind(u8),
     #[error("a password's hash has {OLD_HASH_BYTES} bytes, this one {0}")]
     Hash(usize),
-    #[error("no password is hashed with '{0}'")]
+    #[error("the password hash algorithm '{0}' is unknown")]
     Hashing(String),
     #[error("{0}")]
     Pattern(#[from] BadPattern),

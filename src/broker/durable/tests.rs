@@ -212,7 +212,7 @@ fn a_full_disk_refuses_what_is_durable_and_changes_nothing() {
         let fault = refused.unwrap_err();
         assert_eq!(fault.code, ReplyCode::ResourceError);
         assert!(fault.text.starts_with(noun), "{fault}");
-        assert!(fault.text.ends_with(" cannot be written down: no storage space"), "{fault}");
+        assert!(fault.text.ends_with(" cannot be written to disk: no storage space"), "{fault}");
     }
     assert_eq!(durable_things(&vhost), things);
     // A change that need not be written down is not refused.
@@ -245,8 +245,8 @@ fn a_row_that_makes_no_sense_is_named() {
     #[rustfmt::skip]
     let cases = [
         (Table::Queues, queue_row(b""), "queue 'q' in vhost '/': the bytes end before the value does"),
-        (Table::Queues, queue_row(b"\x02"), "queue 'q' in vhost '/': its version is 2, and this release does not read that"),
-        (Table::Queues, queue_row(b"\x01\0\0\0\x07\0\0\0\0\0X"), "queue 'q' in vhost '/': 1 bytes are left over behind the value"),
+        (Table::Queues, queue_row(b"\x02"), "queue 'q' in vhost '/': its version 2 is not one that this release reads"),
+        (Table::Queues, queue_row(b"\x01\0\0\0\x07\0\0\0\0\0X"), "queue 'q' in vhost '/': 1 bytes are left over after the value"),
         (Table::Queues, Row { key: b"\x05/".into(), value: Vec::new() }, "key of one of the queues: the bytes end before the value does"),
         (Table::Queues, Row { key: b"\x01v\x01q".into(), value: b"\x01\0\0\0\x07\0\0\0\0\0".into() }, "queue 'q' in vhost 'v': there is no vhost 'v'"),
         (Table::Exchanges, exchange_row(b"\x01\x04what\0\0\0\0\0"), "exchange 'x' in vhost '/': unknown exchange type 'what'"),

@@ -11,8 +11,10 @@ use crate::broker::arguments::{
 use crate::broker::compat::Compat;
 use crate::wire::{FieldTable, FieldValue, ShortStr};
 
-const ONE_MIRROR: Effect = Effect::Nothing("one node is every mirror; RabbitMQ 4 has none either");
-const NO_FEDERATION: Effect = Effect::Nothing("federation is not run; it is kept and exported");
+const ONE_MIRROR: Effect =
+    Effect::Nothing("the one node is the only mirror; RabbitMQ 4 has no mirrors");
+const NO_FEDERATION: Effect =
+    Effect::Nothing("mq has no federation; the setting is kept and exported");
 
 /// A key of mirrored queues, which have one node here.
 const fn mirror(name: &'static str, noun: &'static str) -> (PolicyKey, Effect) {

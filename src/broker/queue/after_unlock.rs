@@ -146,7 +146,7 @@ impl Work {
     fn run(self, queue: &Queue) {
         let store = queue.shared.store();
         if let Some(store) = store
-            && bug::contain("what a queue tells the store", || self.tell(queue, store)).is_none()
+            && bug::contain("a queue's call of the store", || self.tell(queue, store)).is_none()
             && let Some(now) = self.read_ahead
         {
             queue.read_again(now);

@@ -182,7 +182,7 @@ impl Queue {
         let (next, is_newly_stuck) = state.outbox.end_go(left, now);
         if is_newly_stuck {
             let (queue, vhost) = (&self.settings.name, &self.settings.vhost);
-            tracing::warn!(%queue, %vhost, "dead letters wait: no queue takes them");
+            tracing::warn!(%queue, %vhost, "dead letters wait because no queue accepts them");
         }
         match next {
             Next::Nothing => {}

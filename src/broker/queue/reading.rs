@@ -157,7 +157,7 @@ impl Queue {
                 }
             }
             Err(cause) => tracing::error!(%queue, %vhost, %error, %cause,
-                "a message is damaged and cannot be delivered, nor copied aside; it may have been confirmed"),
+                "a message is damaged and can be neither delivered nor copied aside; it may have been confirmed"),
         }
     }
 

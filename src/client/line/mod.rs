@@ -199,7 +199,7 @@ impl Line {
         let read = self.stream.receive(room, wait).map_err(|error| Error::lost(&error))?;
         self.is_behind = read == Some(room_len);
         match read {
-            Some(0) => Err(Error::Lost { why: "the broker hung up".into() }),
+            Some(0) => Err(Error::Lost { why: "the broker closed the connection".into() }),
             Some(count) => {
                 self.end += count;
                 Ok(true)

@@ -45,11 +45,11 @@ pub(super) enum InvalidCondition {
          confirm- in front"
     )]
     Figure(#[from] UnknownFigure),
-    #[error("'{limit}' is no time: write a number and ns, us, ms or s, such as 20ms")]
+    #[error("'{limit}' is not a time: write a number and ns, us, ms or s, such as 20ms")]
     Time { limit: String },
-    #[error("'{limit}' is no rate: write a number, such as 50000, 50k or 50k/s")]
+    #[error("'{limit}' is not a rate: write a number, such as 50000, 50k or 50k/s")]
     Rate { limit: String },
-    #[error("'{limit}' is no number of messages: write one such as 0, 1000 or 1k")]
+    #[error("'{limit}' is not a number of messages: write one such as 0, 1000 or 1k")]
     Count { limit: String },
 }
 
@@ -184,13 +184,13 @@ mod tests {
             ("p99",             "there is no comparison in it: write a figure, one of > >= < <= = !="),
             ("p99!20ms",        "there is no comparison in it"),
             ("",                "there is no comparison in it"),
-            ("p99>20",          "'20' is no time: write a number and ns, us, ms or s, such as 20ms"),
-            ("p99>-1ms",        "'-1ms' is no time"),
-            ("p99>infs",        "'infs' is no time"),
-            ("publish-rate<x",  "'x' is no rate: write a number, such as 50000, 50k or 50k/s"),
-            ("lost>none",       "'none' is no number of messages"),
-            ("publishrate<5",   "'publishrate' is no figure: did you mean 'publish-rate'?; figures are"),
-            (">5",              "'' is no figure; figures are publish-rate"),
+            ("p99>20",          "'20' is not a time: write a number and ns, us, ms or s, such as 20ms"),
+            ("p99>-1ms",        "'-1ms' is not a time"),
+            ("p99>infs",        "'infs' is not a time"),
+            ("publish-rate<x",  "'x' is not a rate: write a number, such as 50000, 50k or 50k/s"),
+            ("lost>none",       "'none' is not a number of messages"),
+            ("publishrate<5",   "'publishrate' is not a figure: did you mean 'publish-rate'?; figures are"),
+            (">5",              "'' is not a figure; figures are publish-rate"),
         ];
         for (text, said) in cases {
             let error = text.parse::<Condition>().unwrap_err().to_string();

@@ -60,7 +60,7 @@ pub(super) enum Unit {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{name}' is no figure{}", .nearest.as_ref().map(|name| format!(": did you mean '{name}'?")).unwrap_or_default())]
+#[error("'{name}' is not a figure{}", .nearest.as_ref().map(|name| format!(": did you mean '{name}'?")).unwrap_or_default())]
 pub(super) struct UnknownFigure {
     pub(super) name: String,
     nearest: Option<String>,
@@ -180,14 +180,14 @@ impl Figure {
             | Self::Time(Times::Confirm, _)
                 if !has_confirms =>
             {
-                Some("ask for confirms with --confirm")
+                Some("turn on confirms with --confirm")
             }
             Self::Rate(Stage::Delivered)
             | Self::Count(Stage::Delivered)
             | Self::Time(Times::Delivery, _)
                 if plan.consumers == 0 =>
             {
-                Some("only a run with consumers has it")
+                Some("it needs consumers: see --consumers")
             }
             Self::Time(Times::Delivery, _) if plan.body_bytes < SIZE_MIN_FOR_TIMES => {
                 Some("a body of at least 8 bytes says when its message was due: see --size")
@@ -197,7 +197,7 @@ impl Figure {
             {
                 Some("messages are due at a time only with --rate")
             }
-            Self::Fault(_) if !plan.verify => Some("ask for it with --verify"),
+            Self::Fault(_) if !plan.verify => Some("turn it on with --verify"),
             Self::Rate(_) | Self::Count(_) | Self::Refused | Self::Fault(_) | Self::Time(..) => {
                 None
             }

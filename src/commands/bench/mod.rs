@@ -33,21 +33,21 @@ const ROUNDS: u32 = 3;
 /// would else be measured with a backlog that grows and grows.
 const BACKLOG_MAX: u64 = 50_000;
 
-/// Measure a broker: rates, latencies, and whether every message comes through
+/// Measure a broker: rates, latencies and lost messages
 ///
-/// Makes queues of its own, loads them, prints what it saw, and deletes them. Without --rate it publishes as fast as it
-/// can, and latencies are those of a full broker; with --rate the clock of a message starts when it was due, so a stall
-/// counts against every message that it held up.
+/// Declares its own queues, publishes and consumes, prints the results, and deletes the queues. Without --rate it
+/// publishes as fast as it can, and latencies are those of a loaded broker. With --rate the latency of a message counts
+/// from the time at which it was due, so a stall counts for every message that it delayed.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Publish from so many connections [default: 1]
+    /// Publish on this many connections [default: 1]
     #[arg(long, short = 'x', alias = "producers", value_name = "COUNT", default_value_t = 1, hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     publishers: u32,
-    /// Consume on so many connections; 0 only publishes [default: 1]
+    /// Consume on this many connections; 0 only publishes [default: 1]
     #[arg(long, short = 'y', value_name = "COUNT", default_value_t = 1, hide_default_value = true, value_parser = clap::value_parser!(u32).range(..=1000))]
     consumers: u32,
-    /// Use so many queues, shared out among publishers and consumers [default: 1]
+    /// Use this many queues, distributed among publishers and consumers [default: 1]
     #[arg(long, value_name = "COUNT", default_value_t = 1, hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     queues: u32,
     /// Publish bodies of this size, for example 1KiB [default: 1KiB]
@@ -59,13 +59,13 @@ pub struct Args {
         hide_default_value = true
     )]
     size: Size,
-    /// Measure for so long, for example 10s or 5m [default: 10s, or until --count is reached]
+    /// Measure for this long, for example 10s or 5m [default: 10s, or until --count is reached]
     #[arg(long, short = 'z', alias = "time", value_name = "DURATION", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// Load the broker for so long before measuring [default: 1s, or 0s with --count]
+    /// Load the broker for this long before measuring [default: 1s, or 0s with --count]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, conflicts_with = "count")]
     warmup: Option<Duration>,
-    /// Publish so many messages in all, and end when they have come
+    /// Publish this many messages in all, and end after they are delivered
     #[arg(long, short = 'n', value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Make the exchange durable, as the queues always are
@@ -74,40 +74,41 @@ pub struct Args {
     /// Make messages persistent, and the exchange durable
     #[arg(long, short = 'p')]
     persistent: bool,
-    /// Publish with confirms, at most so many unconfirmed a publisher [default: without]
+    /// Publish with confirms, at most this many unconfirmed per publisher [default: without confirms]
     #[arg(long, short = 'c', value_name = "MESSAGES", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     confirm: Option<u32>,
-    /// Acknowledge after every so many deliveries [default: the broker waits for no acknowledgement]
+    /// Acknowledge once per this many deliveries [default: automatic acknowledgement]
     #[arg(long, short = 'a', value_name = "MESSAGES", value_parser = clap::value_parser!(u32).range(1..=65_535))]
     ack: Option<u32>,
-    /// Let a consumer have at most so many unacknowledged [default: no limit]
+    /// Let each consumer hold at most this many unacknowledged messages [default: no limit]
     #[arg(long, alias = "qos", value_name = "MESSAGES", requires = "ack")]
     prefetch: Option<u16>,
-    /// Publish at this rate, all publishers together, for example 3000/s [default: as fast as can be]
+    /// Publish at this rate, all publishers together, for example 3000/s [default: as fast as possible]
     #[arg(long, short = 'r', value_name = "RATE")]
     rate: Option<Rate>,
-    /// Let publishers pause while so many messages are in the broker; 0 is no limit [default: 50000, or 0 with --rate]
+    /// Pause publishers while this many messages are in the broker; 0 means no limit [default: 50000, or 0 with --rate]
     #[arg(long, value_name = "MESSAGES", conflicts_with = "rate")]
     max_backlog: Option<u64>,
-    /// Publish to an exchange of this type [default: to the queues]
+    /// Publish to an exchange of this type [default: to the default exchange]
     #[arg(long, short = 't', value_name = "TYPE", value_parser = ["direct", "fanout", "topic", "headers"])]
     exchange_type: Option<String>,
-    /// Bind so many keys, of which each message has one [default: one a queue]
+    /// Bind this many routing keys; each message has one of them [default: one per queue]
     #[arg(long, value_name = "COUNT", requires = "exchange_type", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     bindings: Option<u32>,
     /// Declare queues with this argument, for example x-queue-type=quorum; may be given several times
     #[arg(long, value_name = "NAME[:TYPE]=VALUE")]
     argument: Vec<Argument>,
-    /// Look whether every message comes, once, in its publisher's order and as it was sent; if not, end with exit code 1
+    /// Check that every message arrives once, in its publisher's order and unchanged; exit with code 1 if not
     #[arg(long)]
     verify: bool,
-    /// End with exit code 1 if this holds, for example 'p99>20ms' or 'publish-rate<100k'; may be given several times
+    /// Exit with code 1 if this condition holds, for example 'p99>20ms' or 'publish-rate<100k'; may be given several
+    /// times
     #[arg(long, value_name = "CONDITION")]
     fail_if: Vec<Condition>,
-    /// Measure the broker at this address as well, in turns, and compare
+    /// Also measure the broker at this address, in turns with the first, and compare
     #[arg(long, value_name = "URL")]
     against: Option<String>,
-    /// Measure each broker in so many turns [default: 3]
+    /// Measure each broker this many times [default: 3]
     #[arg(long, value_name = "COUNT", requires = "against", default_value_t = ROUNDS, hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
 }
@@ -120,9 +121,9 @@ const EXAMPLES: &str = "Examples:
   mq bench -n 1000000 --verify -o json
 
 Conditions compare publish-rate, confirm-rate, deliver-rate, published, confirmed, delivered, nacked; p50, p99.9 or \
-any other percentile, min, mean and max of the time to delivery, and with confirm- in front to the confirm; and, with \
---verify, lost, duplicates, misordered, corrupt. With --against a limit such as 0.9x is so many times the other \
-broker's figure.";
+any other percentile, min, mean and max of the time to delivery, and of the time to the confirm with the prefix \
+confirm-; and, with --verify, lost, duplicates, misordered, corrupt. With --against, a limit such as 0.9x is that many \
+times the other broker's figure.";
 
 pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     let plan = args.plan()?;
@@ -168,7 +169,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Runs a plan; Ctrl-C ends it in order.
+    /// Runs a plan; press Ctrl-C to stop in order.
     async fn run(
         &mut self,
         plan: &Plan,
@@ -232,7 +233,9 @@ impl Args {
     fn plan(&self) -> Result<Plan, CommandError> {
         let bytes = self.size.bytes;
         if bytes > SIZE_MAX {
-            return Err(CommandError::usage("--size is more than any broker takes: 512MiB"));
+            return Err(CommandError::usage(
+                "--size may be at most 512MiB, the largest message of RabbitMQ",
+            ));
         }
         let acknowledge = self.ack.map_or(Acknowledge::Automatically, Acknowledge::Every);
         if let (Some(ack), Some(prefetch)) = (self.ack, self.prefetch)
@@ -241,9 +244,9 @@ impl Args {
         {
             return Err(CommandError::Usage {
                 problem: format!(
-                    "--ack {ack} is more than --prefetch {prefetch}: no consumer would ever get so many"
+                    "--ack {ack} is more than --prefetch {prefetch}: a consumer could never have so many unacknowledged messages"
                 ),
-                hint: Some("let --prefetch be at least --ack".into()),
+                hint: Some("make --prefetch at least --ack".into()),
             });
         }
         let backlog_max = self.max_backlog.unwrap_or(BACKLOG_MAX);
@@ -254,7 +257,7 @@ impl Args {
         };
         let duration = self.duration.or_else(|| self.count.is_none().then_some(DURATION));
         if duration.is_some_and(|duration| duration.is_zero()) {
-            return Err(CommandError::usage("--duration is nothing to measure in"));
+            return Err(CommandError::usage("--duration must be longer than 0s"));
         }
         let warmup = if self.count.is_some() { Duration::ZERO } else { WARMUP };
         let plan = Plan {
@@ -288,12 +291,12 @@ impl Args {
             return Ok(());
         }
         if plan.consumers == 0 {
-            return Err(CommandError::usage("--verify needs consumers to see what comes"));
+            return Err(CommandError::usage("--verify needs consumers"));
         }
         if plan.body_bytes < SIZE_MIN_TO_VERIFY {
             return Err(CommandError::Usage {
                 problem: format!(
-                    "--verify needs bodies of at least {SIZE_MIN_TO_VERIFY} bytes, which say what they are"
+                    "--verify needs bodies of at least {SIZE_MIN_TO_VERIFY} bytes, because each body holds its number"
                 ),
                 hint: Some(format!("give --size {SIZE_MIN_TO_VERIFY} or more")),
             });
@@ -313,7 +316,9 @@ impl Args {
                 (None, Limit::Times(_) | Limit::Value(_)) => continue,
             };
             return Err(CommandError::Usage {
-                problem: format!("--fail-if '{condition}' asks for what this run does not measure"),
+                problem: format!(
+                    "--fail-if '{condition}' names a figure that this run does not measure"
+                ),
                 hint: Some(hint.into()),
             });
         }
@@ -328,7 +333,7 @@ impl Args {
                 continue;
             };
             failures.push(format!(
-                "not every message came through {}: {} lost, {} twice, {} out of order, {} corrupt",
+                "{} did not deliver every message once and in order: {} lost, {} twice, {} out of order, {} corrupt",
                 side.target, verdict.lost, verdict.duplicates, verdict.misordered, verdict.corrupt
             ));
         }

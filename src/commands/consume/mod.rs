@@ -30,9 +30,10 @@ use crate::render::{Format, words};
 /// Messages on their way while earlier ones are printed, unless told otherwise.
 const PREFETCH: u16 = 100;
 
-/// Consume messages from a queue, or from an exchange through a queue of its own
+/// Consume messages from a queue, or from an exchange through a temporary queue
 ///
-/// A message is acknowledged after it was printed, saved or handled.
+/// Each message is acknowledged after it is printed, saved or handled. To take one message and not wait for it, use `mq
+/// get`.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub struct Args {
@@ -40,25 +41,25 @@ pub struct Args {
     source: SourceOptions,
     #[command(flatten)]
     subscription: SubscriptionOptions,
-    /// Stop after this many messages [default: go on]
+    /// Stop after this many messages [default: no limit]
     #[arg(long, short = 'n', value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Stop when no message has come for this time, for example 5s [default: go on]
+    /// Stop if no message arrives for this time, for example 5s [default: never]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     idle_timeout: Option<Duration>,
-    /// Hold at most this many unacknowledged messages [default: 100; with --exec as many as handlers]
+    /// Hold at most this many unacknowledged messages [default: 100; with --exec the number of --jobs]
     #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u16).range(1..))]
     prefetch: Option<u16>,
-    /// Who acknowledges: manual, we do when a message is done with; auto, the broker does when it sends it
-    #[arg(long, value_name = "WHO", value_enum, default_value_t = Ack::Manual)]
+    /// Acknowledge each message after it is handled (manual), or have the broker drop it as soon as it is sent (auto)
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Ack::Manual)]
     ack: Ack,
-    /// Print messages like this, for example '{routing_key}: {body}'
+    /// Print each message in this form, for example '{routing_key}: {body}'
     #[arg(long, value_name = "TEMPLATE")]
     template: Option<Template>,
-    /// Save each body as a file of this directory, its properties beside it
+    /// Save each body as a file in this directory, and its properties in a file beside it
     #[arg(long, value_name = "DIR", conflicts_with = "template")]
     save_dir: Option<PathBuf>,
-    /// Run this shell command for each message: the body on its stdin, the rest in MQ_* variables
+    /// Run this shell command for each message, with the body on its stdin and the properties in MQ_* variables
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["template", "save_dir"])]
     exec: Option<String>,
     /// Run at most this many commands at a time [default: 1]
@@ -85,7 +86,9 @@ enum Ack {
 pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     if args.ack == Ack::Auto && args.count.is_some() {
         return Err(CommandError::Usage {
-            problem: "with --ack auto the broker sends more than --count messages, and they would be lost".into(),
+            problem:
+                "--ack auto with --count loses messages, because the broker sends more than --count"
+                    .into(),
             hint: Some("leave out --ack auto".into()),
         });
     }
@@ -114,8 +117,10 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     let consumer = cx.engine.consume(options).await?;
     let stops = Stops::new(args.count, args.idle_timeout, cx.timeout);
     let mut feed = Feed::new(consumer, stops, prefetch, args.ack == Ack::Manual, interrupt);
-    cx.out
-        .note(&format!("waiting for messages in {}; Ctrl-C ends it", args.source.words(&queue)))?;
+    cx.out.note(&format!(
+        "waiting for messages in {}; press Ctrl-C to stop",
+        args.source.words(&queue)
+    ))?;
     let (end, failed) = match args.exec.clone() {
         Some(command) => {
             exec::run(command, args.jobs, args.failing, &queue, &mut feed, &mut cx.out).await?
@@ -136,21 +141,21 @@ impl Args {
         if self.ack == Ack::Auto && self.exec.is_some() {
             return usage(
                 "with --ack auto a message is lost when its command fails",
-                "leave out --ack auto: a message is acknowledged when its command has ended well",
+                "leave out --ack auto: then a message is acknowledged after its command succeeds",
             );
         }
         if self.ack == Ack::Auto && self.prefetch.is_some() {
-            return usage("with --ack auto a broker knows no --prefetch", "leave out one of them");
+            return usage("--prefetch has no effect with --ack auto", "leave out one of them");
         }
         if format.is_some() && self.exec.is_some() {
             return usage(
-                "a message goes to the command of --exec, so --format has nothing to say",
+                "--format has no effect with --exec, because the command gets the message",
                 "leave out --format",
             );
         }
         if format.is_some() && self.save_dir.is_some() {
             return usage(
-                "files of --save-dir have one form, so --format has nothing to say",
+                "--format has no effect with --save-dir, because the files have one form",
                 "leave out --format",
             );
         }
@@ -177,7 +182,7 @@ fn answer(
     match end {
         End::Interrupted => return Err(CommandError::Interrupted),
         End::Cancelled => {
-            return Err(CommandError::Gone { queue: queue.to_owned() });
+            return Err(CommandError::Cancelled { queue: queue.to_owned() });
         }
         End::Time | End::Idle if args.count.is_some() => {
             let problem = format!(

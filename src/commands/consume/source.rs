@@ -11,7 +11,7 @@ use crate::render::words;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SourceOptions {
-    /// Consume from this queue; it is declared when it is not there
+    /// Consume from this queue; it is declared if it does not exist
     #[arg(
         long,
         value_name = "QUEUE",
@@ -22,7 +22,7 @@ pub(super) struct SourceOptions {
     queue: Option<ShortStr>,
     #[command(flatten)]
     declare: DeclareOptions,
-    /// Consume what passes this exchange from now on, through a queue that is deleted at the end
+    /// Consume the messages that are published to this exchange from now on, through a queue that is deleted at the end
     #[arg(long, short = 'e', value_name = "EXCHANGE", value_parser = name::exchange)]
     exchange: Option<ShortStr>,
     /// Declare the exchange first, with this type: direct, fanout, topic, headers or another
@@ -34,10 +34,11 @@ pub(super) struct SourceOptions {
     /// Bind with this header, as NAME=VALUE or NAME:TYPE=VALUE; for headers exchanges
     #[arg(long = "header", short = 'H', value_name = "NAME=VALUE", requires = "exchange")]
     headers: Vec<Argument>,
-    /// Whether all headers must match or any of them (x-match)
+    /// Match messages that have all headers, or any of them (x-match)
     #[arg(long = "match", value_name = "RULE", value_enum, requires = "headers")]
     rule: Option<Match>,
-    /// Declare a queue that is not there with this type [default: the virtual host's; stream with --offset or --filter]
+    /// Declare the queue with this type if it does not exist [default: the virtual host's default type; stream with
+    /// --offset or --filter]
     #[arg(long, value_name = "TYPE", value_enum, requires = "queue")]
     queue_type: Option<QueueType>,
 }
@@ -51,12 +52,12 @@ impl SourceOptions {
         if self.declare.is_wanted() && self.queue.is_none() && self.kind.is_none() {
             return usage(
                 "--declare has nothing to declare",
-                "say of which type the exchange is with --type",
+                "name the exchange's type with --type",
             );
         }
         if self.declare.given() == Some(Declare::No) && self.queue_type.is_some() {
             return usage(
-                "a type is for a queue that is declared, and --declare no forbids it",
+                "--queue-type is for a declaration, which --declare no forbids",
                 "leave out one of them",
             );
         }

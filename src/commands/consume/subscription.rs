@@ -8,20 +8,21 @@ use crate::engine::{FieldTable, FieldValue, literal};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct SubscriptionOptions {
-    /// Get messages before consumers of lower priority, while there is room for more; may be negative (x-priority)
+    /// Consume with this priority: consumers with a higher one get messages first, up to their prefetch; may be
+    /// negative (x-priority)
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     priority: Option<i32>,
     /// Be the queue's only consumer
     #[arg(long)]
     exclusive: bool,
-    /// Begin here in a stream: first, last, next, a number, a time such as 2026-11-22T16:00:00Z, or that long ago,
+    /// Start at this offset of a stream: first, last, next, a number, a time such as 2026-11-22T16:00:00Z, or an age
     /// such as 1h (x-stream-offset) [default: next]
-    #[arg(long, value_name = "WHERE")]
+    #[arg(long, value_name = "OFFSET")]
     offset: Option<Offset>,
-    /// Take only messages with this filter value from a stream; may be given several times (x-stream-filter)
+    /// Consume only messages with this filter value from a stream; may be given several times (x-stream-filter)
     #[arg(long = "filter", value_name = "VALUE")]
     filters: Vec<String>,
-    /// Take messages without a filter value as well (x-stream-match-unfiltered)
+    /// Also consume messages without a filter value (x-stream-match-unfiltered)
     #[arg(long, requires = "filters")]
     match_unfiltered: bool,
 }
@@ -61,8 +62,8 @@ struct Offset(FieldValue);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{text}' is no place in a stream: write first, last, next, a number, a time such as \
-     2026-11-22T16:00:00Z, or that long ago, such as 1h"
+    "'{text}' is not an offset of a stream: write first, last, next, a number, a time such as \
+     2026-11-22T16:00:00Z, or an age such as 1h"
 )]
 struct InvalidOffset {
     text: String,

@@ -32,7 +32,10 @@ impl Declaration<'_> {
             if self.arguments.get(row.name).is_some() && !owners.contains(&kind) {
                 return refuse(
                     format!("{} has no --{}", noun(kind), flag.long),
-                    format!("leave it out, or make it of the type {}", owners.join(" or ")),
+                    format!(
+                        "leave it out, or declare the queue with the type {}",
+                        owners.join(" or ")
+                    ),
                 );
             }
         }
@@ -56,7 +59,7 @@ impl Declaration<'_> {
         let is_sure = text("x-dead-letter-strategy") == Some("at-least-once");
         if is_sure && text("x-overflow") != Some("reject-publish") {
             return refuse(
-                "dead-lettering at-least-once needs a queue that refuses messages when it is full"
+                "--dead-letter-strategy at-least-once needs a queue that refuses messages if it is full"
                     .into(),
                 "add --overflow reject-publish".into(),
             );

@@ -15,18 +15,18 @@ use super::{Answer, CommandError, Context};
 use crate::engine::{QueueSpec, ShortStr};
 use crate::render::words;
 
-/// Make a queue
+/// Declare a queue
 ///
-/// One that is there already must have the same properties and arguments.
+/// If the queue exists, it must have the same properties and arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The queue's name; without one the broker chooses it, and it is printed
+    /// The name of the queue [default: the broker chooses a name, which is printed]
     #[arg(value_parser = name::queue)]
     queue: Option<ShortStr>,
-    /// Let it be gone when the broker restarts
+    /// Delete the queue when the broker restarts
     #[arg(long)]
     transient: bool,
-    /// Delete it when its last consumer goes
+    /// Delete the queue when its last consumer is cancelled
     #[arg(long)]
     auto_delete: bool,
     #[command(flatten)]

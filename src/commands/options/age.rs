@@ -7,7 +7,9 @@ use std::str::FromStr;
 pub(in crate::commands) struct Age(String);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is no age: write a number and one of Y, M, D, h, m or s, for example 7D or 12h")]
+#[error(
+    "'{text}' is not an age: write a number and one of Y, M, D, h, m or s, for example 7D or 12h"
+)]
 pub(in crate::commands) struct InvalidAge {
     text: String,
 }

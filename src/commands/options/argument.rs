@@ -22,9 +22,9 @@ pub(in crate::commands) struct Argument {
 pub(in crate::commands) enum InvalidArgument {
     #[error("'{text}' has no '=': write NAME=VALUE or NAME:TYPE=VALUE")]
     NoValue { text: String },
-    #[error("'{kind}' is no type: use one of {}", TYPES.join(", "))]
+    #[error("'{kind}' is not a type: use one of {}", TYPES.join(", "))]
     UnknownType { kind: String },
-    #[error("'{value}' is no {kind}")]
+    #[error("'{value}' is not a valid {kind}")]
     BadValue { kind: String, value: String },
     #[error("a name may have at most 255 bytes")]
     LongName,
@@ -148,10 +148,10 @@ mod tests {
         #[rustfmt::skip]
         let cases = [
             ("k",           "'k' has no '=': write NAME=VALUE or NAME:TYPE=VALUE"),
-            ("k:int=x",     "'x' is no int"),
-            ("k:bool=yes",  "'yes' is no bool"),
-            ("k:json={",    "'{' is no json"),
-            ("k:number=1",  "'number' is no type: use one of str, int, int32, short, byte, float, bool, \
+            ("k:int=x",     "'x' is not a valid int"),
+            ("k:bool=yes",  "'yes' is not a valid bool"),
+            ("k:json={",    "'{' is not a valid json"),
+            ("k:number=1",  "'number' is not a type: use one of str, int, int32, short, byte, float, bool, \
                              time, bytes, json, null"),
         ];
         for (text, problem) in cases {

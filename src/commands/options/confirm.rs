@@ -5,7 +5,7 @@ use crate::render::Output;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::commands) struct Confirm {
-    /// Do it without asking; needed where there is no terminal to ask on
+    /// Do not ask for confirmation; required if there is no terminal to ask on
     #[arg(long, short = 'y')]
     yes: bool,
 }
@@ -25,7 +25,7 @@ impl Confirm {
             Some(false) => Err(CommandError::Declined),
             None => Err(CommandError::Usage {
                 problem: "this cannot be undone, and there is no terminal to ask on".into(),
-                hint: Some("say --yes to do it without being asked".into()),
+                hint: Some("add --yes to do it without confirmation".into()),
             }),
         }
     }

@@ -10,7 +10,7 @@ use crate::engine::ShortStr;
 pub(in crate::commands) enum InvalidName {
     #[error("it is empty, and a queue has a name")]
     Empty,
-    #[error("it has a line end, which brokers leave out of names")]
+    #[error("it has a line break, which brokers remove from names")]
     Broken,
     #[error("it has {bytes} bytes, and a name has at most 255")]
     TooLong { bytes: usize },

@@ -13,26 +13,26 @@ const STRICT_MESSAGE_BYTES: u64 = 16 << 20;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub(in crate::commands) struct LimitOptions {
-    /// Have publishers pause while the process has more memory than this: a part of the machine's, such as 0.6, or a
-    /// size, such as 2GiB
+    /// Block publishers while the process uses more memory than this: a fraction of the machine's memory, such as 0.6,
+    /// or a size, such as 2GiB
     #[arg(long, value_name = "PART|SIZE", default_value = "0.6")]
     memory_high_watermark: MemoryWatermark,
-    /// Have publishers pause while less than this is free on the data directory's disk [default: 50MB]
+    /// Block publishers while the data directory's disk has less free space than this [default: 50MB]
     #[arg(long, value_name = "SIZE")]
     disk_free_limit: Option<Size>,
-    /// Refuse more connections than this [default: as many as there are file descriptors]
+    /// Accept at most this many connections [default: as many as the limit on file descriptors allows]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
-    /// Refuse more channels than this, those of all connections together [default: no limit]
+    /// Allow at most this many channels, all connections together [default: no limit]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     max_channels: Option<u32>,
-    /// Refuse more consumers than this on a channel [default: no limit]
+    /// Allow at most this many consumers on a channel [default: no limit]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     consumer_max_per_channel: Option<u32>,
-    /// Refuse messages with larger bodies, at most 512MiB [default: 128MiB; with --compat 4.3 16MiB]
+    /// Refuse messages whose body is larger than this, at most 512MiB [default: 128MiB; 16MiB with --compat 4.3]
     #[arg(long, value_name = "SIZE")]
     max_message_size: Option<Size>,
-    /// Offer clients this time between heartbeats; 0s offers none [default: 60s]
+    /// Propose this heartbeat interval to clients, for example 30s; 0s proposes no heartbeats [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     heartbeat: Option<Duration>,
     /// Close channels that hold a message unacknowledged for longer than this, for example 30m [default: never]

@@ -16,40 +16,40 @@ pub(in crate::commands) struct PropertyOptions {
     /// Add a header, as NAME=VALUE or NAME:TYPE=VALUE (str, int, float, bool, time, bytes, json)
     #[arg(long = "header", short = 'H', value_name = "NAME=VALUE")]
     headers: Vec<Argument>,
-    /// Say what the body is, for example application/json
+    /// Set the body's content type, for example application/json
     #[arg(long, short = 'C', value_name = "TYPE")]
     content_type: Option<ShortStr>,
-    /// Say how the body is encoded, for example gzip
+    /// Set the body's content encoding, for example gzip
     #[arg(long, value_name = "ENCODING")]
     content_encoding: Option<ShortStr>,
-    /// Mark the message, so that a reply can be matched to it
+    /// Set the correlation id, which a reply repeats
     #[arg(long, value_name = "ID")]
     correlation_id: Option<ShortStr>,
-    /// Name the queue a reply shall go to
+    /// Set the queue to which a reply is sent
     #[arg(long, value_name = "QUEUE")]
     reply_to: Option<ShortStr>,
     /// Set the priority, 0 to 255; queues with priorities deliver higher ones first
     #[arg(long, value_name = "NUMBER")]
     priority: Option<u8>,
-    /// Drop the message when it has waited this long, for example 30s
+    /// Drop or dead-letter the message if it waits in a queue this long, for example 30s
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     expiration: Option<Duration>,
-    /// Give the message an id
+    /// Set the message id
     #[arg(long, value_name = "ID")]
     message_id: Option<ShortStr>,
-    /// Set the time, as seconds since 1970 or a date such as 2026-11-22T16:00:00Z
+    /// Set the timestamp, as seconds since 1970 or a date such as 2026-11-22T16:00:00Z
     #[arg(long, value_name = "TIME")]
     timestamp: Option<String>,
-    /// Name the type of the message
+    /// Set the type of the message
     #[arg(long, value_name = "NAME")]
     message_type: Option<ShortStr>,
-    /// Name the user; the broker checks that it is the one logged in
+    /// Set the user id; the broker refuses the message if it is not the connection's user
     #[arg(long, value_name = "NAME")]
     user_id: Option<ShortStr>,
-    /// Name the program that made the message
+    /// Set the id of the application that made the message
     #[arg(long, value_name = "NAME")]
     app_id: Option<ShortStr>,
-    /// Let the message be lost when the broker restarts
+    /// Publish the message as transient: it is lost when the broker restarts
     #[arg(long)]
     transient: bool,
 }
@@ -91,7 +91,7 @@ impl PropertyOptions {
         }
         if let Some(time) = &self.timestamp {
             let seconds = argument::seconds(time).ok_or_else(|| {
-                CommandError::usage(format!("'{time}' is no time for --timestamp"))
+                CommandError::usage(format!("'{time}' is not a time for --timestamp"))
             })?;
             properties.timestamp = Some(seconds);
         }

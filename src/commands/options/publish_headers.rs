@@ -9,16 +9,16 @@ use crate::engine::{FieldValue, Properties, ShortStr, literal};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Routing")]
 pub(in crate::commands) struct HeaderOptions {
-    /// Route a copy by this key as well; receivers see it (CC); may be given several times
+    /// Also route the message by this key, which receivers see in the header CC; may be given several times
     #[arg(long, value_name = "KEY")]
     cc: Vec<String>,
-    /// Route a copy by this key as well; receivers do not see it (BCC); may be given several times
+    /// Also route the message by this key, which receivers do not see (BCC); may be given several times
     #[arg(long, value_name = "KEY")]
     bcc: Vec<String>,
-    /// Have an exchange of type x-delayed-message keep the message this long, for example 5m (x-delay)
+    /// Delay the message by this time in an exchange of type x-delayed-message, for example 5m (x-delay)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     delay: Option<Duration>,
-    /// Give the message this value for a stream's filter (x-stream-filter-value)
+    /// Set the message's filter value for streams, for example eu (x-stream-filter-value)
     #[arg(long, value_name = "VALUE")]
     filter_value: Option<String>,
 }
@@ -41,7 +41,7 @@ impl Delaying {
             Delays::Yes => {}
             Delays::No => return Err(CommandError::NotDelaying { exchange: exchange.to_string() }),
             Delays::Unknown => cx.out.note(&format!(
-                "note: whether exchange '{exchange}' delays messages is not known: you may not declare it"
+                "note: mq cannot tell if exchange '{exchange}' delays messages, because you may not declare it"
             ))?,
         }
         self.0.push(exchange.clone());
@@ -59,7 +59,7 @@ impl HeaderOptions {
     pub(in crate::commands) fn check(&self, is_to_queue: bool) -> Result<(), CommandError> {
         if is_to_queue && self.is_delayed() {
             return Err(CommandError::Usage {
-                problem: "--queue publishes through the default exchange, which delays nothing".into(),
+                problem: "--delay has no effect with --queue, because the default exchange does not delay messages".into(),
                 hint: Some("bind the queue to an exchange of type x-delayed-message, and name that with --exchange".into()),
             });
         }

@@ -11,7 +11,7 @@ pub(in crate::commands) struct Rate {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is no rate: write a number and /s, /m or /h, for example 100/s")]
+#[error("'{text}' is not a rate: write a number and /s, /m or /h, for example 100/s")]
 pub(in crate::commands) struct InvalidRate {
     text: String,
 }

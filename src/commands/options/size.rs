@@ -9,7 +9,7 @@ pub(in crate::commands) struct Size {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is no size: write a number of bytes, or one with KB, KiB, MB, MiB, GB or GiB")]
+#[error("'{text}' is not a size: write a number of bytes, or one with KB, KiB, MB, MiB, GB or GiB")]
 pub(in crate::commands) struct InvalidSize {
     text: String,
 }

@@ -26,11 +26,11 @@ const COLUMNS: &[Column] = &[
     Column::plain("why"),
 ];
 
-/// Explain where a message would go, and why not elsewhere
+/// Explain which queues a message would reach, and why not the others
 ///
-/// Nothing is published: the management API is asked for exchanges and bindings, and what the broker would do with a
-/// message of this key and these headers is told for every exchange it comes to, alternate exchanges included. Exit
-/// code 1 when it would reach no queue.
+/// Nothing is published: mq reads exchanges and bindings from the management API, and shows for each exchange on the
+/// way, alternate exchanges included, how it would route a message with this key and these headers. Exits with code 1
+/// if the message would reach no queue.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The exchange that the message would be published to [default: the default exchange]
@@ -61,7 +61,7 @@ pub struct Args {
 
 pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     if cx.out.format() == Some(Format::Raw) {
-        return Err(CommandError::usage("a way has no format 'raw'"));
+        return Err(CommandError::usage("a route has no format 'raw'"));
     }
     let question = Question {
         exchange: args.exchange,
@@ -164,6 +164,6 @@ fn about_alternate(used: Used) -> &'static str {
     match used {
         Used::Yes => "the alternate exchange: no binding matched",
         Used::NotNeeded => "the alternate exchange: a binding matched",
-        Used::Missing => "the alternate exchange: there is none of that name",
+        Used::Missing => "the alternate exchange: it does not exist",
     }
 }

@@ -28,7 +28,7 @@ impl Builtin {
                     return fibonacci(index).to_string().into();
                 }
                 let request = String::from_utf8_lossy(request);
-                format!("error: '{request}' is no number from 0 to {FIB_MAX}").into()
+                format!("error: '{request}' is not a number from 0 to {FIB_MAX}").into()
             }
         }
     }
@@ -54,8 +54,8 @@ mod tests {
             (Builtin::Fib,   "7",     "13"),
             (Builtin::Fib,   "30\n",  "832040"),
             (Builtin::Fib,   "186",   "332825110087067562321196029789634457848"),
-            (Builtin::Fib,   "187",   "error: '187' is no number from 0 to 186"),
-            (Builtin::Fib,   "x",     "error: 'x' is no number from 0 to 186"),
+            (Builtin::Fib,   "187",   "error: '187' is not a number from 0 to 186"),
+            (Builtin::Fib,   "x",     "error: 'x' is not a number from 0 to 186"),
             (Builtin::Echo,  "a\nb",  "a\nb"),
             (Builtin::Upper, "grüße", "GRÜSSE"),
         ];

@@ -22,22 +22,23 @@ use crate::engine::consume::Requeue;
 use crate::engine::{Delivery, FieldTable, Properties, Replier, RpcServer, ShortStr};
 use crate::render::{Output, words};
 
-/// Answer the requests of a queue
+/// Answer the RPC requests in a queue
 ///
-/// The reply goes where the request asks for it, marked as the request is; then the request is acknowledged.
+/// Each reply goes to the request's reply-to queue, with the request's correlation id; then the request is
+/// acknowledged. To handle messages that want no reply, use `mq consume --exec`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The queue to answer; it is declared when it is not there
+    /// Answer the requests in this queue; it is declared if it does not exist
     #[arg(long, value_name = "QUEUE", value_parser = name::queue)]
     queue: ShortStr,
     #[command(flatten)]
     declare: DeclareOptions,
     #[command(flatten)]
     by: By,
-    /// Stop after this many requests [default: go on]
+    /// Stop after this many requests [default: no limit]
     #[arg(long, short = 'n', value_name = "REQUESTS", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Answer at most this many requests at a time with --exec [default: 1]
+    /// Run at most this many commands at a time with --exec [default: 1]
     #[arg(
         long,
         short = 'j',
@@ -55,13 +56,14 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct By {
-    /// Run this shell command for each request: the body on its stdin, the reply from its stdout
+    /// Run this shell command for each request: it reads the body from stdin and writes the reply to stdout
     #[arg(long, value_name = "COMMAND")]
     exec: Option<String>,
-    /// Keep this shell command running: a request is a line on its stdin, the reply a line of its stdout
+    /// Start this shell command once: it reads each request as a line of stdin and writes each reply as a line of
+    /// stdout
     #[arg(long, value_name = "COMMAND")]
     coprocess: Option<String>,
-    /// Answer with what is built in: a Fibonacci number, the request itself, or its text in capitals
+    /// Answer with a built-in function: a Fibonacci number, the request itself, or its text in capitals
     #[arg(long, value_name = "NAME", value_enum)]
     builtin: Option<Builtin>,
 }
@@ -91,7 +93,7 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
         queue = cx.engine.ensure_queue(&queue, durability, FieldTable::new()).await?.name;
     }
     let requests = cx.engine.rpc_server(&queue, args.jobs).await?;
-    cx.out.note(&format!("answering the requests of queue '{queue}'; Ctrl-C ends it"))?;
+    cx.out.note(&format!("answering the requests in queue '{queue}'; press Ctrl-C to stop"))?;
     let mut replies = Work {
         replier: requests.replier(),
         queue,
@@ -117,7 +119,9 @@ impl By {
                 Ok(Answerer::Coprocess(Box::new(Coprocess::start(command)?)))
             }
             (None, None, Some(builtin)) => Ok(Answerer::Builtin(builtin)),
-            (None, None, None) => Err(CommandError::usage("nothing is named that answers")),
+            (None, None, None) => {
+                Err(CommandError::usage("no command or built-in function is named"))
+            }
         }
     }
 }
@@ -156,7 +160,7 @@ impl Work {
                 () = interrupt.wait() => return Err(CommandError::Interrupted),
             };
             let Some(request) = request else {
-                return Err(CommandError::Gone { queue: self.queue.to_string() });
+                return Err(CommandError::Cancelled { queue: self.queue.to_string() });
             };
             come += 1;
             match &mut by {
@@ -230,7 +234,7 @@ impl Work {
     ) -> Result<(), CommandError> {
         let was_heard = self.replier.answer(request, body, Properties::default()).await?;
         if !was_heard {
-            out.note(&format!("nobody waits for the reply to request {}", request.tag))?;
+            out.note(&format!("no client waits for the reply to request {}", request.tag))?;
         }
         Ok(())
     }

@@ -26,10 +26,11 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 #[command(next_help_heading = "Log")]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub(super) struct LogOptions {
-    /// Write the log on stderr in this format; json is one object a line, errors of the start included
+    /// Write the log to stderr in this format; json writes one object per line, startup errors included
     #[arg(id = "log_format", long = "log-format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Log this and what is worse [default: what RUST_LOG says, else info; with --quiet error]
+    /// Log messages of this level and of more severe ones [default: the level in RUST_LOG, else info; error with
+    /// --quiet]
     #[arg(
         id = "log_level",
         long = "log-level",
@@ -38,7 +39,7 @@ pub(super) struct LogOptions {
         ignore_case = true
     )]
     level: Option<Level>,
-    /// Read the level from this file, at the start and again at each SIGHUP
+    /// Read the level from this file, at startup and again on each SIGHUP
     #[arg(
         id = "log_level_file",
         long = "log-level-file",
@@ -102,7 +103,7 @@ fn level_in(path: &Path) -> Result<Level, CommandError> {
         .map_err(|source| CommandError::File { doing: doing.clone(), source })?;
     Level::from_str(text.trim(), true).map_err(|_| CommandError::File {
         doing,
-        source: io::Error::other("it holds none of error, warning, info, debug and none"),
+        source: io::Error::other("it must hold error, warning, info, debug or none"),
     })
 }
 
@@ -142,7 +143,7 @@ impl Log {
                 let log = log.json().flatten_event(true).with_filter_reloading();
                 let handle = log.reload_handle();
                 std::panic::set_hook(Box::new(|panic| {
-                    tracing::error!(%panic, "a bug ended a part of the broker");
+                    tracing::error!(%panic, "a bug ended a task of the broker");
                 }));
                 log.try_init()
                     .ok()
@@ -160,7 +161,7 @@ impl Log {
                 if let Some(set) = &self.set {
                     set(level.filter());
                 }
-                tracing::info!(?level, "log level read again");
+                tracing::info!(?level, "log level reloaded");
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -213,7 +214,10 @@ fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, stderr: &mut impl Writ
                 let _ = stderr.write_all(&line);
                 let count = lost.swap(0, Ordering::Relaxed);
                 if count > 0 {
-                    tracing::warn!(count, "lines of the log were lost: stderr was not read");
+                    tracing::warn!(
+                        count,
+                        "lines of the log were dropped because stderr was not read"
+                    );
                 }
             }
             Entry::Flush(tell) => {

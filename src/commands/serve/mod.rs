@@ -21,44 +21,46 @@ use crate::render::{Output, words};
 const AMQP: Address = Address::Loopback { port: 5672 };
 const HTTP: Address = Address::Loopback { port: 15672 };
 
-/// Run a broker, until Ctrl-C or SIGTERM
+/// Run a broker until Ctrl-C or SIGTERM
 ///
-/// It listens on this machine only unless other addresses are named. For scripts: --listen 127.0.0.1:0 --print-url.
+/// The broker accepts connections from this machine only, unless --listen or --tls-listen names another address. In a
+/// script, --listen 127.0.0.1:0 --print-url takes a free port and prints it.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub struct Args {
-    /// Listen for AMQP on this address; may be given several times; port 0 takes a free one, and localhost is both
+    /// Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both
     /// 127.0.0.1 and ::1 [default: localhost:5672]
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<Address>,
-    /// Serve the management API on this address [default: localhost:15672; with --listen none]
+    /// Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]
     #[arg(long, value_name = "ADDRESS")]
     http: Option<Address>,
-    /// Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; --tls-ca asks clients for theirs. SIGHUP
-    /// reads the files again
+    /// Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; with --tls-ca, clients must present a
+    /// certificate as well. SIGHUP reloads the files
     #[arg(long, value_name = "ADDRESS", requires_all = ["tls_cert", "tls_key"])]
     tls_listen: Vec<Address>,
-    /// Ask TLS clients for a certificate that is signed by --tls-ca: not at all, and refuse a wrong one, or refuse them
-    /// without one [default: required with --tls-ca, else none]
-    #[arg(long, value_name = "WHETHER", value_enum, requires = "tls_listen")]
+    /// Check the certificates of TLS clients against --tls-ca: none asks for no certificate, optional refuses an
+    /// invalid one, required also refuses a client without one [default: required with --tls-ca, else none]
+    #[arg(long, value_name = "MODE", value_enum, requires = "tls_listen")]
     tls_verify: Option<Verify>,
-    /// Keep the broker in this directory, where --local finds it [default: $XDG_DATA_HOME/mq or ~/.local/share/mq]
+    /// Store queues and messages in this directory; --local finds the broker by it [default: $XDG_DATA_HOME/mq or
+    /// ~/.local/share/mq]
     #[arg(long, value_name = "DIR", conflicts_with = "memory")]
     data_dir: Option<PathBuf>,
-    /// Keep nothing on disk, and use no directory
+    /// Store nothing on disk: everything is lost when the broker stops
     #[arg(long)]
     memory: bool,
-    /// Threads that serve connections [default: one less than there are cores, at least one]
+    /// Serve connections with this many threads [default: one fewer than there are cores, at least one]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Answer as this release of RabbitMQ does; 4.3 refuses what RabbitMQ 4.3 refuses by default, so that a test run shows
-    /// what an upgrade breaks [default: as RabbitMQ 4.3.6 does, but what it refuses by default still works]
+    /// Behave like this release of RabbitMQ; 4.3 also refuses what RabbitMQ 4.3 refuses by default, so that a test run
+    /// shows what an upgrade breaks [default: like RabbitMQ 4.3.6, but features that it refuses by default still work]
     #[arg(long, value_name = "VERSION")]
     compat: Option<Release>,
-    /// Load this file of definitions, as RabbitMQ exports them, over what is there before clients are let in
+    /// Import the definitions in this file, which RabbitMQ exported, before clients can connect
     #[arg(long, value_name = "FILE")]
     definitions: Option<PathBuf>,
-    /// Print the URL that is listened on as the first line of stdout, the management API's as the second
+    /// Print the AMQP URL, then the management URL, one per line
     #[arg(long)]
     print_url: bool,
     #[command(flatten)]
@@ -141,7 +143,7 @@ pub async fn run(
     let mut signals = Signals::listen()?;
     let options = args.host_options(tls)?;
     let directory = options.directory.as_ref().map(|directory| directory.display().to_string());
-    let directory = directory.as_deref().unwrap_or("none, all is in memory");
+    let directory = directory.as_deref().unwrap_or("none, everything is in memory");
     tracing::info!(
         directory,
         pid = std::process::id(),
@@ -157,7 +159,7 @@ pub async fn run(
         out.flush()?;
     }
     let signal = signals.stop(|| reload(&host, &log)).await;
-    tracing::info!(signal, "stopping: clients are told and messages are written down");
+    tracing::info!(signal, "stopping: closing connections and writing messages to disk");
     host.stop().await;
     tracing::info!("stopped");
     Ok(Answer::Yes)
@@ -178,7 +180,7 @@ fn say_where(host: &Host) {
 
 /// Reads again what SIGHUP is for; what cannot be read stays as it was.
 fn reload(host: &Host, log: &Log) {
-    tracing::info!("SIGHUP: reading certificates and the log level again");
+    tracing::info!("SIGHUP: reloading certificates and the log level");
     log.reload();
     match host.reload() {
         Ok(()) => {}
@@ -202,7 +204,7 @@ fn recovered(found: Found) -> Option<String> {
         0 => recovered,
         damaged => {
             let damaged = words::counted(damaged, "damaged byte");
-            format!("{recovered}, copied {damaged} aside that may have been confirmed")
+            format!("{recovered}; copied {damaged} aside, whose messages may have been confirmed")
         }
     })
 }
@@ -224,7 +226,7 @@ impl Args {
         if tls.ca.is_none() && matches!(self.tls_verify, Some(Verify::Optional | Verify::Required))
         {
             return Err(CommandError::Usage {
-                problem: "--tls-verify asks clients for a certificate, and no authority is named"
+                problem: "--tls-verify asks clients for a certificate, but no certificate authority is named"
                     .into(),
                 hint: Some("name the one that signs them with --tls-ca FILE".into()),
             });
@@ -236,8 +238,8 @@ impl Args {
         };
         if self.tls_listen.is_empty() && tls != TlsFiles::default() {
             return Err(CommandError::Usage {
-                problem: "TLS files are given, and nothing listens with TLS".into(),
-                hint: Some("say where with --tls-listen, for example 0.0.0.0:5671".into()),
+                problem: "TLS files are given, but no address listens with TLS".into(),
+                hint: Some("name an address with --tls-listen, for example 0.0.0.0:5671".into()),
             });
         }
         let is_usual = self.listen.is_empty() && self.tls_listen.is_empty();

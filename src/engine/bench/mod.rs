@@ -259,7 +259,7 @@ impl Run<'_> {
                 self.witnesses.push(witness);
             }
             Note::Panicked => {
-                return Err(Error::Threads { source: Cause::new("a thread broke down") });
+                return Err(Error::Threads { source: Cause::new("a thread panicked") });
             }
         }
         Ok(())

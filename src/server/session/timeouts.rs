@@ -23,9 +23,13 @@ impl Session {
                 self.enforce_consumer_timeouts(now, out);
                 self.tell_settled();
             }
-            Phase::Handshake(_) => self.lose_peer("the handshake was not done in time", now),
+            Phase::Handshake(_) => {
+                self.lose_peer("the client did not finish the handshake in time", now);
+            }
             Phase::Closing { .. } => self.lose_peer("connection.close was not answered", now),
-            Phase::Silent { .. } => self.lose_peer("the client did not close the stream", now),
+            Phase::Silent { .. } => {
+                self.lose_peer("the client did not close the TCP connection", now);
+            }
             Phase::Closed | Phase::Dropped => {}
         }
     }

@@ -273,7 +273,9 @@ impl Definitions {
         };
         if let DatabaseState::Failed = *state {
             if self.trouble.has_failed_sync() {
-                return Err(cannot("a sync has failed; only a new start can say what is on disk"));
+                return Err(cannot(
+                    "a sync has failed; what is on disk is known only after a restart",
+                ));
             }
             *state = DatabaseState::Open(open_on_disk(&self.path, &self.trouble)?);
         }

@@ -7,10 +7,10 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "confirms",
     title: "publisher confirms",
     story: "\
-A publish has no answer: a producer that only sends cannot know what arrived. On a channel in
-confirm mode the broker acknowledges every message once it has taken responsibility for it. One
-need not wait for each: send many, and wait for all. A mandatory message that no queue gets comes
-back.",
+A publish has no answer, so a producer that only sends cannot know what arrived. On a channel in
+confirm mode the broker acknowledges every message once it has taken responsibility for it. You
+need not wait for each: send many, and wait for all. If no queue gets a mandatory message, the
+broker returns it.",
     steps: &[
         Step {
             title: "Send many, then wait for all confirms",
@@ -22,7 +22,7 @@ channel.basic_publish(exchange='', routing_key='confirmed', body=body)",
             acts: &[Act::Queue("confirmed"), Act::ConfirmAll { queue: "confirmed", count: 100 }],
         },
         Step {
-            title: "A message that nobody can get comes back",
+            title: "A message that no queue gets is returned",
             command: "mq publish --routing-key nowhere --mandatory 'Is anybody there?'",
             python: "channel.basic_publish(exchange='', routing_key='nowhere', body=body, mandatory=True)",
             acts: &[Act::ComeBack { key: "nowhere" }],

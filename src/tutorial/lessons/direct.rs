@@ -10,7 +10,7 @@ pub(super) const LESSON: Lesson = Lesson {
 A direct exchange gives a message to the queues that are bound with exactly its routing key. A
 queue may be bound with several keys, and several queues with the same one.",
     steps: &[Step {
-        title: "One listens to info and warning, the other to warning and error",
+        title: "One queue is bound to info and warning, the other to warning and error",
         command: "\
 mq consume --exchange direct_logs --type direct --declare transient --key info --key warning
 mq consume --exchange direct_logs --type direct --declare transient --key warning --key error

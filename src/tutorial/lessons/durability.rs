@@ -7,10 +7,10 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "durability",
     title: "what survives a restart",
     story: "\
-A broker that stops takes with it what was not made to last. A durable queue is there again after
-a restart; its messages are only if each was sent with delivery_mode 2. It takes both: a persistent
-message in a queue that is not durable is gone with its queue. The broker confirms a persistent
-message when it is on disk, so what was confirmed also survives a power cut.",
+A restart of the broker deletes transient queues and messages. A durable queue survives it, and a
+message in that queue survives if it was sent with delivery_mode 2. Both are needed: a persistent
+message in a transient queue is deleted with its queue. The broker confirms a persistent message
+when it is on disk, so a confirmed message also survives a power cut.",
     steps: &[
         Step {
             title: "A durable queue alone: the queue is back, its messages are not",

@@ -7,12 +7,12 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "fanout",
     title: "publish and subscribe",
     story: "\
-A fanout exchange gives every message to every queue that is bound to it. A subscriber makes a
-queue of its own, which the broker names and deletes when the subscriber goes, and binds it. It is
-like radio: who listens hears it, and who comes later does not.",
+A fanout exchange gives every message to every queue that is bound to it. A subscriber
+declares a queue of its own and binds it; the broker names the queue, and deletes it when the
+subscriber disconnects. A subscriber gets only messages that are published after it has bound its queue.",
     steps: &[
         Step {
-            title: "Two subscribers hear the same",
+            title: "Two subscribers get the same messages",
             command: "\
 mq consume --exchange logs --type fanout --declare transient      # in two terminals
 mq publish --exchange logs --type fanout --declare transient 'info: Hello World!'",
@@ -31,7 +31,7 @@ channel.basic_publish(exchange='logs', routing_key='', body='info: Hello World!'
             ],
         },
         Step {
-            title: "Who comes late has missed what was before",
+            title: "A late subscriber gets no earlier messages",
             command: "mq consume --exchange logs --type fanout --declare transient",
             python: "channel.queue_bind(exchange='logs', queue=queue)",
             acts: &[

@@ -7,10 +7,10 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "hello",
     title: "hello",
     story: "\
-A producer sends messages, a consumer receives them, and a queue of the broker keeps them in
+A producer sends messages, a consumer receives them, and a queue of the broker stores them in
 between. The two need not know each other, nor run at the same time. A producer never writes to a
-queue itself: it hands its message to an exchange. The default exchange, whose name is empty, puts
-a message into the queue that its routing key names.",
+queue itself: it publishes its message to an exchange. The default exchange, whose name is empty,
+routes a message to the queue that its routing key names.",
     steps: &[
         Step {
             title: "Send a message to the queue 'hello'",

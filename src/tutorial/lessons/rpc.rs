@@ -7,10 +7,10 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "rpc",
     title: "remote procedure call",
     story: "\
-A client sends a request with two properties: reply_to, where it waits for the reply, and
-correlation_id, by which it knows which request a reply belongs to. The server sends its answer to
-the one with the other. The client may wait at an exclusive queue of its own, or at the broker's
-direct reply-to, which needs no queue.",
+A client sends a request with two properties: reply_to names the queue for the reply, and
+correlation_id tells to which request a reply belongs. The server sends its reply to that queue,
+with that correlation_id. The client receives replies from an exclusive queue of its own, or by the
+broker's direct reply-to, which needs no queue.",
     steps: &[
         Step {
             title: "Ask for a Fibonacci number",

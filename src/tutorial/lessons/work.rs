@@ -7,10 +7,10 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "work",
     title: "work queues",
     story: "\
-Several consumers of one queue share its messages. A message stays the broker's until its consumer
-has acknowledged it: when the consumer's connection ends before that, the message goes to another,
-marked as redelivered. By default the broker hands messages out in turn, however busy a worker is;
-with a prefetch of 1 it waits until a worker is done with one before it gives the next.",
+Several consumers of one queue share its messages. The broker keeps a message until its consumer
+acknowledges it: if the consumer's connection closes first, the message goes to another consumer,
+marked as redelivered. By default the broker delivers messages in turn, however busy a worker is;
+with a prefetch of 1 it delivers the next message only after the worker acknowledges the last one.",
     steps: &[ROUND_ROBIN, DEATH, FAIR],
 };
 
@@ -55,7 +55,7 @@ def callback(ch, method, properties, body):
 };
 
 const FAIR: Step = Step {
-    title: "With a prefetch of 1 the quick one does more",
+    title: "With a prefetch of 1 the faster worker handles more messages",
     command: "mq consume --queue fair --prefetch 1",
     python: "\
 channel.queue_declare(queue='fair', durable=True)

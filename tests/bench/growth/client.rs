@@ -182,7 +182,7 @@ impl Client {
             self.inbound.resize(self.filled + READ_BYTES, 0);
         }
         let read = self.stream.read(&mut self.inbound[self.filled..]).expect("an answer in time");
-        assert!(read > 0, "the broker hung up");
+        assert!(read > 0, "the broker closed the connection");
         self.filled += read;
     }
 

@@ -173,7 +173,7 @@ impl Peer {
         (header.payload[12..].to_vec(), body)
     }
 
-    /// The next frame, or `None` when the broker hung up.
+    /// The next frame, or `None` when the broker closed the connection.
     pub(crate) fn next_frame(&mut self) -> Option<Received> {
         loop {
             if let Some(found) = frame::parse(&self.inbound, 0).unwrap() {
@@ -278,7 +278,7 @@ impl Peer {
         }
     }
 
-    /// Reads once; `false` when the broker hung up.
+    /// Reads once; `false` when the broker closed the connection.
     fn read_more(&mut self) -> bool {
         let mut chunk = [0; 8 << 10];
         match self.stream.read(&mut chunk) {

@@ -113,7 +113,7 @@ impl Pages {
     pub(in crate::broker::queue) fn log_put_off(&self, error: &StoreError) {
         let Self { queue, vhost, .. } = self;
         let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        tracing::error!(%queue, %vhost, %error, source, "messages cannot be read now, and are tried again");
+        tracing::error!(%queue, %vhost, %error, source, "messages cannot be read now; the read is tried again");
     }
 
     /// The messages stay where they are, unsettled, and wait again after a restart.

@@ -38,7 +38,7 @@ impl Queue {
         let dropped = stream.recovered(&found, segment_bytes);
         let dropped = dropped.unwrap_or_else(|error| {
             tracing::error!(queue = %self.settings.name, vhost = %self.settings.vhost, %error,
-                "the offsets of a stream cannot be told");
+                "the offsets of a stream cannot be determined");
             Purged::default()
         });
         state.after_unlock.purged(dropped, now);
