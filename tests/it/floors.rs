@@ -75,6 +75,21 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("broker/policies", &["merged", "keys", "author term"]),
     (
+        "broker/queue/backlog",
+        &[
+            "priorities",
+            "level",
+            "purge",
+            "on_disk read_retry",
+            "pages",
+            "stored",
+            "read_ahead return_to",
+        ],
+    ),
+    ("broker/queue/backlog/level", &["recovery sound", "mod"]),
+    ("broker/queue/consumers", &["consumer", "channel_limit single_active_consumer"]),
+    ("broker/queue/quorum", &["delayed_retry"]),
+    (
         "server",
         &[
             "listener resources",
@@ -197,7 +212,11 @@ const FLOORS: &[(&str, &[&str])] = &[
 
 /// The part of a file in front of its tests, without comments.
 fn code(text: &str) -> String {
-    let begins = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(super) mod tests {"];
+    let begins = [
+        "#[cfg(test)]\nmod tests {",
+        "#[cfg(test)]\npub(super) mod tests {",
+        "#[cfg(test)]\npub(in crate::broker::queue) mod tests {",
+    ];
     let parts = begins.iter().find_map(|begin| text.split_once(begin));
     let code = parts.map_or(text, |(code, _)| code);
     let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());

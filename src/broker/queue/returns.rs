@@ -1,7 +1,7 @@
 //! Decides the place of messages that come back to a queue, and which of them get none: those that came back too often,
 //! and those that wait before they are delivered again.
 
-use super::backlog::ReturnTo;
+use super::backlog::return_to::ReturnTo;
 use super::quorum::{DELIVERY_LIMIT, DeliveryRule};
 use super::{Queue, State};
 use crate::broker::arguments::QueueKind;

@@ -1,7 +1,7 @@
 //! Settles the deliveries of a queue as clients decide: acknowledged, dropped, or rejected and so dead-lettered; or
 //! given back, to where they stood ([`Queue::put_back`]).
 
-use super::backlog::ReturnTo;
+use super::backlog::return_to::ReturnTo;
 use super::deletion::Life;
 use super::returns::Cause;
 use super::{ConsumerId, Queue, State};

@@ -17,6 +17,7 @@ pub(in crate::broker::queue) mod priorities;
 pub(in crate::broker::queue) mod purge;
 pub(in crate::broker::queue) mod read_ahead;
 pub(in crate::broker::queue) mod read_retry;
+pub(in crate::broker::queue) mod return_to;
 pub(in crate::broker::queue) mod stored;
 
 use std::any::Any;
@@ -29,6 +30,7 @@ use self::priorities::{Priorities, RETURNED, Rule};
 use self::purge::Purged;
 use self::read_ahead::{Filled, Found, ReadAhead, Wanted};
 use self::read_retry::ReadRetry;
+use self::return_to::ReturnTo;
 use self::stored::Stored;
 use crate::broker::delivery_count::{CountHeaders, DeliveryCount};
 use crate::broker::entry::Entry;
@@ -47,17 +49,6 @@ pub(in crate::broker::queue) struct Backlog {
     read_retry: ReadRetry,
     /// The store is giving messages back, of any level.
     is_recovering: bool,
-}
-
-/// The position that a message which comes back to a queue gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::broker::queue) enum ReturnTo {
-    /// The position it had.
-    OldPosition,
-    /// Behind the messages that came back before it, in front of all others.
-    BehindReturned,
-    /// Behind all others.
-    Back,
 }
 
 impl Backlog {
