@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
-use crate::broker::queue::{Queue, StartedAt};
+use crate::broker::queue::Queue;
+use crate::broker::time::StartedAt;
 use crate::store::{QueueId, Recovered, Spill, Waiting};
 
 /// The queues that messages are given back to, by the store's numbers for them.

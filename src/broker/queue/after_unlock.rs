@@ -1,51 +1,44 @@
 //! The work that a queue leaves for after its unlock: calls to the store and to the publisher of dead letters. It is
-//! gathered under the queue's lock and done when the lock is released.
+//! gathered under the queue's lock and done when the lock is released (`lock`).
 //!
 //! A queue settles the messages that it drops itself (because they expire, are purged or go with the queue) and
 //! remembers which ones it has delivered. The code that is given a message settles that one. So a slot is settled once,
 //! by one side. The store may hear that a message was delivered after it hears of the settlement, because a client can
 //! be that fast.
 
-use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
-
 use super::backlog::purge::Purged;
-use super::turn::in_turn;
-use super::{ConsumerId, Queue, State};
+use super::consumers::consumer::ConsumerId;
 use crate::broker::entry::Entry;
-use crate::broker::memory::REPORT_BYTES;
 use crate::broker::time::Millis;
-use crate::store::locks::Locked;
-use crate::store::{Batch, Counted, CountedAt, Counts, Place, SlotRanges, Store};
-use crate::{bug, moment};
+use crate::store::{Batch, Counted, CountedAt, Counts, Place, SlotRanges};
 
 /// The work to do after the unlock, if there is any.
 #[derive(Debug, Default)]
-pub(super) struct AfterUnlock(Option<Work>);
+pub(super) struct AfterUnlock(pub(super) Option<Work>);
 
 #[derive(Debug, Default)]
-struct Work {
-    delivered: SlotRanges,
-    counted: Vec<Counted>,
-    dropped: SlotRanges,
+pub(super) struct Work {
+    pub(super) delivered: SlotRanges,
+    pub(super) counted: Vec<Counted>,
+    pub(super) dropped: SlotRanges,
     /// The messages dropped all at once, and the time of that.
-    purged: Option<Box<(Purged, Millis)>>,
+    pub(super) purged: Option<Box<(Purged, Millis)>>,
     /// The time at which a read of messages was asked for.
-    read_ahead: Option<Millis>,
+    pub(super) read_ahead: Option<Millis>,
     /// The time at which publishing of dead letters was asked for.
-    letters: Option<Millis>,
+    pub(super) letters: Option<Millis>,
     /// The requests of a stream.
-    stream: Option<Box<StreamWork>>,
+    pub(super) stream: Option<Box<StreamWork>>,
 }
 
 /// The requests of a stream to the store, and the time of the last one.
 #[derive(Debug, Default)]
-struct StreamWork {
+pub(super) struct StreamWork {
     /// Consumers that messages are to be read for.
-    reads: Vec<ConsumerId>,
-    awaited: Option<Batch>,
-    retires: bool,
-    now: Millis,
+    pub(super) reads: Vec<ConsumerId>,
+    pub(super) awaited: Option<Batch>,
+    pub(super) retires: bool,
+    pub(super) now: Millis,
 }
 
 impl AfterUnlock {
@@ -123,124 +116,8 @@ impl AfterUnlock {
     }
 }
 
-impl StreamWork {
-    fn tell(&self, queue: &Queue, store: &Arc<Store>) {
-        for id in &self.reads {
-            queue.read_stream_later(store, *id, self.now);
-        }
-        if let Some(batch) = self.awaited {
-            queue.wake_when_synced(store, batch, self.now);
-        }
-        if self.retires {
-            queue.retire_stream_later(store, self.now);
-        }
-    }
-}
-
 impl Work {
     fn count(&mut self, place: Place, (counts, at): (Counts, CountedAt)) {
         self.counted.push(Counted { place, counts, at });
-    }
-
-    #[inline(never)]
-    fn run(self, queue: &Queue) {
-        let store = queue.shared.store();
-        if let Some(store) = store
-            && bug::contain("a queue's call of the store", || self.tell(queue, store)).is_none()
-            && let Some(now) = self.read_ahead
-        {
-            queue.read_again(now);
-        }
-        if let Some(purged) = self.purged {
-            let (purged, now) = *purged;
-            bug::contain("the end of messages", || queue.drop_purged(store, purged, now));
-        }
-        if let (Some(now), Some(queue)) = (self.letters, queue.this.upgrade()) {
-            in_turn(queue, now);
-        }
-    }
-
-    fn tell(&self, queue: &Queue, store: &Arc<Store>) {
-        moment::reach("queue.errand");
-        if !self.delivered.is_empty() {
-            store.mark_delivered(&self.delivered);
-        }
-        if !self.counted.is_empty() {
-            store.mark_counted(&self.counted);
-        }
-        if !self.dropped.is_empty() {
-            store.settle(&self.dropped);
-        }
-        if let Some(now) = self.read_ahead {
-            queue.read_ahead_later(store, now);
-        }
-        if let Some(stream) = &self.stream {
-            stream.tell(queue, store);
-        }
-    }
-}
-
-/// The locked state of a queue; its work is done when the lock has been given back.
-///
-/// Cost beside the lock: two comparisons when there is none.
-pub(super) struct Held<'a> {
-    state: Locked<'a, State>,
-    /// Behind the guard, as fields are dropped in this order.
-    after: After<'a>,
-}
-
-struct After<'a> {
-    queue: &'a Queue,
-    work: Option<Work>,
-}
-
-impl<'a> Held<'a> {
-    #[inline]
-    pub(super) fn new(state: Locked<'a, State>, queue: &'a Queue) -> Self {
-        Self { state, after: After { queue, work: None } }
-    }
-}
-
-impl Deref for Held<'_> {
-    type Target = State;
-
-    #[inline]
-    fn deref(&self) -> &State {
-        &self.state
-    }
-}
-
-impl DerefMut for Held<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut State {
-        &mut self.state
-    }
-}
-
-impl Drop for Held<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        let state = &mut *self.state;
-        #[cfg(debug_assertions)]
-        if !std::thread::panicking() {
-            state.assert_sound();
-        }
-        let resident_bytes = state.backlog.resident_bytes();
-        if resident_bytes.abs_diff(state.reported_bytes) >= REPORT_BYTES {
-            self.after.queue.shared.memory.report(state.reported_bytes, resident_bytes);
-            state.reported_bytes = resident_bytes;
-        }
-        if state.after_unlock.0.is_some() {
-            self.after.work = state.after_unlock.0.take();
-        }
-    }
-}
-
-impl Drop for After<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(work) = self.work.take() {
-            work.run(self.queue);
-        }
     }
 }

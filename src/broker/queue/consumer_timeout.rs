@@ -4,7 +4,7 @@
 //! and its policy's, which takes precedence over the node's. 4.3 asks the consumer first, then the argument, the policy
 //! and the node, and does so only for quorum queues; the default of `mq` does that for quorum queues, too.
 
-use super::{Queue, State};
+use super::state::{Queue, State};
 use crate::broker::compat::Compat;
 use crate::broker::mailbox::Post;
 use crate::broker::time::Millis;
@@ -52,7 +52,8 @@ impl State {
 mod tests {
     use super::*;
     use crate::broker::arguments::{Limits, QueueArguments, QueueKind};
-    use crate::broker::queue::{Settings, Shared};
+    use crate::broker::queue::settings::Settings;
+    use crate::broker::queue::state::Shared;
     use crate::wire::FieldTable;
     use crate::wire::shortstr::literal;
 

@@ -14,16 +14,15 @@
 //! A queue does not know exchanges: the vhost publishes its letters, as [`PublishLetters`].
 
 use std::collections::VecDeque;
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::task::Waker;
 
 use super::backlog::pages::may_pass;
-use super::deletion::Life;
+use super::life::Life;
 use super::outbox::{DeadLetter, DeathReason, Next, RETRY_MS, Unpublished, while_reading};
+use super::state::{LetterOrder, Queue, State};
 use super::turn::in_turn;
-use super::{Queue, State};
-use crate::broker::arguments::{DeadLetterStrategy, DeadLetterTo};
+use crate::broker::arguments::DeadLetterStrategy;
 use crate::broker::drops::Why;
 use crate::broker::entry::Entry;
 use crate::broker::message::Message;
@@ -33,21 +32,6 @@ use crate::store::{Store, StoreError, Waiting};
 
 /// The pause before letters are tried again while the disk is behind.
 const BEHIND_MS: Millis = 5;
-
-/// The publisher of the dead letters of queues: their vhost.
-pub trait PublishLetters: Debug + Send + Sync {
-    /// Publishes letters of a queue, at most `most`; answers how many it has tried.
-    fn publish_letters(&self, queue: &Queue, order: LetterOrder, most: usize, now: Millis)
-    -> usize;
-}
-
-/// The destination of a queue's dead letters, and the strategy for publishing them.
-#[derive(Clone, Debug)]
-pub struct LetterOrder {
-    /// None if the queue has no dead letter exchange any more.
-    pub to: Option<DeadLetterTo>,
-    pub strategy: DeadLetterStrategy,
-}
 
 impl State {
     /// Answers whether messages that die go anywhere.

@@ -4,7 +4,8 @@
 //! waits. Messages published meanwhile go with the queue, as messages do in RabbitMQ that reach a queue about to stop.
 //! If the definitions keep the queue, it stays with all that came.
 
-use super::Queue;
+use super::life::Life;
+use super::state::Queue;
 use crate::broker::mailbox::Post;
 use crate::broker::time::Millis;
 
@@ -25,26 +26,6 @@ pub enum InUse {
     /// It has consumers, or a client has declared it or got a message from it just now.
     ByConsumers,
     ByMessages,
-}
-
-/// The life of a queue.
-///
-/// ```text
-///              begin_deletion               delete
-///    Living ------------------> BeingDeleted ------> Deleted
-///      ^                             |
-///      '------ cancel_deletion ------'
-/// ```
-///
-/// No consumer can subscribe to a queue that is being deleted, and a declare waits. A queue that is deleted keeps
-/// nothing: a message that is published to it or comes back is dropped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Life {
-    #[default]
-    Living,
-    /// It is being taken out of the definitions, and is then deleted unless the disk refuses.
-    BeingDeleted,
-    Deleted,
 }
 
 impl Queue {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Queue, Returned, Settled};
+use super::settled::{Returned, Settled};
+use super::state::Queue;
 use crate::broker::entry::Entry;
 use crate::broker::time::Millis;
 use crate::store::SlotRanges;

@@ -5,8 +5,10 @@
 use std::sync::{Arc, mpsc};
 use std::task::{Wake, Waker};
 
+use super::counts::count_u32;
 use super::limits::Expired;
-use super::{Queue, Refusal, State, count_u32};
+use super::state::{Queue, State};
+use super::stream::Refusal;
 use crate::broker::entry::Entry;
 use crate::broker::time::Millis;
 use crate::wire::{Fault, ReplyCode};

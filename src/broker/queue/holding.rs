@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use super::backlog::pages::may_pass;
-use super::{Queue, StartedAt, State};
+use super::outbox::DeathReason;
+use super::state::{Queue, State};
 use crate::broker::entry::Entry;
 use crate::broker::message::Message;
-use crate::broker::queue::outbox::DeathReason;
 use crate::broker::routing_properties::Details;
 use crate::broker::time::Millis;
+use crate::broker::time::StartedAt;
 use crate::store::{Place, Store};
 
 /// The number of messages released under one lock, and read with one call when the broker starts.

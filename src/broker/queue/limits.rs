@@ -1,11 +1,12 @@
 //! The limits that apply to a queue now, and the effects of a change.
 
-use super::deletion::Life;
-use super::{Queue, State, Taken};
+use super::life::Life;
+use super::outbox::DeathReason;
+use super::state::{Queue, State};
+use super::taken::Taken;
 use crate::broker::arguments::{Limits, Overflow};
 use crate::broker::entry::Entry;
 use crate::broker::message::Message;
-use crate::broker::queue::outbox::DeathReason;
 use crate::broker::time::Millis;
 use crate::store::Place;
 
@@ -29,6 +30,14 @@ impl Queue {
         state.trim(now);
         self.retire_if_due(&mut state, now);
         self.arm(&mut state);
+    }
+
+    /// Marks the queue as used now, which puts off its own expiry (`x-expires`); answers whether it stays, for all
+    /// that is known.
+    pub fn touch(&self, now: Millis) -> bool {
+        let mut state = self.lock();
+        state.used_at = state.used_at.max(now);
+        state.life == Life::Living
     }
 
     /// Returns the limits that apply now.
@@ -176,8 +185,10 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::queue::settled::Returned;
+    use crate::broker::queue::subscribe::Left;
+    use crate::broker::queue::taken::Taken;
     use crate::broker::queue::tests::Bench;
-    use crate::broker::queue::{Left, Returned, Taken};
 
     #[test]
     fn a_shorter_limit_drops_the_oldest_piece_by_piece() {

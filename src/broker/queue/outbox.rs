@@ -11,12 +11,12 @@
 //! (`x-dead-letter-strategy`) those that no queue takes stay in front and are tried again, up to [`PREFETCH`] of them
 //! at a time. `dead_letters` moves letters in and out.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::Queue;
 use crate::broker::entry::Entry;
 use crate::broker::time::Millis;
 use crate::store::{DEAD_BIT, Place, Waiting};
@@ -137,7 +137,10 @@ enum Publishing {
     /// A thread publishes letters now, or will when it has given the queue's lock back.
     UnderWay,
     /// The timer goes on at this time. The queue is kept until then, though it may be deleted.
-    Later(Millis, #[expect(dead_code, reason = "it is kept, not asked")] Arc<Queue>),
+    Later(
+        Millis,
+        #[expect(dead_code, reason = "it is kept, not asked")] Arc<dyn Any + Send + Sync>,
+    ),
 }
 
 /// The dead letters of a queue that are not published yet.
@@ -240,7 +243,7 @@ impl Outbox {
     }
 
     /// Leaves the next go to the timer.
-    pub(super) fn wait_until(&mut self, at: Millis, queue: Arc<Queue>) {
+    pub(super) fn wait_until(&mut self, at: Millis, queue: Arc<dyn Any + Send + Sync>) {
         self.publishing = Publishing::Later(at, queue);
     }
 

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use super::Queue;
 use super::backlog::pages::Page;
 use super::backlog::purge::Purged;
+use super::counts::count_u32;
+use super::state::{Queue, State};
 use crate::broker::time::Millis;
 use crate::store::{Place, SlotRanges, Store};
 
@@ -47,6 +48,11 @@ impl<'a> Settling<'a> {
 }
 
 impl Queue {
+    /// Drops every ready message; answers how many.
+    pub fn purge(&self) -> u32 {
+        self.lock().drop_all()
+    }
+
     /// Settles and frees the messages that the queue has dropped by `now`.
     pub(in crate::broker::queue) fn drop_purged(
         &self,
@@ -112,6 +118,21 @@ impl Queue {
         if lost > 0 {
             self.lock().unreadable += lost;
         }
+    }
+}
+
+impl State {
+    /// Drops every waiting message and returns their number, which is 0 for a stream.
+    pub(super) fn drop_all(&mut self) -> u32 {
+        if let Some(stream) = self.kind.stream_mut() {
+            let purged = stream.drop_all();
+            self.after_unlock.purged(purged, self.used_at);
+            return 0;
+        }
+        let purged = self.backlog.purge();
+        let count = count_u32(purged.len());
+        self.after_unlock.purged(purged, self.used_at);
+        count.saturating_add(self.drop_delayed_retry()).saturating_add(self.drop_letters())
     }
 }
 

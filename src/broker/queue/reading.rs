@@ -13,7 +13,7 @@ use std::task::Waker;
 
 use super::backlog::pages::{NOT_KEPT, Page};
 use super::backlog::read_ahead::{Filled, Found, Lost, Wanted};
-use super::{Queue, State};
+use super::state::{Queue, State};
 use crate::broker::arguments::QueueKind;
 use crate::broker::entry::Entry;
 use crate::broker::message::Message;
@@ -218,8 +218,8 @@ mod tests {
 
     use super::*;
     use crate::broker::message::Layout;
-    use crate::broker::queue::Returned;
     use crate::broker::queue::backlog::pages::Page;
+    use crate::broker::queue::settled::Returned;
     use crate::broker::queue::tests::{Bench, Kept, STARTED, numbers};
     use crate::store::Waiting;
 
@@ -466,10 +466,11 @@ mod retry_tests {
 
     use super::*;
     use crate::broker::message::Layout;
+    use crate::broker::message::Message;
     use crate::broker::queue::backlog::pages::tests::wait_for_file;
     use crate::broker::queue::backlog::read_retry::RETRY_AFTER_MS;
+    use crate::broker::queue::settled::Settled;
     use crate::broker::queue::tests::{Bench, numbers};
-    use crate::broker::queue::{Message, Settled};
     use crate::store::Place;
     use crate::wire::ReplyCode;
 

@@ -1,18 +1,11 @@
 //! Gives a queue its messages back when the broker starts: as places, which are read when a client wants the messages.
 
-use super::Queue;
+use super::outbox::DeathReason;
+use super::state::Queue;
 use crate::broker::entry::Entry;
-use crate::broker::queue::outbox::DeathReason;
 use crate::broker::time::Millis;
+use crate::broker::time::StartedAt;
 use crate::store::{Waiting, locks};
-
-/// One moment on two clocks: the broker's own and the calendar's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StartedAt {
-    pub now: Millis,
-    /// Milliseconds since 1970, as the store's.
-    pub unix_ms: u64,
-}
 
 impl Queue {
     /// Gives the queue back a message; [`Self::recovered`] must follow the last, before the queue is used.

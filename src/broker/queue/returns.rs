@@ -2,11 +2,11 @@
 //! and those that wait before they are delivered again.
 
 use super::backlog::return_to::ReturnTo;
+use super::counts::count_u32;
+use super::outbox::DeathReason;
 use super::quorum::{DELIVERY_LIMIT, DeliveryRule};
-use super::{Queue, State};
-use crate::broker::arguments::QueueKind;
+use super::state::{Queue, State};
 use crate::broker::entry::Entry;
-use crate::broker::queue::outbox::DeathReason;
 use crate::broker::time::Millis;
 
 /// The reason why a message comes back.
@@ -40,11 +40,6 @@ impl Queue {
             (None, Cause::Client) if self.shared.compat.get().is_3_10() => ReturnTo::Back,
             (Some(_), _) | (None, Cause::Client | Cause::Loss) => ReturnTo::BehindReturned,
         }
-    }
-
-    /// Answers whether it is a quorum queue.
-    pub fn is_quorum(&self) -> bool {
-        self.settings.wanted.kind == QueueKind::Quorum
     }
 }
 
@@ -106,7 +101,7 @@ impl State {
     pub(super) fn drop_delayed_retry(&mut self) -> u32 {
         let Some(quorum) = self.kind.quorum_mut() else { return 0 };
         let dropped = quorum.delayed_retry.take_all();
-        let count = super::count_u32(dropped.len());
+        let count = count_u32(dropped.len());
         self.after_unlock.dropped(dropped.into_values().filter_map(|entry| entry.place));
         count
     }
@@ -114,9 +109,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::broker::arguments::QueueArguments;
-    use crate::broker::queue::Returned;
+    use crate::broker::arguments::{QueueArguments, QueueKind};
+    use crate::broker::queue::settled::Returned;
     use crate::broker::queue::tests::Bench;
 
     /// Returns the numbers left of five messages when the first three were gotten and the third and first given back.

@@ -2,34 +2,15 @@
 //! given back, to where they stood ([`Queue::put_back`]).
 
 use super::backlog::return_to::ReturnTo;
-use super::deletion::Life;
+use super::consumers::consumer::ConsumerId;
+use super::life::Life;
+use super::outbox::DeathReason;
 use super::returns::Cause;
-use super::{ConsumerId, Queue, State};
+use super::settled::{Returned, Settled};
+use super::state::{Queue, State};
 use crate::broker::entry::Entry;
-use crate::broker::queue::outbox::DeathReason;
 use crate::broker::time::Millis;
 use crate::moment;
-
-/// Deliveries that are settled in one go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    pub count: u64,
-    pub bytes: u64,
-    /// Acknowledged; otherwise rejected or dropped.
-    pub is_ack: bool,
-}
-
-/// A delivery on its way back.
-#[derive(Clone, Debug)]
-pub struct Returned {
-    pub entry: Entry,
-    /// `None` for `basic.get`.
-    pub consumer: Option<ConsumerId>,
-    /// It was not counted as unacknowledged.
-    pub no_ack: bool,
-    /// It was rejected, or lost with its consumer; as all are that come back with it.
-    pub has_failed: bool,
-}
 
 /// The counts that a returned delivery is part of, without its entry.
 struct Count {

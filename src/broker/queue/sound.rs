@@ -3,9 +3,9 @@
 //! Every test, simulation and fuzz run checks them that way. The cheap ones are asserted each time. The messages and
 //! consumers are visited if they are few, and otherwise once in [`WALK_EVERY`] unlocks.
 
-use super::State;
-use super::deletion::Life;
 use super::kind::Kind;
+use super::life::Life;
+use super::state::State;
 use super::unacked::Unacked;
 
 /// Unlocks from one walk to the next.

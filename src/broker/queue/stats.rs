@@ -1,7 +1,11 @@
 //! The figures of a queue that the management API shows.
 
+use super::consumers::Activity;
+use super::consumers::consumer::Subscription;
+use super::counts::{Counts, count_u32};
 use super::delayed::Delayed;
-use super::{Activity, Queue, Settings, Subscription};
+use super::settings::Settings;
+use super::state::Queue;
 use crate::broker::stats::QueueCounters;
 use crate::wire::ShortStr;
 
@@ -59,6 +63,14 @@ impl Queue {
             unreadable: state.unreadable + state.backlog.lost(),
             consumer_capacity: state.consumers.capacity(),
         }
+    }
+
+    pub fn counts(&self) -> Counts {
+        let state = self.lock();
+        // RabbitMQ counts no consumers of a stream here (`rabbit_stream_queue:stat`).
+        let consumers = if state.kind.is_stream() { 0 } else { state.consumers.len() };
+        let ready = u32::try_from(state.len()).unwrap_or(u32::MAX);
+        Counts { ready, consumers: count_u32(consumers) }
     }
 
     pub fn consumers(&self) -> Vec<ConsumerInfo> {

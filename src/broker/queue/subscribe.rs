@@ -1,7 +1,8 @@
 //! Adds consumers to a queue and takes them away. Begin with [`Queue::subscribe`].
 
-use super::deletion::Life;
-use super::{ConsumerId, Queue, State, Subscription};
+use super::consumers::consumer::{ConsumerId, Subscription};
+use super::life::Life;
+use super::state::{Queue, State};
 use crate::broker::time::Millis;
 use crate::wire::{Fault, ReplyCode};
 

@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 
-use super::{ConsumerId, Message, Queue, Settings, Shared, StartedAt, Subscription};
+use super::consumers::consumer::{ConsumerId, Subscription};
+use super::settings::Settings;
+use super::state::{Queue, Shared};
 use crate::broker::arguments::QueueArguments;
 use crate::broker::entry::Entry;
 use crate::broker::mailbox::{ConsumerSlot, Mailbox, Post, Waiting as Mail};
 use crate::broker::message::Layout;
+use crate::broker::message::Message;
 use crate::broker::time::Millis;
+use crate::broker::time::StartedAt;
 use crate::store::{Place, QueueId, Recovered, Spill, Store, Waiting};
 use crate::wire::FieldTable;
 use crate::wire::shortstr::literal;

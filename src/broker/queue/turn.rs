@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 
-use super::Queue;
+use super::state::Queue;
 use crate::broker::time::Millis;
 use crate::bug;
 

@@ -149,8 +149,9 @@ mod tests {
     use super::*;
     use crate::broker::entry::Entry;
     use crate::broker::message::{Layout, Message};
+    use crate::broker::queue::settled::Returned;
     use crate::broker::queue::tests::{Bench, numbers};
-    use crate::broker::queue::{Returned, StartedAt};
+    use crate::broker::time::StartedAt;
     use crate::store::{Counts, Waiting};
     use crate::wire::FieldValue;
 

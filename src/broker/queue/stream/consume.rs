@@ -4,8 +4,9 @@ use super::filter::Filter;
 use super::reader::Reader;
 use super::refusals::Refusal;
 use super::start::Start;
-use crate::broker::queue::deletion::Life;
-use crate::broker::queue::{ConsumerId, Queue, State, Subscription};
+use crate::broker::queue::consumers::consumer::{ConsumerId, Subscription};
+use crate::broker::queue::life::Life;
+use crate::broker::queue::state::{Queue, State};
 use crate::broker::time::Millis;
 use crate::wire::{Fault, ReplyCode};
 

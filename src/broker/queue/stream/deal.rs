@@ -6,7 +6,9 @@ use crate::broker::delivery_count::DeliveryCount;
 use crate::broker::entry::Entry;
 use crate::broker::mailbox::Post;
 use crate::broker::message::Message;
-use crate::broker::queue::{ConsumerId, Queue, Returned, Settled, State};
+use crate::broker::queue::consumers::consumer::ConsumerId;
+use crate::broker::queue::settled::{Returned, Settled};
+use crate::broker::queue::state::{Queue, State};
 use crate::broker::time::Millis;
 
 /// Bytes of messages read for a consumer below which more are read.

@@ -41,8 +41,8 @@ use self::recover::Marker;
 use self::synced::Synced;
 use super::backlog::pages::Pages;
 use super::backlog::purge::Purged;
-use super::{ConsumerId, Queue, State};
-use crate::broker::arguments::QueueKind;
+use super::consumers::consumer::ConsumerId;
+use super::state::Queue;
 use crate::broker::memory::{Memory, REPORT_BYTES};
 use crate::broker::time::Millis;
 use crate::store::Place;
@@ -133,26 +133,8 @@ impl Stream {
 }
 
 impl Queue {
-    /// Answers whether it is a stream.
-    #[inline]
-    pub fn is_stream(&self) -> bool {
-        self.settings.wanted.kind == QueueKind::Stream
-    }
-
     /// A time of the broker's in milliseconds since 1970, as the store has them.
     fn unix_ms(&self, now: Millis) -> u64 {
         self.shared.unix_ms(now)
-    }
-}
-
-impl State {
-    /// Returns the number of messages that wait for a consumer, or of a stream may be read.
-    pub(super) fn len(&self) -> u64 {
-        self.kind.stream().map_or(self.backlog.len() as u64, Stream::len)
-    }
-
-    /// Bytes of their bodies.
-    pub(super) fn bytes(&self) -> u64 {
-        self.kind.stream().map_or(self.backlog.bytes(), Stream::body_bytes)
     }
 }

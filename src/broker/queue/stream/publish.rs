@@ -8,7 +8,8 @@ use super::index::SEGMENT_BYTES;
 use super::recent::{RECENT_BYTES, RECENT_BYTES_SHORT};
 use crate::broker::message::Message;
 use crate::broker::queue::backlog::stored::Stored;
-use crate::broker::queue::{Queue, State, Taken};
+use crate::broker::queue::state::{Queue, State};
+use crate::broker::queue::taken::Taken;
 use crate::broker::time::Millis;
 use crate::store::{Batch, Place, Store};
 

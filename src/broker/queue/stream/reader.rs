@@ -7,7 +7,8 @@ use super::filter::Filter;
 use super::start::Found;
 use crate::broker::mailbox::{ConsumerSlot, Mailbox};
 use crate::broker::message::Message;
-use crate::broker::queue::{ChannelLimit, Subscription};
+use crate::broker::queue::consumers::channel_limit::ChannelLimit;
+use crate::broker::queue::consumers::consumer::Subscription;
 
 /// A message with its offset.
 pub(super) type Offered = (u64, Message);

@@ -11,7 +11,8 @@ use super::reader::Offered;
 use crate::broker::message::Message;
 use crate::broker::queue::backlog::pages::{Pages, may_pass};
 use crate::broker::queue::backlog::stored::Stored;
-use crate::broker::queue::{ConsumerId, Queue, State};
+use crate::broker::queue::consumers::consumer::ConsumerId;
+use crate::broker::queue::state::{Queue, State};
 use crate::broker::time::Millis;
 use crate::store::{Place, Store, StoreError};
 

@@ -6,7 +6,7 @@ use super::publish::kept_places;
 pub(super) use super::retention::Marker;
 use crate::broker::queue::backlog::purge::Purged;
 use crate::broker::queue::backlog::stored::Stored;
-use crate::broker::queue::{Queue, State};
+use crate::broker::queue::state::{Queue, State};
 use crate::broker::time::Millis;
 use crate::store::{StoreError, Waiting};
 

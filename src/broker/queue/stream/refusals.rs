@@ -1,6 +1,6 @@
 //! The operations that a stream does not support, refused in RabbitMQ's words.
 
-use crate::broker::queue::Queue;
+use crate::broker::queue::state::Queue;
 use crate::wire::{Fault, FieldTable, ReplyCode};
 
 /// Something that a stream refuses.

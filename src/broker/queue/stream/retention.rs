@@ -12,7 +12,7 @@ use super::index::{Places, Retention};
 use super::order;
 use super::publish::kept_places;
 use crate::broker::queue::backlog::pages::Page;
-use crate::broker::queue::{Queue, State};
+use crate::broker::queue::state::{Queue, State};
 use crate::broker::time::Millis;
 use crate::lock::Mutex;
 use crate::store::{Batch, NewRecord, Outcome, Place, SlotRanges, Store, Waiting};
