@@ -75,6 +75,18 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("broker/policies", &["merged", "keys", "author term"]),
     (
+        "broker/queue",
+        &[
+            "creation dead_letters deal get lock settle",
+            "consumer_timeout deletion finish holding limits purge push reading recover returns sound stats \
+             stream_queue subscribe timer turn",
+            "state",
+            "kind",
+            "after_unlock settled stream",
+            "backlog consumers counts delayed life outbox quorum settings taken unacked",
+        ],
+    ),
+    (
         "broker/queue/backlog",
         &[
             "priorities",
@@ -89,6 +101,17 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("broker/queue/backlog/level", &["recovery sound", "mod"]),
     ("broker/queue/consumers", &["consumer", "channel_limit single_active_consumer"]),
     ("broker/queue/quorum", &["delayed_retry"]),
+    (
+        "broker/queue/stream",
+        &[
+            "deal publish readers reading recover retention",
+            "mod",
+            "reader",
+            "start",
+            "filter index marker order recent synced",
+        ],
+    ),
+    ("broker/queue/stream_queue", &["consume", "deal publish reading recover refusals retention"]),
     (
         "server",
         &[

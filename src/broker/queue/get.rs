@@ -8,7 +8,7 @@ use std::task::{Wake, Waker};
 use super::counts::count_u32;
 use super::limits::Expired;
 use super::state::{Queue, State};
-use super::stream::Refusal;
+use super::stream_queue::refusals::Refusal;
 use crate::broker::entry::Entry;
 use crate::broker::time::Millis;
 use crate::wire::{Fault, ReplyCode};

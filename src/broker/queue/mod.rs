@@ -1,6 +1,6 @@
 //! A queue: messages in order, and the consumers they are dealt to.
 //!
-//! A message is in exactly one place ([`Kind`] shows them): the backlog (waiting), unacknowledged (with the connection
+//! A message is in exactly one place (`kind` shows them): the backlog (waiting), unacknowledged (with the connection
 //! it was delivered to, which settles it or gives it back) or gone. Order is 4.7's: what a publisher sends on one
 //! channel leaves in the order it came, and what comes back takes its old place.
 //!
@@ -10,7 +10,7 @@
 //!
 //! A long queue keeps its front in memory, and of the other messages only their places in the store (`backlog`).
 //! Missing messages are read ahead of the consumers on the store's thread (`backlog::read_ahead`). A stream keeps its
-//! messages and does all of this its own way (`stream`).
+//! messages and does all of this its own way (`stream`, `stream_queue`).
 //!
 //! Reading order: `state` (what a queue is), `push` (a publish arrives), `deal` (a consumer gets it), `settle` (ack,
 //! nack, reject), `timer` (something expires), `backlog`; `subscribe` for the consumers.
@@ -47,6 +47,7 @@ mod sound;
 mod state;
 mod stats;
 mod stream;
+mod stream_queue;
 mod subscribe;
 mod taken;
 #[cfg(test)]
@@ -69,7 +70,8 @@ pub use self::settings::Settings;
 pub use self::settled::{Returned, Settled};
 pub use self::state::{LetterOrder, PublishLetters, Queue, Shared};
 pub use self::stats::{ConsumerInfo, QueueInfo};
-pub use self::stream::{Refusal, StreamOrder};
+pub use self::stream::order::StreamOrder;
+pub use self::stream_queue::refusals::Refusal;
 pub use self::subscribe::Left;
 pub use self::taken::Taken;
 pub(in crate::broker) use self::turn::letters_after;

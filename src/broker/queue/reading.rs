@@ -166,7 +166,7 @@ impl Queue {
         let mut state = self.lock();
         state.backlog.stop_reading(now);
         if let Some(stream) = state.kind.stream_mut() {
-            stream.is_retiring = false;
+            stream.stop_retiring();
         }
         self.arm(&mut state);
         let readers = state.backlog.take_readers();

@@ -7,8 +7,6 @@ use crate::broker::entry::Entry;
 use crate::broker::mailbox::Post;
 use crate::broker::message::Message;
 use crate::broker::queue::consumers::consumer::ConsumerId;
-use crate::broker::queue::settled::{Returned, Settled};
-use crate::broker::queue::state::{Queue, State};
 use crate::broker::time::Millis;
 
 /// Bytes of messages read for a consumer below which more are read.
@@ -16,9 +14,11 @@ const AHEAD_BYTES_LOW: u64 = 128 << 10;
 
 /// The outcome of one round with a consumer.
 #[derive(Debug, Default)]
-struct Dealt {
-    count: u64,
-    wants_reading: bool,
+pub(in crate::broker::queue) struct Dealt {
+    /// Messages that were delivered.
+    pub(in crate::broker::queue) count: u64,
+    /// More is to be read for it.
+    pub(in crate::broker::queue) wants_reading: bool,
 }
 
 /// The next message for a consumer, if there is one.
@@ -62,7 +62,7 @@ impl Stream {
     /// Delivers to a consumer as many messages as it has credit for.
     ///
     /// Cost: one mailbox lock for all of it.
-    fn deal(&mut self, id: ConsumerId) -> Dealt {
+    pub(in crate::broker::queue) fn deal(&mut self, id: ConsumerId) -> Dealt {
         let mut dealt = Dealt::default();
         let Some(mut reader) = self.readers.remove(&id) else { return dealt };
         self.ahead_bytes -= reader.ahead_bytes;
@@ -109,64 +109,5 @@ fn delivery(offset: u64, message: Message) -> Entry {
         redelivered: false,
         delivery_count: DeliveryCount::default(),
         level: 0,
-    }
-}
-
-impl Queue {
-    /// Deals to these consumers. Their deliveries are not counted as unacknowledged, because the stream has the
-    /// messages all the same.
-    pub(super) fn deal_to(
-        &self,
-        state: &mut State,
-        consumers: impl IntoIterator<Item = ConsumerId>,
-        now: Millis,
-    ) {
-        let Some(stream) = state.kind.stream_mut() else { return };
-        for id in consumers {
-            let dealt = stream.deal(id);
-            state.counters.deliver += dealt.count;
-            if dealt.wants_reading {
-                state.after_unlock.read_stream(id, now);
-            }
-        }
-        stream.report(&self.shared.memory);
-    }
-
-    /// Gives a consumer credit for deliveries that were settled, in whatever way.
-    pub(in crate::broker::queue) fn settle_with_stream(
-        &self,
-        state: &mut State,
-        consumer: Option<ConsumerId>,
-        settled: Settled,
-        now: Millis,
-    ) {
-        let Some(id) = consumer else { return };
-        let Some(stream) = state.kind.stream_mut() else { return };
-        if let Some(reader) = stream.readers.get_mut(&id) {
-            reader.give_credit(u32::try_from(settled.count).unwrap_or(u32::MAX));
-        }
-        self.deal_to(state, [id], now);
-        state.await_sync(now);
-    }
-
-    /// Takes back deliveries: the stream has the messages anyway, and they are not delivered again (RabbitMQ:
-    /// `rabbit_stream_queue:settle`).
-    pub(in crate::broker::queue) fn put_back_to_stream(
-        &self,
-        state: &mut State,
-        returned: &[Returned],
-        now: Millis,
-    ) {
-        for one in returned {
-            if let (Some(stream), Some(id)) = (state.kind.stream_mut(), one.consumer)
-                && let Some(reader) = stream.readers.get_mut(&id)
-            {
-                reader.give_credit(1);
-            }
-        }
-        for of_one in returned.chunk_by(|one, next| one.consumer == next.consumer) {
-            self.deal_to(state, of_one[0].consumer, now);
-        }
-        state.await_sync(now);
     }
 }

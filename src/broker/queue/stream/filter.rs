@@ -11,7 +11,7 @@ const VALUE_HEADER: &str = "x-stream-filter-value";
 
 /// The filter values that a consumer asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Filter {
+pub(in crate::broker::queue) struct Filter {
     values: Vec<String>,
     /// Messages without a filter value are wanted, too.
     takes_unfiltered: bool,
@@ -20,7 +20,7 @@ pub(super) struct Filter {
 impl Filter {
     /// Reads the arguments of `basic.consume`; a value that is no text asks for nothing (RabbitMQ:
     /// `rabbit_stream_queue:filter_spec`).
-    pub(super) fn of(arguments: &FieldTable) -> Option<Self> {
+    pub(in crate::broker::queue) fn of(arguments: &FieldTable) -> Option<Self> {
         let text = |value: &FieldValue| value.as_str().map(str::to_owned);
         let values = match arguments.get("x-stream-filter")? {
             FieldValue::Array(values) => values.iter().filter_map(text).collect(),
@@ -33,7 +33,7 @@ impl Filter {
     /// Answers whether a message with these properties is wanted.
     ///
     /// Cost: none of its headers is decoded unless the name of this one is among their bytes.
-    pub(super) fn takes(&self, properties: &[u8]) -> bool {
+    pub(in crate::broker::queue) fn takes(&self, properties: &[u8]) -> bool {
         let named = |bytes: &[u8]| {
             bytes.windows(VALUE_HEADER.len()).any(|name| name == VALUE_HEADER.as_bytes())
         };

@@ -7,10 +7,11 @@
 //! [`Index::merge_late`].
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 
 use crate::broker::queue::backlog::pages::{Page, Pages};
 use crate::broker::queue::backlog::stored::Stored;
-use crate::store::StoreError;
+use crate::store::{Place, StoreError};
 
 /// Messages of a chunk, 32 bytes each: a page that is worth its read, and soon read through.
 const CHUNK_LEN: usize = if cfg!(test) { 8 } else { 1024 };
@@ -36,7 +37,7 @@ struct Chunk {
 
 /// The places of a chunk.
 #[derive(Debug)]
-pub(super) enum Places {
+pub(in crate::broker::queue) enum Places {
     Here(Vec<Stored>),
     Paged(Page),
 }
@@ -49,6 +50,14 @@ impl Places {
             Self::Paged(page) => page.position,
         }
     }
+}
+
+/// The place of a message that only memory has.
+pub(super) const NOWHERE: Place = Place { file: NonZeroU32::MAX, slot: 0, offset: 0 };
+
+/// The places of the messages that the store has.
+pub(in crate::broker::queue) fn kept_places(stored: &[Stored]) -> impl Iterator<Item = Place> {
+    stored.iter().map(|stored| stored.place).filter(|place| *place != NOWHERE)
 }
 
 /// A run of messages that is deleted as a whole.
@@ -64,10 +73,10 @@ struct Segment {
 
 /// The limits on what is kept of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Retention {
-    pub(super) max_bytes: Option<u64>,
+pub(in crate::broker::queue) struct Retention {
+    pub(in crate::broker::queue) max_bytes: Option<u64>,
     /// Segments whose last message is older than this may go, in milliseconds since 1970.
-    pub(super) not_before: Option<u64>,
+    pub(in crate::broker::queue) not_before: Option<u64>,
 }
 
 /// The places of messages from an offset on.

@@ -8,41 +8,38 @@
 //! crash. Consumers at the end are served from memory (`recent`). All others read from the store on its own thread,
 //! each a piece at a time (`reading`), so that no other client waits for a consumer that is behind.
 //!
-//! A stream is the state of a [`Queue`](super::Queue) under its lock. Reading order: `publish` (a message comes in),
-//! `reader` and `deal` (it goes out), `start` (the offset at which a consumer begins), `index` (the places of the
-//! messages), `retention` and `recover` (the messages that stay, and their offsets).
+//! This is the data, which a queue has under its lock; `stream_queue` has what a queue does that is a stream. Reading
+//! order: `publish` (a message comes in), `reader`, `readers` and `deal` (it goes out), `start` (the offset at which a
+//! consumer begins), `index` (the places of the messages), `retention`, `marker` and `recover` (the messages that stay,
+//! and their offsets).
 
-mod consume;
 mod deal;
-mod filter;
-mod index;
-mod order;
+pub(in crate::broker::queue) mod filter;
+pub(in crate::broker::queue) mod index;
+mod marker;
+pub(in crate::broker::queue) mod order;
 mod publish;
 mod reader;
-mod reading;
+mod readers;
+pub(in crate::broker::queue) mod reading;
 mod recent;
 mod recover;
-mod refusals;
-mod retention;
-mod start;
+pub(in crate::broker::queue) mod retention;
+pub(in crate::broker::queue) mod start;
 mod synced;
 #[cfg(test)]
 mod tests;
 
 use rustc_hash::FxHashMap;
 
-pub use order::StreamOrder;
-pub use refusals::Refusal;
-
-use self::index::Index;
+use self::index::{Index, Places, kept_places};
+use self::marker::Marker;
 use self::reader::Reader;
 use self::recent::Recent;
-use self::recover::Marker;
 use self::synced::Synced;
 use super::backlog::pages::Pages;
 use super::backlog::purge::Purged;
 use super::consumers::consumer::ConsumerId;
-use super::state::Queue;
 use crate::broker::memory::{Memory, REPORT_BYTES};
 use crate::broker::time::Millis;
 use crate::store::Place;
@@ -64,7 +61,7 @@ pub(super) struct Stream {
     /// While it is recovered: all markers that were found.
     found: Vec<Marker>,
     /// Segments are about to be deleted.
-    pub(super) is_retiring: bool,
+    is_retiring: bool,
     /// The time before which a failed deletion is not tried again.
     retire_not_before: Millis,
     /// Bytes in memory that the broker's [`Memory`] knows of.
@@ -99,7 +96,7 @@ impl Stream {
     }
 
     /// Tells the broker how much memory is taken, when that has changed by much.
-    fn report(&mut self, memory: &Memory) {
+    pub(super) fn report(&mut self, memory: &Memory) {
         let bytes = self.recent.bytes() + self.ahead_bytes;
         if bytes.abs_diff(self.reported_bytes) >= REPORT_BYTES {
             memory.report(self.reported_bytes, bytes);
@@ -122,19 +119,12 @@ impl Stream {
         purged.places.extend(self.marker.take());
         for places in self.index.take_all() {
             match places {
-                index::Places::Here(places) => {
-                    purged.places.extend(publish::kept_places(&places));
+                Places::Here(places) => {
+                    purged.places.extend(kept_places(&places));
                 }
-                index::Places::Paged(page) => purged.pages.push(page),
+                Places::Paged(page) => purged.pages.push(page),
             }
         }
         purged
-    }
-}
-
-impl Queue {
-    /// A time of the broker's in milliseconds since 1970, as the store has them.
-    fn unix_ms(&self, now: Millis) -> u64 {
-        self.shared.unix_ms(now)
     }
 }

@@ -25,7 +25,7 @@ pub struct StreamOrder<'a>(Option<Right<'a>>);
 
 /// The right of this thread.
 #[derive(Debug)]
-pub(super) struct Right<'a> {
+pub(in crate::broker::queue) struct Right<'a> {
     _guard: Locked<'a, ()>,
 }
 
@@ -48,7 +48,7 @@ impl<'a> StreamOrder<'a> {
 }
 
 /// Waits for the right; this thread must not have it.
-pub(super) fn lock(order: &Mutex<()>) -> Right<'_> {
+pub(in crate::broker::queue) fn lock(order: &Mutex<()>) -> Right<'_> {
     let guard = locks::lock(order);
     IS_HELD.set(true);
     Right { _guard: guard }

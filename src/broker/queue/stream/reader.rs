@@ -11,11 +11,11 @@ use crate::broker::queue::consumers::channel_limit::ChannelLimit;
 use crate::broker::queue::consumers::consumer::Subscription;
 
 /// A message with its offset.
-pub(super) type Offered = (u64, Message);
+pub(in crate::broker::queue) type Offered = (u64, Message);
 
 /// A consumer of a stream.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(in crate::broker::queue) struct Reader {
     pub(super) slot: ConsumerSlot,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) limit: Arc<ChannelLimit>,

@@ -1,10 +1,11 @@
-//! Reads for consumers that are not at the end: on the store's own thread and under no lock, a piece for each at a
-//! time, so that a consumer that is behind keeps neither publishers nor other consumers waiting.
+//! Reads for a consumer that is not at the end, a piece at a time.
 //!
-//! Reading order: [`Queue::read_stream_later`] (asks), `Queue::read_stream` (reads, and deals).
+//! Reading order: [`Stream::wanted_by`] (under the lock of the queue), [`Wanted::read`] (under none),
+//! [`Stream::take_in`].
 
 use std::sync::Arc;
 
+use super::Stream;
 use super::filter::Filter;
 use super::index::Located;
 use super::reader::Offered;
@@ -12,8 +13,6 @@ use crate::broker::message::Message;
 use crate::broker::queue::backlog::pages::{Pages, may_pass};
 use crate::broker::queue::backlog::stored::Stored;
 use crate::broker::queue::consumers::consumer::ConsumerId;
-use crate::broker::queue::state::{Queue, State};
-use crate::broker::time::Millis;
 use crate::store::{Place, Store, StoreError};
 
 /// Bytes of bodies that are read at once for a consumer.
@@ -22,7 +21,7 @@ const WINDOW_BYTES: u64 = 256 << 10;
 const WINDOW_BYTES_SHORT: u64 = 64 << 10;
 
 /// A read of messages that is asked for.
-struct Wanted {
+pub(in crate::broker::queue) struct Wanted {
     located: Option<Located>,
     /// The lowest offset that is wanted.
     from: u64,
@@ -36,84 +35,53 @@ struct Wanted {
 
 /// The result of a read.
 #[derive(Default)]
-struct Read {
+pub(in crate::broker::queue) struct Read {
     messages: Vec<Offered>,
     /// The offset at which reading goes on.
     next: u64,
     /// A message that is not older than the time asked for was found.
     has_begun: bool,
-    damaged: Vec<(Place, StoreError)>,
+    pub(in crate::broker::queue) damaged: Vec<(Place, StoreError)>,
     /// Messages on a page that cannot be found.
-    lost: u64,
-    put_off: Option<StoreError>,
+    pub(in crate::broker::queue) lost: u64,
+    pub(in crate::broker::queue) put_off: Option<StoreError>,
 }
 
-impl Queue {
-    /// Has more read for a consumer.
-    pub(in crate::broker::queue) fn read_stream_later(
+impl Stream {
+    /// Names what is to be read next for a consumer; less with `is_short`, when memory is short.
+    pub(in crate::broker::queue) fn wanted_by(
         &self,
-        store: &Arc<Store>,
         id: ConsumerId,
-        now: Millis,
-    ) {
-        self.read_later(store, now, move |queue, store| queue.read_stream(store, id, now));
-    }
-
-    fn read_stream(&self, store: &Store, id: ConsumerId, now: Millis) {
-        let Some(wanted) = self.wanted_by(id) else { return };
-        let read = wanted.read(store);
-        let mut held = self.lock();
-        let state = &mut *held;
-        let Some(stream) = state.kind.stream_mut() else { return };
-        if let Some(reader) = stream.readers.get_mut(&id) {
-            reader.is_reading = read.put_off.is_some();
-            reader.next = reader.next.max(read.next);
-            if read.has_begun {
-                reader.not_before = None;
-            }
-            let before = reader.ahead_bytes;
-            reader.offer(read.messages);
-            stream.ahead_bytes += reader.ahead_bytes - before;
-        }
-        state.unreadable += read.damaged.len() as u64 + read.lost;
-        match read.put_off {
-            Some(error) => state.backlog.put_off(&error, now),
-            None => state.backlog.has_read(),
-        }
-        self.resume_stream(state, [id], now);
-        self.arm(state);
-        drop(held);
-        for (place, error) in read.damaged {
-            self.log_unreadable(place, &error);
-        }
-    }
-
-    fn wanted_by(&self, id: ConsumerId) -> Option<Wanted> {
-        let is_short = self.shared.memory.is_short();
-        let state = self.lock();
-        let stream = state.kind.stream()?;
-        let reader = stream.readers.get(&id)?;
+        is_short: bool,
+    ) -> Option<Wanted> {
+        let reader = self.readers.get(&id)?;
         Some(Wanted {
-            located: stream.index.at(reader.next),
-            from: reader.next.max(stream.index.first()),
-            up_to: stream.synced.up_to(),
+            located: self.index.at(reader.next),
+            from: reader.next.max(self.index.first()),
+            up_to: self.synced.up_to(),
             not_before: reader.not_before,
             filter: reader.filter.clone(),
-            pages: stream.index.pages().clone(),
+            pages: self.index.pages().clone(),
             bytes_max: if is_short { WINDOW_BYTES_SHORT } else { WINDOW_BYTES },
         })
     }
-}
 
-impl State {
-    /// Reads again for consumers whose reading had been put off.
-    pub(in crate::broker::queue) fn read_stream_again(&mut self, now: Millis) {
-        let Some(stream) = self.kind.stream_mut() else { return };
-        for (id, reader) in &stream.readers {
-            if reader.is_reading {
-                self.after_unlock.read_stream(*id, now);
-            }
+    /// Takes in what was read for a consumer.
+    pub(in crate::broker::queue) fn take_in(&mut self, id: ConsumerId, read: &mut Read) {
+        let Some(reader) = self.readers.get_mut(&id) else { return };
+        reader.is_reading = read.put_off.is_some();
+        reader.next = reader.next.max(read.next);
+        if read.has_begun {
+            reader.not_before = None;
         }
+        let before = reader.ahead_bytes;
+        reader.offer(std::mem::take(&mut read.messages));
+        self.ahead_bytes += reader.ahead_bytes - before;
+    }
+
+    /// The consumers for which messages are being read, or are to be read again.
+    pub(in crate::broker::queue) fn awaiting_reads(&self) -> impl Iterator<Item = ConsumerId> {
+        self.readers.iter().filter(|(_, reader)| reader.is_reading).map(|(id, _)| *id)
     }
 }
 
@@ -139,7 +107,8 @@ impl Wanted {
         (first..self.up_to).zip(places).filter(|(offset, _)| *offset >= self.from).collect()
     }
 
-    fn read(&self, store: &Store) -> Read {
+    /// Reads the messages, as far as the store has them.
+    pub(in crate::broker::queue) fn read(&self, store: &Store) -> Read {
         let mut read = Read { next: self.from, ..Read::default() };
         let mut bytes = 0;
         let mut wanted = Vec::new();

@@ -1,189 +1,92 @@
-//! Deletes messages of a stream by age and size: whole segments, never the one that is written to.
+//! Takes messages out of a stream that are too old or too many: whole segments, never the one that is written to.
 //!
-//! Before anything is deleted a *marker* is appended to the log: a record of the stream without a message, which has
-//! the next offset and the first one that is kept. All records before it in the log have lower offsets, so after a
-//! restart they are counted back from there, however many are gone. Deleted messages are settled when the marker is on
-//! disk; if a crash loses that, the messages that come back are known by their offsets and deleted again.
+//! Before that a marker is appended to the log. The messages are settled when it is on disk; if a crash loses that, the
+//! messages that come back are known by their offsets and deleted again.
 
-use std::sync::{Arc, Weak};
-use std::task::{Wake, Waker};
-
+use super::Stream;
 use super::index::{Places, Retention};
-use super::order;
-use super::publish::kept_places;
-use crate::broker::queue::backlog::pages::Page;
-use crate::broker::queue::state::{Queue, State};
+use super::marker::Marker;
 use crate::broker::time::Millis;
-use crate::lock::Mutex;
-use crate::store::{Batch, NewRecord, Outcome, Place, SlotRanges, Store, Waiting};
-
-/// Set in the time to live of a marker; no message lives so long.
-const MARKER_BIT: u64 = 1 << 62;
+use crate::store::{Batch, Place, QueueId, Store};
 
 /// The pause before a deletion is tried again when the log had no room for the marker.
 const RETRY_AFTER_MS: Millis = 1_000;
 
-/// Pages of deleted messages that are settled in one go: about ten milliseconds of the store's reading thread.
-const PAGES_AT_ONCE: usize = 16;
-
-/// A record of the offsets of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Marker {
-    pub(super) place: Place,
-    /// Records with lower sequences have lower offsets than `next`.
-    pub(super) sequence: u64,
-    pub(super) next: u64,
-    pub(super) first: u64,
+/// Messages that were taken out, to be settled when their marker is on disk.
+#[derive(Debug)]
+pub(in crate::broker::queue) struct Retired {
+    /// The marker is in this batch.
+    pub(in crate::broker::queue) batch: Batch,
+    pub(in crate::broker::queue) gone: Vec<Places>,
+    /// The marker before.
+    pub(in crate::broker::queue) earlier: Option<Place>,
 }
 
-impl Marker {
-    /// Reads the marker from a record that was found, if it is one.
-    pub(super) fn of(waiting: &Waiting) -> Option<Self> {
-        let marked = waiting.time_to_live_ms.filter(|ttl| ttl & MARKER_BIT != 0)?;
-        let &Waiting { place, sequence, published_at: next, .. } = waiting;
-        Some(Self { place, sequence, next, first: marked & !MARKER_BIT })
-    }
-}
-
-impl Queue {
-    /// Returns the limits that hold now.
-    fn retention(&self, state: &State, now: Millis) -> Retention {
-        let limits = state.limits.as_deref();
-        let age_ms = limits.and_then(|limits| limits.max_age_ms);
-        Retention {
-            max_bytes: limits.and_then(|limits| limits.max_length_bytes),
-            not_before: age_ms.map(|age_ms| self.unix_ms(now).saturating_sub(age_ms)),
+impl Stream {
+    /// Begins to delete segments if there are too many or too old ones; answers whether [`Self::retire`] is to follow.
+    pub(in crate::broker::queue) fn begin_retiring(
+        &mut self,
+        retention: Retention,
+        has_store: bool,
+        now: Millis,
+    ) -> bool {
+        if self.is_retiring || now < self.retire_not_before || !self.index.is_exceeding(retention) {
+            return false;
         }
-    }
-
-    /// Has segments deleted if there are too many or too old ones.
-    pub(in crate::broker::queue) fn retire_if_due(&self, state: &mut State, now: Millis) {
-        let retention = self.retention(state, now);
-        let Some(stream) = state.kind.stream_mut() else { return };
-        if stream.is_retiring
-            || now < stream.retire_not_before
-            || !stream.index.is_exceeding(retention)
-        {
-            return;
+        if has_store {
+            self.is_retiring = true;
+        } else {
+            self.take_out(retention);
         }
-        if self.shared.store().is_none() {
-            drop(stream.index.retire(retention));
-            stream.recent.forget_before(stream.index.first());
-            return;
+        has_store
+    }
+
+    /// Ends what [`Self::begin_retiring`] began, because a bug has ended it.
+    pub(in crate::broker::queue) fn stop_retiring(&mut self) {
+        self.is_retiring = false;
+    }
+
+    /// Returns the time at which a segment will be too old, if the broker's time was 0 at `started_unix_ms`.
+    pub(in crate::broker::queue) fn retires_at(
+        &self,
+        age_ms: u64,
+        started_unix_ms: u64,
+    ) -> Option<Millis> {
+        if self.is_retiring {
+            return None;
         }
-        stream.is_retiring = true;
-        state.after_unlock.retire_stream(now);
+        let at = self.index.reaches_age_at(age_ms)?.saturating_sub(started_unix_ms);
+        Some(at.saturating_add(1).max(self.retire_not_before))
     }
 
-    /// Returns the time at which a segment will be too old.
-    pub(in crate::broker::queue) fn retires_at(&self, state: &State) -> Option<Millis> {
-        let age_ms = state.limits.as_deref()?.max_age_ms?;
-        let stream = state.kind.stream().filter(|stream| !stream.is_retiring)?;
-        let at = stream.index.reaches_age_at(age_ms)?.saturating_sub(self.unix_ms(0));
-        Some(at.saturating_add(1).max(stream.retire_not_before))
-    }
-
-    /// Has segments deleted on the store's reading thread.
-    pub(in crate::broker::queue) fn retire_stream_later(&self, store: &Arc<Store>, now: Millis) {
-        self.read_later(store, now, move |queue, store| queue.retire_stream(store, now));
-    }
-
-    fn retire_stream(self: &Arc<Self>, store: &Store, now: Millis) {
-        // No message may be in the log and not in the stream while the marker is written.
-        let order = order::lock(&self.shared.stream_order);
-        let mut held = self.lock();
-        let state = &mut *held;
-        let retention = self.retention(state, now);
-        let (Some(id), Some(stream)) = (self.settings.id, state.kind.stream_mut()) else { return };
-        stream.is_retiring = false;
-        let (first, next) = (stream.index.first_after(retention), stream.index.next());
-        if first == stream.index.first() {
-            self.arm(state);
-            return;
+    /// Appends a marker and takes the segments out that are not kept. `None` if there are none, or if the log has no
+    /// room for the marker.
+    pub(in crate::broker::queue) fn retire(
+        &mut self,
+        id: QueueId,
+        retention: Retention,
+        store: &Store,
+        now: Millis,
+    ) -> Option<Retired> {
+        self.is_retiring = false;
+        let (first, next) = (self.index.first_after(retention), self.index.next());
+        if first == self.index.first() {
+            return None;
         }
         let queues = [id];
-        let record = NewRecord {
-            published_at: next,
-            time_to_live_ms: Some(first | MARKER_BIT),
-            ..NewRecord::of_bytes(&queues, &[])
+        let Ok(appended) = store.append_without_waking(&Marker::record(&queues, next, first))
+        else {
+            self.retire_not_before = now.saturating_add(RETRY_AFTER_MS);
+            return None;
         };
-        let Ok(appended) = store.append_without_waking(&record) else {
-            stream.retire_not_before = now.saturating_add(RETRY_AFTER_MS);
-            self.arm(state);
-            return;
-        };
-        let mut gone = stream.index.retire(retention);
-        stream.recent.forget_before(first);
-        let earlier = stream.marker.replace(appended.first);
-        self.arm(state);
-        drop(held);
-        drop(order);
-        store.wake_writer();
-        gone.reverse();
-        self.settle_after(store, appended.batch, Retired { gone, earlier, now });
+        let gone = self.take_out(retention);
+        let earlier = self.marker.replace(appended.first);
+        Some(Retired { batch: appended.batch, gone, earlier })
     }
 
-    /// Settles the deleted messages when their marker is on disk.
-    fn settle_after(self: &Arc<Self>, store: &Store, batch: Batch, retired: Retired) {
-        let bell = Bell {
-            queue: Arc::clone(self),
-            store: self.shared.store().map(Arc::downgrade).unwrap_or_default(),
-            batch,
-            retired: Mutex::new(Some(retired)),
-        };
-        store.wake_after(batch, &Waker::from(Arc::new(bell)));
-    }
-
-    /// Settles deleted messages, some now and the rest after other reads. The last comes first.
-    fn settle_retired(self: &Arc<Self>, store: &Store, mut gone: Vec<Places>, now: Millis) {
-        let rest = gone.len().saturating_sub(PAGES_AT_ONCE);
-        let mut pages: Vec<Page> = Vec::new();
-        for places in gone.drain(rest..).rev() {
-            match places {
-                Places::Paged(page) => pages.push(page),
-                Places::Here(places) => {
-                    store.settle(&kept_places(&places).collect());
-                }
-            }
-        }
-        self.drop_pages(store, &pages, now);
-        if let Some(all) = self.shared.store().filter(|_| !gone.is_empty()) {
-            let queue = Arc::clone(self);
-            all.read_later(Box::new(move |store| queue.settle_retired(store, gone, now)));
-        }
-    }
-}
-
-/// The deleted messages that are to be settled.
-#[derive(Debug)]
-struct Retired {
-    /// The last comes first.
-    gone: Vec<Places>,
-    /// The marker before.
-    earlier: Option<Place>,
-    now: Millis,
-}
-
-/// Rings when a marker is on disk, or never will be: on the writer's thread, which has the next batch to write.
-struct Bell {
-    queue: Arc<Queue>,
-    store: Weak<Store>,
-    batch: Batch,
-    retired: Mutex<Option<Retired>>,
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        let retired = self.retired.lock().take();
-        let (Some(store), Some(retired)) = (self.store.upgrade(), retired) else { return };
-        if store.outcome(self.batch) != Outcome::Synced {
-            return;
-        }
-        let queue = Arc::clone(&self.queue);
-        store.read_later(Box::new(move |store| {
-            let Retired { gone, earlier, now } = retired;
-            store.settle(&SlotRanges::from_iter(earlier));
-            queue.settle_retired(store, gone, now);
-        }));
+    fn take_out(&mut self, retention: Retention) -> Vec<Places> {
+        let gone = self.index.retire(retention);
+        self.recent.forget_before(self.index.first());
+        gone
     }
 }

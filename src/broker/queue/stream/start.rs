@@ -6,7 +6,7 @@ use crate::wire::{FieldTable, FieldValue};
 
 /// The start that a consumer asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
+pub(in crate::broker::queue) enum Start {
     First,
     /// The last message; RabbitMQ begins with the last that were written together.
     Last,
@@ -24,7 +24,10 @@ impl Start {
     /// # Errors
     ///
     /// The value as RabbitMQ's text shows it.
-    pub(super) fn of(arguments: &FieldTable, unix_ms: u64) -> Result<Self, String> {
+    pub(in crate::broker::queue) fn of(
+        arguments: &FieldTable,
+        unix_ms: u64,
+    ) -> Result<Self, String> {
         let Some(value) = arguments.get("x-stream-offset") else { return Ok(Self::Next) };
         let refused = |shown: String| format!("{{{},{shown}}}", value.type_name());
         match value {
@@ -70,10 +73,10 @@ impl Start {
 
 /// The offset at which a consumer begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) next: u64,
+pub(in crate::broker::queue) struct Found {
+    pub(in crate::broker::queue) next: u64,
     /// Messages published before this time are passed over; their times are known once they have been read.
-    pub(super) not_before: Option<u64>,
+    pub(in crate::broker::queue) not_before: Option<u64>,
 }
 
 #[cfg(test)]

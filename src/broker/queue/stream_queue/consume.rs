@@ -1,12 +1,11 @@
 //! A consumer of a stream comes and goes.
 
-use super::filter::Filter;
-use super::reader::Reader;
 use super::refusals::Refusal;
-use super::start::Start;
 use crate::broker::queue::consumers::consumer::{ConsumerId, Subscription};
 use crate::broker::queue::life::Life;
 use crate::broker::queue::state::{Queue, State};
+use crate::broker::queue::stream::filter::Filter;
+use crate::broker::queue::stream::start::Start;
 use crate::broker::time::Millis;
 use crate::wire::{Fault, ReplyCode};
 
@@ -43,9 +42,9 @@ impl Queue {
         let Some(stream) = state.kind.stream_mut().filter(|_| is_living) else {
             return Err(Fault::new(ReplyCode::NotFound, format!("no {}", self.noun())));
         };
-        let reader = Reader::new(&subscription, start.find(&stream.index), filter);
+        let reader = stream.reader(&subscription, start, filter);
         let id = state.consumers.add(subscription);
-        stream.readers.insert(id, reader);
+        stream.add_reader(id, reader);
         self.deal_to(state, [id], now);
         // A stream without readers does not know which of its messages are on disk by now.
         self.deal_at_end(state, now);
@@ -54,11 +53,9 @@ impl Queue {
 
     /// Forgets a consumer that has left.
     pub(in crate::broker::queue) fn leave_stream(state: &mut State, id: ConsumerId) {
-        let Some(stream) = state.kind.stream_mut() else { return };
-        if let Some(reader) = stream.readers.remove(&id) {
-            stream.ahead_bytes -= reader.ahead_bytes;
+        if let Some(stream) = state.kind.stream_mut() {
+            stream.remove_reader(id);
         }
-        stream.at_end.retain(|at_end| *at_end != id);
     }
 
     /// Deals to consumers whose mailbox has room again.
