@@ -37,7 +37,7 @@ impl Code {
         self as u8
     }
 
-    /// When it is returned.
+    /// The cases in which it is returned.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",

@@ -49,8 +49,8 @@
 //! are sent from that task too, deliveries from the consumer's.
 //!
 //! A message leaves its queue by a settlement (`session::settle`, then [`broker::queue::Queue::settle`]) or as a dead
-//! letter: the queue puts it into its outbox under its lock, and when that is given back, `broker::dead_letter` publishes
-//! it at the dead letter exchange and then settles it here.
+//! letter: the queue puts it into its outbox under its lock, and when that is given back, `broker::dead_letter`
+//! publishes it at the dead letter exchange and then settles it here.
 //!
 //! # Words
 //!
@@ -129,8 +129,8 @@
 //!
 //! Every file stands alone: the marks of its messages are beside it and are removed with it. If acknowledgements were
 //! records of the log, a file could not be removed before all files whose messages it settles, and a slow queue would
-//! hold the room of a busy one, or its acknowledgements would have to be written again and again. The price is one more small
-//! write for many acknowledgements, which no client waits for. Messages are copied only when their file is all
+//! hold the room of a busy one, or its acknowledgements would have to be written again and again. The price is one more
+//! small write for many acknowledgements, which no client waits for. Messages are copied only when their file is all
 //! but empty, into files of such survivors, which then stay well filled.
 //!
 //! A queue keeps the bodies at its front in memory and 32 bytes for each message behind them, or less where these

@@ -91,18 +91,28 @@ mod tests {
         Cli::definition().debug_assert();
     }
 
+    /// Words that make a question of a help text, which is to say what the option does.
+    const QUESTION_WORDS: [&str; 9] =
+        ["What", "Who", "Whoever", "Whether", "How", "Where", "When", "Why", "Which"];
+
+    fn check_help(name: &str, help: &str) {
+        assert!(!help.ends_with('.'), "{name}: {help}");
+        assert!(help.chars().next().is_some_and(char::is_uppercase), "{name}: {help}");
+        let first = help.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        assert!(!QUESTION_WORDS.contains(&first), "{name}: {help}");
+    }
+
     /// Rule 35: help begins with an imperative and has no full stop.
     #[test]
-    fn every_first_line_of_help_ends_without_a_full_stop() {
+    fn every_first_line_of_help_says_what_is_done_without_a_full_stop() {
         for command in Cli::definition().get_subcommands() {
             let name = command.get_name();
             let about = command.get_about().expect(name).to_string();
-            assert!(!about.ends_with('.'), "{name}: {about}");
-            assert!(about.chars().next().is_some_and(char::is_uppercase), "{name}: {about}");
+            check_help(name, &about);
             for option in command.get_arguments() {
                 let help =
                     option.get_help().unwrap_or_else(|| panic!("{name} {}", option.get_id()));
-                assert!(!help.to_string().ends_with('.'), "{name}: {help}");
+                check_help(name, &help.to_string());
             }
         }
     }

@@ -9,7 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::engine::{TargetOptions, TlsFiles};
 use crate::render::{Format, Settings};
 
-/// Which broker, and how to answer.
+/// The broker to work with, and the form of the output.
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub struct GlobalOptions {
@@ -75,7 +75,7 @@ impl GlobalOptions {
         Settings { format: self.format, is_quiet: self.quiet }
     }
 
-    /// Which broker, as far as the command line says; the environment is asked by the engine.
+    /// The broker, as far as the command line names it; the engine reads the environment.
     pub fn target_options(&self) -> TargetOptions {
         TargetOptions {
             url: self.url.clone(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::confirms::{Confirms, Mark, Outcome, Report};
+use super::confirms::{Confirms, MessageHash, Outcome, Report};
 use super::error::Error;
 use super::message::{Delivery, Reply};
 use super::state::{InboxState, Shared, State};
@@ -90,9 +90,10 @@ impl Channel {
             let number = match &mut state.channel(id)?.confirms {
                 Some(confirms) => {
                     let (exchange, key) = (&publish.exchange, &publish.routing_key);
-                    let mark =
-                        publish.mandatory.then(|| Mark::new(exchange, key, properties, body));
-                    confirms.on_publish(mark, waiter)
+                    let hash = publish
+                        .mandatory
+                        .then(|| MessageHash::new(exchange, key, properties, body));
+                    confirms.on_publish(hash, waiter)
                 }
                 None => 0,
             };
@@ -159,7 +160,7 @@ impl Channel {
         confirms.map(Confirms::take_report).unwrap_or_default()
     }
 
-    /// Why the channel can no longer be used, when it cannot.
+    /// The reason why the channel can no longer be used, if it cannot.
     pub fn ended(&self) -> Option<Error> {
         self.shared.lock().channel(self.id).err()
     }

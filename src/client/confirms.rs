@@ -1,4 +1,4 @@
-//! Which published messages the broker has answered for, and how.
+//! The outcomes of published messages: confirmed, refused, returned, or not known yet.
 //!
 //! Messages are numbered from 1 in the order they were published (RabbitMQ: publisher confirms). A
 //! `basic.return` carries no number: it is matched to the oldest unanswered message that is routed by the same
@@ -42,14 +42,14 @@ pub struct Report {
 
 /// The hashes by which a message that comes back is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct MessageHash {
     /// Exchange, key, body
     route: u64,
     /// The same with the encoded properties, which a broker may change
     exact: u64,
 }
 
-impl Mark {
+impl MessageHash {
     pub(crate) fn new(exchange: &str, routing_key: &str, properties: &[u8], body: &[u8]) -> Self {
         let mut hasher = DefaultHasher::new();
         (exchange, routing_key, body.len()).hash(&mut hasher);
@@ -62,8 +62,8 @@ impl Mark {
 
 /// A published message the broker has not answered for.
 #[derive(Debug)]
-struct Entry {
-    mark: Option<Mark>,
+struct PendingConfirm {
+    hash: Option<MessageHash>,
     returned: Option<(u16, String)>,
     waiter: Option<oneshot::Sender<Outcome>>,
     is_answered: bool,
@@ -74,7 +74,7 @@ struct Entry {
 pub(crate) struct Confirms {
     /// Messages answered for and forgotten; the first of `entries` has the next number.
     forgotten: u64,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<PendingConfirm>,
     unanswered: usize,
     report: Report,
 }
@@ -82,22 +82,24 @@ pub(crate) struct Confirms {
 impl Confirms {
     /// Counts a message that is being published; returns its number.
     ///
-    /// `mark` is given for mandatory messages, `waiter` when a caller waits for this one.
+    /// `hash` is given for mandatory messages, `waiter` when a caller waits for this one.
     pub(crate) fn on_publish(
         &mut self,
-        mark: Option<Mark>,
+        hash: Option<MessageHash>,
         waiter: Option<oneshot::Sender<Outcome>>,
     ) -> u64 {
-        self.entries.push_back(Entry { mark, returned: None, waiter, is_answered: false });
+        self.entries.push_back(PendingConfirm { hash, returned: None, waiter, is_answered: false });
         self.unanswered += 1;
         self.published()
     }
 
     /// Remembers that a message came back.
-    pub(crate) fn on_return(&mut self, mark: Mark, code: u16, text: &str) {
-        let is_open = |entry: &&mut Entry| !entry.is_answered && entry.returned.is_none();
-        let exact = |entry: &&mut Entry| entry.mark.is_some_and(|known| known.exact == mark.exact);
-        let route = |entry: &&mut Entry| entry.mark.is_some_and(|known| known.route == mark.route);
+    pub(crate) fn on_return(&mut self, hash: MessageHash, code: u16, text: &str) {
+        let is_open = |entry: &&mut PendingConfirm| !entry.is_answered && entry.returned.is_none();
+        let exact =
+            |entry: &&mut PendingConfirm| entry.hash.is_some_and(|known| known.exact == hash.exact);
+        let route =
+            |entry: &&mut PendingConfirm| entry.hash.is_some_and(|known| known.route == hash.route);
         let mut entries = self.entries.iter_mut();
         let found = match entries.find(|entry| is_open(entry) && exact(entry)) {
             Some(entry) => Some(entry),
@@ -126,7 +128,8 @@ impl Confirms {
         true
     }
 
-    /// Ends the confirms: no more answers come, and callers that wait for one are told. What was answered before stays in the report.
+    /// Ends the confirms: no more answers come, and callers that wait for one are told. What was answered before stays
+    /// in the report.
     pub(crate) fn give_up(&mut self) {
         self.forgotten = self.published();
         self.entries.clear();
@@ -179,8 +182,8 @@ impl Confirms {
 mod tests {
     use super::*;
 
-    fn mark(key: &str) -> Mark {
-        Mark::new("x", key, &[0, 0], b"body")
+    fn hash(key: &str) -> MessageHash {
+        MessageHash::new("x", key, &[0, 0], b"body")
     }
 
     #[test]
@@ -223,11 +226,11 @@ mod tests {
     fn a_returned_message_is_matched_to_its_number() {
         let mut confirms = Confirms::default();
         for key in ["a", "b", "a", "b"] {
-            confirms.on_publish(Some(mark(key)), None);
+            confirms.on_publish(Some(hash(key)), None);
         }
-        confirms.on_return(mark("b"), 312, "NO_ROUTE");
-        confirms.on_return(mark("b"), 312, "NO_ROUTE");
-        confirms.on_return(mark("never sent"), 312, "NO_ROUTE");
+        confirms.on_return(hash("b"), 312, "NO_ROUTE");
+        confirms.on_return(hash("b"), 312, "NO_ROUTE");
+        confirms.on_return(hash("never sent"), 312, "NO_ROUTE");
         confirms.on_answer(4, true, true);
         let report = confirms.take_report();
         assert_eq!((report.confirmed, report.unroutable), (2, 2));
@@ -238,8 +241,8 @@ mod tests {
     #[test]
     fn a_message_whose_properties_the_broker_changed_is_matched_by_its_route() {
         let mut confirms = Confirms::default();
-        confirms.on_publish(Some(mark("a")), None);
-        confirms.on_return(Mark::new("x", "a", &[1, 2, 3], b"body"), 312, "NO_ROUTE");
+        confirms.on_publish(Some(hash("a")), None);
+        confirms.on_return(MessageHash::new("x", "a", &[1, 2, 3], b"body"), 312, "NO_ROUTE");
         confirms.on_answer(1, false, true);
         assert_eq!(confirms.take_report().unroutable, 1);
     }

@@ -13,19 +13,19 @@ use tokio_rustls::client::TlsStream;
 
 use super::connection::Connection;
 use super::error::Error;
-use super::handshake::{Opened, introduced, shake};
+use super::handshake::{HandshakeResult, introduced, shake};
 use super::options::Options;
 use super::tls::{self, TlsOptions};
 use crate::wire::FieldTable;
 
 /// The address at which a broker listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Endpoint {
     Tcp { host: String, port: u16, tls: Option<TlsOptions> },
     Unix(PathBuf),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
@@ -52,12 +52,12 @@ impl Dialed {
     /// # Errors
     ///
     /// [`Error::Connect`] when nothing answers, [`Error::Tls`] when files or certificates are wrong.
-    pub async fn to(place: &Place, limit: Duration) -> Result<Self, Error> {
+    pub async fn to(place: &Endpoint, limit: Duration) -> Result<Self, Error> {
         match place {
-            Place::Tcp { host, port, tls: None } => {
+            Endpoint::Tcp { host, port, tls: None } => {
                 Ok(Self(Stream::Tcp(connect_tcp(place, host, *port, limit).await?)))
             }
-            Place::Tcp { host, port, tls: Some(options) } => {
+            Endpoint::Tcp { host, port, tls: Some(options) } => {
                 // Files are read first, so that a wrong path is told without a connection.
                 let config = tls::client_config(options)?;
                 let stream = connect_tcp(place, host, *port, limit).await?;
@@ -65,7 +65,7 @@ impl Dialed {
                 let encrypted = encrypted.map_err(|_| Error::TimedOut { waited: limit })??;
                 Ok(Self(Stream::Tls(Box::new(encrypted))))
             }
-            Place::Unix(path) => {
+            Endpoint::Unix(path) => {
                 let connected = timeout(limit, UnixStream::connect(path)).await;
                 let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
                 Ok(Self(Stream::Unix(connected.map_err(|error| unreached(place, error))?)))
@@ -100,7 +100,10 @@ impl Dialed {
     }
 
     /// Opens a connection and gives the stream back to whom serves it without a task of its own.
-    pub(super) async fn open_bare(mut self, options: &Options) -> Result<(Stream, Opened), Error> {
+    pub(super) async fn open_bare(
+        mut self,
+        options: &Options,
+    ) -> Result<(Stream, HandshakeResult), Error> {
         let shaking = async {
             match &mut self.0 {
                 Stream::Tcp(stream) => shake(stream, options).await,
@@ -116,14 +119,14 @@ impl Dialed {
 
 impl Connection {
     /// Connects to `place` and opens a connection there; see [`Dialed::to`] and [`Connection::open`].
-    pub async fn connect(place: &Place, options: &Options) -> Result<Self, Error> {
+    pub async fn connect(place: &Endpoint, options: &Options) -> Result<Self, Error> {
         Dialed::to(place, options.timeout).await?.open(options).await
     }
 }
 
 /// Tries every address of `host` in turn; the last failure is the one told.
 async fn connect_tcp(
-    place: &Place,
+    place: &Endpoint,
     host: &str,
     port: u16,
     limit: Duration,
@@ -158,6 +161,6 @@ async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
-fn unreached(place: &Place, error: io::Error) -> Error {
+fn unreached(place: &Endpoint, error: io::Error) -> Error {
     Error::Connect { place: place.to_string(), source: Arc::new(error) }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::channel::Channel;
 use super::drive::Driver;
 use super::error::Error;
-use super::handshake::{Opened, shake};
+use super::handshake::{HandshakeResult, shake};
 use super::options::Options;
 use super::state::{Phase, Shared};
 use crate::lock::Mutex;
@@ -42,7 +42,7 @@ impl Connection {
     {
         let timeout = options.timeout;
         let shaken = tokio::time::timeout(timeout, shake(&mut stream, options)).await;
-        let Opened { server_properties, tuned, inbound } =
+        let HandshakeResult { server_properties, tuned, inbound } =
             shaken.map_err(|_| Error::TimedOut { waited: timeout })??;
         let shared = Arc::new(Shared::new(tuned));
         let driver = Driver::new(Arc::clone(&shared), tuned.heartbeat_s, inbound);
@@ -60,12 +60,12 @@ impl Connection {
         Channel::open(&self.shared, self.timeout)
     }
 
-    /// Why the broker does not read publishes now, when it has said so (`connection.blocked`).
+    /// The reason why the broker blocks publishes now, if it does (`connection.blocked`).
     pub fn blocked(&self) -> Option<String> {
         self.shared.lock().blocked.clone()
     }
 
-    /// Why the connection ended, when it has.
+    /// The reason why the connection ended, if it has.
     pub fn ended(&self) -> Option<Error> {
         self.shared.lock().check_open().err()
     }

@@ -140,7 +140,7 @@ impl Driver {
         Ok(())
     }
 
-    /// When to look at the clock again: to send a heartbeat after half an interval of silence of ours, to give
+    /// The time at which to look at the clock again: to send a heartbeat after half an interval of silence of ours, to give
     /// up after two intervals of the peer's (4.2.7).
     fn deadline(&self, may_read: bool) -> Instant {
         let Some(heartbeat) = self.heartbeat else { return Instant::now() + NEVER };

@@ -1,4 +1,4 @@
-//! Why the client could not go on, by what its caller can do next.
+//! The errors of the client, one variant for each thing that its caller can do next.
 //!
 //! One cause may have to be told to many waiting calls, so errors are cheap to clone.
 
@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::tls::{self, FileError, Trouble};
+use crate::tls::{self, FileError, TlsFailure};
 use crate::wire::fault::Level;
 
 /// An error between us and a broker.
@@ -45,8 +45,8 @@ pub struct Refusal {
     pub method: (u16, u16),
 }
 
-impl From<Trouble> for Error {
-    fn from(Trouble { why, hint }: Trouble) -> Self {
+impl From<TlsFailure> for Error {
+    fn from(TlsFailure { why, hint }: TlsFailure) -> Self {
         Self::Tls { why, hint }
     }
 }

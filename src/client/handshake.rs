@@ -27,7 +27,7 @@ pub(super) struct Tuned {
 
 /// The result of the handshake.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct HandshakeResult {
     pub(super) server_properties: FieldTable,
     pub(super) tuned: Tuned,
     /// Bytes read and not used yet
@@ -35,14 +35,14 @@ pub(super) struct Opened {
 }
 
 /// Opens a connection on a fresh stream. The caller bounds the time it takes.
-pub(super) async fn shake<S>(stream: &mut S, options: &Options) -> Result<Opened, Error>
+pub(super) async fn shake<S>(stream: &mut S, options: &Options) -> Result<HandshakeResult, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut peer = Peer { stream, inbound: BytesMut::new() };
+    let mut peer = HandshakeStream { stream, inbound: BytesMut::new() };
     let start = peer.greet().await?;
     let tuned = log_in(&mut peer, &start, options).await?;
-    Ok(Opened { server_properties: start.server_properties, tuned, inbound: peer.inbound })
+    Ok(HandshakeResult { server_properties: start.server_properties, tuned, inbound: peer.inbound })
 }
 
 /// Asks a broker what it says of itself, which it says to those whom it does not let in, too.
@@ -52,7 +52,7 @@ pub(super) async fn introduced<S>(stream: &mut S, options: &Options) -> Result<F
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut peer = Peer { stream, inbound: BytesMut::new() };
+    let mut peer = HandshakeStream { stream, inbound: BytesMut::new() };
     let start = peer.greet().await?;
     if log_in(&mut peer, &start, options).await.is_ok() {
         let close = connection::Close {
@@ -68,7 +68,7 @@ where
 
 /// From `connection.start` to `connection.open-ok`.
 async fn log_in<S>(
-    peer: &mut Peer<'_, S>,
+    peer: &mut HandshakeStream<'_, S>,
     start: &connection::Start,
     options: &Options,
 ) -> Result<Tuned, Error>
@@ -147,12 +147,12 @@ fn agree(offered: &connection::Tune, wanted: &Options) -> Result<Tuned, Error> {
 }
 
 /// The other side while only channel 0 is spoken.
-struct Peer<'a, S> {
+struct HandshakeStream<'a, S> {
     stream: &'a mut S,
     inbound: BytesMut,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Peer<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> HandshakeStream<'_, S> {
     /// Says which protocol is meant, and hears who answers.
     async fn greet(&mut self) -> Result<connection::Start, Error> {
         self.write(&PROTOCOL_HEADER).await?;

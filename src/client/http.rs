@@ -1,4 +1,4 @@
-//! One HTTP request to what listens at a [`Place`]: commands ask the management API this way.
+//! One HTTP request to the server at an [`Endpoint`]: commands ask the management API this way.
 //!
 //! Each request has a connection of its own, because a command makes one to three of them and then ends. There is no
 //! proxy and no redirect: the broker is where the user said.
@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use super::connect::{Dialed, Place, Stream};
+use super::connect::{Dialed, Endpoint, Stream};
 use super::error::Error;
 use crate::wire::url::Password;
 
@@ -39,7 +39,7 @@ pub struct Answer {
 /// [`Error::TimedOut`] when the answer takes longer than `limit`, [`Error::Connect`] and [`Error::Tls`] as
 /// [`Dialed::to`], [`Error::Lost`] when what answers does not speak HTTP, sends more than 1 GiB or ends the connection.
 pub async fn get(
-    place: &Place,
+    place: &Endpoint,
     uri: &Uri,
     user: &str,
     password: &Password,
@@ -115,7 +115,8 @@ mod tests {
             let _ = stream.read(&mut [0; 1]).await;
             String::from_utf8_lossy(&heard[..count]).into_owned()
         };
-        let (place, uri) = (Place::Unix(path.clone()), "http://h:1/api/x?y=%2F".parse().unwrap());
+        let (place, uri) =
+            (Endpoint::Unix(path.clone()), "http://h:1/api/x?y=%2F".parse().unwrap());
         let password = Password::new("p");
         let limit = Duration::from_millis(if answer.is_some() { 10_000 } else { 50 });
         tokio::join!(get(&place, &uri, "u", &password, limit), serving)

@@ -13,12 +13,12 @@
 
 #![expect(clippy::disallowed_types, reason = "the client owns its sockets")]
 
+pub mod blocking;
 pub mod channel;
 pub mod connect;
 pub mod connection;
 pub mod error;
 pub mod http;
-pub mod line;
 pub mod tls;
 
 mod assembly;
@@ -31,7 +31,7 @@ mod state;
 
 pub use channel::{Channel, Inbox};
 pub use confirms::{FAILED_KEPT, Outcome, Report};
-pub use connect::{Dialed, Place};
+pub use connect::{Dialed, Endpoint};
 pub use connection::Connection;
 pub use error::{Error, Refusal};
 pub use message::{Delivery, Reply};

@@ -11,7 +11,7 @@ use bytes::{Buf, BytesMut};
 use tokio::sync::{Notify, oneshot};
 
 use super::assembly::{Assembly, Carrier, Content, decode_properties};
-use super::confirms::{Confirms, Mark};
+use super::confirms::{Confirms, MessageHash};
 use super::error::{Error, Refusal};
 use super::handshake::{Tuned, decode_method, refused};
 use super::message::{Delivery, Reply};
@@ -86,7 +86,7 @@ pub(super) struct State {
     pub(super) outbound: Vec<u8>,
     pub(super) channels: HashMap<u16, ChannelState>,
     last_channel: u16,
-    /// Why the broker does not read publishes now
+    /// The reason why the broker blocks publishes now
     pub(super) blocked: Option<String>,
     waiting_bytes: usize,
 }
@@ -354,9 +354,13 @@ impl State {
             }
             Carrier::Return(returned) => {
                 if let Some(confirms) = &mut channel.confirms {
-                    let mark =
-                        Mark::new(&returned.exchange, &returned.routing_key, &properties, &body);
-                    confirms.on_return(mark, returned.reply_code, &returned.reply_text);
+                    let hash = MessageHash::new(
+                        &returned.exchange,
+                        &returned.routing_key,
+                        &properties,
+                        &body,
+                    );
+                    confirms.on_return(hash, returned.reply_code, &returned.reply_text);
                 }
             }
             Carrier::GetOk(got) => {

@@ -17,7 +17,7 @@ pub struct Args {
     binding: BindingOptions,
 }
 
-/// Which bindings are meant; the same for `bind` and `unbind`.
+/// The bindings to make or to remove: the options of `bind` and `unbind`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BindingOptions {
     /// The exchange from which messages come

@@ -39,7 +39,7 @@ pub struct Args {
     argument: Vec<Argument>,
 }
 
-/// What only some types have; each option names its type when it is not named.
+/// The options of some types only; each implies its type if none is named.
 #[derive(Clone, Debug, clap::Args)]
 struct Special {
     /// Delay each message by its header x-delay, then route it like this type (x-delayed-type)

@@ -6,7 +6,7 @@ use crate::engine;
 use crate::exit::Code;
 use crate::render::words;
 
-/// Why a command did not do what it was asked; [`crate::exit`] gives each its code.
+/// The reason for the failure of a command; [`crate::exit`] gives each its code.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     #[error(transparent)]

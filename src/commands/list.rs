@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 
 use super::{Answer, CommandError, Context};
 use crate::engine::Listing as Kind;
-use crate::render::{Column, Filter, Format, Listing, Look};
+use crate::render::{Column, Filter, Format, Listing, ListingOptions};
 
 /// A command that lists something.
 #[derive(Debug)]
@@ -268,7 +268,7 @@ impl FromArgMatches for ListCommand {
 pub async fn run(asked: ListCommand, cx: &mut Context) -> Result<Answer, CommandError> {
     let ListCommand { list, options } = asked;
     let columns = if options.columns.is_empty() { options.positional } else { options.columns };
-    let look = Look {
+    let look = ListingOptions {
         columns,
         sort: options.sort,
         filters: options.filter,

@@ -29,7 +29,7 @@ pub struct Args {
     /// The bodies, one message each [default: all of stdin as one body]
     body: Vec<String>,
     #[command(flatten)]
-    place: Place,
+    place: PublishTo,
     #[command(flatten)]
     source: Source,
     /// Publish every message this many times [default: 1]
@@ -48,7 +48,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-struct Place {
+struct PublishTo {
     /// Publish to this exchange [default: the default exchange, which routes to the queue named by the routing key]
     #[arg(long, short = 'e', value_name = "EXCHANGE", value_parser = name::exchange)]
     exchange: Option<ShortStr>,
@@ -112,7 +112,7 @@ impl Args {
     }
 }
 
-impl Place {
+impl PublishTo {
     fn check(&self, is_jsonl: bool) -> Result<(), CommandError> {
         let usage = |problem: &str, hint: &str| {
             Err(CommandError::Usage { problem: problem.into(), hint: Some(hint.into()) })

@@ -58,7 +58,7 @@ pub struct Args {
 }
 
 /// Replies to come, oldest request first.
-type Waiting = VecDeque<JoinHandle<Result<Delivery, Error>>>;
+type PendingReplies = VecDeque<JoinHandle<Result<Delivery, Error>>>;
 
 pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     let mut printer = Printer::new(cx.out.format(), None)?;
@@ -92,7 +92,7 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     };
     let timeout = cx.engine.target().timeout();
     let caller = Arc::new(cx.engine.rpc_caller(options).await?);
-    let mut waiting = Waiting::new();
+    let mut waiting = PendingReplies::new();
     while let Some(body) = bodies.next().await? {
         if waiting.len() >= usize::from(args.jobs) {
             print_oldest(&mut waiting, &mut printer, cx).await?;
@@ -121,7 +121,7 @@ fn call(
 }
 
 async fn print_oldest(
-    waiting: &mut Waiting,
+    waiting: &mut PendingReplies,
     printer: &mut Printer,
     cx: &mut Context,
 ) -> Result<(), CommandError> {

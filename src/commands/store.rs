@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Answer, CommandError};
 use crate::engine::directory::default_directory;
 use crate::engine::{
-    self, Damage, DamagedRecord, Error, FoundBy, Kept, Repaired, ShortStr, WaitingIn,
+    self, Damage, DamagedRecord, DirectoryContents, Error, FoundBy, Repaired, ShortStr, WaitingIn,
 };
 use crate::render::{Format, Output, words};
 
@@ -164,7 +164,7 @@ impl<'a> RepairRow<'a> {
 /// A directory that was looked at and is not whole.
 fn unsound(error: Error) -> CommandError {
     match error {
-        Error::Kept { .. } => CommandError::Unsound(error),
+        Error::Contents { .. } => CommandError::Unsound(error),
         error => error.into(),
     }
 }
@@ -177,7 +177,7 @@ fn check(directory: &Path, out: &mut Output) -> Result<Answer, CommandError> {
 }
 
 /// Lists the things that are not as they were written.
-fn problems(kept: &Kept) -> Vec<String> {
+fn problems(kept: &DirectoryContents) -> Vec<String> {
     let counts = [
         (kept.damaged.len() as u64, "damaged message"),
         (kept.broken_marks, "broken mark"),
@@ -220,7 +220,7 @@ fn damage_line(damage: &Damage) -> String {
     )
 }
 
-fn show(kept: &Kept, out: &mut Output) -> Result<(), CommandError> {
+fn show(kept: &DirectoryContents, out: &mut Output) -> Result<(), CommandError> {
     let is_json = matches!(out.format(), Some(Format::Json | Format::Jsonl));
     let waiting: u64 = kept.waiting.iter().map(|of| of.messages).sum();
     let by_queue =

@@ -4,7 +4,7 @@ use tokio::sync::OnceCell;
 
 use crate::client::{self, Channel, Connection};
 use crate::engine::error::Error;
-use crate::engine::local::Residence;
+use crate::engine::local::DirectoryBroker;
 use crate::engine::management::Api;
 use crate::engine::target::{Broker, Target};
 
@@ -16,7 +16,7 @@ pub(super) struct Context {
     /// The management API, once it is known to be that of the same broker.
     pub(super) api: OnceCell<Api>,
     /// The running broker of a data directory; `None` for a broker with a URL.
-    pub(super) residence: Option<Residence>,
+    pub(super) residence: Option<DirectoryBroker>,
 }
 
 impl Context {

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::client::Place;
+use crate::client::Endpoint;
 use crate::engine::error::{Cause, Error};
 
 /// The directory in which `mq serve` and `--local` keep a broker if none is named: `$XDG_DATA_HOME/mq`, else
 /// `~/.local/share/mq`.
 pub fn default_directory(environment: impl Fn(&str) -> Option<String>) -> Result<PathBuf, Error> {
-    // A relative path in XDG_DATA_HOME is to be ignored (XDG Base Directory Specification).
+    // A relative path in XDG_DATA_HOME is to be ignored (XDG Base DataDirectory Specification).
     let data = environment("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || environment("HOME").map(|home| Path::new(&home).join(".local/share"));
     match data.or_else(home) {
@@ -36,11 +36,11 @@ const TAKEN: &str = "another process runs the broker of this directory";
 
 /// A data directory and the files in it that say which process runs its broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Directory {
+pub struct DataDirectory {
     path: PathBuf,
 }
 
-impl Directory {
+impl DataDirectory {
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
@@ -59,8 +59,8 @@ impl Directory {
         self.path.join("mq-http.sock")
     }
 
-    pub(super) fn amqp_place(&self) -> Place {
-        Place::Unix(self.amqp_socket())
+    pub(super) fn amqp_place(&self) -> Endpoint {
+        Endpoint::Unix(self.amqp_socket())
     }
 
     /// Takes the directory, making it when it is not there; `None` when another process holds it.
@@ -110,18 +110,18 @@ impl Directory {
     }
 
     pub(super) fn unusable(&self, source: Cause) -> Error {
-        Error::Directory { directory: self.to_string(), source }
+        Error::DataDirectory { directory: self.to_string(), source }
     }
 }
 
-impl fmt::Display for Directory {
+impl fmt::Display for DataDirectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path.display())
     }
 }
 
 /// Takes a directory that no other process holds.
-pub(super) fn held(directory: &Directory) -> Result<DirectoryLock, Error> {
+pub(super) fn held(directory: &DataDirectory) -> Result<DirectoryLock, Error> {
     directory.lock()?.ok_or_else(|| directory.unusable(Cause::new(TAKEN)))
 }
 

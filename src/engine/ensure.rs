@@ -1,8 +1,8 @@
 //! Topology that need not be declared in exactly one way: what is there is used as it is.
 //!
 //! A tool that joins in must not fail because a program declared the queue before, and with other arguments. What it
-//! then asks for may need a certain type. AMQP has no question for it, but a declaration of that type for what is there is
-//! refused with the name of what differs.
+//! then asks for may need a certain type. AMQP has no question for it, but a declaration of that type for what is there
+//! is refused with the name of what differs.
 
 use crate::engine::error::Error;
 use crate::engine::handle::Engine;

@@ -30,7 +30,7 @@ pub enum Category {
     Denied = 77,
 }
 
-/// Why an engine call failed.
+/// The reason for the failure of an engine call.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The user asked for what cannot be.
@@ -65,10 +65,10 @@ pub enum Error {
     Protocol { doing: String, source: Cause },
     /// The data directory of `--local` cannot be used.
     #[error("cannot use the data directory {directory}")]
-    Directory { directory: String, source: Cause },
+    DataDirectory { directory: String, source: Cause },
     /// The contents of a data directory cannot be used.
     #[error("cannot use the data in {directory}")]
-    Kept { directory: String, source: StoreError },
+    Contents { directory: String, source: StoreError },
     /// A file of definitions that the broker does not take.
     #[error("cannot load the definitions in '{path}'")]
     Definitions { path: String, source: Cause },
@@ -100,7 +100,7 @@ impl std::fmt::Display for Service {
 /// where a letter has several.
 const CUT_FROM_BYTES: usize = 250;
 
-/// Why something failed, as text.
+/// The reason for a failure, as text.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Cause(String);
@@ -177,8 +177,8 @@ impl Error {
             | Self::TlsFile { .. }
             | Self::WentAway { .. }
             | Self::HostEnded { .. }
-            | Self::Directory { .. }
-            | Self::Kept { .. }
+            | Self::DataDirectory { .. }
+            | Self::Contents { .. }
             | Self::Listen { .. } => Category::Unreachable,
             Self::Refused { code: 401 | 403, .. } => Category::Denied,
             Self::Refused { code: 530, text, .. } if text.contains("refused") => Category::Denied,
@@ -208,13 +208,13 @@ impl Error {
             Self::Listen { .. } => Some(
                 "another process uses this address: stop it, or choose other addresses with --listen and --http".into(),
             ),
-            Self::Kept { source: StoreError::Newer { .. }, .. } => {
+            Self::Contents { source: StoreError::Newer { .. }, .. } => {
                 Some("run the release of mq that wrote it, or a later one".into())
             }
-            Self::Kept { source: StoreError::Definitions { .. }, .. } => Some(
+            Self::Contents { source: StoreError::Definitions { .. }, .. } => Some(
                 "nothing was changed; put a backup of this file back, because `mq store repair` does not repair definitions".into(),
             ),
-            Self::Kept { source: StoreError::Damaged { .. }, directory } => Some(format!(
+            Self::Contents { source: StoreError::Damaged { .. }, directory } => Some(format!(
                 "nothing was changed; `mq store repair {directory}` copies the damaged bytes aside and keeps what is whole"
             )),
             Self::Definitions { .. } => Some(
@@ -236,14 +236,14 @@ impl Error {
             }
             Self::WentAway { .. }
             | Self::Protocol { .. }
-            | Self::Directory { .. }
-            | Self::Kept { .. } => None,
+            | Self::DataDirectory { .. }
+            | Self::Contents { .. } => None,
         }
     }
 }
 
-/// RabbitMQ cuts its texts at 255 bytes, in the middle of a word: what is behind the last whole sentence is left out. A text
-/// of several lines becomes one.
+/// RabbitMQ cuts its texts at 255 bytes, in the middle of a word: what is behind the last whole sentence is left out. A
+/// text of several lines becomes one.
 fn whole(text: &str) -> String {
     let lines: Vec<&str> = text.split('\n').map(str::trim).collect();
     let line = lines.join(" ");

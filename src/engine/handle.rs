@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::client::{self, Channel};
 use crate::engine::context::Context;
 use crate::engine::error::Error;
-use crate::engine::local::Residence;
+use crate::engine::local::DirectoryBroker;
 use crate::engine::target::{Broker, Target};
 use crate::wire::FieldTable;
 
@@ -26,7 +26,9 @@ impl Engine {
     pub async fn open(target: Target) -> Result<Self, Error> {
         let residence = match &target.broker {
             Broker::At(_) => None,
-            Broker::Of(directory) => Some(Residence::settle(directory, target.timeout()).await?),
+            Broker::Of(directory) => {
+                Some(DirectoryBroker::settle(directory, target.timeout()).await?)
+            }
         };
         let cx = Arc::new(Context {
             target,

@@ -17,11 +17,11 @@ use crate::broker::auth::Origin;
 use crate::broker::compat::Compat;
 use crate::broker::node_limits::NodeLimits;
 use crate::broker::{Broker, Defaults};
-use crate::engine::directory::{self, Directory, DirectoryLock};
+use crate::engine::contents::{self, Damage, FoundBy};
+use crate::engine::directory::{self, DataDirectory, DirectoryLock};
 use crate::engine::error::{Cause, Error};
-use crate::engine::kept::{self, Damage, FoundBy};
 use crate::engine::target::TlsFiles;
-use crate::management::{self, DefinitionsFile, Facts, Listener, Management};
+use crate::management::{self, DefinitionsFile, Listener, Management, ServerInfo};
 use crate::server::{
     self, Address, BindError, Clock, Config, Server, StartError, TlsVerify, resources,
 };
@@ -87,7 +87,7 @@ impl Watermark {
 
 /// The contents of a broker's directory when it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct StartReport {
     pub queues: u64,
     pub messages: u64,
     /// Bytes of messages that are not what was written, and were copied aside.
@@ -98,7 +98,7 @@ pub struct Found {
 /// A running broker.
 pub struct Host {
     server: Server,
-    found: Found,
+    start_report: StartReport,
     http: Vec<SocketAddr>,
     http_socket: Option<PathBuf>,
     /// Answers the management API until the server stops.
@@ -147,14 +147,14 @@ impl Host {
     ///
     /// Names the address that cannot be had, or the directory that another process holds.
     pub async fn start(options: HostOptions) -> Result<Self, Error> {
-        let directory = options.directory.clone().map(Directory::new);
+        let directory = options.directory.clone().map(DataDirectory::new);
         let lock = directory.as_ref().map(directory::held).transpose()?;
         Self::start_in(directory.as_ref(), lock, options).await
     }
 
     /// The same for a directory that is ours already.
     pub(super) async fn start_in(
-        directory: Option<&Directory>,
+        directory: Option<&DataDirectory>,
         lock: Option<DirectoryLock>,
         options: HostOptions,
     ) -> Result<Self, Error> {
@@ -163,13 +163,13 @@ impl Host {
         let definitions = options.definitions.as_deref().map(read_definitions).transpose()?;
         let defaults = definitions.as_ref().map_or(Defaults::ALL, DefinitionsFile::defaults);
         // No client is let in before everything is there again.
-        let (mut broker, found) = if let Some(directory) = directory {
-            open_kept(directory, node, clock, options.compat, defaults)?
+        let (mut broker, start_report) = if let Some(directory) = directory {
+            open_directory(directory, node, clock, options.compat, defaults)?
         } else {
             let broker = Broker::new_with(node, defaults);
             broker.started_at(clock.start_unix_ms());
             broker.answer_as(options.compat);
-            (broker, Found::default())
+            (broker, StartReport::default())
         };
         if let Some((path, file)) = options.definitions.as_deref().zip(definitions) {
             let imported = file.import(&broker).map_err(|error| not_imported(path, &error));
@@ -179,12 +179,14 @@ impl Host {
             NodeLimits { memory_bytes_max: options.memory.bytes(), ..options.limits.clone() };
         let broker = Arc::new(broker);
         let listening = Self::listen(directory, options, Arc::clone(&broker), clock).await;
-        listening.map(|host| Self { found, _lock: lock, ..host }).inspect_err(|_| broker.close())
+        listening
+            .map(|host| Self { start_report, _lock: lock, ..host })
+            .inspect_err(|_| broker.close())
     }
 
     /// Lets clients in.
     async fn listen(
-        directory: Option<&Directory>,
+        directory: Option<&DataDirectory>,
         options: HostOptions,
         broker: Arc<Broker>,
         clock: Clock,
@@ -200,21 +202,28 @@ impl Host {
             // Only the first one counts, and a broker has one host.
             let _ = broker.management.set(*address);
         }
-        let http_socket = directory.map(Directory::http_socket);
+        let http_socket = directory.map(DataDirectory::http_socket);
         let unix = http_socket.as_deref().map(server::bind_unix).transpose().map_err(not_bound)?;
         let config = Config {
             listen: options.listen,
             tls_listen: options.tls_listen,
             tls: tls_files(options.tls, options.tls_verify),
-            unix: directory.map(Directory::amqp_socket),
+            unix: directory.map(DataDirectory::amqp_socket),
             directory: directory.map(|directory| directory.path().to_path_buf()),
         };
         let server = Server::start(broker, clock, config).await.map_err(not_started)?;
-        let (found, management) = (Found::default(), JoinSet::new());
+        let (start_report, management) = (StartReport::default(), JoinSet::new());
         let management_thread = OwnThread::start();
         let on = management_thread.handle();
-        let mut host =
-            Self { server, found, http, http_socket, management, management_thread, _lock: None };
+        let mut host = Self {
+            server,
+            start_report,
+            http,
+            http_socket,
+            management,
+            management_thread,
+            _lock: None,
+        };
         let management = host.management(directory);
         for listener in tcp {
             let router = management::router(Arc::clone(&management));
@@ -241,14 +250,14 @@ impl Host {
         Ok(host)
     }
 
-    fn management(&self, directory: Option<&Directory>) -> Arc<Management> {
-        let facts = Facts {
+    fn management(&self, directory: Option<&DataDirectory>) -> Arc<Management> {
+        let server = ServerInfo {
             started: self.server.started(),
             started_at: self.server.started_at(),
             listeners: self.listeners(),
             data_directory: directory.map(|directory| directory.path().to_path_buf()),
         };
-        Management::new(Arc::clone(self.server.broker()), facts)
+        Management::new(Arc::clone(self.server.broker()), server)
     }
 
     /// Ready when the server begins to stop.
@@ -290,8 +299,8 @@ impl Host {
     }
 
     /// Returns what was found in the directory at the start.
-    pub fn found(&self) -> Found {
-        self.found
+    pub fn start_report(&self) -> StartReport {
+        self.start_report
     }
 
     /// Tells every client that the broker ends, and waits until they have gone or their time is over. What they had
@@ -311,13 +320,13 @@ impl Host {
 }
 
 /// Opens the broker that is kept in a directory of ours.
-fn open_kept(
-    directory: &Directory,
+fn open_directory(
+    directory: &DataDirectory,
     node: String,
     clock: Clock,
     compat: Compat,
     defaults: Defaults,
-) -> Result<(Broker, Found), Error> {
+) -> Result<(Broker, StartReport), Error> {
     let path = directory.path();
     let open = || {
         format::check_or_write(path)?;
@@ -333,16 +342,16 @@ fn open_kept(
         let messages = report.messages;
         tell_damage(&broker, report);
         let took = Duration::from_millis(clock.now());
-        Ok((broker, Found { queues, messages, damaged_bytes, took }))
+        Ok((broker, StartReport { queues, messages, damaged_bytes, took }))
     };
-    open().map_err(|source| Error::Kept { directory: directory.to_string(), source })
+    open().map_err(|source| Error::Contents { directory: directory.to_string(), source })
 }
 
-/// Says what a start found that is not what was written.
+/// Logs the damage that a start found.
 fn tell_damage(broker: &Broker, report: Report) {
     let Report { damaged, broken_marks, broken_indexes, .. } = report;
     if !damaged.is_empty() {
-        let names = kept::queue_names(broker);
+        let names = contents::queue_names(broker);
         for damaged in damaged {
             Damage::new(FoundBy::Start, damaged, &names).log();
         }

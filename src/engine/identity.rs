@@ -6,11 +6,11 @@
 
 use serde_json::Value;
 
-use crate::client::{Dialed, Place};
+use crate::client::{Dialed, Endpoint};
 use crate::engine::context::Context;
 use crate::engine::error::{Cause, Error};
 use crate::engine::management::Api;
-use crate::engine::target::{ApiIs, Broker};
+use crate::engine::target::{ApiSource, Broker};
 use crate::wire::{FieldTable, FieldValue};
 
 /// The names by which a broker identifies itself.
@@ -38,22 +38,24 @@ impl Context {
 async fn same_broker(cx: &Context) -> Result<Api, Error> {
     let target = &cx.target;
     let api = target.api.clone();
-    let place = match (&target.broker, target.api_is) {
+    let place = match (&target.broker, target.api_source) {
         // The lock of a directory lets one process make both sockets.
-        (Broker::Of(_), _) | (Broker::At(_), ApiIs::InDirectory) => return Ok(api),
+        (Broker::Of(_), _) | (Broker::At(_), ApiSource::InDirectory) => return Ok(api),
         // The API is all that was named, and all that is used.
-        (Broker::At(_), ApiIs::Named) if !target.is_named() && cx.connection.get().is_none() => {
+        (Broker::At(_), ApiSource::Named)
+            if !target.is_named() && cx.connection.get().is_none() =>
+        {
             return Ok(api);
         }
-        (Broker::At(place), ApiIs::Named | ApiIs::Guessed) => place,
+        (Broker::At(place), ApiSource::Named | ApiSource::Guessed) => place,
     };
     let properties = match cx.connection.get() {
         Some(connection) => connection.server_properties().clone(),
         None => properties(cx, place).await?,
     };
-    let api = match (target.api_is, table(&properties, "mq")) {
-        (ApiIs::Guessed, Some(ours)) => announced(api, ours, place)?,
-        (ApiIs::Guessed | ApiIs::Named | ApiIs::InDirectory, _) => api,
+    let api = match (target.api_source, table(&properties, "mq")) {
+        (ApiSource::Guessed, Some(ours)) => announced(api, ours, place)?,
+        (ApiSource::Guessed | ApiSource::Named | ApiSource::InDirectory, _) => api,
     };
     let overview = api.get("ask the management API which broker it belongs to", "overview").await?;
     let (amqp, http) = (Identity::of_properties(&properties), Identity::of_overview(&overview));
@@ -67,7 +69,7 @@ async fn same_broker(cx: &Context) -> Result<Api, Error> {
     }
 }
 
-async fn properties(cx: &Context, place: &Place) -> Result<FieldTable, Error> {
+async fn properties(cx: &Context, place: &Endpoint) -> Result<FieldTable, Error> {
     let options = &cx.target.options;
     let asked =
         async { Dialed::to(place, options.timeout).await?.server_properties(options).await };
@@ -75,8 +77,8 @@ async fn properties(cx: &Context, place: &Place) -> Result<FieldTable, Error> {
 }
 
 /// The API where a broker of ours says that it is.
-fn announced(api: Api, ours: &FieldTable, place: &Place) -> Result<Api, Error> {
-    let Place::Tcp { host, .. } = place else { return Ok(api) };
+fn announced(api: Api, ours: &FieldTable, place: &Endpoint) -> Result<Api, Error> {
+    let Endpoint::Tcp { host, .. } = place else { return Ok(api) };
     match text(ours, "management").map(|address| address.parse()) {
         Some(Ok(address)) => api.announced(host, address),
         // Nothing that listens elsewhere can be this broker's.
@@ -104,7 +106,7 @@ impl Identity {
     }
 }
 
-/// Why the two are not one broker; `None` when they are, as far as they say who they are.
+/// The reason why the two are not one broker; `None` if they are, as far as their answers tell.
 fn differing(amqp: &Identity, http: &Identity) -> Option<String> {
     if amqp.instance.is_some() && amqp.instance == http.instance {
         return None;

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use crate::client::{self, Connection, Dialed, Options};
-use crate::engine::directory::Directory;
+use crate::engine::directory::DataDirectory;
 use crate::engine::error::{Cause, Error};
 use crate::engine::host::{Host, HostOptions};
 
@@ -18,8 +18,8 @@ const JOIN_PAUSE: Duration = Duration::from_millis(5);
 
 /// Our place in a data directory.
 #[derive(Debug)]
-pub(super) struct Residence {
-    directory: Directory,
+pub(super) struct DirectoryBroker {
+    directory: DataDirectory,
     role: Role,
 }
 
@@ -27,13 +27,16 @@ pub(super) struct Residence {
 enum Role {
     /// Another process runs the broker; its socket answered with this stream, which the first connection uses.
     Guest(Mutex<Option<Dialed>>),
-    /// We run it until [`Residence::leave`].
+    /// We run it until [`DirectoryBroker::leave`].
     Host(Mutex<Option<Host>>),
 }
 
-impl Residence {
+impl DirectoryBroker {
     /// Joins the process that runs the broker of `directory`, or becomes it.
-    pub(super) async fn settle(directory: &Directory, timeout: Duration) -> Result<Self, Error> {
+    pub(super) async fn settle(
+        directory: &DataDirectory,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
         let deadline = Instant::now() + timeout;
         let role = loop {
             let absent = match Dialed::to(&directory.amqp_place(), timeout).await {

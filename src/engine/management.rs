@@ -16,7 +16,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use serde_json::Value;
 
 use crate::client::tls::ServerNameCheck;
-use crate::client::{self, Login, Options, Place, TlsOptions};
+use crate::client::{self, Endpoint, Login, Options, TlsOptions};
 use crate::engine::error::{Cause, Error, Service};
 use crate::wire::constants::PORT_MANAGEMENT;
 use crate::wire::url::{AmqpUrl, Password, Scheme};
@@ -157,9 +157,9 @@ impl Api {
     }
 
     /// Returns the place at which the API with this URL listens.
-    fn place(&self, url: &Uri) -> Place {
+    fn place(&self, url: &Uri) -> Endpoint {
         if let Some(socket) = &self.socket {
-            return Place::Unix(socket.clone());
+            return Endpoint::Unix(socket.clone());
         }
         let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let is_encrypted = url.scheme_str() == Some("https");
@@ -172,7 +172,7 @@ impl Api {
             }
             tls
         });
-        Place::Tcp { host, port, tls }
+        Endpoint::Tcp { host, port, tls }
     }
 
     fn failed(&self, doing: &str, error: client::Error) -> Error {

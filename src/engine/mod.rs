@@ -5,10 +5,12 @@
 //! [`Error`] that knows what was being done, its exit category and a hint. Nothing here prints.
 //!
 //! Reading order: [`target`] (which broker), [`directory`] and `local` (the broker of a data directory), [`topology`],
-//! [`publish`], [`consume`], [`rpc`], [`inspect`], [`route`], [`payload`] (messages as JSON lines), [`mod@bench`], [`error`].
+//! [`publish`], [`consume`], [`rpc`], [`inspect`], [`route`], [`payload`] (messages as JSON lines), [`mod@bench`],
+//! [`error`].
 
 pub mod bench;
 pub mod consume;
+mod contents;
 mod context;
 pub mod directory;
 pub mod ensure;
@@ -18,7 +20,6 @@ mod hints;
 pub mod host;
 mod identity;
 pub mod inspect;
-mod kept;
 mod listing;
 mod local;
 pub mod management;
@@ -38,11 +39,13 @@ pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
+pub use contents::{
+    Damage, DamagedRecord, DirectoryContents, FoundBy, Repaired, WaitingIn, check, repair,
+};
 pub use error::{Category, Error};
 pub use handle::Engine;
-pub use host::{Found, Host, HostOptions, Watermark};
+pub use host::{Host, HostOptions, StartReport, Watermark};
 pub use inspect::Inspect;
-pub use kept::{Damage, DamagedRecord, FoundBy, Kept, Repaired, WaitingIn, check, repair};
 pub use listing::Listing;
 pub use publish::{Confirmation, Message, Outcome, Publisher, PublisherOptions, Report};
 pub use rpc::{Replier, ReplyTo, RpcCaller, RpcOptions, RpcServer};

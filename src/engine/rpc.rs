@@ -52,7 +52,7 @@ pub struct RpcCaller {
     options: RpcOptions,
     /// The `reply_to` of requests
     reply_to: ShortStr,
-    waiting: Arc<Waiting>,
+    waiting: Arc<PendingCalls>,
     last: AtomicU64,
     /// Sorts replies to whom they belong until the channel ends.
     sorter: JoinHandle<()>,
@@ -60,9 +60,9 @@ pub struct RpcCaller {
 
 /// Calls that wait, by correlation id.
 #[derive(Debug, Default)]
-struct Waiting(Mutex<HashMap<ShortStr, oneshot::Sender<Delivery>>>);
+struct PendingCalls(Mutex<HashMap<ShortStr, oneshot::Sender<Delivery>>>);
 
-impl Waiting {
+impl PendingCalls {
     fn lock(&self) -> MutexGuard<'_, HashMap<ShortStr, oneshot::Sender<Delivery>>> {
         self.0.lock()
     }
@@ -96,7 +96,7 @@ impl Engine {
         let consume =
             ConsumeOptions { queue: reply_to.clone(), auto_ack: true, ..Default::default() };
         let consumer = cx.consume_on(Arc::clone(&channel), consume).await?;
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(PendingCalls::default());
         let sorter = tokio::spawn(sort_replies(consumer, Arc::clone(&waiting)));
         let last = AtomicU64::new(0);
         Ok(RpcCaller { cx, channel, options, reply_to, waiting, last, sorter })
@@ -125,7 +125,7 @@ async fn declare_reply_queue(cx: &Arc<Context>, channel: &Channel) -> Result<Sho
 }
 
 /// Ends with the consumer; dropping the senders that are left tells their callers.
-async fn sort_replies(mut consumer: Consumer, waiting: Arc<Waiting>) {
+async fn sort_replies(mut consumer: Consumer, waiting: Arc<PendingCalls>) {
     while let Ok(Event::Delivery(reply)) = consumer.next().await {
         let id = reply.properties.correlation_id.clone().unwrap_or_default();
         // A reply that no caller waits for is one that came too late.

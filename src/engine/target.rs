@@ -1,4 +1,4 @@
-//! Which broker: `--url`, `--local`, the environment, or the default, as one checked value.
+//! The broker that a command works with: `--url`, `--local`, the environment or the default, as one checked value.
 //!
 //! What is given on the command line beats the environment; a broker that was named is never swapped for
 //! another one. Nothing here opens a connection.
@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::tls::{Identity, ServerNameCheck};
-use crate::client::{Login, Options, Place, TlsOptions};
-use crate::engine::directory::{Directory, default_directory};
+use crate::client::{Endpoint, Login, Options, TlsOptions};
+use crate::engine::directory::{DataDirectory, default_directory};
 use crate::engine::error::Error;
 use crate::engine::management::Api;
 use crate::wire::ShortStr;
@@ -55,7 +55,7 @@ pub struct Target {
     pub(super) broker: Broker,
     pub(super) options: Options,
     pub(super) api: Api,
-    pub(super) api_is: ApiIs,
+    pub(super) api_source: ApiSource,
     shown: String,
     is_named: bool,
     is_vhost_named: bool,
@@ -63,7 +63,7 @@ pub struct Target {
 
 /// The reason why the management API is expected at its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ApiIs {
+pub(super) enum ApiSource {
     /// The broker's own socket
     InDirectory,
     /// `--http-url` or `MQ_HTTP_URL`
@@ -84,8 +84,8 @@ const URL_VARIABLES: [&str; 3] = ["MQ_URL", "AMQP_URL", "RABBITMQ_URL"];
 /// The address or the directory of the broker.
 #[derive(Clone, Debug)]
 pub(super) enum Broker {
-    At(Place),
-    Of(Directory),
+    At(Endpoint),
+    Of(DataDirectory),
 }
 
 impl Target {
@@ -149,17 +149,17 @@ impl Target {
                 "the broker of a directory is reached through the sockets in it",
             ));
         }
-        let directory = Directory::new(directory);
+        let directory = DataDirectory::new(directory);
         let client = client_options(None, options)?;
         let api = Api::on_socket(directory.http_socket(), &client);
         let shown = directory.to_string();
         let broker = Broker::Of(directory);
-        let api_is = ApiIs::InDirectory;
+        let api_source = ApiSource::InDirectory;
         Ok(Self {
             broker,
             options: client,
             api,
-            api_is,
+            api_source,
             shown,
             is_named: true,
             is_vhost_named: options.vhost.is_some(),
@@ -191,25 +191,25 @@ impl Target {
             }
             Scheme::Amqp => None,
         };
-        let (api, api_is) = match http_url {
-            Some(url) => (Api::at(&url, tls.clone(), &client)?, ApiIs::Named),
-            None => (Api::beside(&parsed, tls.clone(), &client), ApiIs::Guessed),
+        let (api, api_source) = match http_url {
+            Some(url) => (Api::at(&url, tls.clone(), &client)?, ApiSource::Named),
+            None => (Api::beside(&parsed, tls.clone(), &client), ApiSource::Guessed),
         };
         let shown = parsed.to_string();
         let is_vhost_named = options.vhost.is_some();
-        let place = Place::Tcp { host: parsed.host, port: parsed.port, tls };
+        let place = Endpoint::Tcp { host: parsed.host, port: parsed.port, tls };
         Ok(Self {
             broker: Broker::At(place),
             options: client,
             api,
-            api_is,
+            api_source,
             shown,
             is_named,
             is_vhost_named,
         })
     }
 
-    /// Another broker, at `url`, with the same patience. TLS files are named in its URL.
+    /// Another broker, at `url`, with the same timeout. TLS files are named in its URL.
     pub fn another(&self, url: &str) -> Result<Self, Error> {
         let (url, timeout) = (Some(url.to_owned()), Some(self.timeout()));
         Self::resolve(TargetOptions { url, timeout, ..TargetOptions::default() }, |_| None)
@@ -231,7 +231,7 @@ impl Target {
     }
 
     /// Returns the place at which the broker listens; that of a directory holds while a process runs its broker.
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Endpoint {
         match &self.broker {
             Broker::At(place) => place.clone(),
             Broker::Of(directory) => directory.amqp_place(),

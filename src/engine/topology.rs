@@ -55,7 +55,7 @@ pub struct BindingSpec {
     pub arguments: FieldTable,
 }
 
-/// When a queue may be deleted.
+/// The conditions for deleting a queue.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeleteQueue {
     /// Only without consumers
@@ -64,7 +64,7 @@ pub struct DeleteQueue {
     pub if_empty: bool,
 }
 
-/// When an exchange may be deleted.
+/// The conditions for deleting an exchange.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeleteExchange {
     /// Only without bindings

@@ -23,7 +23,7 @@ pub(super) const MONITORING: &[&str] = &["administrator", "monitoring"];
 
 /// The users that may make a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum RequiredRole {
     /// All who may use the API
     EveryUser,
     Monitor,
@@ -31,7 +31,7 @@ pub(super) enum Who {
     Administrator,
 }
 
-impl Who {
+impl RequiredRole {
     /// Checks that `user` is one of them.
     ///
     /// # Errors

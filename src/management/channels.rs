@@ -83,7 +83,7 @@ fn row(view: &View<'_>, connection: &Connection, agreed: &Agreed, channel: &Chan
     });
     let active_at = channel.active_at.get();
     if view.uptime_ms.saturating_sub(active_at) >= IDLE_AFTER_MS {
-        row["idle_since"] = timestamp(view.facts.started_at + Duration::from_millis(active_at));
+        row["idle_since"] = timestamp(view.server.started_at + Duration::from_millis(active_at));
     }
     row
 }

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Done};
-use super::facts::PRODUCT;
+use super::change_request::{ChangeOutcome, ChangeRequest};
 use super::import::DefinitionsFile;
 use super::refusal::Refusal;
+use super::server_info::PRODUCT;
 use super::view::{Names, View};
 use super::{bindings, exchanges, policies, queues, users, vhosts};
 use crate::wire::ShortStr;
@@ -57,28 +57,28 @@ fn without_vhost(mut rows: Vec<Value>) -> Vec<Value> {
 }
 
 /// `POST /definitions`: what comes is JSON, or a form with a file of it.
-pub(super) fn import(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    put(asked, None)
+pub(super) fn import(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    put(request, None)
 }
 
 /// `POST /definitions/:vhost`.
-pub(super) fn import_into_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let name = asked.names.vhost()?;
-    let vhost = asked.view.broker.vhost(name).map_err(|_| Refusal::vhost_not_found())?;
-    put(asked, Some(vhost.name()))
+pub(super) fn import_into_vhost(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let name = request.names.vhost()?;
+    let vhost = request.view.broker.vhost(name).map_err(|_| Refusal::vhost_not_found())?;
+    put(request, Some(vhost.name()))
 }
 
-fn put(asked: &Asked<'_>, vhost: Option<&ShortStr>) -> Result<Done, Refusal> {
-    let bytes = file_of_form(&asked.body).unwrap_or(&asked.body);
+fn put(request: &ChangeRequest<'_>, vhost: Option<&ShortStr>) -> Result<ChangeOutcome, Refusal> {
+    let bytes = file_of_form(&request.body).unwrap_or(&request.body);
     if bytes.is_empty() {
         // RabbitMQ takes nothing for definitions of nothing.
-        return Ok(Done::Quietly);
+        return Ok(ChangeOutcome::Quietly);
     }
     let file = DefinitionsFile::read(bytes);
     let file = file.map_err(|_| Refusal::bad_request("failed_to_parse_json"))?;
-    let view = &asked.view;
+    let view = &request.view;
     file.put(view.broker, vhost, Some(&view.user.name), view.uptime_ms)?;
-    Ok(Done::Quietly)
+    Ok(ChangeOutcome::Quietly)
 }
 
 /// The file in a form, as browsers send one (RFC 7578): the part called `file`, between the boundaries.

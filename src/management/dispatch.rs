@@ -12,8 +12,8 @@ use axum::routing::{MethodFilter, MethodRouter, any, get, on};
 use axum::{Json, Router};
 use serde_json::Value;
 
-use super::asked::{Asked, Done};
-use super::auth::Who;
+use super::auth::RequiredRole;
+use super::change_request::{ChangeOutcome, ChangeRequest};
 use super::listing::{self, Selection};
 use super::refusal::Refusal;
 use super::state::Management;
@@ -32,7 +32,7 @@ const REJECTED: &str = "rejected Unable to publish message. Check queue limits."
 const NOT_KEPT: &str = "rejected Unable to publish message. The broker cannot write to its disk.";
 
 /// One route: the method and the path of a request, who may make it, and what answers it.
-pub(super) type Row = (Method, &'static str, Who, Answer);
+pub(super) type Row = (Method, &'static str, RequiredRole, Answer);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
@@ -59,7 +59,7 @@ pub(super) enum Answer {
     /// A list that selects its rows by itself
     Selected(fn(&View<'_>, &Names, &Selection) -> Result<Value, Refusal>),
     /// A change
-    Change(fn(&Asked<'_>) -> Result<Done, Refusal>),
+    Change(fn(&ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal>),
     /// 501
     NotThereYet,
 }
@@ -74,7 +74,7 @@ pub(super) fn router(rows: &[Row]) -> Router<Arc<Management>> {
     rows.iter().fold(Router::new(), add).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
-fn handler(method: Method, who: Who, answer: Answer) -> Handler {
+fn handler(method: Method, who: RequiredRole, answer: Answer) -> Handler {
     let filter = match method {
         Method::Get => MethodFilter::GET,
         Method::Put => MethodFilter::PUT,
@@ -104,7 +104,7 @@ fn handler(method: Method, who: Who, answer: Answer) -> Handler {
     }
 }
 
-fn reading<F>(who: Who, answer: F) -> Handler
+fn reading<F>(who: RequiredRole, answer: F) -> Handler
 where
     F: Fn(&View<'_>, &Names, &Selection) -> Result<Value, Refusal>,
     F: Clone + Send + Sync + 'static,
@@ -127,8 +127,8 @@ where
 
 fn changing(
     method: MethodFilter,
-    who: Who,
-    change: fn(&Asked<'_>) -> Result<Done, Refusal>,
+    who: RequiredRole,
+    change: fn(&ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal>,
 ) -> Handler {
     on(
         method,
@@ -138,11 +138,11 @@ fn changing(
                     Query(query): Query<listing::Query>,
                     headers: HeaderMap,
                     body: Bytes|
-                    -> Result<Done, Refusal> {
+                    -> Result<ChangeOutcome, Refusal> {
             let view = management.view(&user);
             who.check(&user)?;
-            let done = change(&Asked { view, names: Names(names), query, body, headers })?;
-            if let Done::Published(receipt) = &done {
+            let done = change(&ChangeRequest { view, names: Names(names), query, body, headers })?;
+            if let ChangeOutcome::Published(receipt) = &done {
                 match poll_fn(|cx| receipt.poll(cx)).await {
                     Published::Nowhere | Published::InMemory | Published::OnDisk(_) => {}
                     Published::Refused => return Err(Refusal::bad_request(REJECTED)),

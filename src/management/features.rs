@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Done};
-use super::facts::PRODUCT;
+use super::change_request::{ChangeOutcome, ChangeRequest};
 use super::refusal::Refusal;
+use super::server_info::PRODUCT;
 use super::view::View;
 use crate::broker::compat::Compat;
 use crate::broker::queue::Queue;
@@ -134,7 +134,8 @@ pub(super) fn all_deprecated(view: &View<'_>) -> Vec<Value> {
     if compat.is_3_10() { Vec::new() } else { DEPRECATED.iter().map(row).collect() }
 }
 
-/// `GET /deprecated-features/used`: as in RabbitMQ, queues that are neither durable nor exclusive are all that is looked for.
+/// `GET /deprecated-features/used`: as in RabbitMQ, queues that are neither durable nor exclusive are all that is
+/// looked for.
 pub(super) fn used_deprecated(view: &View<'_>) -> Vec<Value> {
     let is_transient = |queue: &Arc<Queue>| {
         let settings = queue.settings();
@@ -149,7 +150,7 @@ pub(super) fn used_deprecated(view: &View<'_>) -> Vec<Value> {
 }
 
 /// Enables a feature flag: all that are known are enabled.
-pub(super) fn enable(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    check_known(asked.names.get("name")?)?;
-    Ok(Done::Quietly)
+pub(super) fn enable(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    check_known(request.names.get("name")?)?;
+    Ok(ChangeOutcome::Quietly)
 }

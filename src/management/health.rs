@@ -78,7 +78,7 @@ pub(super) fn port_listener(view: &View<'_>, names: &Names) -> Result<Value, Ref
     let text = names.get("port")?;
     let port: u16 =
         text.parse().map_err(|_| Refusal::bad_request(format!("'{text}' is not a port")))?;
-    let ports: Vec<u16> = view.facts.listeners.iter().map(|listener| listener.port).collect();
+    let ports: Vec<u16> = view.server.listeners.iter().map(|listener| listener.port).collect();
     if ports.contains(&port) {
         return Ok(json!({"status": "ok", "port": port}));
     }
@@ -90,7 +90,7 @@ pub(super) fn protocol_listener(view: &View<'_>, names: &Names) -> Result<Value,
     let asked = names.get("protocol")?;
     let protocol = listened_name(asked);
     let mut protocols: Vec<_> =
-        view.facts.listeners.iter().map(|listener| listener.protocol).collect();
+        view.server.listeners.iter().map(|listener| listener.protocol).collect();
     protocols.dedup();
     if protocols.contains(&protocol) {
         return Ok(json!({"status": "ok", "protocol": protocol}));
@@ -111,7 +111,7 @@ pub(super) fn certificates(view: &View<'_>, names: &Names) -> Result<Value, Refu
         return Err(Refusal::bad_request(reason));
     }
     let has_certificate = |protocol: &str| protocol.ends_with("/ssl") || protocol == "https";
-    if view.facts.listeners.iter().any(|listener| has_certificate(listener.protocol)) {
+    if view.server.listeners.iter().any(|listener| has_certificate(listener.protocol)) {
         return Err(Refusal::NotThereYet);
     }
     Ok(json!({"status": "ok"}))

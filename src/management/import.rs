@@ -1,9 +1,9 @@
 //! Definitions that come in: read as a whole, checked, then put, so that what cannot be taken changes nothing.
 //!
-//! Semantics are RabbitMQ's: users, vhosts, permissions, policies and parameters take the place of what is there; queues,
-//! exchanges and bindings that are there stay as they are. Missing fields get RabbitMQ's defaults. Queues and exchanges
-//! whose names begin with `amq.` are left out. Parameters of components that this broker does not run (shovels,
-//! federation) are kept, listed and exported, and do nothing.
+//! Semantics are RabbitMQ's: users, vhosts, permissions, policies and parameters take the place of what is there;
+//! queues, exchanges and bindings that are there stay as they are. Missing fields get RabbitMQ's defaults. Queues and
+//! exchanges whose names begin with `amq.` are left out. Parameters of components that this broker does not run
+//! (shovels, federation) are kept, listed and exported, and do nothing.
 //!
 //! Reading order: [`DefinitionsFile::read`], [`Reading`], [`DefinitionsFile::import`].
 
@@ -26,7 +26,7 @@ use crate::broker::time::Millis;
 use crate::broker::{Broker, Defaults};
 use crate::wire::{FieldValue, ShortStr};
 
-/// Why definitions were not taken: RabbitMQ's reason.
+/// The reason for refusing definitions, in RabbitMQ's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ImportError(String);

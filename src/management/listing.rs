@@ -22,14 +22,14 @@ pub(super) type Query = HashMap<String, String>;
 /// The part of a list that a caller asks for.
 #[derive(Debug)]
 pub(super) struct Selection {
-    page: Option<Page>,
+    page: Option<PageQuery>,
     sort: Option<Vec<String>>,
     is_reversed: bool,
     columns: Option<Vec<Vec<String>>>,
 }
 
 #[derive(Debug)]
-struct Page {
+struct PageQuery {
     number: usize,
     size: usize,
     filter: Option<Filter>,
@@ -55,7 +55,7 @@ impl Selection {
     pub(super) fn new(query: &Query) -> Result<Self, Refusal> {
         let columns = query.get("columns").filter(|columns| !columns.is_empty());
         Ok(Self {
-            page: Page::new(query)?,
+            page: PageQuery::new(query)?,
             sort: query.get("sort").filter(|path| !path.is_empty()).map(|path| steps(path)),
             is_reversed: query.get("sort_reverse").is_some_and(|value| value == "true"),
             columns: columns.map(|columns| columns.split(',').map(steps).collect()),
@@ -145,7 +145,7 @@ impl Selection {
     }
 }
 
-impl Page {
+impl PageQuery {
     fn new(query: &Query) -> Result<Option<Self>, Refusal> {
         let is_asked = query.get("pagination").is_some_and(|value| value == "true");
         let number = integer(query, "page")?.or(is_asked.then_some(1));
@@ -170,7 +170,7 @@ impl Page {
         if first > rows.len() {
             let (number, size, len) = (self.number, self.size, rows.len());
             let reason =
-                format!("Page out of range, page: {number}, page size: {size}, len: {len}");
+                format!("PageQuery out of range, page: {number}, page size: {size}, len: {len}");
             return Err(Refusal::BadRequest { error: "page_out_of_range", reason });
         }
         let mut page = rows.split_off(first);
@@ -362,7 +362,7 @@ mod tests {
              "Invalid pagination parameters: page number 1, page size 501"),
             ("page=1&page_size=0", "invalid_pagination_parameters",
              "Invalid pagination parameters: page number 1, page size 0"),
-            ("page=9", "page_out_of_range", "Page out of range, page: 9, page size: 100, len: 3"),
+            ("page=9", "page_out_of_range", "PageQuery out of range, page: 9, page size: 100, len: 3"),
             ("page=x", "bad_request", "'page' is not an integer: 'x'"),
             ("page=1&name=(&use_regex=true", "bad_request", "'(' is not a regular expression"),
         ];

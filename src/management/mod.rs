@@ -6,24 +6,23 @@
 //! are empty lists; paths that are not there yet answer 501.
 //!
 //! Names only the broker and wire values. Listeners are made by others (see [`serve`]); what there is to know of
-//! them comes as [`Facts`].
+//! them comes as [`ServerInfo`].
 //!
-//! Reading order: `routes` (the table of requests), `dispatch` (from a row to an answer), `view`, then any family; `asked` and
-//! `change` for what is put and deleted, `import` for definitions. `state` keeps the samples of rates.
+//! Reading order: `routes` (the table of requests), `dispatch` (from a row to an answer), `view`, then any family;
+//! `asked` and `change` for what is put and deleted, `import` for definitions. `state` keeps the samples of rates.
 
 mod arguments;
-mod asked;
 mod auth;
 mod bindings;
 mod body;
 mod change;
+mod change_request;
 mod channels;
 mod connections;
 mod consumers;
 mod definitions;
 mod dispatch;
 mod exchanges;
-mod facts;
 mod features;
 mod health;
 mod idle_timeout;
@@ -39,6 +38,7 @@ mod rates;
 mod refusal;
 mod routes;
 mod sampling;
+mod server_info;
 mod serving;
 mod state;
 mod users;
@@ -56,8 +56,8 @@ use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 
-pub use self::facts::{Facts, Listener};
 pub use self::import::{DefinitionsFile, ImportError};
+pub use self::server_info::{Listener, ServerInfo};
 pub use self::serving::serve;
 pub use self::state::Management;
 

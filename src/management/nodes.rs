@@ -6,8 +6,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::facts::PRODUCT;
 use super::refusal::Refusal;
+use super::server_info::PRODUCT;
 use super::view::{Names, View};
 use super::{exchanges, overview};
 use crate::broker::stats::LetterCounters;
@@ -72,7 +72,7 @@ fn row(view: &View<'_>) -> Value {
         "log_files": [],
         "config_files": [],
     });
-    if let Some(directory) = &view.facts.data_directory {
+    if let Some(directory) = &view.server.data_directory {
         row["db_dir"] = directory.to_string_lossy().into();
         if let Some(bytes) = resources::disk_free_bytes(directory) {
             row["disk_free"] = bytes.into();

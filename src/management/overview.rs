@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::facts::PRODUCT;
 use super::rates::Subject;
 use super::refusal::Refusal;
+use super::server_info::PRODUCT;
 use super::view::{Names, View};
 use super::{exchanges, message_stats, policies, queues};
 use crate::broker::vhost::Vhost;
@@ -77,7 +77,7 @@ pub(super) fn none(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal
 
 /// The web contexts of the node.
 pub(super) fn contexts(view: &View<'_>) -> Vec<Value> {
-    let http = view.facts.listeners.iter().filter(|listener| listener.protocol == "http");
+    let http = view.server.listeners.iter().filter(|listener| listener.protocol == "http");
     http.map(|listener| {
         json!({
             "node": view.node(),
@@ -92,7 +92,7 @@ pub(super) fn contexts(view: &View<'_>) -> Vec<Value> {
 }
 
 fn listeners(view: &View<'_>) -> Vec<Value> {
-    let all = view.facts.listeners.iter();
+    let all = view.server.listeners.iter();
     all.map(|listener| {
         json!({
             "node": view.node(),

@@ -104,7 +104,7 @@ impl Sampler {
 
 /// Says if numbers may shrink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Course {
+enum Growth {
     /// They grow only; a smaller one belongs to a new object of the same name.
     Up,
     UpAndDown,
@@ -127,14 +127,14 @@ impl Rates {
     /// The same of several subjects together; `numbers` are their sums.
     pub(super) fn counters_of(&self, subjects: &[Subject], numbers: &Numbers) -> Value {
         let mut object = Map::new();
-        self.put(&mut object, subjects, numbers, Course::Up);
+        self.put(&mut object, subjects, numbers, Growth::Up);
         Value::Object(object)
     }
 
     /// Adds counters with their rates to an object.
     pub(super) fn put_counters(&self, row: &mut Value, subject: &Subject, numbers: &Numbers) {
         if let Value::Object(row) = row {
-            self.put(row, std::slice::from_ref(subject), numbers, Course::Up);
+            self.put(row, std::slice::from_ref(subject), numbers, Growth::Up);
         }
     }
 
@@ -146,7 +146,7 @@ impl Rates {
     /// The same of several subjects together; `numbers` are their sums.
     pub(super) fn put_lengths_of(&self, row: &mut Value, subjects: &[Subject], numbers: &Numbers) {
         if let Value::Object(row) = row {
-            self.put(row, subjects, numbers, Course::UpAndDown);
+            self.put(row, subjects, numbers, Growth::UpAndDown);
         }
     }
 
@@ -155,7 +155,7 @@ impl Rates {
         row: &mut Map<String, Value>,
         subjects: &[Subject],
         numbers: &Numbers,
-        course: Course,
+        course: Growth,
     ) {
         let known: Vec<_> =
             subjects.iter().filter_map(|subject| self.base.numbers.get(subject)).collect();
@@ -169,13 +169,13 @@ impl Rates {
     }
 }
 
-fn growth(before: u64, now: u64, course: Course) -> f64 {
+fn growth(before: u64, now: u64, course: Growth) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
     let as_float = |count: u64| count as f64;
     match course {
-        Course::Up if now < before => as_float(now),
-        Course::UpAndDown if now < before => -as_float(before - now),
-        Course::Up | Course::UpAndDown => as_float(now - before),
+        Growth::Up if now < before => as_float(now),
+        Growth::UpAndDown if now < before => -as_float(before - now),
+        Growth::Up | Growth::UpAndDown => as_float(now - before),
     }
 }
 
@@ -213,8 +213,8 @@ mod tests {
 
     #[test]
     fn a_counter_that_starts_again_has_no_negative_rate_and_a_length_has() {
-        assert!((growth(100, 10, Course::Up) - 10.0).abs() < 1e-9);
-        assert!((growth(100, 10, Course::UpAndDown) + 90.0).abs() < 1e-9);
+        assert!((growth(100, 10, Growth::Up) - 10.0).abs() < 1e-9);
+        assert!((growth(100, 10, Growth::UpAndDown) + 90.0).abs() < 1e-9);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::wire::{Fault, ReplyCode};
 
-/// Why a request got no answer.
+/// The reason for refusing a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Refusal {
     /// There is no such object or path.

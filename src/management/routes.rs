@@ -3,7 +3,7 @@
 //! To add an endpoint, write its function in the file of its family and one row here. A path that has no row is answered
 //! 404, a method that has none at its path 405 with the methods that have one.
 
-use super::auth::Who::{Administrator, EveryUser, Monitor, Policymaker};
+use super::auth::RequiredRole::{Administrator, EveryUser, Monitor, Policymaker};
 use super::dispatch::Answer::{Always, AlwaysList, Change, List, NotThereYet, One, Selected};
 use super::dispatch::Method::{Any, Delete, Get, Post, Put};
 use super::dispatch::Row;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::facts::Facts;
 use super::rates::{self, Sampler};
 use super::sampling;
+use super::server_info::ServerInfo;
 use super::view::View;
 use crate::broker::Broker;
 use crate::broker::auth::User;
@@ -14,14 +14,14 @@ use crate::broker::auth::User;
 #[derive(Debug)]
 pub struct Management {
     pub(super) broker: Arc<Broker>,
-    facts: Facts,
+    server: ServerInfo,
     sampler: Sampler,
 }
 
 impl Management {
-    pub fn new(broker: Arc<Broker>, facts: Facts) -> Arc<Self> {
+    pub fn new(broker: Arc<Broker>, server: ServerInfo) -> Arc<Self> {
         let sampler = Sampler::new();
-        Arc::new(Self { broker, facts, sampler })
+        Arc::new(Self { broker, server, sampler })
     }
 
     /// Keeps rates fresh for as long as it is polled; may be dropped at any time.
@@ -31,15 +31,15 @@ impl Management {
         let mut tick = tokio::time::interval(rates::SAMPLE_EVERY);
         loop {
             tick.tick().await;
-            self.sample_when_due(self.facts.since_start());
+            self.sample_when_due(self.server.since_start());
         }
     }
 
     /// The view that one request of `user` has.
     pub(super) fn view<'a>(&'a self, user: &'a User) -> View<'a> {
-        let now = self.facts.since_start();
+        let now = self.server.since_start();
         self.sample_when_due(now);
-        View::new(&self.broker, &self.facts, self.sampler.rates(now), user, now)
+        View::new(&self.broker, &self.server, self.sampler.rates(now), user, now)
     }
 
     /// Reads all counters when the newest sample has become old.

@@ -34,12 +34,12 @@ pub(super) fn without_permissions(view: &View<'_>) -> Vec<Value> {
 }
 
 /// The vhost and the user that a list of permissions is limited to.
-struct Wanted<'a> {
+struct PermissionFilter<'a> {
     vhost: Option<&'a str>,
     user: Option<&'a str>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> PermissionFilter<'a> {
     /// Those of the vhost and the user in the path, both of which must be there.
     fn new(view: &View<'_>, names: &'a Names) -> Result<Self, Refusal> {
         let (vhost, user) = (names.0.get("vhost"), names.0.get("user"));
@@ -60,7 +60,7 @@ impl<'a> Wanted<'a> {
 
 /// `GET /permissions`, `/vhosts/:vhost/permissions` and `/users/:user/permissions`.
 pub(super) fn permissions(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
-    let wanted = Wanted::new(view, names)?;
+    let wanted = PermissionFilter::new(view, names)?;
     let all = view.broker.permissions.list().into_iter();
     let its = all.filter(|(vhost, user, _)| wanted.is(vhost, user));
     let row = |(vhost, user, permission): (ShortStr, ShortStr, Arc<Permission>)| {
@@ -82,7 +82,7 @@ pub(super) fn permission_of(view: &View<'_>, names: &Names) -> Result<Value, Ref
 
 /// `GET /topic-permissions`, `/vhosts/:vhost/topic-permissions` and `/users/:user/topic-permissions`.
 pub(super) fn topic_permissions(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
-    let wanted = Wanted::new(view, names)?;
+    let wanted = PermissionFilter::new(view, names)?;
     let exchange = names.0.get("exchange");
     let all = view.broker.permissions.list_topics().into_iter();
     let its = all.filter(|(vhost, user, topic)| {

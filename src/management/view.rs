@@ -1,13 +1,13 @@
-//! The view of one request: the broker, the facts about its process, the rates, and the names in its path.
+//! The view of one request: the broker, its server, the rates, and the names in its path.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::auth::MONITORING;
-use super::facts::Facts;
 use super::rates::Rates;
 use super::refusal::Refusal;
+use super::server_info::ServerInfo;
 use crate::broker::Broker;
 use crate::broker::auth::User;
 use crate::broker::registry::{Agreed, Connection};
@@ -20,7 +20,7 @@ const DEFAULT_EXCHANGE: &str = "amq.default";
 #[derive(Debug)]
 pub(super) struct View<'a> {
     pub(super) broker: &'a Broker,
-    pub(super) facts: &'a Facts,
+    pub(super) server: &'a ServerInfo,
     pub(super) rates: Rates,
     /// The user that asks.
     pub(super) user: &'a User,
@@ -30,13 +30,13 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn new(
         broker: &'a Broker,
-        facts: &'a Facts,
+        server: &'a ServerInfo,
         rates: Rates,
         user: &'a User,
         uptime: Duration,
     ) -> Self {
         let uptime_ms = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
-        Self { broker, facts, rates, user, uptime_ms }
+        Self { broker, server, rates, user, uptime_ms }
     }
 
     pub(super) fn node(&self) -> &'a str {

@@ -57,7 +57,7 @@ const LATE: &str = "note: the broker has not counted all of this yet; RabbitMQ c
 
 /// The user's options for a list.
 #[derive(Clone, Debug, Default)]
-pub struct Look {
+pub struct ListingOptions {
     /// Names of columns; empty for the usual ones.
     pub columns: Vec<String>,
     /// The column to sort by; a `-` in front turns the order around.
@@ -73,7 +73,7 @@ pub struct Look {
 pub struct Listing {
     known: &'static [Column],
     usual: usize,
-    look: Look,
+    look: ListingOptions,
     /// The rows shown before, for the rates of `--watch`.
     before: Option<Vec<Value>>,
 }
@@ -95,7 +95,7 @@ impl Chosen {
 
 impl Listing {
     /// A list that knows these columns and shows the first `usual` of them unless told otherwise.
-    pub fn new(known: &'static [Column], usual: usize, look: Look) -> Self {
+    pub fn new(known: &'static [Column], usual: usize, look: ListingOptions) -> Self {
         Self { known, usual, look, before: None }
     }
 
@@ -277,7 +277,7 @@ mod tests {
         }
     }
 
-    fn shown(format: Format, look: Look) -> String {
+    fn shown(format: Format, look: ListingOptions) -> String {
         let stdout = Shared::default();
         let settings = Settings { format: Some(format), is_quiet: false };
         let mut out = Output::to_writers(settings, Box::new(stdout.clone()), Box::new(io::sink()));
@@ -296,35 +296,43 @@ mod tests {
 
     #[test]
     fn the_usual_columns_are_shown_unless_others_are_named() {
-        assert_eq!(shown(Format::Tsv, Look::default()), "name\tmessages\nb\t1500\na\t9\n");
-        let look = Look { columns: columns(&["user", "name"]), ..Look::default() };
+        assert_eq!(
+            shown(Format::Tsv, ListingOptions::default()),
+            "name\tmessages\nb\t1500\na\t9\n"
+        );
+        let look =
+            ListingOptions { columns: columns(&["user", "name"]), ..ListingOptions::default() };
         assert_eq!(shown(Format::Csv, look), "user,name\nguest,b\neve,a\n");
     }
 
     #[test]
     fn json_has_every_field_unless_columns_are_named() {
-        let all = shown(Format::Jsonl, Look::default());
+        let all = shown(Format::Jsonl, ListingOptions::default());
         assert!(all.starts_with("{\"name\":\"b\",\"messages\":1500,\"memory\":2048,"), "{all}");
-        let look = Look { columns: columns(&["messages"]), ..Look::default() };
+        let look = ListingOptions { columns: columns(&["messages"]), ..ListingOptions::default() };
         assert_eq!(shown(Format::Jsonl, look), "{\"messages\":1500}\n{\"messages\":9}\n");
     }
 
     #[test]
     fn rows_are_sorted_and_filtered() {
-        let look = Look { sort: Some("messages".to_owned()), ..Look::default() };
+        let look =
+            ListingOptions { sort: Some("messages".to_owned()), ..ListingOptions::default() };
         assert_eq!(shown(Format::Tsv, look), "name\tmessages\na\t9\nb\t1500\n");
-        let look = Look {
+        let look = ListingOptions {
             sort: Some("-name".to_owned()),
             filters: vec!["user=e".parse().unwrap(), "messages>10".parse().unwrap()],
             is_headless: true,
-            ..Look::default()
+            ..ListingOptions::default()
         };
         assert_eq!(shown(Format::Tsv, look), "b\t1500\n");
     }
 
     #[test]
     fn a_table_writes_numbers_for_people() {
-        let look = Look { columns: columns(&["name", "messages", "memory"]), ..Look::default() };
+        let look = ListingOptions {
+            columns: columns(&["name", "messages", "memory"]),
+            ..ListingOptions::default()
+        };
         let table = shown(Format::Table, look);
         assert!(table.contains("1,500") && table.contains("2.0 KiB"), "{table}");
     }
@@ -340,19 +348,21 @@ mod tests {
             let settings = Settings { format: Some(format), is_quiet: false };
             let writers = (Box::new(stdout.clone()), Box::new(stderr.clone()));
             let mut out = Output::to_writers(settings, writers.0, writers.1);
-            let mut listing = Listing::new(COLUMNS, 2, Look::default());
+            let mut listing = Listing::new(COLUMNS, 2, ListingOptions::default());
             listing.show(&mut out, vec![json!({"name": "q"})]).unwrap();
             assert_eq!(String::from_utf8(stdout.0.lock().unwrap().clone()).unwrap(), expected);
             let said = String::from_utf8(stderr.0.lock().unwrap().clone()).unwrap();
             assert!(said.starts_with("note: the broker has not counted all of this yet"), "{said}");
         }
-        let look = Look { columns: columns(&["name", "user"]), ..Look::default() };
+        let look =
+            ListingOptions { columns: columns(&["name", "user"]), ..ListingOptions::default() };
         assert_eq!(shown(Format::Tsv, look), "name\tuser\nb\tguest\na\teve\n");
     }
 
     #[test]
     fn a_column_nobody_has_is_named() {
-        let look = Look { columns: columns(&["name", "nmae"]), ..Look::default() };
+        let look =
+            ListingOptions { columns: columns(&["name", "nmae"]), ..ListingOptions::default() };
         let listing = Listing::new(COLUMNS, 2, look);
         assert_eq!(listing.unknown_column(&[]), Some("nmae".to_owned()));
         assert_eq!(listing.unknown_column(&[json!({"nmae": 1})]), None);

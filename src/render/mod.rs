@@ -22,7 +22,7 @@ pub mod words;
 
 pub use filter::{Filter, InvalidFilter};
 pub use format::{Format, UnknownFormat};
-pub use listing::{Column, Listing, Look};
+pub use listing::{Column, Listing, ListingOptions};
 pub use output::{Output, Settings, terminal_width};
 pub use paint::{Paint, painted};
 pub use problem::Problem;

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::format::Format;
 use super::paint::{Paint, painted};
 use super::progress::Progress;
-use super::table::Paper;
+use super::table::TableStyle;
 use super::visible::{visible, visible_bytes};
 use super::{ask, table, text};
 
@@ -170,8 +170,11 @@ impl Output {
         right: &[usize],
         has_header: bool,
     ) -> io::Result<()> {
-        let paper =
-            Paper { width: self.width(), is_painted: self.paints.stdout, is_headless: !has_header };
+        let paper = TableStyle {
+            width: self.width(),
+            is_painted: self.paints.stdout,
+            is_headless: !has_header,
+        };
         table::write(&mut self.stdout, paper, headers, cells, right)
     }
 

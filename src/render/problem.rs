@@ -13,7 +13,7 @@ use super::paint::Paint;
 pub struct Problem {
     /// Says what could not be done, and to what.
     pub error: String,
-    /// Why, outermost first.
+    /// The causes, outermost first.
     pub causes: Vec<String>,
     /// Says what had been done before it.
     pub so_far: Option<String>,

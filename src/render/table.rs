@@ -12,7 +12,7 @@ const DOUBLE_RULE: char = '═';
 
 /// The properties of the output that a table is written on.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Paper {
+pub(super) struct TableStyle {
     /// Columns of the terminal; cells are broken to fit. `None` for a pipe, or a terminal that does not know.
     pub(super) width: Option<u16>,
     /// True if headers may be bold.
@@ -23,7 +23,7 @@ pub(super) struct Paper {
 /// Writes the cells under their headers; the columns whose place is in `right` are numbers.
 pub(super) fn write(
     to: &mut dyn Write,
-    paper: Paper,
+    paper: TableStyle,
     headers: &[String],
     rows: Vec<Vec<String>>,
     right: &[usize],
@@ -74,7 +74,7 @@ mod tests {
     fn only_the_header_of_a_painted_table_is_bold() {
         let (headers, rows) = (["name".to_owned()], vec![vec!["q1".to_owned()]]);
         let mut written = Vec::new();
-        let paper = Paper { is_painted: true, ..Paper::default() };
+        let paper = TableStyle { is_painted: true, ..TableStyle::default() };
         write(&mut written, paper, &headers, rows, &[]).unwrap();
         let text = String::from_utf8(written).unwrap();
         let bold: Vec<_> = text.lines().map(|line| line.starts_with("\x1b[1m")).collect();

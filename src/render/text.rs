@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value};
 
 use super::format::Format;
-use super::table::{self, Paper};
+use super::table::{self, TableStyle};
 
 /// The value at a dotted path, `null` when it is not there.
 pub(super) fn at<'a>(row: &'a Value, path: &str) -> &'a Value {
@@ -56,7 +56,9 @@ pub(super) fn write_rows(
     has_header: bool,
 ) -> io::Result<()> {
     match format {
-        Format::Table => table::write(to, Paper::default(), columns, cells(columns, rows), &[]),
+        Format::Table => {
+            table::write(to, TableStyle::default(), columns, cells(columns, rows), &[])
+        }
         Format::Tsv | Format::Raw => write_tsv(to, columns, rows, has_header),
         Format::Csv => write_csv(to, columns, rows, has_header),
         Format::Json => write_json(to, rows),

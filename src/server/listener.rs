@@ -16,7 +16,7 @@ use super::stream::Stream;
 use super::tls::Tls;
 use crate::broker::auth::Origin;
 use crate::broker::registry::Peer;
-use crate::tls::{self, Trouble};
+use crate::tls::{self, TlsFailure};
 
 /// The longest time for a TLS handshake (RabbitMQ: `ssl_handshake_timeout`).
 const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
@@ -104,7 +104,7 @@ fn serve_tcp(
                 {
                     Ok(stream) => serve(stream, peer, origin, slot, &shared),
                     Err(error) => {
-                        let Trouble { why, hint } = tls::of_broker(&error);
+                        let TlsFailure { why, hint } = tls::of_broker(&error);
                         let connection = &*peer.name;
                         tracing::warn!(connection, reason = why, hint, "connection refused");
                     }

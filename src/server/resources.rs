@@ -107,12 +107,12 @@ fn pause(left: u64) -> Duration {
 /// larger than ever before; from then on, what fewer bytes wait in queues is taken as free.
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
-    full: Option<Full>,
+    full: Option<MemoryPeak>,
 }
 
 /// A moment at which the process had as much memory as never before.
 #[derive(Clone, Copy, Debug)]
-struct Full {
+struct MemoryPeak {
     resident_bytes: u64,
     waiting_bytes: u64,
 }
@@ -127,7 +127,7 @@ impl Gauge {
                 resident_bytes.min(full.resident_bytes.saturating_sub(freed))
             }
             Some(_) | None => {
-                self.full = Some(Full { resident_bytes, waiting_bytes });
+                self.full = Some(MemoryPeak { resident_bytes, waiting_bytes });
                 resident_bytes
             }
         }

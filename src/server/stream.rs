@@ -54,7 +54,7 @@ impl Stream for TlsStream<TcpStream> {
 
     fn push(&mut self, _: &[u8]) -> io::Result<Option<usize>> {
         let (stream, tls) = self.get_mut();
-        match tls.write_tls(&mut Now(stream)) {
+        match tls.write_tls(&mut NonBlocking(stream)) {
             Ok(_) => Ok(Some(0)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
@@ -66,14 +66,14 @@ impl Stream for TlsStream<TcpStream> {
         let (stream, tls) = self.get_mut();
         tls.send_close_notify();
         // A peer that takes no bytes now is not waited for.
-        let _ = tls.write_tls(&mut Now(stream));
+        let _ = tls.write_tls(&mut NonBlocking(stream));
     }
 }
 
 /// Writes to a socket without waiting and without asking the runtime whether that can be done.
-struct Now<'a>(&'a TcpStream);
+struct NonBlocking<'a>(&'a TcpStream);
 
-impl io::Write for Now<'_> {
+impl io::Write for NonBlocking<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         send_now(self.0, bytes)?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }

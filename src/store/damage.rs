@@ -12,7 +12,7 @@ use super::error::{StoreError, cannot};
 use super::medium::Medium;
 use super::place::QueueId;
 use super::record::u32_of;
-use super::scan::{self, Hole, Scanned};
+use super::scan::{self, DamagedRange, Scanned};
 
 /// The end of the names of copies.
 const ENDING: &str = ".damaged";
@@ -51,7 +51,7 @@ impl fmt::Display for Cause {
 }
 
 impl DamagedRecord {
-    fn new(medium: &dyn Medium, file: &Scanned, hole: &Hole) -> Self {
+    fn new(medium: &dyn Medium, file: &Scanned, hole: &DamagedRange) -> Self {
         Self {
             file: medium.path(&file.name),
             offset: hole.offset,
@@ -91,7 +91,7 @@ pub(super) fn not_copied(
 pub(super) fn is_not_copied(
     medium: &dyn Medium,
     file: &Scanned,
-    hole: &Hole,
+    hole: &DamagedRange,
 ) -> Result<bool, StoreError> {
     let bytes = file.bytes_of(medium, hole)?;
     Ok(find_copy(medium, Origin::at(file, hole.offset), &bytes)?.is_err())

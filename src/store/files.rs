@@ -19,11 +19,11 @@ use super::record::{FileHeader, FileKind};
 ///   |          its last slot is settled, or its     |    its last slot       |
 ///   |          last messages stand in another file  |    is settled          |
 ///   |                                               v                        |
-///   '--- header "free" is on the disk ---------- Freeing <-------------------'
+///   '--- header "free" is on the disk ---------- FileBeingFreed <-------------------'
 /// ```
 ///
-/// If the disk refuses the header, the file stays `Freeing`, and it is tried again every 500 ms. A free file and one
-/// that is `Freeing` ([`Freeing`]) have no record that counts, so they are no variants here.
+/// If the disk refuses the header, the file stays `FileBeingFreed`, and it is tried again every 500 ms. A free file and
+/// one that is `FileBeingFreed` ([`FileBeingFreed`]) have no record that counts, so they are no variants here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileLife {
     /// Records are appended, or are on their way to it.
@@ -106,7 +106,7 @@ impl LogFile {
 
 /// A file that is to be free, and is not on the disk yet: a crash would find it as it was.
 #[derive(Clone, Debug)]
-pub(super) struct Freeing {
+pub(super) struct FileBeingFreed {
     pub(super) name: String,
     pub(super) capacity: u32,
     /// The disk refused once; it is tried again.
@@ -123,7 +123,7 @@ pub(super) struct FreeFile {
 
 /// A file worth giving up.
 #[derive(Clone, Debug)]
-pub(super) struct Sparse {
+pub(super) struct SparseFile {
     pub(super) number: u32,
     pub(super) name: String,
     pub(super) slots: u32,
@@ -133,7 +133,7 @@ pub(super) struct Sparse {
 #[derive(Debug)]
 pub(super) struct Files {
     with_records: FxHashMap<u32, LogFile>,
-    freeing: FxHashMap<u32, Freeing>,
+    freeing: FxHashMap<u32, FileBeingFreed>,
     free: Vec<FreeFile>,
     /// Neither numbers nor names are given twice while a log is open; a name is also that of a free file.
     next_number: u32,
@@ -255,12 +255,12 @@ impl Files {
     /// Has a file be freed that is of no more use.
     pub(super) fn begin_freeing(&mut self, number: u32) {
         if let Some(LogFile { name, capacity, .. }) = self.with_records.remove(&number) {
-            self.freeing.insert(number, Freeing { name, capacity, is_refused: false });
+            self.freeing.insert(number, FileBeingFreed { name, capacity, is_refused: false });
         }
     }
 
     /// A file that is being freed.
-    pub(super) fn freeing(&self, number: u32) -> Option<&Freeing> {
+    pub(super) fn freeing(&self, number: u32) -> Option<&FileBeingFreed> {
         self.freeing.get(&number)
     }
 
@@ -291,7 +291,7 @@ impl Files {
 
     /// The full file with the smallest share of waiting slots, when all in all more than `wasted_min` bytes and more
     /// than half of the room are wasted.
-    pub(super) fn sparsest(&self, wasted_min: u64) -> Option<Sparse> {
+    pub(super) fn sparsest(&self, wasted_min: u64) -> Option<SparseFile> {
         let (mut wasted, mut used) = (0, 0);
         let mut best: Option<(u64, u32, &LogFile)> = None;
         for (number, file) in
@@ -310,7 +310,11 @@ impl Files {
         if wasted < wasted_min.max(used) {
             return None;
         }
-        best.map(|(_, number, file)| Sparse { number, name: file.name.clone(), slots: file.slots })
+        best.map(|(_, number, file)| SparseFile {
+            number,
+            name: file.name.clone(),
+            slots: file.slots,
+        })
     }
 
     /// Counts the files with records.

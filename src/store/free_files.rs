@@ -3,7 +3,7 @@
 use std::io;
 
 use super::batch::Health;
-use super::files::{FreeFile, Freeing};
+use super::files::{FileBeingFreed, FreeFile};
 use super::index::index_name;
 use super::jobs::Job;
 use super::log::{Durability, Log};
@@ -64,7 +64,7 @@ impl Log {
     /// Makes a file free for use again, which must be on disk before anything is written over it.
     pub(super) fn recycle(&self, number: u32) {
         let freeing = self.lock().files.freeing(number).cloned();
-        let Some(Freeing { name, capacity, is_refused }) = freeing else { return };
+        let Some(FileBeingFreed { name, capacity, is_refused }) = freeing else { return };
         match self.free(number, &name, capacity) {
             Ok(file) => {
                 self.lock().files.forget(number);

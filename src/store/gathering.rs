@@ -87,7 +87,7 @@ impl Active {
 
 /// A file that records gather for, and that the writer makes before it writes them.
 #[derive(Debug)]
-pub(super) struct Unmade {
+pub(super) struct FileToCreate {
     pub(super) number: u32,
     pub(super) name: String,
     pub(super) capacity: u32,
@@ -248,11 +248,11 @@ impl Gathering {
     }
 
     /// The files that must be made before the batch can be written.
-    pub(super) fn unmade(&self, files: &Files) -> Vec<Unmade> {
+    pub(super) fn unmade(&self, files: &Files) -> Vec<FileToCreate> {
         let unmade = self.pieces.iter().filter(|piece| piece.file.is_none());
         let unmade = unmade.map(|piece| {
             let capacity = files.get(piece.number).map_or(0, super::files::LogFile::capacity);
-            Unmade { number: piece.number, name: piece.name.clone(), capacity }
+            FileToCreate { number: piece.number, name: piece.name.clone(), capacity }
         });
         unmade.collect()
     }

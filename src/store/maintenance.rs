@@ -11,7 +11,7 @@ use super::batch::Health;
 use super::index::index_name;
 use super::jobs::{IndexOf, Jobs, MaintenanceJob, Reading};
 use super::log::{Durability, Log};
-use super::pending_marks::{Awaited, Retry};
+use super::pending_marks::{BatchWaits, Retry};
 use super::synced::{self, MarkSynced};
 use crate::{bug, moment};
 
@@ -214,7 +214,7 @@ impl Log {
         self.write_once();
         self.do_jobs();
         // Marks that cannot be written now come again with the next start.
-        let _ = self.mark_once(Awaited::No);
+        let _ = self.mark_once(BatchWaits::No);
         self.do_jobs();
         self.on_round();
         let put_off = self.lock_jobs().take_put_off();

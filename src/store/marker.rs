@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::log::Log;
 use super::marks::Mark;
 use super::open_marks::MarkError;
-use super::pending_marks::{Awaited, Marking};
+use super::pending_marks::{BatchWaits, Marking};
 
 /// Settlements wait this long for others to be written with.
 const MARKS_PAUSE: Duration = Duration::from_millis(5);
@@ -24,7 +24,7 @@ impl Log {
     pub(super) fn mark_until_closed(&self) {
         while self.wait_for_marks() {
             // The maintenance thread tries again to write marks that could not be written.
-            let _ = self.mark_once(Awaited::No);
+            let _ = self.mark_once(BatchWaits::No);
         }
     }
 
@@ -46,7 +46,7 @@ impl Log {
     }
 
     /// Writes all marks there are, one caller after the other.
-    pub(super) fn mark_once(&self, awaited: Awaited) -> Result<(), MarkError> {
+    pub(super) fn mark_once(&self, awaited: BatchWaits) -> Result<(), MarkError> {
         let held = self.marking.lock();
         self.mark_holding(&held, awaited)
     }
@@ -57,10 +57,14 @@ impl Log {
             return false;
         }
         let Some(held) = self.marking.try_lock() else { return false };
-        self.mark_holding(&held, Awaited::No).is_ok()
+        self.mark_holding(&held, BatchWaits::No).is_ok()
     }
 
-    fn mark_holding(&self, _held: &MutexGuard<'_, ()>, awaited: Awaited) -> Result<(), MarkError> {
+    fn mark_holding(
+        &self,
+        _held: &MutexGuard<'_, ()>,
+        awaited: BatchWaits,
+    ) -> Result<(), MarkError> {
         let Some(mut marking) = self.lock().take_marks(awaited) else { return Ok(()) };
         marking.settled.join();
         marking.unmarked.append(&marking.settled);
@@ -80,7 +84,7 @@ impl Log {
     fn end_marking(
         &self,
         marking: &Marking,
-        awaited: Awaited,
+        awaited: BatchWaits,
         marked: Result<(), MarkError>,
     ) -> Result<(), MarkError> {
         let mut state = self.lock();

@@ -134,7 +134,7 @@ use self::format::{MESSAGES_FOLDER, SPILL_FOLDER};
 use self::jobs::Job;
 use self::log::{Log, Watcher};
 use self::medium::{Access, Directory, Medium};
-use self::pending_marks::Awaited;
+use self::pending_marks::BatchWaits;
 use crate::lock::Mutex;
 
 /// The messages of a data directory.
@@ -400,7 +400,7 @@ impl Store {
     pub fn step_writer(&self) {
         self.kept.write_once();
         // Marks that could not be written are tried again.
-        let _ = self.kept.mark_once(Awaited::No);
+        let _ = self.kept.mark_once(BatchWaits::No);
     }
 
     /// Does the work of the marker; `false` if it cannot, for an error or because marks are being written.

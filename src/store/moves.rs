@@ -156,7 +156,7 @@ impl Moves {
     ///
     /// While a file is given up it stays, as do those with copies: what is marked in one counts for the other, and the
     /// first to go must not be the one that says what is settled.
-    pub(super) fn let_go(&self, number: u32, is_survivors: bool) -> bool {
+    pub(super) fn may_free(&self, number: u32, is_survivors: bool) -> bool {
         let moving = self.moving.as_ref().map(Moving::file);
         moving.is_none_or(|moving| moving != number && !is_survivors)
     }

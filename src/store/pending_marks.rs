@@ -30,7 +30,7 @@ pub(super) struct Marking {
 
 /// The wait of a batch for marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Awaited {
+pub(super) enum BatchWaits {
     Yes,
     No,
 }
@@ -43,17 +43,17 @@ pub(super) enum Awaited {
 ///  ^ |                                                     | ^
 ///  | '--- a mark was refused, and a batch waits ---.       | '-- refused again
 ///  |                                               v       v
-///  '------------ all were written -------------- Awaited <-'  (a batch waits)
+///  '------------ all were written -------------- BatchWaits <-'  (a batch waits)
 /// ```
 ///
-/// While it is `Awaited`, no later batch is written without the marks.
+/// While it is `BatchWaits`, no later batch is written without the marks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum LateMarks {
+pub(super) enum UnwrittenMarks {
     #[default]
     None,
     Some,
     /// A batch waits for them.
-    Awaited,
+    BatchWaits,
 }
 
 /// The marks of a log that are not written yet.
@@ -72,7 +72,7 @@ pub(super) struct PendingMarks {
     unmarked: SlotRanges,
     /// `unmarked` is to be tried again, and no batch waits for it.
     retries: bool,
-    late: LateMarks,
+    late: UnwrittenMarks,
     /// Slots that are being marked and do not count as settled yet, and those whose delivery is being marked.
     being_marked: BeingMarked,
 }
@@ -123,7 +123,8 @@ impl PendingMarks {
     /// True if the batch that is taken now is to wait for marks. A batch whose marks are late is not passed by another
     /// one that has records.
     pub(super) fn take_awaited(&mut self, has_records: bool) -> bool {
-        std::mem::take(&mut self.are_awaited) || (self.late == LateMarks::Awaited && has_records)
+        std::mem::take(&mut self.are_awaited)
+            || (self.late == UnwrittenMarks::BatchWaits && has_records)
     }
 
     /// True if there are marks to be written now: those that were refused count only if they are to be tried again.
@@ -143,7 +144,7 @@ impl PendingMarks {
     /// transaction does: on a disk without room for a mark there may be room for messages, in files that are used
     /// again.
     pub(super) fn retry(&mut self) -> Retry {
-        if self.late == LateMarks::Awaited {
+        if self.late == UnwrittenMarks::BatchWaits {
             self.are_awaited = true;
             Retry::Writer
         } else if self.has_unmarked() {
@@ -155,11 +156,11 @@ impl PendingMarks {
     }
 
     /// Takes the marks that are to be written, if there are any; [`Self::end`] takes the result.
-    pub(super) fn take(&mut self, awaited: Awaited) -> Option<Marking> {
+    pub(super) fn take(&mut self, awaited: BatchWaits) -> Option<Marking> {
         self.retries = false;
         if !self.has_any() && self.unmarked.is_empty() {
-            if awaited == Awaited::Yes {
-                self.late = LateMarks::None;
+            if awaited == BatchWaits::Yes {
+                self.late = UnwrittenMarks::None;
             }
             return None;
         }
@@ -183,20 +184,20 @@ impl PendingMarks {
     }
 
     /// Ends a marking: keeps for later what could not be written. Answers whether nothing was late before.
-    pub(super) fn end(&mut self, marking: &Marking, awaited: Awaited, is_written: bool) -> bool {
+    pub(super) fn end(&mut self, marking: &Marking, awaited: BatchWaits, is_written: bool) -> bool {
         self.being_marked = BeingMarked::default();
         let was_late = self.late;
-        let is_awaited = awaited == Awaited::Yes || was_late == LateMarks::Awaited;
+        let is_awaited = awaited == BatchWaits::Yes || was_late == UnwrittenMarks::BatchWaits;
         if !is_written {
-            self.late = if is_awaited { LateMarks::Awaited } else { LateMarks::Some };
+            self.late = if is_awaited { UnwrittenMarks::BatchWaits } else { UnwrittenMarks::Some };
             self.unmarked.append(&marking.unmarked);
             self.delivered.append(&marking.delivered);
             self.counted.extend_from_slice(&marking.counted);
-        } else if awaited == Awaited::Yes || !is_awaited {
+        } else if awaited == BatchWaits::Yes || !is_awaited {
             // A batch's wait is over when the writer has synced it.
-            self.late = LateMarks::None;
+            self.late = UnwrittenMarks::None;
         }
-        was_late == LateMarks::None
+        was_late == UnwrittenMarks::None
     }
 
     /// Keeps what was being marked when a bug ended the marking: settled all the same, though it may be written

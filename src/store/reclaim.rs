@@ -22,7 +22,7 @@ use super::batch::Health;
 use super::counts::{Counted, CountedSlots};
 use super::damage;
 use super::error::{StoreError, cannot};
-use super::files::{FreeFile, Sparse};
+use super::files::{FreeFile, SparseFile};
 use super::index::Slot;
 use super::jobs::Job;
 use super::log::{Durability, Log};
@@ -51,7 +51,7 @@ impl Log {
         if self.durability == Durability::Spilled || self.health() == Health::Failed {
             return false;
         }
-        let Some(Sparse { number, name, slots }) = self.begin_move() else { return false };
+        let Some(SparseFile { number, name, slots }) = self.begin_move() else { return false };
         let mut copied = Vec::new();
         match self.copy_survivors(&name, slots, &mut copied) {
             Ok(counts) => self.publish_moved(number, &copied, counts),
@@ -71,7 +71,7 @@ impl Log {
     }
 
     /// Chooses the file with the smallest share of waiting slots, when that is worth it.
-    fn begin_move(&self) -> Option<Sparse> {
+    fn begin_move(&self) -> Option<SparseFile> {
         let mut locked = self.lock();
         let state = &mut *locked;
         // Else which slots are settled is not written down, or an earlier file is not given up yet.

@@ -1,10 +1,10 @@
 //! Reading one file of a log as it is found: its header, its index, and the records behind what the index covers.
 //!
-//! If there is no whole record at a place where one should be, there is a [`Hole`]: a record that is damaged, or that
-//! was on its way to the disk when the broker ended. The records behind it are found by their checksums, and have the
-//! slots that their headers say. This file decides which of the two a hole is if the file tells, else `recovery` does:
-//! a record of a later batch proves an earlier one synced, because a batch is written when the one before is synced; so
-//! does the synced mark.
+//! If there is no whole record at a place where one should be, there is a [`DamagedRange`]: a record that is damaged,
+//! or that was on its way to the disk when the broker ended. The records behind it are found by their checksums, and
+//! have the slots that their headers say. This file decides which of the two a hole is if the file tells, else
+//! `recovery` does: a record of a later batch proves an earlier one synced, because a batch is written when the one
+//! before is synced; so does the synced mark.
 
 use std::borrow::Cow;
 use std::iter::repeat_n;
@@ -39,7 +39,7 @@ pub(super) struct Scanned {
     /// The first record that was read, if any was.
     pub(super) first: Option<Head>,
     /// Records that are not whole, in the order of offsets.
-    pub(super) holes: Vec<Hole>,
+    pub(super) holes: Vec<DamagedRange>,
     /// The end of the last record, whole or not.
     pub(super) end: u32,
     /// The bytes there, at which the next record would begin.
@@ -54,7 +54,7 @@ pub(super) struct Scanned {
 
 /// Bytes that are no record, where one or more should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hole {
+pub(super) struct DamagedRange {
     pub(super) offset: u32,
     pub(super) len: u32,
     /// Its slots, as far as they are known: nothing is known of those at the end of a file.
@@ -299,7 +299,7 @@ impl Scanned {
         let first = u32_of(self.index.slots.len());
         self.index.add(head, repeat_n(QueueId(0), head.queues as usize), offset);
         self.index.slots[first as usize..].fill(Slot::LOST);
-        self.holes.push(Hole {
+        self.holes.push(DamagedRange {
             offset,
             len: head.len,
             slots: first..first + head.queues,
@@ -352,7 +352,7 @@ impl Scanned {
 
     fn add_hole(&mut self, offset: u32, len: u32) {
         let slot = u32_of(self.index.slots.len());
-        self.holes.push(Hole {
+        self.holes.push(DamagedRange {
             offset,
             len,
             slots: slot..slot,
@@ -371,7 +371,11 @@ impl Scanned {
     }
 
     /// The bytes of a hole, as far as the file has them.
-    pub(super) fn bytes_of(&self, medium: &dyn Medium, hole: &Hole) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn bytes_of(
+        &self,
+        medium: &dyn Medium,
+        hole: &DamagedRange,
+    ) -> Result<Vec<u8>, StoreError> {
         // A hole that an index or a synced mark tells of may be behind the end of a file that was cut.
         let room = self.len.saturating_sub(hole.offset.into());
         let len = u64::from(hole.len).min(room);

@@ -127,7 +127,7 @@ fn open(medium: Arc<dyn Medium>, options: Options) -> Log {
 mod tests {
     use super::*;
     use crate::store::medium::{Access, Directory};
-    use crate::store::pending_marks::Awaited;
+    use crate::store::pending_marks::BatchWaits;
     use crate::store::place::QueueId;
 
     fn new_record(bytes: &[u8]) -> NewRecord<'_> {
@@ -163,7 +163,7 @@ mod tests {
             let new = new_record(&body);
             let places: Vec<Place> = (0..200).map(|_| log.append(&new).unwrap().first).collect();
             log.write_once();
-            log.mark_once(Awaited::No).unwrap();
+            log.mark_once(BatchWaits::No).unwrap();
             log.on_round();
             let mut found = 0;
             log.read(&places, &mut |_, read| {
@@ -172,7 +172,7 @@ mod tests {
             assert_eq!(found, 200);
             log.settle(&places.iter().copied().collect());
             log.write_once();
-            log.mark_once(Awaited::No).unwrap();
+            log.mark_once(BatchWaits::No).unwrap();
             log.do_jobs();
             log.on_round();
             assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "round {round}");

@@ -20,7 +20,7 @@ use super::files::Files;
 use super::gathering::Gathering;
 use super::locks::{self, Locked};
 use super::moves::Moves;
-use super::pending_marks::{Awaited, Marking, PendingMarks};
+use super::pending_marks::{BatchWaits, Marking, PendingMarks};
 use super::slot_ranges::SlotRanges;
 use crate::lock::{Condvar, Mutex};
 
@@ -36,7 +36,7 @@ pub(super) struct LogState {
     pub(super) files: Files,
     pub(super) marks: PendingMarks,
     pub(super) moves: Moves,
-    pub(super) asleep: Asleep,
+    pub(super) asleep: SleepingThreads,
     pub(super) is_closing: bool,
     /// Unlocks, counted in debug builds.
     unlocks: u32,
@@ -44,7 +44,7 @@ pub(super) struct LogState {
 
 /// The threads that wait to be woken.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asleep {
+pub(super) struct SleepingThreads {
     pub(super) writer: bool,
     pub(super) marker: bool,
     /// A file that records have gathered for could not be made: the batch waits, and the writer with it.
@@ -58,7 +58,7 @@ impl LogState {
             files,
             marks: PendingMarks::default(),
             moves: Moves::default(),
-            asleep: Asleep::default(),
+            asleep: SleepingThreads::default(),
             is_closing: false,
             unlocks: 0,
         }
@@ -124,7 +124,7 @@ impl LogState {
     }
 
     /// Takes the marks that are to be written, if there are any. Copies that are being made lack them.
-    pub(super) fn take_marks(&mut self, awaited: Awaited) -> Option<Marking> {
+    pub(super) fn take_marks(&mut self, awaited: BatchWaits) -> Option<Marking> {
         let marking = self.marks.take(awaited)?;
         self.moves.on_marking(self.marks.being_marked());
         Some(marking)
@@ -134,7 +134,7 @@ impl LogState {
     pub(super) fn end_marking(
         &mut self,
         marking: &Marking,
-        awaited: Awaited,
+        awaited: BatchWaits,
         is_written: bool,
     ) -> bool {
         let was_in_time = self.marks.end(marking, awaited, is_written);
@@ -145,7 +145,7 @@ impl LogState {
     /// True if a file is of no more use and may be freed.
     pub(super) fn may_free(&self, number: u32) -> bool {
         let unused = self.files.get(number).filter(|file| file.is_unused());
-        unused.is_some_and(|file| self.moves.let_go(number, file.is_survivors()))
+        unused.is_some_and(|file| self.moves.may_free(number, file.is_survivors()))
     }
 
     /// Asserts the invariants, which hold whenever the lock is free.

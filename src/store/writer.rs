@@ -11,11 +11,11 @@ use std::io;
 
 use super::batch::{Batch, Health, Outcome};
 use super::error::{StoreError, cannot};
-use super::gathering::{Gathered, Piece, Unmade};
+use super::gathering::{FileToCreate, Gathered, Piece};
 use super::jobs::Job;
 use super::log::{Durability, Log};
 use super::open_marks::MarkError;
-use super::pending_marks::Awaited;
+use super::pending_marks::BatchWaits;
 use super::slot_ranges::SlotRanges;
 use super::state::LogState;
 use crate::moment;
@@ -55,7 +55,7 @@ impl Log {
         let mut marked = Ok(());
         if work.sync_marks && written.is_ok() {
             self.lock().settle(&work.settled);
-            marked = self.mark_once(Awaited::Yes).and_then(|()| self.sync_marks());
+            marked = self.mark_once(BatchWaits::Yes).and_then(|()| self.sync_marks());
         }
         let outcome = match (&written, &marked) {
             (Ok(()), Ok(())) => Outcome::Synced,
@@ -108,7 +108,7 @@ impl Log {
 
     /// Makes a file that records have gathered for. A free file that is too small or came too late gives its room up
     /// for it.
-    fn make_file(&self, unmade: &Unmade) -> io::Result<()> {
+    fn make_file(&self, unmade: &FileToCreate) -> io::Result<()> {
         loop {
             match self.medium.create(&unmade.name, unmade.capacity.into()) {
                 Ok(file) => {

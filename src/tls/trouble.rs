@@ -1,4 +1,4 @@
-//! Why a TLS handshake failed, as each end sees it, and what to do.
+//! The reasons for which a TLS handshake fails, as each end sees it, and the hint for each.
 
 use std::io;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use rustls::{AlertDescription, CertificateError, Error, RootCertStore};
 
 /// A failure of TLS: what went wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct TlsFailure {
     pub why: String,
     pub hint: String,
 }
 
-fn trouble(why: impl Into<String>, hint: impl Into<String>) -> Trouble {
-    Trouble { why: why.into(), hint: hint.into() }
+fn trouble(why: impl Into<String>, hint: impl Into<String>) -> TlsFailure {
+    TlsFailure { why: why.into(), hint: hint.into() }
 }
 
 /// The TLS error within an error of a stream.
@@ -26,7 +26,7 @@ fn within(error: &io::Error) -> Option<&Error> {
 }
 
 /// Explains an error that a client met when it connected to `host`; `None` if that has nothing to do with TLS.
-pub fn of_client(error: &io::Error, host: &str) -> Option<Trouble> {
+pub fn of_client(error: &io::Error, host: &str) -> Option<TlsFailure> {
     Some(match within(error)? {
         Error::InvalidCertificate(error) => of_their_certificate(error, host),
         Error::AlertReceived(alert) => of_alert_to_client(*alert),
@@ -41,7 +41,7 @@ pub fn of_client(error: &io::Error, host: &str) -> Option<Trouble> {
     })
 }
 
-fn of_their_certificate(error: &CertificateError, host: &str) -> Trouble {
+fn of_their_certificate(error: &CertificateError, host: &str) -> TlsFailure {
     match error {
         // A bad signature is one of another authority of that name.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => trouble(
@@ -85,7 +85,7 @@ fn bare(name: &str) -> &str {
     name.trim_matches('"')
 }
 
-fn of_alert_to_client(alert: AlertDescription) -> Trouble {
+fn of_alert_to_client(alert: AlertDescription) -> TlsFailure {
     match alert {
         AlertDescription::CertificateRequired => trouble(
             "the broker asks for a certificate, and none was presented",
@@ -122,7 +122,7 @@ fn of_alert_to_client(alert: AlertDescription) -> Trouble {
 }
 
 /// Explains an error that a broker met with one of its clients.
-pub fn of_broker(error: &io::Error) -> Trouble {
+pub fn of_broker(error: &io::Error) -> TlsFailure {
     let Some(tls) = within(error) else {
         let why = match error.kind() {
             io::ErrorKind::UnexpectedEof => {

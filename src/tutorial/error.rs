@@ -1,4 +1,4 @@
-//! Why a lesson could not be given. A check that fails is no error; it is a verdict.
+//! The reason for which a lesson could not run. A failed check is not an error but a verdict.
 
 use std::io;
 use std::path::PathBuf;

@@ -483,7 +483,7 @@ fn text(delivery: &Delivery) -> String {
     String::from_utf8_lossy(&delivery.body).into_owned()
 }
 
-/// As the classic tutorial has it, but without its patience.
+/// The function of RabbitMQ's tutorial, without its recursion, which takes exponential time.
 fn fibonacci(index: u8) -> u128 {
     let (mut this, mut next) = (0_u128, 1_u128);
     for _ in 0..index {

@@ -6,7 +6,7 @@
 use super::field::FieldTable;
 use super::shortstr::{LongStr, ShortStr};
 
-/// Why bytes are not what they should be.
+/// The reason why bytes cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("the bytes end before the value does")]

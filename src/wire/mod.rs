@@ -5,8 +5,8 @@
 //! bytes themselves have come.
 //!
 //! Reading order: [`frame`] (where a frame begins and ends), [`method`] (the classes and methods as a table),
-//! [`content`] and [`properties`] (a message's header), [`field`] (tables), [`raw`] (both without decoding them), [`headers`]
-//! (their order), [`fault`] (how errors are told).
+//! [`content`] and [`properties`] (a message's header), [`field`] (tables), [`raw`] (both without decoding them),
+//! [`headers`] (their order), [`fault`] (how errors are told).
 
 pub mod codec;
 pub mod constants;

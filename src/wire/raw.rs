@@ -1,7 +1,7 @@
 //! Properties and header tables taken apart without being decoded: what a client has put there stays byte for byte.
 //!
-//! A value may be nested deeper than [`NESTING_MAX`](super::field::NESTING_MAX), and a name or a short string need not be
-//! UTF-8; RabbitMQ takes and hands on both. So who only adds a header, or looks for one, uses [`RawProperties`] and
+//! A value may be nested deeper than [`NESTING_MAX`](super::field::NESTING_MAX), and a name or a short string need not
+//! be UTF-8; RabbitMQ takes and hands on both. So who only adds a header, or looks for one, uses [`RawProperties`] and
 //! [`RawTable`]. [`check_table`] says whether a table is one at all.
 
 use std::borrow::Cow;
@@ -399,8 +399,8 @@ mod tests {
         }
     }
 
-    /// Any byte may be anything: what the walk takes the decoder takes too, but for names that are not UTF-8 and what is nested
-    /// too deep.
+    /// Any byte may be anything: what the walk takes the decoder takes too, but for names that are not UTF-8 and what
+    /// is nested too deep.
     #[test]
     fn the_walk_and_the_decoder_agree() {
         let table = FieldTable::new()

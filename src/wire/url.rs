@@ -107,7 +107,7 @@ pub enum Verify {
     None,
 }
 
-/// Why a text is no broker URL. Never holds the password.
+/// The reason why a text is not a broker URL. Never holds the password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     #[error("it does not begin with amqp:// or amqps://")]

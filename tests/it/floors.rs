@@ -168,11 +168,11 @@ const FLOORS: &[(&str, &[&str])] = &[
             "definitions nodes sampling",
             "connections import overview vhosts",
             "change channels exchanges features queues",
-            "asked bindings consumers health policies users",
+            "bindings change_request consumers health policies users",
             "view",
             "auth body",
             "json listing message_stats serving",
-            "arguments facts idle_timeout rates refusal",
+            "arguments idle_timeout rates refusal server_info",
         ],
     ),
     (
@@ -182,7 +182,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "client",
         &[
-            "http line",
+            "blocking http",
             "connect",
             "connection",
             "channel drive",
@@ -202,7 +202,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "context",
             "local",
             "host listing",
-            "kept target",
+            "contents target",
             "directory management",
             "error",
             "hints",
@@ -211,11 +211,11 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "engine/bench",
         &[
-            "crew",
+            "threads",
             "consume",
             "publish",
             "job outcome",
-            "board plan verify",
+            "counters plan verify",
             "latency pace stamp window",
         ],
     ),

@@ -91,7 +91,7 @@ fn a_directory_has_one_host() {
         let options = HostOptions { directory: Some(directory.to_owned()), ..Default::default() };
         let host = Host::start(options.clone()).await.unwrap();
         let refused = Host::start(options.clone()).await.unwrap_err();
-        assert!(matches!(refused, Error::Directory { .. }), "{refused}");
+        assert!(matches!(refused, Error::DataDirectory { .. }), "{refused}");
         host.stop().await;
         let next = Host::start(options).await.unwrap();
         next.stop().await;

@@ -17,7 +17,7 @@ use mq::broker::mailbox::ConsumerSlot;
 use mq::broker::queue::Subscription;
 use mq::broker::registry::{Agreed, ConnectionId, Peer};
 use mq::broker::vhost::{BindingRequest, QueueDeclaration, Vhost};
-use mq::management::{Facts, Listener, Management, router, serve};
+use mq::management::{Listener, Management, ServerInfo, router, serve};
 use mq::server::{Clock, Config, Server};
 use mq::wire::shortstr::literal;
 use mq::wire::{FieldTable, FieldValue};
@@ -70,7 +70,7 @@ impl Site {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let listen = |protocol, port| Listener { protocol, address: address.ip(), port };
-        let facts = Facts {
+        let facts = ServerInfo {
             started: Instant::now(),
             started_at: SystemTime::now(),
             listeners: vec![listen("amqp", 5672), listen("http", address.port())],
@@ -597,7 +597,7 @@ async fn a_unix_socket_is_served_until_the_end_is_asked_for() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mq-http.sock");
-    let facts = Facts {
+    let facts = ServerInfo {
         started: Instant::now(),
         started_at: SystemTime::now(),
         listeners: Vec::new(),

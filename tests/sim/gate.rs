@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Actor {
     Writer,
-    Keeper,
+    Maintenance,
 }
 
 thread_local! {
@@ -47,7 +47,7 @@ const LOOKS_ASLEEP: u32 = 10;
 
 #[derive(Debug, Default)]
 struct State {
-    /// The writer, and the keeper.
+    /// The writer, and maintenance.
     at: [At; 2],
     tids: [String; 2],
     is_open: bool,

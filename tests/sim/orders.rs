@@ -1,9 +1,9 @@
 //! A sparse file is given up while its messages are settled and delivered, in every order of the steps, with the end
 //! of the broker after each.
 //!
-//! The keeper copies and frees the file, the writer marks what consumers told; both stop before each operation of the
-//! disk. An order is: the keeper does some operations, consumers tell something, the writer does some operations, the
-//! keeper some more, then the writer ends its work, then the keeper.
+//! Maintenance copies and frees the file, the writer marks what consumers told; both stop before each operation of the
+//! disk. An order is: maintenance does some operations, consumers tell something, the writer does some operations, the
+//! maintenance some more, then the writer ends its work, then maintenance.
 //!
 //! Start reading at [`Order::play`].
 
@@ -92,10 +92,10 @@ fn sparse(body: usize) -> Sparse {
 struct Order<'a> {
     /// What is told of each waiting message.
     tell: &'a [Tell],
-    /// What the keeper does before that, the writer behind it, and the keeper then.
-    keeper_before: usize,
+    /// What maintenance does before that, the writer behind it, and maintenance then.
+    maintenance_before: usize,
     writer_before: usize,
-    keeper_after: usize,
+    maintenance_after: usize,
     /// An operation of the disk that fails, counted from the beginning.
     fails_at: Option<u64>,
 }
@@ -103,9 +103,9 @@ struct Order<'a> {
 /// Which parts an actor could not do whole, as it ended or waits for the other: more of it would be the same order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Ends {
-    keeper_before: bool,
+    maintenance_before: bool,
     writer_before: bool,
-    keeper_after: bool,
+    maintenance_after: bool,
 }
 
 /// A store that is being worked on.
@@ -159,8 +159,8 @@ impl Stage<'_> {
                 // The other one has a lock: it goes on for as long as that lasts.
                 Went::Blocked => {
                     let other = match actor {
-                        Actor::Writer => Actor::Keeper,
-                        Actor::Keeper => Actor::Writer,
+                        Actor::Writer => Actor::Maintenance,
+                        Actor::Maintenance => Actor::Writer,
                     };
                     self.gate.go_on(other, 1);
                 }
@@ -217,7 +217,7 @@ impl Order<'_> {
         }
         world.disk.set_gate(&gate);
         let ends = thread::scope(|scope| {
-            scope.spawn(|| gate.run(Actor::Keeper, || store.step_round()));
+            scope.spawn(|| gate.run(Actor::Maintenance, || store.step_round()));
             scope.spawn(|| gate.run(Actor::Writer, || store.step_writer()));
             gate.wait_for_both();
             let is_faulty = self.fails_at.is_some();
@@ -238,13 +238,15 @@ impl Order<'_> {
     }
 
     fn direct(&self, stage: &mut Stage<'_>, waiting: &[(QueueId, u64)]) -> Result<Ends, String> {
-        let mut ends =
-            Ends { keeper_before: stage.go(Actor::Keeper, self.keeper_before), ..Ends::default() };
+        let mut ends = Ends {
+            maintenance_before: stage.go(Actor::Maintenance, self.maintenance_before),
+            ..Ends::default()
+        };
         stage.tell(waiting, self.tell);
         ends.writer_before = stage.go(Actor::Writer, 1 + self.writer_before);
-        ends.keeper_after = stage.go(Actor::Keeper, self.keeper_after);
+        ends.maintenance_after = stage.go(Actor::Maintenance, self.maintenance_after);
         stage.go_to_end(Actor::Writer)?;
-        stage.go_to_end(Actor::Keeper)?;
+        stage.go_to_end(Actor::Maintenance)?;
         Ok(ends)
     }
 
@@ -281,23 +283,24 @@ fn has_failed(world: &World) -> bool {
 /// Plays every order in which these are told.
 fn play_all(sparse: &Sparse, tell: &[Tell]) -> usize {
     let mut played = 0;
-    for keeper_before in 0.. {
+    for maintenance_before in 0.. {
         let mut ends = Ends::default();
         for writer_before in 0.. {
-            for keeper_after in 0.. {
+            for maintenance_after in 0.. {
                 let fails_at = None;
-                let order = Order { tell, keeper_before, writer_before, keeper_after, fails_at };
+                let order =
+                    Order { tell, maintenance_before, writer_before, maintenance_after, fails_at };
                 ends = order.play(sparse).unwrap_or_else(|problem| panic!("{order:?}: {problem}"));
                 played += 1;
-                if ends.keeper_after || ends.writer_before || ends.keeper_before {
+                if ends.maintenance_after || ends.writer_before || ends.maintenance_before {
                     break;
                 }
             }
-            if ends.writer_before || ends.keeper_before {
+            if ends.writer_before || ends.maintenance_before {
                 break;
             }
         }
-        if ends.keeper_before {
+        if ends.maintenance_before {
             break;
         }
     }
@@ -330,14 +333,14 @@ fn what_is_settled_never_returns_though_the_disk_refuses_a_step() {
     for body in BODIES {
         let sparse = sparse(body);
         for tell in tells(&sparse) {
-            for keeper_before in 0.. {
+            for maintenance_before in 0.. {
                 let mut ends = Ends::default();
                 for fails_at in 0..24 {
                     let order = Order {
                         tell: &tell,
-                        keeper_before,
+                        maintenance_before,
                         writer_before: 0,
-                        keeper_after: 0,
+                        maintenance_after: 0,
                         fails_at: Some(fails_at),
                     };
                     ends = order
@@ -345,7 +348,7 @@ fn what_is_settled_never_returns_though_the_disk_refuses_a_step() {
                         .unwrap_or_else(|problem| panic!("{order:?}: {problem}"));
                     survived += 1;
                 }
-                if ends.keeper_before {
+                if ends.maintenance_before {
                     break;
                 }
             }

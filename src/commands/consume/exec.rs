@@ -22,7 +22,7 @@ struct Handled {
 }
 
 /// The programs that run, and what they are for.
-struct Work {
+struct Handlers {
     handler: Handler,
     failing: FailingOptions,
     queue: ShortStr,
@@ -42,7 +42,7 @@ pub(super) async fn run(
     feed: &mut Feed,
     out: &mut Output,
 ) -> Result<(End, u64), CommandError> {
-    let mut work = Work {
+    let mut work = Handlers {
         handler: Handler { command },
         failing,
         queue: queue.clone(),
@@ -75,7 +75,7 @@ pub(super) async fn run(
     Ok((end, work.failed))
 }
 
-impl Work {
+impl Handlers {
     /// Runs the program for a message after a pause. A message that is tried again keeps its place among the jobs.
     fn start(&mut self, delivery: Delivery, attempts: u32, pause: Duration) {
         let (handler, queue, failing) = (self.handler.clone(), self.queue.clone(), self.failing);

@@ -12,7 +12,7 @@ use crate::commands::{CommandError, Interrupt};
 use crate::engine::consume::Requeue;
 use crate::engine::{Consumer, Delivery, Event};
 
-/// Why no more messages come.
+/// The reason why no more messages come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// As many as wanted have come.
@@ -26,7 +26,7 @@ pub(super) enum End {
     Interrupted,
 }
 
-/// When to stop.
+/// The conditions for stopping.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stops {
     wanted: Option<u64>,

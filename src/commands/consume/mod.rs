@@ -3,8 +3,8 @@
 //! A message is acknowledged after what was asked for has been done with it, never before. However the command
 //! ends, what is not acknowledged by then goes back to the queue.
 //!
-//! Reading order: [`Args`], [`source`] (queue or exchange), [`subscription`] (priority, place in a stream), [`feed`] (what comes and when to stop), [`print`],
-//! [`exec`].
+//! Reading order: [`Args`], [`source`] (queue or exchange), [`subscription`] (priority, place in a stream), [`feed`]
+//! (what comes and when to stop), [`print`], [`exec`].
 
 mod exec;
 mod feed;

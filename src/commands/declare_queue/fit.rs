@@ -1,4 +1,4 @@
-//! Which options go with which type of queue, told before the broker is asked.
+//! The options that each type of queue has, checked before the broker is asked.
 //!
 //! Only what was said on the command line is compared: without `--queue-type` the virtual host decides what type it
 //! is, and the broker whether it fits.

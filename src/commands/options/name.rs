@@ -5,7 +5,7 @@
 
 use crate::engine::ShortStr;
 
-/// Why a word is no name.
+/// The reason why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::commands) enum InvalidName {
     #[error("it is empty, and a queue has a name")]

@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use super::options::argument::{self, Argument};
 use super::{Answer, CommandError, Context};
 use crate::engine::ShortStr;
-use crate::engine::route::{Asked, End, Question, Sure, Tried, Used, Way};
-use crate::render::{Column, Format, Listing, Look, words};
+use crate::engine::route::{
+    AlternateUse, BindingEnd, BindingStep, Certainty, ExchangeStep, RouteQuestion, RouteReport,
+};
+use crate::render::{Column, Format, Listing, ListingOptions, words};
 
 /// Bindings that do not match shown of an exchange, unless all are asked for: the nearest of them.
 const MISSES_SHOWN: usize = 5;
@@ -63,7 +65,7 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     if cx.out.format() == Some(Format::Raw) {
         return Err(CommandError::usage("a route has no format 'raw'"));
     }
-    let question = Question {
+    let question = RouteQuestion {
         exchange: args.exchange,
         routing_key: args.key,
         headers: argument::table(&args.headers),
@@ -78,7 +80,7 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
         }
     } else {
         let rows = way.exchanges.iter().flat_map(rows).collect();
-        Listing::new(COLUMNS, COLUMNS.len(), Look::default()).show(&mut cx.out, rows)?;
+        Listing::new(COLUMNS, COLUMNS.len(), ListingOptions::default()).show(&mut cx.out, rows)?;
         let hidden: usize = hidden.iter().sum();
         if hidden > 0 {
             let bindings = words::counted(hidden as u64, "more binding");
@@ -91,7 +93,7 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
 }
 
 /// Puts the bindings that match first, then the nearest of those that do not; answers how many are left out.
-fn keep_nearest(asked: &mut Asked, misses_max: usize) -> usize {
+fn keep_nearest(asked: &mut ExchangeStep, misses_max: usize) -> usize {
     asked.tried.sort_by(|one, other| {
         other.matches.cmp(&one.matches).then(other.likeness.total_cmp(&one.likeness))
     });
@@ -103,15 +105,15 @@ fn keep_nearest(asked: &mut Asked, misses_max: usize) -> usize {
 }
 
 /// Sums the way up in a sentence, and answers whether a queue gets the message.
-fn summary(way: &Way) -> (String, Answer) {
+fn summary(way: &RouteReport) -> (String, Answer) {
     if let Some(refusal) = &way.refusal {
         return (format!("the broker would refuse it: {refusal}"), Answer::No);
     }
-    let named = |sure: Sure| {
+    let named = |sure: Certainty| {
         let queues = way.queues.iter().filter(move |reached| reached.sure == sure);
         words::listed(queues.map(|reached| reached.queue.as_str()))
     };
-    match (named(Sure::Yes), named(Sure::Maybe)) {
+    match (named(Certainty::Yes), named(Certainty::Maybe)) {
         (sure, maybe) if sure.is_empty() && maybe.is_empty() => {
             ("it would reach no queue".to_owned(), Answer::No)
         }
@@ -124,11 +126,11 @@ fn summary(way: &Way) -> (String, Answer) {
 }
 
 /// A row for each binding of an exchange, and for its alternate.
-fn rows(asked: &Asked) -> Vec<Value> {
-    let row = |to: &End, key: &str, arguments: &Value, matches: &str, why: &str| {
+fn rows(asked: &ExchangeStep) -> Vec<Value> {
+    let row = |to: &BindingEnd, key: &str, arguments: &Value, matches: &str, why: &str| {
         let (kind, name) = match to {
-            End::Queue(name) => ("queue", name),
-            End::Exchange(name) => ("exchange", name),
+            BindingEnd::Queue(name) => ("queue", name),
+            BindingEnd::Exchange(name) => ("exchange", name),
         };
         json!({
             "exchange": asked.exchange,
@@ -141,7 +143,7 @@ fn rows(asked: &Asked) -> Vec<Value> {
             "why": why,
         })
     };
-    let of_binding = |tried: &Tried| {
+    let of_binding = |tried: &BindingStep| {
         let matches = match (tried.matches, &asked.chooses) {
             (false, _) => "no",
             (true, Some(_)) => "maybe",
@@ -151,19 +153,19 @@ fn rows(asked: &Asked) -> Vec<Value> {
     };
     let mut rows: Vec<Value> = asked.tried.iter().map(of_binding).collect();
     if let Some(alternate) = &asked.alternate {
-        let matches = if alternate.used == Used::Yes { "yes" } else { "no" };
-        let to = End::Exchange(alternate.exchange.clone());
+        let matches = if alternate.used == AlternateUse::Yes { "yes" } else { "no" };
+        let to = BindingEnd::Exchange(alternate.exchange.clone());
         let why = about_alternate(alternate.used);
         rows.push(row(&to, "", &json!({"alternate": true}), matches, why));
     }
     rows
 }
 
-/// Why an alternate exchange gets the message or not.
-fn about_alternate(used: Used) -> &'static str {
+/// The reason why an alternate exchange gets the message or not.
+fn about_alternate(used: AlternateUse) -> &'static str {
     match used {
-        Used::Yes => "the alternate exchange: no binding matched",
-        Used::NotNeeded => "the alternate exchange: a binding matched",
-        Used::Missing => "the alternate exchange: it does not exist",
+        AlternateUse::Yes => "the alternate exchange: no binding matched",
+        AlternateUse::NotNeeded => "the alternate exchange: a binding matched",
+        AlternateUse::Missing => "the alternate exchange: it does not exist",
     }
 }

@@ -1,11 +1,11 @@
 //! The way of a message as a tree: what it passes above, why it does not go elsewhere beside it.
 
 use super::about_alternate;
-use crate::engine::route::{Asked, End, Tried, Used, Way};
+use crate::engine::route::{AlternateUse, BindingEnd, BindingStep, ExchangeStep, RouteReport};
 use crate::render::words;
 
 /// The tree, a line each; `hidden` says of each exchange how many bindings that do not match are left out.
-pub(super) fn lines(way: &Way, hidden: &[usize]) -> Vec<String> {
+pub(super) fn lines(way: &RouteReport, hidden: &[usize]) -> Vec<String> {
     let mut tree = Tree { way, hidden, shown: vec![false; way.exchanges.len()], lines: Vec::new() };
     if let Some(first) = way.exchanges.first() {
         tree.lines.push(noun(first));
@@ -15,18 +15,18 @@ pub(super) fn lines(way: &Way, hidden: &[usize]) -> Vec<String> {
 }
 
 struct Tree<'a> {
-    way: &'a Way,
+    way: &'a RouteReport,
     hidden: &'a [usize],
-    /// Which exchanges were written: each is asked once.
+    /// Exchanges that were written: each is asked once.
     shown: Vec<bool>,
     lines: Vec<String>,
 }
 
 /// A line of the tree below an exchange.
 enum Branch<'a> {
-    Taken(&'a Tried),
-    Alternate(&'a str, Used),
-    Missed(&'a Tried),
+    Taken(&'a BindingStep),
+    AlternateExchange(&'a str, AlternateUse),
+    Missed(&'a BindingStep),
     Hidden(usize),
 }
 
@@ -41,7 +41,7 @@ impl Tree<'_> {
         let taken = asked.tried.iter().filter(|tried| tried.matches).map(Branch::Taken);
         let missed = asked.tried.iter().filter(|tried| !tried.matches).map(Branch::Missed);
         let alternate = asked.alternate.iter();
-        let alternate = alternate.map(|to| Branch::Alternate(&to.exchange, to.used));
+        let alternate = alternate.map(|to| Branch::AlternateExchange(&to.exchange, to.used));
         let hidden = hidden.get(at).filter(|count| **count > 0).map(|count| Branch::Hidden(*count));
         let branches: Vec<Branch<'_>> =
             taken.chain(alternate).chain(missed).chain(hidden).collect();
@@ -56,24 +56,24 @@ impl Tree<'_> {
         }
     }
 
-    fn branch(&mut self, from: &Asked, branch: &Branch<'_>, before: &str, below: &str) {
+    fn branch(&mut self, from: &ExchangeStep, branch: &Branch<'_>, before: &str, below: &str) {
         match branch {
             Branch::Taken(tried) => {
                 let maybe = if from.chooses.is_some() { "perhaps " } else { "" };
                 self.to(&tried.to, &format!("{before}{maybe}"), &by(tried), below);
             }
-            Branch::Alternate(name, Used::Yes) => {
-                let why = format!(": {}", about_alternate(Used::Yes));
-                self.to(&End::Exchange((*name).to_owned()), before, &why, below);
+            Branch::AlternateExchange(name, AlternateUse::Yes) => {
+                let why = format!(": {}", about_alternate(AlternateUse::Yes));
+                self.to(&BindingEnd::Exchange((*name).to_owned()), before, &why, below);
             }
-            Branch::Alternate(name, used) => {
+            Branch::AlternateExchange(name, used) => {
                 self.lines
                     .push(format!("{before}not exchange '{name}': {}", about_alternate(*used)));
             }
             Branch::Missed(tried) => {
                 let (kind, name) = match &tried.to {
-                    End::Queue(name) => ("queue", name),
-                    End::Exchange(name) => ("exchange", name),
+                    BindingEnd::Queue(name) => ("queue", name),
+                    BindingEnd::Exchange(name) => ("exchange", name),
                 };
                 let by = by(tried);
                 self.lines.push(format!("{before}not {kind} '{name}'{by}: {}", tried.why));
@@ -86,13 +86,13 @@ impl Tree<'_> {
     }
 
     /// Writes a destination that the message takes, and what is below it.
-    fn to(&mut self, to: &End, before: &str, after: &str, below: &str) {
+    fn to(&mut self, to: &BindingEnd, before: &str, after: &str, below: &str) {
         let name = match to {
-            End::Queue(name) => {
+            BindingEnd::Queue(name) => {
                 self.lines.push(format!("{before}queue '{name}'{after}"));
                 return;
             }
-            End::Exchange(name) => name,
+            BindingEnd::Exchange(name) => name,
         };
         let at = self.way.exchanges.iter().position(|asked| asked.exchange == *name);
         match at.map(|at| (at, &self.way.exchanges[at])) {
@@ -106,7 +106,7 @@ impl Tree<'_> {
     }
 }
 
-fn noun(asked: &Asked) -> String {
+fn noun(asked: &ExchangeStep) -> String {
     let name = match asked.exchange.as_str() {
         "" => "the default exchange".to_owned(),
         name => format!("exchange '{name}' ({})", asked.kind),
@@ -118,7 +118,7 @@ fn noun(asked: &Asked) -> String {
 }
 
 /// The key and the arguments of a binding, where there are any.
-fn by(tried: &Tried) -> String {
+fn by(tried: &BindingStep) -> String {
     let mut text = String::new();
     if !tried.routing_key.is_empty() {
         text = format!(" by '{}'", tried.routing_key);
@@ -138,22 +138,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::route::{Alternate, Sure};
+    use crate::engine::route::{AlternateExchange, Certainty};
 
-    fn tried(to: End, key: &str, matches: bool, why: &str) -> Tried {
+    fn tried(to: BindingEnd, key: &str, matches: bool, why: &str) -> BindingStep {
         let (routing_key, arguments, why) = (key.to_owned(), json!({}), why.to_owned());
-        Tried { to, routing_key, arguments, matches, why, likeness: 0.0 }
+        BindingStep { to, routing_key, arguments, matches, why, likeness: 0.0 }
     }
 
-    fn queue(name: &str) -> End {
-        End::Queue(name.to_owned())
+    fn queue(name: &str) -> BindingEnd {
+        BindingEnd::Queue(name.to_owned())
     }
 
-    fn asked(exchange: &str, kind: &str, tried: Vec<Tried>) -> Asked {
-        Asked {
+    fn asked(exchange: &str, kind: &str, tried: Vec<BindingStep>) -> ExchangeStep {
+        ExchangeStep {
             exchange: exchange.to_owned(),
             kind: kind.to_owned(),
-            sure: Sure::Yes,
+            sure: Certainty::Yes,
             chooses: None,
             tried,
             alternate: None,
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_way_is_a_tree_and_each_exchange_is_in_it_once() {
-        let exchange = |name: &str| End::Exchange(name.to_owned());
+        let exchange = |name: &str| BindingEnd::Exchange(name.to_owned());
         let mut first = asked(
             "orders",
             "topic",
@@ -172,7 +172,7 @@ mod tests {
                 tried(queue("us"), "us.*", false, "word 1 is 'eu', not 'us'"),
             ],
         );
-        let unused = Alternate { exchange: "lost".into(), used: Used::NotNeeded };
+        let unused = AlternateExchange { exchange: "lost".into(), used: AlternateUse::NotNeeded };
         first.alternate = Some(unused);
         let mut copy = asked(
             "copy",
@@ -180,7 +180,7 @@ mod tests {
             vec![tried(queue("a"), "", true, ""), tried(exchange("orders"), "", true, "")],
         );
         copy.chooses = Some("chance".into());
-        let way = Way { exchanges: vec![first, copy], ..Way::default() };
+        let way = RouteReport { exchanges: vec![first, copy], ..RouteReport::default() };
         let expected = "\
 exchange 'orders' (topic)
 ├─ queue 'all' by '#'
@@ -196,9 +196,12 @@ exchange 'orders' (topic)
     #[test]
     fn an_alternate_that_is_asked_is_a_branch() {
         let mut first = asked("x", "direct", Vec::new());
-        first.alternate = Some(Alternate { exchange: "lost".into(), used: Used::Yes });
-        let way =
-            Way { exchanges: vec![first, asked("lost", "fanout", Vec::new())], ..Way::default() };
+        first.alternate =
+            Some(AlternateExchange { exchange: "lost".into(), used: AlternateUse::Yes });
+        let way = RouteReport {
+            exchanges: vec![first, asked("lost", "fanout", Vec::new())],
+            ..RouteReport::default()
+        };
         let expected = "\
 exchange 'x' (direct)
 └─ exchange 'lost' (fanout): the alternate exchange: no binding matched

@@ -34,7 +34,7 @@ pub struct Args {
     #[command(flatten)]
     declare: DeclareOptions,
     #[command(flatten)]
-    by: By,
+    by: AnswerOptions,
     /// Stop after this many requests [default: no limit]
     #[arg(long, short = 'n', value_name = "REQUESTS", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -55,7 +55,7 @@ pub struct Args {
 
 #[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
-struct By {
+struct AnswerOptions {
     /// Run this shell command for each request: it reads the body from stdin and writes the reply to stdout
     #[arg(long, value_name = "COMMAND")]
     exec: Option<String>,
@@ -94,7 +94,7 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     }
     let requests = cx.engine.rpc_server(&queue, args.jobs).await?;
     cx.out.note(&format!("answering the requests in queue '{queue}'; press Ctrl-C to stop"))?;
-    let mut replies = Work {
+    let mut replies = Answers {
         replier: requests.replier(),
         queue,
         failing: args.failing,
@@ -111,7 +111,7 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     Ok(Answer::No)
 }
 
-impl By {
+impl AnswerOptions {
     fn start(&self) -> Result<Answerer, CommandError> {
         match (&self.exec, &self.coprocess, self.builtin) {
             (Some(command), _, _) => Ok(Answerer::Exec(Handler { command: command.clone() })),
@@ -126,7 +126,7 @@ impl By {
     }
 }
 
-struct Work {
+struct Answers {
     replier: Replier,
     queue: ShortStr,
     failing: FailingOptions,
@@ -136,7 +136,7 @@ struct Work {
     ending: watch::Sender<bool>,
 }
 
-impl Work {
+impl Answers {
     /// Answers until enough requests have come; returns how many.
     async fn serve(
         &mut self,

@@ -21,7 +21,7 @@ const LINES_MAX: usize = 4096;
 /// The time that the end of the process waits for them.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// What the log looks like, and how much of it there is.
+/// The form and the level of the log.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Log")]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]

@@ -14,7 +14,7 @@ use self::log::{Log, LogOptions};
 use super::options::node_limits::LimitOptions;
 use super::{Answer, CommandError};
 use crate::engine::directory::default_directory;
-use crate::engine::{self, Address, Compat, Found, Host, HostOptions, TlsFiles, TlsVerify};
+use crate::engine::{self, Address, Compat, Host, HostOptions, StartReport, TlsFiles, TlsVerify};
 use crate::render::{Output, words};
 
 /// The ports RabbitMQ has: clients need not be told.
@@ -167,7 +167,7 @@ pub async fn run(
 
 /// Says what was recovered and where clients find the broker.
 fn say_where(host: &Host) {
-    if let Some(recovered) = recovered(host.found()) {
+    if let Some(recovered) = recovered(host.start_report()) {
         tracing::info!("{recovered}");
     }
     for url in host.urls() {
@@ -193,8 +193,8 @@ fn reload(host: &Host, log: &Log) {
 }
 
 /// Describes what was found in the directory; `None` for a new one.
-fn recovered(found: Found) -> Option<String> {
-    let Found { queues, messages, damaged_bytes, took } = found;
+fn recovered(start_report: StartReport) -> Option<String> {
+    let StartReport { queues, messages, damaged_bytes, took } = start_report;
     if (queues, messages, damaged_bytes) == (0, 0, 0) {
         return None;
     }

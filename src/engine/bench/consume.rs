@@ -3,21 +3,21 @@
 use std::thread::sleep;
 
 use crate::client::Error;
-use crate::client::line::{Delivered, Event, Line, Wait};
+use crate::client::blocking::{BlockingConnection, Delivered, Event, Wait};
 use crate::wire::constants::FRAME_METHOD;
 use crate::wire::frame;
 use crate::wire::method::basic;
 
-use super::board::{Boards, ConsumerBoard, Phase};
+use super::counters::{ConsumerCounters, Phase, RunCounters};
 use super::job::Job;
-use super::latency::{Latency, Run};
+use super::latency::{EqualTimes, Latency};
 use super::plan::{Acknowledge, share};
 use super::publish::{GATHER, GOODBYE_MAX};
-use super::stamp::{Pattern, read_stamp};
-use super::verify::Witness;
+use super::stamp::{BodyPattern, read_stamp};
+use super::verify::ReceivedMessages;
 
 /// Runs a consumer; answers what it has seen.
-pub(super) fn consume(mut line: Line, job: &Job) -> Result<Witness, Error> {
+pub(super) fn consume(mut line: BlockingConnection, job: &Job) -> Result<ReceivedMessages, Error> {
     let plan = &job.plan;
     if plan.prefetch > 0 {
         line.prefetch(plan.prefetch)?;
@@ -37,10 +37,10 @@ pub(super) fn consume(mut line: Line, job: &Job) -> Result<Witness, Error> {
 
 struct Consumer<'a> {
     job: &'a Job,
-    board: &'a ConsumerBoard,
+    counters: &'a ConsumerCounters,
     /// The bodies to expect, if they are verified
-    pattern: Option<Pattern>,
-    witness: Witness,
+    pattern: Option<BodyPattern>,
+    witness: ReceivedMessages,
     delivered: u64,
     /// Deliveries since the last acknowledgement
     unacknowledged: u32,
@@ -53,9 +53,9 @@ impl<'a> Consumer<'a> {
     fn new(job: &'a Job) -> Self {
         Self {
             job,
-            board: &job.boards.consumers[job.number as usize],
-            pattern: job.plan.verify.then(|| Pattern::new(job.plan.body_bytes)),
-            witness: Witness::default(),
+            counters: &job.counters.consumers[job.number as usize],
+            pattern: job.plan.verify.then(|| BodyPattern::new(job.plan.body_bytes)),
+            witness: ReceivedMessages::default(),
             delivered: 0,
             unacknowledged: 0,
             last_tag: 0,
@@ -63,9 +63,9 @@ impl<'a> Consumer<'a> {
         }
     }
 
-    fn run(&mut self, line: &mut Line) -> Result<(), Error> {
+    fn run(&mut self, line: &mut BlockingConnection) -> Result<(), Error> {
         let gathers = self.job.plan.gathers();
-        while !self.job.boards.has_come_to(Phase::Over) {
+        while !self.job.counters.has_come_to(Phase::Over) {
             self.take_in(line)?;
             let is_written = self.write(line)?;
             if gathers && !line.is_behind() {
@@ -79,11 +79,11 @@ impl<'a> Consumer<'a> {
     /// Takes everything that was read.
     ///
     /// Cost: for each message three frame headers and what [`Self::on_delivery`] costs; one lock for all.
-    fn take_in(&mut self, line: &mut Line) -> Result<(), Error> {
-        let now_ns = self.job.boards.now_ns();
-        let board = self.board;
-        let mut times = board.times();
-        let mut run = Run::default();
+    fn take_in(&mut self, line: &mut BlockingConnection) -> Result<(), Error> {
+        let now_ns = self.job.counters.now_ns();
+        let counters = self.counters;
+        let mut times = counters.times();
+        let mut run = EqualTimes::default();
         while let Some(event) = line.next_event()? {
             if let Event::Delivered(delivered) = event {
                 self.on_delivery(&delivered, now_ns, &mut run, &mut times);
@@ -91,7 +91,7 @@ impl<'a> Consumer<'a> {
         }
         run.end(now_ns, &mut times);
         drop(times);
-        board.delivered.set(self.delivered);
+        counters.delivered.set(self.delivered);
         Ok(())
     }
 
@@ -100,7 +100,7 @@ impl<'a> Consumer<'a> {
         &mut self,
         delivered: &Delivered<'_>,
         now_ns: u64,
-        run: &mut Run,
+        run: &mut EqualTimes,
         times: &mut Latency,
     ) {
         self.delivered += 1;
@@ -108,8 +108,8 @@ impl<'a> Consumer<'a> {
             run.add(stamp_ns, now_ns, times);
         }
         if let Some(pattern) = &self.pattern {
-            let boards = &self.job.boards;
-            self.witness.note(delivered, pattern, |publisher| claimed(boards, publisher));
+            let counters = &self.job.counters;
+            self.witness.note(delivered, pattern, |publisher| claimed(counters, publisher));
         }
         if let Acknowledge::Every(count) = self.job.plan.acknowledge {
             self.last_tag = delivered.tag;
@@ -123,13 +123,15 @@ impl<'a> Consumer<'a> {
     fn acknowledge(&mut self, multiple: bool) {
         self.unacknowledged = 0;
         let ack = basic::Ack { delivery_tag: self.last_tag, multiple };
-        frame::write_with(&mut self.outbound, FRAME_METHOD, Line::CHANNEL, |to| ack.write(to));
+        frame::write_with(&mut self.outbound, FRAME_METHOD, BlockingConnection::CHANNEL, |to| {
+            ack.write(to);
+        });
     }
 
     /// Writes acknowledgements as far as the socket takes them; says whether all are written.
-    fn write(&mut self, line: &mut Line) -> Result<bool, Error> {
+    fn write(&mut self, line: &mut BlockingConnection) -> Result<bool, Error> {
         // When nothing more comes, the last ones are not waited for.
-        if self.unacknowledged > 0 && self.job.boards.has_come_to(Phase::Drain) {
+        if self.unacknowledged > 0 && self.job.counters.has_come_to(Phase::Drain) {
             self.acknowledge(true);
         }
         while !self.outbound.is_empty() {
@@ -142,6 +144,6 @@ impl<'a> Consumer<'a> {
     }
 }
 
-fn claimed(boards: &Boards, publisher: u32) -> Option<u64> {
-    boards.publishers.get(publisher as usize).map(|board| board.claimed.get())
+fn claimed(counters: &RunCounters, publisher: u32) -> Option<u64> {
+    counters.publishers.get(publisher as usize).map(|counters| counters.claimed.get())
 }

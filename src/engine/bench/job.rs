@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 use crate::client::Error;
 use crate::lock::{Condvar, Mutex};
 
-use super::board::{Boards, Phase};
-use super::plan::{Layout, Plan};
-use super::verify::Witness;
+use super::counters::{Phase, RunCounters};
+use super::plan::{BenchTopology, Plan};
+use super::verify::ReceivedMessages;
 
 /// A report of a thread to the run.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) enum Note {
     Ready,
     /// A publisher has ended: messages sent to each queue.
     Published(u32, Result<Vec<u64>, Error>),
-    Consumed(Result<Witness, Error>),
+    Consumed(Result<ReceivedMessages, Error>),
     /// A bug has ended it.
     Panicked,
 }
@@ -29,8 +29,8 @@ pub(super) struct Job {
     /// Its number among those of its kind, from 0 on
     pub(super) number: u32,
     pub(super) plan: Arc<Plan>,
-    pub(super) layout: Arc<Layout>,
-    pub(super) boards: Arc<Boards>,
+    pub(super) layout: Arc<BenchTopology>,
+    pub(super) counters: Arc<RunCounters>,
     pub(super) gate: Arc<Gate>,
     pub(super) notes: mpsc::UnboundedSender<Note>,
 }
@@ -43,7 +43,7 @@ impl Job {
     /// Waits until all are ready; false when it comes to nothing.
     pub(super) fn wait_for_start(&self) -> bool {
         self.gate.wait();
-        !self.boards.has_come_to(Phase::Drain)
+        !self.counters.has_come_to(Phase::Drain)
     }
 
     pub(super) fn tell(&self, note: Note) {

@@ -71,12 +71,12 @@ impl Default for Latency {
 
 /// Equal times that follow each other, counted at once: a write sends many messages, and a read brings many.
 #[derive(Debug, Default)]
-pub(super) struct Run {
+pub(super) struct EqualTimes {
     stamp_ns: u64,
     count: u64,
 }
 
-impl Run {
+impl EqualTimes {
     /// One more that began at `stamp_ns` and ended at `now_ns`, which is the same until [`Self::end`].
     #[inline]
     pub(super) fn add(&mut self, stamp_ns: u64, now_ns: u64, into: &mut Latency) {
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn equal_times_are_counted_at_once() {
-        let (mut latency, mut run) = (Latency::new(), Run::default());
+        let (mut latency, mut run) = (Latency::new(), EqualTimes::default());
         for stamp in [10, 10, 10, 500_000, 500_000] {
             run.add(stamp, 1_000_000, &mut latency);
         }

@@ -1,16 +1,15 @@
 //! Load on a broker, and how it bears it: rates, latencies, and whether every message came through.
 //!
-//! Each publisher and each consumer is a thread with a line of its own ([`crate::client::line`]), because what is
-//! measured is the broker. The async side sets up, looks once a second at the boards the threads write their figures
+//! Each publisher and each consumer is a thread with a line of its own ([`crate::client::blocking`]), because what is
+//! measured is the broker. The async side sets up, looks once a second at the counters the threads write their figures
 //! on, and cleans up, whatever happened. Two rules make the latencies honest: the clock of a message starts when it
 //! was due, not when it could be sent; and a second's figures are taken while it passes, warm-up thrown away.
 //!
 //! Reading order: [`Plan`] (what is asked), [`Engine::bench`] (a run), [`publish`] and [`consume`] (the threads),
 //! [`stamp`] (what a body says), [`verify`], [`Outcome`].
 
-mod board;
 mod consume;
-mod crew;
+mod counters;
 mod job;
 mod latency;
 mod outcome;
@@ -18,6 +17,7 @@ mod pace;
 mod plan;
 mod publish;
 mod stamp;
+mod threads;
 mod verify;
 mod window;
 
@@ -29,22 +29,22 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, interval_at, sleep_until};
 
-use crate::client::line::Line;
+use crate::client::blocking::BlockingConnection;
 use crate::client::{self, Options};
 use crate::engine::error::Cause;
 use crate::engine::error::Error;
 use crate::engine::handle::Engine;
 use crate::wire::ShortStr;
-use board::{Boards, Phase};
-use crew::Crew;
+use counters::{Phase, RunCounters};
 use job::Note;
 pub use latency::Latency;
 use outcome::Watch;
 pub use outcome::{Outcome, Second};
-use plan::Layout;
+use plan::BenchTopology;
 pub use plan::{Acknowledge, Durability, Plan, SIZE_MIN_TO_VERIFY, Speed};
+use threads::Threads;
+use verify::ReceivedMessages;
 pub use verify::Verdict;
-use verify::Witness;
 
 /// The time after which missing messages are given up if none came: a broker that delivers none for so long has none.
 const DRAIN_IDLE_MAX: Duration = Duration::from_secs(5);
@@ -98,7 +98,11 @@ impl Engine {
     }
 
     /// Makes exchange, queues and bindings, and opens all lines.
-    async fn prepare(&self, plan: &Arc<Plan>, layout: &Arc<Layout>) -> Result<Prepared, Error> {
+    async fn prepare(
+        &self,
+        plan: &Arc<Plan>,
+        layout: &Arc<BenchTopology>,
+    ) -> Result<Prepared, Error> {
         if let Some(exchange) = &layout.exchange {
             self.declare_exchange(exchange).await?;
         }
@@ -122,10 +126,15 @@ impl Engine {
         Ok(prepared)
     }
 
-    async fn line(&self, name: &str, inbound: usize, body_kept: usize) -> Result<Line, Error> {
+    async fn line(
+        &self,
+        name: &str,
+        inbound: usize,
+        body_kept: usize,
+    ) -> Result<BlockingConnection, Error> {
         let target = self.target();
         let options = Options { name: ShortStr::truncated(name), ..target.options.clone() };
-        let opened = Line::open(&target.place(), &options, inbound, body_kept).await;
+        let opened = BlockingConnection::open(&target.place(), &options, inbound, body_kept).await;
         opened.map_err(|error| self.cx.failed("open a connection", error))
     }
 
@@ -137,33 +146,33 @@ impl Engine {
         stop: &Stop,
         on_second: &mut dyn FnMut(&Second),
     ) -> Result<Outcome, Error> {
-        let boards = Arc::new(Boards::new(plan.publishers, plan.consumers, plan.copies()));
-        let crew = Crew::new(Arc::clone(plan), prepared.layout, Arc::clone(&boards));
+        let counters = Arc::new(RunCounters::new(plan.publishers, plan.consumers, plan.copies()));
+        let threads = Threads::new(Arc::clone(plan), prepared.layout, Arc::clone(&counters));
         let mut run = Run {
             engine: self,
             plan: Arc::clone(plan),
-            ledger: vec![Vec::new(); plan.publishers as usize],
+            sent_counts: vec![Vec::new(); plan.publishers as usize],
             publishing: plan.publishers,
             consuming: plan.consumers,
-            witnesses: Vec::new(),
+            received: Vec::new(),
             is_interrupted: false,
-            crew,
-            boards,
+            threads,
+            counters,
         };
         run.start(prepared.consumers, prepared.publishers, stop).await?;
-        let mut watch = Watch::start(&run.boards);
-        run.crew.open();
+        let mut watch = Watch::start(&run.counters);
+        run.threads.open();
         if !plan.warmup.is_zero() {
             run.wait_for(plan.warmup, stop).await?;
-            watch = Watch::start(&run.boards);
+            watch = Watch::start(&run.counters);
         }
         run.measure(&mut watch, stop, on_second).await?;
         // Of a number of messages the whole way is measured; of a time, what passed in it.
         let outcome = if plan.count.is_some() {
             run.drain(stop).await?;
-            watch.finish(&run.boards)
+            watch.finish(&run.counters)
         } else {
-            let outcome = watch.finish(&run.boards);
+            let outcome = watch.finish(&run.counters);
             run.drain(stop).await?;
             outcome
         };
@@ -171,7 +180,7 @@ impl Engine {
     }
 
     /// Deletes all that the run has made.
-    async fn clean_up(&self, layout: &Layout) -> Result<(), Error> {
+    async fn clean_up(&self, layout: &BenchTopology) -> Result<(), Error> {
         for queue in &layout.queues {
             self.remove_queue(&queue.name).await?;
         }
@@ -185,23 +194,23 @@ impl Engine {
 /// Open lines, and what they are for.
 #[derive(Debug, Default)]
 struct Prepared {
-    layout: Arc<Layout>,
-    consumers: Vec<Line>,
-    publishers: Vec<Line>,
+    layout: Arc<BenchTopology>,
+    consumers: Vec<BlockingConnection>,
+    publishers: Vec<BlockingConnection>,
 }
 
 /// A run in progress.
 struct Run<'a> {
     engine: &'a Engine,
     plan: Arc<Plan>,
-    boards: Arc<Boards>,
-    crew: Crew,
+    counters: Arc<RunCounters>,
+    threads: Threads,
     /// Threads that have not ended
     publishing: u32,
     consuming: u32,
     /// The number of messages that each publisher sent to each queue
-    ledger: Vec<Vec<u64>>,
-    witnesses: Vec<Witness>,
+    sent_counts: Vec<Vec<u64>>,
+    received: Vec<ReceivedMessages>,
     is_interrupted: bool,
 }
 
@@ -209,22 +218,22 @@ impl Run<'_> {
     /// Starts consumers, then publishers, and waits until all are ready.
     async fn start(
         &mut self,
-        consumers: Vec<Line>,
-        publishers: Vec<Line>,
+        consumers: Vec<BlockingConnection>,
+        publishers: Vec<BlockingConnection>,
         stop: &Stop,
     ) -> Result<(), Error> {
         let not_started = |error: std::io::Error| Error::Threads { source: Cause::from(error) };
         for (number, line) in (0..).zip(consumers) {
-            self.crew.consumer(number, line).map_err(not_started)?;
+            self.threads.consumer(number, line).map_err(not_started)?;
         }
         for (number, line) in (0..).zip(publishers) {
-            self.crew.publisher(number, line).map_err(not_started)?;
+            self.threads.publisher(number, line).map_err(not_started)?;
         }
         let mut waiting = self.plan.publishers + self.plan.consumers;
         while waiting > 0 && !self.is_interrupted {
             // Both arms are cancel-safe.
             tokio::select! {
-                note = self.crew.note() => {
+                note = self.threads.note() => {
                     waiting -= u32::from(matches!(note, Note::Ready));
                     self.on_note(note)?;
                 }
@@ -237,13 +246,13 @@ impl Run<'_> {
     /// Ends everything at once.
     fn interrupt(&mut self) {
         self.is_interrupted = true;
-        self.boards.go_on_to(Phase::Over);
+        self.counters.go_on_to(Phase::Over);
     }
 
     fn on_note(&mut self, note: Note) -> Result<(), Error> {
         let failed = |doing: &str, error: client::Error| {
             // The others would only report what follows from it.
-            self.boards.go_on_to(Phase::Over);
+            self.counters.go_on_to(Phase::Over);
             self.engine.cx.failed(doing, error)
         };
         match note {
@@ -251,12 +260,12 @@ impl Run<'_> {
             Note::Published(number, ended) => {
                 let sent = ended.map_err(|error| failed("publish", error))?;
                 self.publishing -= 1;
-                self.ledger[number as usize] = sent;
+                self.sent_counts[number as usize] = sent;
             }
             Note::Consumed(ended) => {
                 let witness = ended.map_err(|error| failed("consume", error))?;
                 self.consuming -= 1;
-                self.witnesses.push(witness);
+                self.received.push(witness);
             }
             Note::Panicked => {
                 return Err(Error::Threads { source: Cause::new("a thread panicked") });
@@ -271,7 +280,7 @@ impl Run<'_> {
         while !self.is_interrupted {
             // All arms are cancel-safe.
             tokio::select! {
-                note = self.crew.note() => self.on_note(note)?,
+                note = self.threads.note() => self.on_note(note)?,
                 () = sleep_until(deadline) => break,
                 () = stop.asked() => self.interrupt(),
             }
@@ -279,7 +288,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Looks at the boards every second until the time is up or everything is published.
+    /// Looks at the counters every second until the time is up or everything is published.
     async fn measure(
         &mut self,
         watch: &mut Watch,
@@ -291,8 +300,8 @@ impl Run<'_> {
         while self.publishing > 0 && !self.is_interrupted {
             // All arms are cancel-safe.
             tokio::select! {
-                note = self.crew.note() => self.on_note(note)?,
-                _ = ticks.tick() => on_second(watch.look(&self.boards)),
+                note = self.threads.note() => self.on_note(note)?,
+                _ = ticks.tick() => on_second(watch.look(&self.counters)),
                 () = until(end) => break,
                 () = stop.asked() => self.interrupt(),
             }
@@ -305,11 +314,11 @@ impl Run<'_> {
         if !self.plan.verify && self.plan.count.is_none() {
             return Ok(());
         }
-        self.boards.go_on_to(Phase::Drain);
-        let mut totals = self.boards.totals();
+        self.counters.go_on_to(Phase::Drain);
+        let mut totals = self.counters.totals();
         let mut idle_since = Instant::now();
         while !self.is_interrupted && idle_since.elapsed() < DRAIN_IDLE_MAX {
-            let now = self.boards.totals();
+            let now = self.counters.totals();
             let is_all = now.delivered >= now.sent * self.plan.copies() || self.plan.consumers == 0;
             if self.publishing == 0 && is_all {
                 break;
@@ -327,16 +336,16 @@ impl Run<'_> {
 
     /// Ends the threads and takes their verdict.
     async fn end(mut self, mut outcome: Outcome) -> Result<Outcome, Error> {
-        self.boards.go_on_to(Phase::Over);
+        self.counters.go_on_to(Phase::Over);
         while self.publishing > 0 || self.consuming > 0 {
-            let note = self.crew.note().await;
+            let note = self.threads.note().await;
             self.on_note(note)?;
         }
         outcome.is_interrupted = self.is_interrupted;
         // What was cut short is not judged.
         if self.plan.verify && !self.is_interrupted {
-            let (refused, copies) = (self.boards.totals().refused, self.plan.copies());
-            outcome.verdict = Some(Verdict::of(&self.ledger, refused, copies, self.witnesses));
+            let (refused, copies) = (self.counters.totals().refused, self.plan.copies());
+            outcome.verdict = Some(Verdict::of(&self.sent_counts, refused, copies, self.received));
         }
         Ok(outcome)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::board::{Boards, Totals};
+use super::counters::{RunCounters, Totals};
 use super::latency::Latency;
 use super::verify::Verdict;
 
@@ -66,7 +66,7 @@ impl Outcome {
     }
 }
 
-/// Looks at the boards at intervals.
+/// Looks at the counters at intervals.
 #[derive(Debug)]
 pub(super) struct Watch {
     at_ns: u64,
@@ -76,15 +76,15 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Begins to measure; what was before is forgotten.
-    pub(super) fn start(boards: &Boards) -> Self {
-        boards.take_times();
-        Self { at_ns: boards.now_ns(), totals: boards.totals(), outcome: Outcome::default() }
+    pub(super) fn start(counters: &RunCounters) -> Self {
+        counters.take_times();
+        Self { at_ns: counters.now_ns(), totals: counters.totals(), outcome: Outcome::default() }
     }
 
     /// Notes what has passed since the last time.
-    pub(super) fn look(&mut self, boards: &Boards) -> &Second {
-        let (now_ns, totals) = (boards.now_ns(), boards.totals());
-        let [latency, confirm, lag] = boards.take_times();
+    pub(super) fn look(&mut self, counters: &RunCounters) -> &Second {
+        let (now_ns, totals) = (counters.now_ns(), counters.totals());
+        let [latency, confirm, lag] = counters.take_times();
         let second = Second {
             elapsed: Duration::from_nanos(now_ns - self.at_ns),
             published: totals.sent - self.totals.sent,
@@ -109,9 +109,9 @@ impl Watch {
     }
 
     /// Ends the last second, unless it has hardly begun.
-    pub(super) fn finish(mut self, boards: &Boards) -> Outcome {
-        if boards.now_ns() > self.at_ns + LEAST_SECOND_NS || self.outcome.seconds.is_empty() {
-            self.look(boards);
+    pub(super) fn finish(mut self, counters: &RunCounters) -> Outcome {
+        if counters.now_ns() > self.at_ns + LEAST_SECOND_NS || self.outcome.seconds.is_empty() {
+            self.look(counters);
         }
         self.outcome
     }

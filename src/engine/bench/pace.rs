@@ -1,4 +1,4 @@
-//! When each message of a publisher is due.
+//! The times at which the messages of a publisher are due.
 //!
 //! The plan is fixed before the first message is sent and never waits for the broker: a stall makes messages late, and
 //! it does not make them fewer.
@@ -21,7 +21,7 @@ impl Pace {
         Self { start_ns, interval_ns: all_ns * f64::from(publishers) }
     }
 
-    /// When message number `sequence`, from 0 on, is due.
+    /// The time at which message number `sequence`, from 0 on, is due.
     #[inline]
     pub(super) fn due_ns(&self, sequence: u64) -> u64 {
         #[expect(clippy::cast_precision_loss, reason = "exact for the messages of a century")]

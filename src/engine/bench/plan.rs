@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::line::Envelope;
+use crate::client::blocking::Envelope;
 use crate::engine::topology::{BindingSpec, Destination, ExchangeSpec, QueueSpec};
 use crate::wire::{FieldTable, FieldValue, Properties, ShortStr};
 
@@ -58,7 +58,7 @@ pub enum Durability {
     Messages,
 }
 
-/// When a delivery is acknowledged.
+/// The time of an acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acknowledge {
     /// By being sent: the broker waits for nothing
@@ -97,7 +97,7 @@ impl Plan {
     }
 
     /// Names everything that the run makes. `tag` makes them its own.
-    pub(super) fn layout(&self, tag: &str) -> Layout {
+    pub(super) fn layout(&self, tag: &str) -> BenchTopology {
         let mut arguments = self.queue_arguments.clone();
         if self.consumers > 0 && arguments.get("x-expires").is_none() {
             // A run that is killed leaves nothing for ever.
@@ -118,7 +118,8 @@ impl Plan {
             ..ExchangeSpec::default()
         });
         let mode = if self.durability == Durability::Messages { 2 } else { 1 };
-        let mut layout = Layout { queues, exchange, bindings: Vec::new(), routes: Vec::new() };
+        let mut layout =
+            BenchTopology { queues, exchange, bindings: Vec::new(), routes: Vec::new() };
         let routes = if layout.exchange.is_some() && !self.is_fanout() {
             self.bindings.max(self.queues)
         } else {
@@ -137,7 +138,7 @@ impl Plan {
 
 /// The topology that a run makes in the broker.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Layout {
+pub(super) struct BenchTopology {
     pub(super) queues: Vec<QueueSpec>,
     pub(super) exchange: Option<ExchangeSpec>,
     pub(super) bindings: Vec<BindingSpec>,
@@ -152,7 +153,7 @@ pub(super) struct Route {
     pub(super) queue: u32,
 }
 
-impl Layout {
+impl BenchTopology {
     fn add_route(&mut self, number: u32, delivery_mode: u8) {
         let at = number as usize % self.queues.len();
         let queue = self.queues[at].name.clone();

@@ -8,14 +8,14 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::client::Error;
-use crate::client::line::{Envelope, Event, Line, Stencil, Wait};
+use crate::client::blocking::{BlockingConnection, EncodedPublishes, Envelope, Event, Wait};
 
-use super::board::{Phase, PublisherBoard};
+use super::counters::{Phase, PublisherCounters};
 use super::job::Job;
-use super::latency::Run;
+use super::latency::EqualTimes;
 use super::pace::Pace;
 use super::plan::{Speed, share};
-use super::stamp::{EVERY_QUEUE, Identity, Pattern, write_head, write_stamp};
+use super::stamp::{BodyPattern, EVERY_QUEUE, Identity, write_head, write_stamp};
 use super::window::Window;
 
 /// The time to let confirms or deliveries gather (see [`Plan::gathers`]).
@@ -31,7 +31,7 @@ pub(super) const GOODBYE_MAX: Duration = Duration::from_millis(500);
 const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
 
 /// Runs a publisher; answers how many messages it sent to each queue.
-pub(super) fn publish(mut line: Line, job: &Job) -> Result<Vec<u64>, Error> {
+pub(super) fn publish(mut line: BlockingConnection, job: &Job) -> Result<Vec<u64>, Error> {
     if job.plan.unconfirmed_max > 0 {
         line.confirm()?;
     } else {
@@ -43,7 +43,7 @@ pub(super) fn publish(mut line: Line, job: &Job) -> Result<Vec<u64>, Error> {
         publisher.run()?;
     }
     let Publisher { line, sent_to, is_cut, .. } = publisher;
-    if !job.boards.has_come_to(Phase::Over) {
+    if !job.counters.has_come_to(Phase::Over) {
         // What was sent without confirms has reached the broker when it answers.
         line.close(CONFIRMS_MAX)?;
     } else if !is_cut {
@@ -54,11 +54,11 @@ pub(super) fn publish(mut line: Line, job: &Job) -> Result<Vec<u64>, Error> {
 }
 
 struct Publisher<'a> {
-    line: Line,
+    line: BlockingConnection,
     job: &'a Job,
-    board: &'a PublisherBoard,
-    stencil: Stencil,
-    /// The queue of each envelope of the stencil, where all are counted as one in a fanout
+    counters: &'a PublisherCounters,
+    encoded: EncodedPublishes,
+    /// The queue of each encoded publish, where all are counted as one in a fanout
     queues: Vec<u32>,
     /// Messages sent to each queue
     sent_to: Vec<u64>,
@@ -78,13 +78,13 @@ struct Publisher<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    fn new(line: Line, job: &'a Job) -> Self {
+    fn new(line: BlockingConnection, job: &'a Job) -> Self {
         let plan = &job.plan;
         let routes = share(job.layout.routes.len(), plan.publishers, job.number);
         let routes: Vec<_> = routes.map(|at| &job.layout.routes[at]).collect();
         let envelopes: Vec<Envelope> = routes.iter().map(|route| route.envelope.clone()).collect();
-        let pattern = Pattern::new(plan.body_bytes);
-        let stencil = Stencil::new(&envelopes, pattern.body(job.number), line.frame_max());
+        let pattern = BodyPattern::new(plan.body_bytes);
+        let encoded = EncodedPublishes::new(&envelopes, pattern.body(job.number), line.frame_max());
         let (number, publishers) = (u64::from(job.number), u64::from(plan.publishers));
         let count = plan
             .count
@@ -92,8 +92,8 @@ impl<'a> Publisher<'a> {
         Self {
             line,
             job,
-            board: &job.boards.publishers[job.number as usize],
-            stencil,
+            counters: &job.counters.publishers[job.number as usize],
+            encoded,
             queues: routes.iter().map(|route| route.queue).collect(),
             sent_to: vec![0; plan.queues as usize],
             sent: 0,
@@ -114,10 +114,10 @@ impl<'a> Publisher<'a> {
             Speed::Flat { backlog_max } => self.run_flat(backlog_max)?,
             Speed::PerSecond(rate) => self.run_paced(rate)?,
         }
-        let end = self.job.boards.now_ns() + nanoseconds(CONFIRMS_MAX);
+        let end = self.job.counters.now_ns() + nanoseconds(CONFIRMS_MAX);
         while self.window.as_ref().is_some_and(|window| !window.is_empty())
-            && !self.job.boards.has_come_to(Phase::Over)
-            && self.job.boards.now_ns() < end
+            && !self.job.counters.has_come_to(Phase::Over)
+            && self.job.counters.now_ns() < end
         {
             self.pump(Wait::Short)?;
         }
@@ -125,14 +125,14 @@ impl<'a> Publisher<'a> {
     }
 
     fn is_to_go_on(&self) -> bool {
-        self.sent < self.count && !self.is_cut && !self.job.boards.has_come_to(Phase::Drain)
+        self.sent < self.count && !self.is_cut && !self.job.counters.has_come_to(Phase::Drain)
     }
 
     /// Sends as much as confirms, the backlog and the broker allow.
     fn run_flat(&mut self, backlog_max: u64) -> Result<(), Error> {
         let gathers = self.job.plan.gathers();
         // To send one message for every confirm that comes would cost a write each.
-        let few = self.stencil.batch().min((self.job.plan.unconfirmed_max / 4).max(1) as usize);
+        let few = self.encoded.batch().min((self.job.plan.unconfirmed_max / 4).max(1) as usize);
         while self.is_to_go_on() {
             if self.await_leave()? {
                 continue;
@@ -146,11 +146,11 @@ impl<'a> Publisher<'a> {
                 self.pump(Wait::Short)?;
                 continue;
             }
-            if backlog_max > 0 && self.job.boards.backlog() >= backlog_max {
+            if backlog_max > 0 && self.job.counters.backlog() >= backlog_max {
                 self.pump(Wait::For(BACKLOG_PAUSE))?;
                 continue;
             }
-            let now_ns = self.job.boards.now_ns();
+            let now_ns = self.job.counters.now_ns();
             self.send(room.min(left), |_| now_ns)?;
             self.pump(Wait::No)?;
         }
@@ -162,7 +162,7 @@ impl<'a> Publisher<'a> {
         // It only makes waits more exact.
         let _ = rustix::thread::set_current_timer_slack(Some(TIMER_SLACK_NS));
         let publishers = self.job.plan.publishers;
-        let pace = Pace::new(self.job.boards.now_ns(), per_second, self.job.number, publishers);
+        let pace = Pace::new(self.job.counters.now_ns(), per_second, self.job.number, publishers);
         while self.is_to_go_on() {
             if self.await_leave()? {
                 continue;
@@ -173,8 +173,8 @@ impl<'a> Publisher<'a> {
                 self.pump(Wait::Short)?;
                 continue;
             }
-            let now_ns = self.job.boards.now_ns();
-            let most = self.stencil.batch().min(room).min(left);
+            let now_ns = self.job.counters.now_ns();
+            let most = self.encoded.batch().min(room).min(left);
             let due = pace.count_due(self.sent, now_ns, most);
             if due == 0 {
                 let wait_ns = pace.due_ns(self.sent).saturating_sub(now_ns);
@@ -183,7 +183,7 @@ impl<'a> Publisher<'a> {
             }
             let first = self.sent;
             let sent = self.send(due, |at| pace.due_ns(first + at))?;
-            let mut times = self.board.times();
+            let mut times = self.counters.times();
             for at in first..first + sent as u64 {
                 times.lag.record(now_ns.saturating_sub(pace.due_ns(at)), 1);
             }
@@ -202,10 +202,10 @@ impl<'a> Publisher<'a> {
         if !self.is_blocked && !self.is_flow_off {
             return Ok(false);
         }
-        let begin_ns = self.job.boards.now_ns();
+        let begin_ns = self.job.counters.now_ns();
         self.pump(Wait::Short)?;
-        self.blocked_ns += self.job.boards.now_ns() - begin_ns;
-        self.board.blocked_ns.set(self.blocked_ns);
+        self.blocked_ns += self.job.counters.now_ns() - begin_ns;
+        self.counters.blocked_ns.set(self.blocked_ns);
         Ok(true)
     }
 
@@ -213,14 +213,14 @@ impl<'a> Publisher<'a> {
     ///
     /// Cost: some bytes patched in each, one write for all.
     fn send(&mut self, most: usize, stamp_ns: impl Fn(u64) -> u64) -> Result<usize, Error> {
-        let Self { stencil, queues, sent_to, window, job, .. } = self;
+        let Self { encoded, queues, sent_to, window, job, .. } = self;
         let publisher = job.number;
         let is_fanout = job.plan.is_fanout();
-        let most = most.min(stencil.batch());
+        let most = most.min(encoded.batch());
         // Said before a consumer can see them.
-        self.board.claimed.set(self.sent + most as u64);
+        self.counters.claimed.set(self.sent + most as u64);
         let mut at = 0;
-        let (bytes, count) = stencil.take(most, |envelope, body| {
+        let (bytes, count) = encoded.take(most, |envelope, body| {
             let stamp_ns = stamp_ns(at);
             at += 1;
             if job.plan.verify {
@@ -239,7 +239,7 @@ impl<'a> Publisher<'a> {
         while !rest.is_empty() {
             match self.line.write_some(rest)? {
                 Some(written) => rest = &rest[written..],
-                None if job.boards.has_come_to(Phase::Over) => {
+                None if job.counters.has_come_to(Phase::Over) => {
                     self.is_cut = true;
                     return Ok(0);
                 }
@@ -250,16 +250,16 @@ impl<'a> Publisher<'a> {
             }
         }
         self.sent += count as u64;
-        self.board.sent.set(self.sent);
+        self.counters.sent.set(self.sent);
         Ok(count)
     }
 
     /// Takes in what the broker has to say.
     fn pump(&mut self, wait: Wait) -> Result<(), Error> {
         self.line.read(wait)?;
-        let now_ns = self.job.boards.now_ns();
-        let mut times = self.board.times();
-        let mut run = Run::default();
+        let now_ns = self.job.counters.now_ns();
+        let mut times = self.counters.times();
+        let mut run = EqualTimes::default();
         while let Some(event) = self.line.next_event()? {
             match event {
                 Event::Confirmed { tag, multiple, is_taken } => {
@@ -280,8 +280,8 @@ impl<'a> Publisher<'a> {
         }
         run.end(now_ns, &mut times.confirm);
         drop(times);
-        self.board.confirmed.set(self.confirmed);
-        self.board.refused.set(self.refused);
+        self.counters.confirmed.set(self.confirmed);
+        self.counters.refused.set(self.refused);
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ const PERIOD: usize = 251;
 /// The queue of a message that goes to every queue.
 pub(super) const EVERY_QUEUE: u32 = u32::MAX;
 
-/// Which message it is.
+/// The identity of a message of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) publisher: u32,
@@ -63,7 +63,7 @@ pub(super) fn write_head(body: &mut [u8], stamp_ns: u64, identity: Identity) {
     head[24..].copy_from_slice(&identity.check(stamp_ns).to_le_bytes());
 }
 
-/// Which message this is; `None` for one that is not as it was sent.
+/// Reads the identity of a message; `None` if it is not as it was sent.
 pub(super) fn read_head(body: &[u8]) -> Option<Identity> {
     let head = body.first_chunk::<HEAD_BYTES>()?;
     let [four, next] = [8, 12].map(|at| head[at..].first_chunk::<4>());
@@ -79,12 +79,12 @@ pub(super) fn read_head(body: &[u8]) -> Option<Identity> {
 
 /// Bodies as they are sent.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(super) struct BodyPattern {
     bytes: Vec<u8>,
     len: usize,
 }
 
-impl Pattern {
+impl BodyPattern {
     /// Of bodies of `len` bytes.
     pub(super) fn new(len: usize) -> Self {
         let byte = |at: usize| u8::try_from(at % PERIOD).unwrap_or_default();
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_what_is_changed_is_seen() {
-        let pattern = Pattern::new(300);
+        let pattern = BodyPattern::new(300);
         let mut body = pattern.body(3).to_vec();
         write_head(&mut body, 99, IDENTITY);
         assert_eq!((read_stamp(&body), read_head(&body)), (Some(99), Some(IDENTITY)));

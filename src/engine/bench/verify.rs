@@ -1,13 +1,14 @@
 //! Did every message come through: once, in its order, and as it was sent?
 //!
-//! Publishers count what they send to each queue, consumers note what comes ([`Witness`]); after the run both are laid
-//! side by side ([`Verdict::of`]). A note costs a bit for each message, and nothing for what came without a gap.
+//! Publishers count what they send to each queue, consumers note what comes ([`ReceivedMessages`]); after the run both
+//! are laid side by side ([`Verdict::of`]). A note costs a bit for each message, and nothing for what came without a
+//! gap.
 
 use std::collections::VecDeque;
 
-use crate::client::line::Delivered;
+use crate::client::blocking::Delivered;
 
-use super::stamp::{EVERY_QUEUE, Identity, Pattern, read_head};
+use super::stamp::{BodyPattern, EVERY_QUEUE, Identity, read_head};
 
 /// Numbers in one word of a set.
 const WORD_BITS: u64 = 64;
@@ -32,11 +33,11 @@ impl Verdict {
         sent: &[Vec<u64>],
         refused: u64,
         copies: u64,
-        witnesses: Vec<Witness>,
+        received: Vec<ReceivedMessages>,
     ) -> Self {
         let mut verdict = Self::default();
-        let mut seen: Vec<Vec<Seen>> = Vec::new();
-        for witness in witnesses {
+        let mut seen: Vec<Vec<FromPublisher>> = Vec::new();
+        for witness in received {
             verdict.misordered += witness.misordered;
             verdict.corrupt += witness.corrupt;
             verdict.duplicates += witness.duplicates;
@@ -76,9 +77,9 @@ impl Verdict {
 
 /// The record of the messages that one consumer got.
 #[derive(Debug, Default)]
-pub(super) struct Witness {
+pub(super) struct ReceivedMessages {
     /// By the place of the queue, and by publisher
-    seen: Vec<Vec<Seen>>,
+    seen: Vec<Vec<FromPublisher>>,
     duplicates: u64,
     misordered: u64,
     corrupt: u64,
@@ -86,12 +87,12 @@ pub(super) struct Witness {
 
 /// The messages of one publisher in one queue.
 #[derive(Debug, Default)]
-struct Seen {
-    seen: Set,
+struct FromPublisher {
+    seen: NumberSet,
     highest: Option<u64>,
 }
 
-impl Witness {
+impl ReceivedMessages {
     /// Notes a delivery. `claimed` says how many messages a publisher has sent at most by now, in all; what is not of
     /// a publisher that it knows is corrupt, so that a broken number sizes nothing.
     ///
@@ -99,7 +100,7 @@ impl Witness {
     pub(super) fn note(
         &mut self,
         delivered: &Delivered<'_>,
-        pattern: &Pattern,
+        pattern: &BodyPattern,
         claimed: impl Fn(u32) -> Option<u64>,
     ) {
         let queue = delivered.consumer;
@@ -132,13 +133,13 @@ fn at<T: Default>(list: &mut Vec<T>, place: usize) -> &mut T {
 
 /// A set of numbers of which nearly all up to the largest are in it: those below the first gap cost nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Set {
+struct NumberSet {
     /// Every number in front of the first word is in the set.
     full_words: u64,
     words: VecDeque<u64>,
 }
 
-impl Set {
+impl NumberSet {
     /// Puts a number in; says whether it is new.
     fn insert(&mut self, number: u64) -> bool {
         let Some(word) = (number / WORD_BITS).checked_sub(self.full_words) else { return false };
@@ -149,7 +150,7 @@ impl Set {
         let bit = 1 << (number % WORD_BITS);
         let is_new = self.words[word] & bit == 0;
         self.words[word] |= bit;
-        self.let_go();
+        self.drop_full_words();
         is_new
     }
 
@@ -171,12 +172,12 @@ impl Set {
             }
             larger.words[word] |= bits;
         }
-        larger.let_go();
+        larger.drop_full_words();
         *self = larger;
         before - self.count()
     }
 
-    fn let_go(&mut self) {
+    fn drop_full_words(&mut self) {
         while self.words.front() == Some(&u64::MAX) {
             self.words.pop_front();
             self.full_words += 1;
@@ -199,9 +200,9 @@ mod tests {
     /// The messages a consumer got: queue it came from, publisher, queue it was sent to, sequence, redelivered.
     type Came = (u32, u32, u32, u64, bool);
 
-    fn witness(came: &[Came]) -> Witness {
-        let pattern = Pattern::new(LEN);
-        let mut witness = Witness::default();
+    fn witness(came: &[Came]) -> ReceivedMessages {
+        let pattern = BodyPattern::new(LEN);
+        let mut witness = ReceivedMessages::default();
         for (consumer, publisher, queue, sequence, is_redelivered) in came.iter().copied() {
             let mut body = pattern.body(publisher).to_vec();
             write_head(&mut body, 1, Identity { publisher, queue, sequence });
@@ -274,11 +275,11 @@ mod tests {
 
     #[test]
     fn a_changed_body_is_corrupt() {
-        let pattern = Pattern::new(LEN);
+        let pattern = BodyPattern::new(LEN);
         let mut body = pattern.body(0).to_vec();
         write_head(&mut body, 1, Identity { publisher: 0, queue: 0, sequence: 0 });
         body[60] ^= 0x40;
-        let mut witness = Witness::default();
+        let mut witness = ReceivedMessages::default();
         let delivered =
             Delivered { consumer: 0, tag: 1, is_redelivered: false, body: &body, body_len: 100 };
         witness.note(&delivered, &pattern, |_| Some(10));
@@ -287,11 +288,11 @@ mod tests {
 
     #[test]
     fn a_set_without_gaps_costs_nothing() {
-        let mut set = Set::default();
+        let mut set = NumberSet::default();
         assert!((0..100_000).all(|number| set.insert(number)));
         assert!(set.words.len() <= 1 && !set.insert(5) && set.insert(200_000));
         assert_eq!(set.count(), 100_001);
-        let mut other = Set::default();
+        let mut other = NumberSet::default();
         other.insert(100_000);
         other.insert(200_000);
         let mut turned = other.clone();

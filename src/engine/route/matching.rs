@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{End, Question, Tried, table, words};
+use super::{BindingEnd, BindingStep, RouteQuestion, table, words};
 use crate::broker::compat::ChosenCompat;
 use crate::broker::exchange::binding::Binding;
 use crate::broker::exchange::{
@@ -62,7 +62,7 @@ impl Matching {
     }
 
     /// Tries every binding of a list of the management API.
-    pub(super) fn try_all(&self, rows: Vec<Value>, question: &Question) -> Vec<Tried> {
+    pub(super) fn try_all(&self, rows: Vec<Value>, question: &RouteQuestion) -> Vec<BindingStep> {
         let bindings: Vec<Bound> = rows.into_iter().filter_map(Bound::read).collect();
         let matched = match self {
             Self::By(kind) => matched(*kind, &bindings, question),
@@ -72,7 +72,7 @@ impl Matching {
         tried.map(|(bound, matches)| self.tried(bound, matches, question)).collect()
     }
 
-    fn tried(&self, bound: Bound, matches: bool, question: &Question) -> Tried {
+    fn tried(&self, bound: Bound, matches: bool, question: &RouteQuestion) -> BindingStep {
         let key = &*question.routing_key;
         let (why, likeness) = match self {
             Self::By(ExchangeKind::Headers) => {
@@ -87,13 +87,13 @@ impl Matching {
         };
         let Bound { to, routing_key, shown, .. } = bound;
         let routing_key = routing_key.to_string();
-        Tried { to, routing_key, arguments: shown, matches, why, likeness }
+        BindingStep { to, routing_key, arguments: shown, matches, why, likeness }
     }
 }
 
 /// A binding as the management API shows it.
 struct Bound {
-    to: End,
+    to: BindingEnd,
     routing_key: ShortStr,
     arguments: FieldTable,
     shown: Value,
@@ -103,8 +103,8 @@ impl Bound {
     fn read(mut row: Value) -> Option<Self> {
         let name = row["destination"].as_str()?.to_owned();
         let to = match row["destination_type"].as_str()? {
-            "exchange" => End::Exchange(name),
-            _ => End::Queue(name),
+            "exchange" => BindingEnd::Exchange(name),
+            _ => BindingEnd::Queue(name),
         };
         let routing_key = ShortStr::try_from(row["routing_key"].as_str()?).ok()?;
         let shown = row["arguments"].take();
@@ -112,8 +112,8 @@ impl Bound {
     }
 }
 
-/// Which of the bindings match, by one exchange that has them all.
-fn matched(kind: ExchangeKind, bindings: &[Bound], question: &Question) -> Vec<bool> {
+/// Matches bindings by one exchange that has them all; answers for each if it matches.
+fn matched(kind: ExchangeKind, bindings: &[Bound], question: &RouteQuestion) -> Vec<bool> {
     let mut exchange = exchange(kind);
     for (number, bound) in bindings.iter().enumerate() {
         bind(&mut exchange, number, &bound.routing_key, &bound.arguments);

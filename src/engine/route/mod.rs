@@ -5,7 +5,7 @@
 //! its alternate. Whether a binding matches is decided by the broker's own matchers ([`matching`]), so the answer for
 //! an `mq serve` cannot differ from what it does; RabbitMQ's rules are the same.
 //!
-//! Reading order: [`Engine::route`], [`Asked`] (what one exchange answered), [`matching`], [`words`] (why not).
+//! Reading order: [`Engine::route`], [`ExchangeStep`] (what one exchange answered), [`matching`], [`words`] (why not).
 
 mod matching;
 mod words;
@@ -29,13 +29,13 @@ const DEFAULT_IN_PATHS: &str = "amq.default";
 
 /// A message, as far as its way depends on it.
 #[derive(Clone, Debug, Default)]
-pub struct Question {
+pub struct RouteQuestion {
     pub exchange: ShortStr,
     pub routing_key: ShortStr,
     pub headers: FieldTable,
 }
 
-impl Question {
+impl RouteQuestion {
     /// The routing key and those of the copies that the headers `CC` and `BCC` ask for; what is no list of keys asks
     /// for none, and the broker refuses it.
     fn keys(&self) -> Vec<ShortStr> {
@@ -46,25 +46,25 @@ impl Question {
 
 /// The way of a message.
 #[derive(Clone, Debug, Default)]
-pub struct Way {
+pub struct RouteReport {
     /// The exchanges it comes to, in the order they are asked; the first is the publisher's.
-    pub exchanges: Vec<Asked>,
+    pub exchanges: Vec<ExchangeStep>,
     /// The queues that get it, each once.
-    pub queues: Vec<Reached>,
-    /// Why the broker does not take it at all.
+    pub queues: Vec<ReachedQueue>,
+    /// The reason for which the broker would refuse the message.
     pub refusal: Option<String>,
 }
 
 /// A queue that gets the message, or may get it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reached {
+pub struct ReachedQueue {
     pub queue: String,
-    pub sure: Sure,
+    pub sure: Certainty,
 }
 
 /// Says if a message is certain to be routed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sure {
+pub enum Certainty {
     Yes,
     /// An exchange on the way chooses one of several.
     Maybe,
@@ -72,20 +72,20 @@ pub enum Sure {
 
 /// An exchange and what it made of the message.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ExchangeStep {
     pub exchange: String,
     pub kind: String,
-    pub sure: Sure,
+    pub sure: Certainty,
     /// The rule by which it chooses when it gives a message to one of its bindings only.
     pub chooses: Option<String>,
-    pub tried: Vec<Tried>,
-    pub alternate: Option<Alternate>,
+    pub tried: Vec<BindingStep>,
+    pub alternate: Option<AlternateExchange>,
 }
 
 /// A binding, and whether the message takes it.
 #[derive(Clone, Debug)]
-pub struct Tried {
-    pub to: End,
+pub struct BindingStep {
+    pub to: BindingEnd,
     pub routing_key: String,
     /// As the management API shows them
     pub arguments: Value,
@@ -97,21 +97,21 @@ pub struct Tried {
 
 /// The end of a binding: a queue or an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum BindingEnd {
     Queue(String),
     Exchange(String),
 }
 
 /// The exchange that gets the messages another one cannot route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alternate {
+pub struct AlternateExchange {
     pub exchange: String,
-    pub used: Used,
+    pub used: AlternateUse,
 }
 
 /// Says if an alternate exchange is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Used {
+pub enum AlternateUse {
     Yes,
     /// A binding matched.
     NotNeeded,
@@ -120,13 +120,13 @@ pub enum Used {
 }
 
 /// An exchange to ask, and whether the message surely comes to it.
-struct ToAsk {
+struct PendingExchange {
     name: String,
-    sure: Sure,
+    sure: Certainty,
 }
 
 /// An exchange as the management API lists it.
-struct Known {
+struct ListedExchange {
     name: String,
     kind: String,
     is_internal: bool,
@@ -140,8 +140,8 @@ impl Engine {
     /// # Errors
     ///
     /// When the exchange is not there, or the management API does not answer.
-    pub async fn route(&self, question: &Question) -> Result<Way, Error> {
-        let mut walk = Walk { inspect: self.inspect(), question, way: Way::default() };
+    pub async fn route(&self, question: &RouteQuestion) -> Result<RouteReport, Error> {
+        let mut walk = Walk { inspect: self.inspect(), question, way: RouteReport::default() };
         let Some(first) = walk.exchange(&question.exchange).await? else {
             let doing = format!("look for exchange '{}'", question.exchange);
             let vhost = self.cx.target.vhost();
@@ -162,16 +162,17 @@ impl Engine {
 
 struct Walk<'a> {
     inspect: Inspect<'a>,
-    question: &'a Question,
-    way: Way,
+    question: &'a RouteQuestion,
+    way: RouteReport,
 }
 
 impl Walk<'_> {
     /// Asks one exchange after the other, each once, so that cycles end.
-    async fn go(&mut self, first: Known) -> Result<(), Error> {
+    async fn go(&mut self, first: ListedExchange) -> Result<(), Error> {
         let mut known = vec![first.name.clone()];
         let mut first = Some(first);
-        let mut waiting = VecDeque::from([ToAsk { name: known[0].clone(), sure: Sure::Yes }]);
+        let mut waiting =
+            VecDeque::from([PendingExchange { name: known[0].clone(), sure: Certainty::Yes }]);
         while let Some(next) = waiting.pop_front() {
             let exchange = match first.take() {
                 Some(first) => Some(first),
@@ -180,16 +181,19 @@ impl Walk<'_> {
             // One that was deleted since its binding was read.
             let Some(exchange) = exchange else { continue };
             let asked = self.ask(exchange, next.sure).await?;
-            let sure = if asked.chooses.is_some() { Sure::Maybe } else { asked.sure };
+            let sure = if asked.chooses.is_some() { Certainty::Maybe } else { asked.sure };
             let mut to = Vec::new();
             for tried in asked.tried.iter().filter(|tried| tried.matches) {
                 match &tried.to {
-                    End::Queue(queue) => self.reach(queue, sure),
-                    End::Exchange(name) => to.push(ToAsk { name: name.clone(), sure }),
+                    BindingEnd::Queue(queue) => self.reach(queue, sure),
+                    BindingEnd::Exchange(name) => {
+                        to.push(PendingExchange { name: name.clone(), sure });
+                    }
                 }
             }
-            if let Some(Alternate { exchange, used: Used::Yes }) = &asked.alternate {
-                to.push(ToAsk { name: exchange.clone(), sure: asked.sure });
+            if let Some(AlternateExchange { exchange, used: AlternateUse::Yes }) = &asked.alternate
+            {
+                to.push(PendingExchange { name: exchange.clone(), sure: asked.sure });
             }
             for next in to {
                 if !known.contains(&next.name) {
@@ -203,15 +207,15 @@ impl Walk<'_> {
     }
 
     /// Notes a queue, once; surely when one of the ways to it is sure.
-    fn reach(&mut self, queue: &str, sure: Sure) {
+    fn reach(&mut self, queue: &str, sure: Certainty) {
         match self.way.queues.iter_mut().find(|reached| reached.queue == queue) {
-            Some(reached) if sure == Sure::Yes => reached.sure = Sure::Yes,
+            Some(reached) if sure == Certainty::Yes => reached.sure = Certainty::Yes,
             Some(_) => {}
-            None => self.way.queues.push(Reached { queue: queue.to_owned(), sure }),
+            None => self.way.queues.push(ReachedQueue { queue: queue.to_owned(), sure }),
         }
     }
 
-    async fn ask(&self, exchange: Known, sure: Sure) -> Result<Asked, Error> {
+    async fn ask(&self, exchange: ListedExchange, sure: Certainty) -> Result<ExchangeStep, Error> {
         let (chooses, tried) = if exchange.name.is_empty() {
             let mut tried = Vec::new();
             for key in self.question.keys() {
@@ -227,25 +231,25 @@ impl Walk<'_> {
             None => None,
             Some(name) => {
                 let used = if tried.iter().any(|tried| tried.matches) {
-                    Used::NotNeeded
+                    AlternateUse::NotNeeded
                 } else if self.exchange(&name).await?.is_some() {
-                    Used::Yes
+                    AlternateUse::Yes
                 } else {
-                    Used::Missing
+                    AlternateUse::Missing
                 };
-                Some(Alternate { exchange: name, used })
+                Some(AlternateExchange { exchange: name, used })
             }
         };
-        let Known { name, kind, .. } = exchange;
-        Ok(Asked { exchange: name, kind, sure, chooses, tried, alternate })
+        let ListedExchange { name, kind, .. } = exchange;
+        Ok(ExchangeStep { exchange: name, kind, sure, chooses, tried, alternate })
     }
 
     /// The default exchange: every queue is bound to it by its own name.
-    async fn ask_default(&self, key: &str) -> Result<Tried, Error> {
+    async fn ask_default(&self, key: &str) -> Result<BindingStep, Error> {
         let matches = !key.is_empty() && found(self.inspect.queue(key).await)?.is_some();
         let why = if matches { "it has the key's name" } else { "there is no queue of that name" };
-        Ok(Tried {
-            to: End::Queue(key.to_owned()),
+        Ok(BindingStep {
+            to: BindingEnd::Queue(key.to_owned()),
             routing_key: key.to_owned(),
             arguments: Value::Object(serde_json::Map::new()),
             matches,
@@ -255,7 +259,7 @@ impl Walk<'_> {
     }
 
     /// An exchange, `None` when there is none of that name.
-    async fn exchange(&self, name: &str) -> Result<Option<Known>, Error> {
+    async fn exchange(&self, name: &str) -> Result<Option<ListedExchange>, Error> {
         let in_path = if name.is_empty() { DEFAULT_IN_PATHS } else { name };
         let path = self.path("exchanges", in_path);
         let row = found(self.inspect.get(&format!("look at exchange '{name}'"), &path).await)?;
@@ -265,7 +269,7 @@ impl Walk<'_> {
             Some(name) => Some(name.to_owned()),
             None => self.alternate_by_policy(&row).await?,
         };
-        Ok(Some(Known {
+        Ok(Some(ListedExchange {
             name: if name == DEFAULT_IN_PATHS { String::new() } else { name.to_owned() },
             kind: row["type"].as_str().unwrap_or_default().to_owned(),
             is_internal: row["internal"].as_bool().unwrap_or_default(),

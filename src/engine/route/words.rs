@@ -1,4 +1,4 @@
-//! Why a binding does not match, in words: for topics word by word, for headers pair by pair.
+//! The reason why a binding does not match, in words: for topics word by word, for headers pair by pair.
 //!
 //! Each answer comes with a likeness from 0 to 1, so that the bindings that were meant come first in a long list.
 
@@ -6,12 +6,12 @@ use super::matching::has_header;
 use crate::engine::payload;
 use crate::wire::{FieldTable, FieldValue, ShortStr};
 
-/// Why a direct exchange's binding does not match.
+/// The reason why a direct exchange's binding does not match, and its likeness to one that does.
 pub(super) fn about_key(wanted: &str, key: &str) -> (String, f64) {
     (format!("the key is '{key}', not '{wanted}'"), strsim::jaro_winkler(wanted, key))
 }
 
-/// Why a topic's pattern does not match.
+/// The reason why a topic's pattern does not match, and its likeness to one that does.
 pub(super) fn about_topic(pattern: &str, key: &str) -> (String, f64) {
     (topic_mismatch(&words(pattern), &words(key)), strsim::jaro_winkler(pattern, key))
 }

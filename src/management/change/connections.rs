@@ -2,8 +2,8 @@
 
 use crate::broker::auth::User;
 use crate::broker::registry::Agreed;
-use crate::management::asked::{Asked, Done};
-use crate::management::auth::{MONITORING, Who};
+use crate::management::auth::{MONITORING, RequiredRole};
+use crate::management::change_request::{ChangeOutcome, ChangeRequest};
 use crate::management::refusal::Refusal;
 use crate::wire::{Fault, ReplyCode};
 
@@ -11,24 +11,26 @@ use crate::wire::{Fault, ReplyCode};
 const REASON: &str = "Closed via management plugin";
 
 /// `DELETE /connections/:connection`.
-pub(in crate::management) fn close(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let name = asked.names.get("connection")?;
-    let mut all = asked.view.connections().into_iter();
+pub(in crate::management) fn close(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let name = request.names.get("connection")?;
+    let mut all = request.view.connections().into_iter();
     let found = all.find(|(connection, _)| &*connection.peer.name == name);
     let (connection, agreed) = found.ok_or(Refusal::NotFound)?;
-    check(asked.view.user, &agreed)?;
-    connection.close(why(asked));
-    Ok(Done::Quietly)
+    check(request.view.user, &agreed)?;
+    connection.close(why(request));
+    Ok(ChangeOutcome::Quietly)
 }
 
 /// `DELETE /connections/username/:user`.
-pub(in crate::management) fn close_of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let user = asked.names.get("user")?;
-    if *user != *asked.view.user.name {
-        asked.require(Who::Monitor)?;
+pub(in crate::management) fn close_of_user(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let user = request.names.get("user")?;
+    if *user != *request.view.user.name {
+        request.require(RequiredRole::Monitor)?;
     }
-    asked.view.broker.registry.close_those(&why(asked), |agreed| agreed.user == user);
-    Ok(Done::Quietly)
+    request.view.broker.registry.close_those(&why(request), |agreed| agreed.user == user);
+    Ok(ChangeOutcome::Quietly)
 }
 
 /// Checks that the user may close the connection: its own, or any if it has the tag `monitoring`.
@@ -39,7 +41,7 @@ fn check(user: &User, agreed: &Agreed) -> Result<(), Refusal> {
     Err(Refusal::NotAuthorised { reason: "User not authorised to access object" })
 }
 
-fn why(asked: &Asked<'_>) -> Fault {
-    let given = asked.headers.get("x-reason").and_then(|reason| reason.to_str().ok());
+fn why(request: &ChangeRequest<'_>) -> Fault {
+    let given = request.headers.get("x-reason").and_then(|reason| reason.to_str().ok());
     Fault::new(ReplyCode::ConnectionForced, given.unwrap_or(REASON))
 }

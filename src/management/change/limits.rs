@@ -4,60 +4,68 @@ use serde_json::{Value, json};
 
 use crate::broker::auth::UserLimits;
 use crate::broker::policies::term;
-use crate::management::asked::{Asked, Done};
+use crate::management::change_request::{ChangeOutcome, ChangeRequest};
 use crate::management::json;
 use crate::management::refusal::Refusal;
 use crate::wire::FieldTable;
 
 /// `PUT /vhost-limits/:vhost/:name`.
-pub(in crate::management) fn of_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let vhost = asked.vhost()?;
-    let body = asked.body()?;
+pub(in crate::management) fn of_vhost(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let vhost = request.vhost()?;
+    let body = request.body()?;
     body.require(&["value"])?;
     let value = json::value(body.get("value").unwrap_or(&Value::Null))?;
-    let mut limits = asked.view.broker.vhost_limits(vhost.name()).unwrap_or_default();
-    limits.insert(asked.name("name")?, value);
-    asked.view.broker.limit_vhost(vhost.name(), limits)?;
-    Ok(Done::Quietly)
+    let mut limits = request.view.broker.vhost_limits(vhost.name()).unwrap_or_default();
+    limits.insert(request.name("name")?, value);
+    request.view.broker.limit_vhost(vhost.name(), limits)?;
+    Ok(ChangeOutcome::Quietly)
 }
 
 /// `DELETE /vhost-limits/:vhost/:name`.
-pub(in crate::management) fn clear_of_vhost(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let vhost = asked.vhost()?;
-    asked.view.broker.clear_vhost_limit(vhost.name(), asked.names.get("name")?)?;
-    Ok(Done::Quietly)
+pub(in crate::management) fn clear_of_vhost(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let vhost = request.vhost()?;
+    request.view.broker.clear_vhost_limit(vhost.name(), request.names.get("name")?)?;
+    Ok(ChangeOutcome::Quietly)
 }
 
 /// `PUT /user-limits/:user/:name`.
-pub(in crate::management) fn of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let body = asked.body()?;
+pub(in crate::management) fn of_user(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let body = request.body()?;
     body.require(&["value"])?;
     let value = body.get("value").unwrap_or(&Value::Null);
-    let (user, name) = (asked.names.get("user")?, asked.names.get("name")?);
+    let (user, name) = (request.names.get("user")?, request.names.get("name")?);
     let most = most(name, value)?;
     of_user_named(&mut UserLimits::default(), name, value)?;
-    let is_there = asked.view.broker.limit_user(user, |limits| {
+    let is_there = request.view.broker.limit_user(user, |limits| {
         if let Ok(limit) = of_user_named(limits, name, value) {
             *limit = most;
         }
     })?;
     if is_there {
-        Ok(Done::Quietly)
+        Ok(ChangeOutcome::Quietly)
     } else {
         Err(Refusal::BadReason(json!(["no_such_user", user])))
     }
 }
 
 /// `DELETE /user-limits/:user/:name`.
-pub(in crate::management) fn clear_of_user(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (user, name) = (asked.names.get("user")?, asked.names.get("name")?);
-    let is_there = asked.view.broker.limit_user(user, |limits| {
+pub(in crate::management) fn clear_of_user(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let (user, name) = (request.names.get("user")?, request.names.get("name")?);
+    let is_there = request.view.broker.limit_user(user, |limits| {
         // Without a limit of that name there is nothing to clear.
         if let Ok(limit) = of_user_named(limits, name, &Value::Null) {
             *limit = None;
         }
     })?;
-    if is_there { Ok(Done::Quietly) } else { Err(Refusal::NotFound) }
+    if is_there { Ok(ChangeOutcome::Quietly) } else { Err(Refusal::NotFound) }
 }
 
 /// The limit of that name.

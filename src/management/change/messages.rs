@@ -15,8 +15,8 @@ use crate::broker::publish::{self, PropertiesMut, PropertiesSeen, Publish, Recei
 use crate::broker::queue::{Fate, Queue};
 use crate::broker::time::Millis;
 use crate::management::arguments;
-use crate::management::asked::{Asked, Done};
 use crate::management::body::Body;
+use crate::management::change_request::{ChangeOutcome, ChangeRequest};
 use crate::management::json::name_of;
 use crate::management::refusal::Refusal;
 use crate::moment;
@@ -40,24 +40,26 @@ fn precondition(text: String) -> Refusal {
 }
 
 /// `POST /exchanges/:vhost/:exchange/publish`.
-pub(in crate::management) fn publish(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (vhost, rights) = asked.inside()?;
-    let exchange = name_of(asked.names.exchange("exchange")?)?;
-    let body = asked.body()?;
+pub(in crate::management) fn publish(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let (vhost, rights) = request.inside()?;
+    let exchange = name_of(request.names.exchange("exchange")?)?;
+    let body = request.body()?;
     body.require(&["routing_key", "properties", "payload", "payload_encoding"])?;
     let key = body.name("routing_key")?;
     let properties = read_properties(&body)?;
     let payload = read_payload(&body)?;
-    let (size, max) = (payload.len() as u64, asked.view.broker.limits.message_bytes_max);
+    let (size, max) = (payload.len() as u64, request.view.broker.limits.message_bytes_max);
     if size > max {
         return Err(precondition(format!("message size {size} is larger than max size {max}")));
     }
     let mut content = Content::new(&exchange, &key, &properties, &payload);
-    let broker = asked.view.broker;
+    let broker = request.view.broker;
     // No consumer of direct replies waits behind a request.
-    let sender = broker.sender(&asked.view.user.name, false);
+    let sender = broker.sender(&request.view.user.name, false);
     let examined = publish::examine(content.properties(), &sender).map_err(told)?;
-    let mut publisher = asked.publisher(Arc::clone(&vhost), rights);
+    let mut publisher = request.publisher(Arc::clone(&vhost), rights);
     examined.rewrite(&mut content.properties_mut(), None);
     let message = content.into_message(examined.seen);
     let publish = Publish {
@@ -65,10 +67,10 @@ pub(in crate::management) fn publish(asked: &Asked<'_>) -> Result<Done, Refusal>
         copies: examined.copies(),
         channel: CHANNEL,
         refusals: Refusals::Reported,
-        now: asked.view.uptime_ms,
+        now: request.view.uptime_ms,
     };
     let outcome = publisher.publish(&publish).map_err(told)?;
-    Ok(Done::Published(Receipt::new(outcome, vhost)))
+    Ok(ChangeOutcome::Published(Receipt::new(outcome, vhost)))
 }
 
 /// A message that is being made of what a request says.
@@ -156,11 +158,11 @@ fn read_properties(body: &Body) -> Result<Properties, Refusal> {
 }
 
 /// `POST /queues/:vhost/:queue/get`.
-pub(in crate::management) fn get(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (vhost, rights) = asked.inside()?;
-    let name = asked.name("queue")?;
+pub(in crate::management) fn get(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let (vhost, rights) = request.inside()?;
+    let name = request.name("queue")?;
     let queue = vhost.queue(&name, super::topology::NOBODY)?;
-    let body = asked.body()?;
+    let body = request.body()?;
     body.require(&["ackmode", "count", "encoding"])?;
     let count = body.get("count").unwrap_or(&Value::Null);
     let count = match count.as_u64().or_else(|| count.as_str()?.parse().ok()) {
@@ -182,9 +184,9 @@ pub(in crate::management) fn get(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let truncate =
         truncate.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     rights.check(Right::Read, Resource::Queue(&name)).map_err(told)?;
-    let now = asked.view.uptime_ms;
-    let publisher = asked.publisher(vhost, Arc::clone(&rights));
-    let mut got = Got { queue: &queue, entries: Vec::new(), now };
+    let now = request.view.uptime_ms;
+    let publisher = request.publisher(vhost, Arc::clone(&rights));
+    let mut got = GotMessages { queue: &queue, entries: Vec::new(), now };
     let mut rows = Vec::new();
     let mut failed = None;
     for _ in 0..count {
@@ -209,24 +211,24 @@ pub(in crate::management) fn get(asked: &Asked<'_>) -> Result<Done, Refusal> {
         (_, true) => {}
         (_, false) => got.finish(fate),
     }
-    Ok(Done::Told(rows.into()))
+    Ok(ChangeOutcome::Told(rows.into()))
 }
 
 /// Messages that were got from a queue; they go back unless it is said what is to become of them.
-struct Got<'a> {
+struct GotMessages<'a> {
     queue: &'a Arc<Queue>,
     entries: Vec<Entry>,
     now: Millis,
 }
 
-impl Got<'_> {
+impl GotMessages<'_> {
     fn finish(&mut self, fate: Fate) {
         let entries = std::mem::take(&mut self.entries);
         self.queue.finish(entries, fate, self.now);
     }
 }
 
-impl Drop for Got<'_> {
+impl Drop for GotMessages<'_> {
     fn drop(&mut self) {
         if !self.entries.is_empty() {
             self.finish(Fate::Requeued);

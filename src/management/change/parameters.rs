@@ -6,8 +6,8 @@ use super::policies;
 use crate::broker::admin::PolicyName;
 use crate::broker::parameters::ParameterName;
 use crate::broker::policies::Author;
-use crate::management::asked::{Asked, Done, gone};
-use crate::management::auth::Who;
+use crate::management::auth::RequiredRole;
+use crate::management::change_request::{ChangeOutcome, ChangeRequest, gone};
 use crate::management::json;
 use crate::management::policies::CLUSTER_NAME;
 use crate::management::refusal::Refusal;
@@ -15,27 +15,27 @@ use crate::wire::shortstr::literal;
 use crate::wire::{FieldTable, FieldValue};
 
 /// `PUT /parameters/:component/:vhost/:name`.
-pub(in crate::management) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let vhost = asked.vhost()?;
-    asked.view.check_visible(&vhost)?;
-    let body = asked.body()?;
+pub(in crate::management) fn put(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let vhost = request.vhost()?;
+    request.view.check_visible(&vhost)?;
+    let body = request.body()?;
     body.require(&["value"])?;
     let value = read(body.get("value").unwrap_or(&Value::Null))?;
-    let broker = asked.view.broker;
-    match (asked.names.get("component")?, value) {
+    let broker = request.view.broker;
+    match (request.names.get("component")?, value) {
         ("vhost-limits", FieldValue::Table(limits)) => {
-            asked.require(Who::Administrator)?;
+            request.require(RequiredRole::Administrator)?;
             let is_new = broker.vhost_limits(vhost.name()).is_none();
             broker
                 .limit_vhost(vhost.name(), limits)
                 .map_err(|fault| policies::refused(Author::User, fault, broker.compat()))?;
-            Ok(if is_new { Done::Created } else { Done::Quietly })
+            Ok(if is_new { ChangeOutcome::Created } else { ChangeOutcome::Quietly })
         }
         ("operator_policy", FieldValue::Table(policy)) => {
-            asked.require(Who::Administrator)?;
-            let (author, name) = (Author::Operator, asked.name("name")?);
+            request.require(RequiredRole::Administrator)?;
+            let (author, name) = (Author::Operator, request.name("name")?);
             let name = PolicyName { author, vhost: vhost.name().clone(), name };
-            Ok(broker.put_policy(&name, policy, asked.view.uptime_ms)?.into())
+            Ok(broker.put_policy(&name, policy, request.view.uptime_ms)?.into())
         }
         ("policy", _) => Err(Refusal::bad_request("policies may not be set using this method")),
         (component, _) => Err(no_component(component)),
@@ -56,50 +56,56 @@ pub(in crate::management) fn read(value: &Value) -> Result<FieldValue, Refusal> 
 }
 
 /// `DELETE /parameters/:component/:vhost/:name`.
-pub(in crate::management) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let vhost = asked.vhost()?;
-    asked.view.check_visible(&vhost)?;
-    let (broker, vhost) = (asked.view.broker, vhost.name());
+pub(in crate::management) fn delete(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let vhost = request.vhost()?;
+    request.view.check_visible(&vhost)?;
+    let (broker, vhost) = (request.view.broker, vhost.name());
     let author = Author::BOTH
         .into_iter()
-        .find(|author| asked.names.get("component") == Ok(author.component()));
+        .find(|author| request.names.get("component") == Ok(author.component()));
     let was_there = if let Some(author) = author {
-        asked.require(Who::Administrator)?;
-        let name = PolicyName { author, vhost: vhost.clone(), name: asked.name("name")? };
-        broker.delete_policy(&name, asked.view.uptime_ms)?
-    } else if asked.names.get("component")? == "vhost-limits" {
-        asked.require(Who::Administrator)?;
+        request.require(RequiredRole::Administrator)?;
+        let name = PolicyName { author, vhost: vhost.clone(), name: request.name("name")? };
+        broker.delete_policy(&name, request.view.uptime_ms)?
+    } else if request.names.get("component")? == "vhost-limits" {
+        request.require(RequiredRole::Administrator)?;
         let was_there = broker.vhost_limits(vhost).is_some();
         broker.limit_vhost(vhost, FieldTable::new())?;
         was_there
     } else {
-        let component = asked.name("component")?;
+        let component = request.name("component")?;
         broker.delete_parameter(&ParameterName {
             vhost: vhost.clone(),
             component,
-            name: asked.name("name")?,
+            name: request.name("name")?,
         })?
     };
-    if was_there { Ok(Done::Quietly) } else { Err(Refusal::NotFound) }
+    if was_there { Ok(ChangeOutcome::Quietly) } else { Err(Refusal::NotFound) }
 }
 
 /// `PUT /global-parameters/:name`.
-pub(in crate::management) fn put_global(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let body = asked.body()?;
+pub(in crate::management) fn put_global(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let body = request.body()?;
     body.require(&["value"])?;
     let value = read(body.get("value").unwrap_or(&Value::Null))?;
-    Ok(asked.view.broker.set_global(&asked.name("name")?, value)?.into())
+    Ok(request.view.broker.set_global(&request.name("name")?, value)?.into())
 }
 
 /// `DELETE /global-parameters/:name`.
-pub(in crate::management) fn delete_global(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    gone(asked.view.broker.clear_global(&asked.name("name")?)?)
+pub(in crate::management) fn delete_global(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    gone(request.view.broker.clear_global(&request.name("name")?)?)
 }
 
 /// `PUT /cluster-name`.
-pub(in crate::management) fn name_cluster(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let body = asked.body()?;
+pub(in crate::management) fn name_cluster(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let body = request.body()?;
     let name = FieldValue::LongStr(body.text("name")?.into());
-    asked.view.broker.set_global(&literal(CLUSTER_NAME), name)?;
-    Ok(Done::Quietly)
+    request.view.broker.set_global(&literal(CLUSTER_NAME), name)?;
+    Ok(ChangeOutcome::Quietly)
 }

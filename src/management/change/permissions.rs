@@ -3,16 +3,21 @@
 use serde_json::json;
 
 use crate::broker::auth::{BadPattern, Pattern, Permission, TopicPermission};
-use crate::management::asked::{Asked, Done, gone};
 use crate::management::body::Body;
+use crate::management::change_request::{ChangeOutcome, ChangeRequest, gone};
 use crate::management::refusal::Refusal;
 use crate::wire::{Fault, ReplyCode};
 
 /// `PUT /permissions/:vhost/:user`.
-pub(in crate::management) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let permission = read(&asked.body()?)?;
-    let (vhost, user) = (asked.name("vhost")?, asked.name("user")?);
-    Ok(asked.view.broker.grant(&vhost, &user, permission).map_err(|fault| refused(&fault))?.into())
+pub(in crate::management) fn put(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let permission = read(&request.body()?)?;
+    let (vhost, user) = (request.name("vhost")?, request.name("user")?);
+    Ok(request
+        .view
+        .broker
+        .grant(&vhost, &user, permission)
+        .map_err(|fault| refused(&fault))?
+        .into())
 }
 
 /// Reads a permission.
@@ -27,10 +32,12 @@ pub(in crate::management) fn read(body: &Body) -> Result<Permission, Refusal> {
 }
 
 /// `PUT /topic-permissions/:vhost/:user`.
-pub(in crate::management) fn put_topic(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let topic = read_topic(&asked.body()?)?;
-    let (vhost, user) = (asked.name("vhost")?, asked.name("user")?);
-    let put = asked.view.broker.grant_topic(&vhost, &user, topic);
+pub(in crate::management) fn put_topic(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let topic = read_topic(&request.body()?)?;
+    let (vhost, user) = (request.name("vhost")?, request.name("user")?);
+    let put = request.view.broker.grant_topic(&vhost, &user, topic);
     Ok(put.map_err(|fault| refused(&fault))?.into())
 }
 
@@ -60,16 +67,18 @@ fn refused(fault: &Fault) -> Refusal {
 }
 
 /// `DELETE /permissions/:vhost/:user`.
-pub(in crate::management) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    gone(asked.view.broker.revoke(&asked.name("vhost")?, &asked.name("user")?)?)
+pub(in crate::management) fn delete(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    gone(request.view.broker.revoke(&request.name("vhost")?, &request.name("user")?)?)
 }
 
 /// `DELETE /topic-permissions/:vhost/:user` and `.../:exchange`.
-pub(in crate::management) fn delete_topics(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let exchange = match asked.names.0.get("exchange") {
-        Some(_) => Some(asked.name("exchange")?),
+pub(in crate::management) fn delete_topics(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let exchange = match request.names.0.get("exchange") {
+        Some(_) => Some(request.name("exchange")?),
         None => None,
     };
-    let (vhost, user) = (asked.name("vhost")?, asked.name("user")?);
-    gone(asked.view.broker.revoke_topics(&vhost, &user, exchange.as_ref())?)
+    let (vhost, user) = (request.name("vhost")?, request.name("user")?);
+    gone(request.view.broker.revoke_topics(&vhost, &user, exchange.as_ref())?)
 }

@@ -5,27 +5,29 @@ use serde_json::Value;
 use crate::broker::admin::PolicyName;
 use crate::broker::compat::Compat;
 use crate::broker::policies::Author;
-use crate::management::asked::{Asked, Done, gone};
 use crate::management::body::Body;
+use crate::management::change_request::{ChangeOutcome, ChangeRequest, gone};
 use crate::management::json;
 use crate::management::refusal::Refusal;
 use crate::wire::{Fault, FieldTable, ReplyCode, ShortStr};
 
 /// `PUT /policies/:vhost/:name`.
-pub(in crate::management) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    put_by(Author::User, asked)
+pub(in crate::management) fn put(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    put_by(Author::User, request)
 }
 
 /// `PUT /operator-policies/:vhost/:name`.
-pub(in crate::management) fn put_operators(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    put_by(Author::Operator, asked)
+pub(in crate::management) fn put_operators(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    put_by(Author::Operator, request)
 }
 
-fn put_by(author: Author, asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let name = named(author, asked)?;
-    let value = read(&asked.body()?)?;
-    let put = asked.view.broker.put_policy(&name, value, asked.view.uptime_ms);
-    let compat = asked.view.broker.compat();
+fn put_by(author: Author, request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let name = named(author, request)?;
+    let value = read(&request.body()?)?;
+    let put = request.view.broker.put_policy(&name, value, request.view.uptime_ms);
+    let compat = request.view.broker.compat();
     Ok(put.map_err(|fault| refused(author, fault, compat))?.into())
 }
 
@@ -55,23 +57,25 @@ pub(in crate::management) fn refused(author: Author, fault: Fault, compat: Compa
 }
 
 /// `DELETE /policies/:vhost/:name`.
-pub(in crate::management) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    delete_by(Author::User, asked)
+pub(in crate::management) fn delete(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    delete_by(Author::User, request)
 }
 
 /// `DELETE /operator-policies/:vhost/:name`.
-pub(in crate::management) fn delete_operators(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    delete_by(Author::Operator, asked)
+pub(in crate::management) fn delete_operators(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    delete_by(Author::Operator, request)
 }
 
-fn delete_by(author: Author, asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let name = named(author, asked)?;
-    gone(asked.view.broker.delete_policy(&name, asked.view.uptime_ms)?)
+fn delete_by(author: Author, request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let name = named(author, request)?;
+    gone(request.view.broker.delete_policy(&name, request.view.uptime_ms)?)
 }
 
 /// The policy in the path; its vhost is one the user may be in, unless he is an administrator.
-fn named(author: Author, asked: &Asked<'_>) -> Result<PolicyName, Refusal> {
-    let vhost = asked.vhost()?;
-    asked.view.check_visible(&vhost)?;
-    Ok(PolicyName { author, vhost: vhost.name().clone(), name: asked.name("name")? })
+fn named(author: Author, request: &ChangeRequest<'_>) -> Result<PolicyName, Refusal> {
+    let vhost = request.vhost()?;
+    request.view.check_visible(&vhost)?;
+    Ok(PolicyName { author, vhost: vhost.name().clone(), name: request.name("name")? })
 }

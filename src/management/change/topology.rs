@@ -8,8 +8,8 @@ use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
 use crate::broker::registry::ConnectionId;
 use crate::broker::vhost::{BindingRequest, DeleteIf, QueueDeclaration, Vhost};
-use crate::management::asked::{Asked, Done};
 use crate::management::body::Body;
+use crate::management::change_request::{ChangeOutcome, ChangeRequest};
 use crate::management::json::name_of;
 use crate::management::refusal::Refusal;
 use crate::wire::ShortStr;
@@ -18,9 +18,11 @@ use crate::wire::ShortStr;
 pub(in crate::management) const NOBODY: ConnectionId = ConnectionId(0);
 
 /// `PUT /queues/:vhost/:queue`.
-pub(in crate::management) fn declare_queue(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (vhost, rights) = asked.inside()?;
-    let declaration = read_queue(asked.name("queue")?, &asked.body()?)?;
+pub(in crate::management) fn declare_queue(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let (vhost, rights) = request.inside()?;
+    let declaration = read_queue(request.name("queue")?, &request.body()?)?;
     let name = &declaration.name;
     rights.check(Right::Configure, Resource::Queue(name))?;
     let is_new = vhost.find_queue(name).is_none();
@@ -28,8 +30,8 @@ pub(in crate::management) fn declare_queue(asked: &Asked<'_>) -> Result<Done, Re
         rights.check(Right::Read, Resource::Queue(name))?;
         rights.check(Right::Write, Resource::Exchange(to.as_str().unwrap_or_default()))?;
     }
-    vhost.declare_queue(declaration, false, NOBODY, asked.view.uptime_ms)?;
-    Ok(if is_new { Done::Created } else { Done::Quietly })
+    vhost.declare_queue(declaration, false, NOBODY, request.view.uptime_ms)?;
+    Ok(if is_new { ChangeOutcome::Created } else { ChangeOutcome::Quietly })
 }
 
 /// Reads a queue; its arguments may leave the type to a field of its own.
@@ -47,22 +49,25 @@ pub(in crate::management) fn read_queue(
 }
 
 /// `DELETE /queues/:vhost/:queue`.
-pub(in crate::management) fn delete_queue(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (vhost, rights) = asked.inside()?;
-    let name = asked.name("queue")?;
+pub(in crate::management) fn delete_queue(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let (vhost, rights) = request.inside()?;
+    let name = request.name("queue")?;
     rights.check(Right::Configure, Resource::Queue(&name))?;
     if vhost.find_queue(&name).is_none() {
         return Err(Refusal::NotFound);
     }
-    let only = DeleteIf { unused: asked.says_yes("if-unused"), empty: asked.says_yes("if-empty") };
+    let only =
+        DeleteIf { unused: request.says_yes("if-unused"), empty: request.says_yes("if-empty") };
     vhost.delete_queue(&name, only, NOBODY)?;
-    Ok(Done::Quietly)
+    Ok(ChangeOutcome::Quietly)
 }
 
 /// `DELETE /queues/:vhost/:queue/contents`.
-pub(in crate::management) fn purge(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (vhost, rights) = asked.inside()?;
-    let name = asked.name("queue")?;
+pub(in crate::management) fn purge(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let (vhost, rights) = request.inside()?;
+    let name = request.name("queue")?;
     if vhost.find_queue(&name).is_none() {
         return Err(Refusal::NotFound);
     }
@@ -70,26 +75,28 @@ pub(in crate::management) fn purge(asked: &Asked<'_>) -> Result<Done, Refusal> {
     let queue = vhost.queue(&name, NOBODY)?;
     queue.check_no_stream(crate::broker::queue::Refusal::Purge)?;
     queue.purge();
-    Ok(Done::Quietly)
+    Ok(ChangeOutcome::Quietly)
 }
 
 /// `POST /queues/:vhost/:queue/actions`: mirrors are synchronised, which one node always is.
-pub(in crate::management) fn act(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (vhost, _) = asked.inside()?;
-    if vhost.find_queue(&asked.name("queue")?).is_none() {
+pub(in crate::management) fn act(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let (vhost, _) = request.inside()?;
+    if vhost.find_queue(&request.name("queue")?).is_none() {
         return Err(Refusal::NotFound);
     }
-    match asked.body()?.text("action")? {
-        "sync" | "cancel_sync" => Ok(Done::Quietly),
+    match request.body()?.text("action")? {
+        "sync" | "cancel_sync" => Ok(ChangeOutcome::Quietly),
         other => Err(Refusal::BadReason(json!(["unknown", other]))),
     }
 }
 
 /// `PUT /exchanges/:vhost/:exchange`.
-pub(in crate::management) fn declare_exchange(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (vhost, rights) = asked.inside()?;
-    let name = name_of(asked.names.exchange("exchange")?)?;
-    let settings = read_exchange(name, &asked.body()?, asked.view.broker.compat())?;
+pub(in crate::management) fn declare_exchange(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let (vhost, rights) = request.inside()?;
+    let name = name_of(request.names.exchange("exchange")?)?;
+    let settings = read_exchange(name, &request.body()?, request.view.broker.compat())?;
     let name = settings.name.clone();
     Vhost::check_not_default(&name)?;
     rights.check(Right::Configure, Resource::Exchange(&name))?;
@@ -99,7 +106,7 @@ pub(in crate::management) fn declare_exchange(asked: &Asked<'_>) -> Result<Done,
         rights.check(Right::Write, Resource::Exchange(to.as_str().unwrap_or_default()))?;
     }
     vhost.declare_exchange(settings)?;
-    Ok(if is_new { Done::Created } else { Done::Quietly })
+    Ok(if is_new { ChangeOutcome::Created } else { ChangeOutcome::Quietly })
 }
 
 /// Reads an exchange.
@@ -120,47 +127,49 @@ pub(in crate::management) fn read_exchange(
 }
 
 /// `DELETE /exchanges/:vhost/:exchange`.
-pub(in crate::management) fn delete_exchange(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (vhost, rights) = asked.inside()?;
-    let name = name_of(asked.names.exchange("exchange")?)?;
+pub(in crate::management) fn delete_exchange(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let (vhost, rights) = request.inside()?;
+    let name = name_of(request.names.exchange("exchange")?)?;
     if vhost.find_exchange(&name).is_none() {
         return Err(Refusal::NotFound);
     }
     vhost.check_deletable(&name)?;
     rights.check(Right::Configure, Resource::Exchange(&name))?;
-    let only = DeleteIf { unused: asked.says_yes("if-unused"), empty: false };
+    let only = DeleteIf { unused: request.says_yes("if-unused"), empty: false };
     vhost.delete_exchange(&name, only)?;
-    Ok(Done::Quietly)
+    Ok(ChangeOutcome::Quietly)
 }
 
 /// `POST /bindings/:vhost/e/:exchange/q/:queue` and `.../e/:destination`.
-pub(in crate::management) fn bind(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (vhost, rights) = asked.inside()?;
-    let body = asked.body()?;
-    let (source, destination) = ends(asked)?;
+pub(in crate::management) fn bind(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let (vhost, rights) = request.inside()?;
+    let body = request.body()?;
+    let (source, destination) = ends(request)?;
     let (routing_key, arguments) = (body.optional_name("routing_key")?, body.table("arguments")?);
-    let request = BindingRequest { source, destination, routing_key, arguments };
-    let name = &request.destination.name;
-    match request.destination.kind {
+    let binding = BindingRequest { source, destination, routing_key, arguments };
+    let name = &binding.destination.name;
+    match binding.destination.kind {
         DestinationKind::Queue => rights.check(Right::Write, Resource::Queue(name))?,
         DestinationKind::Exchange => rights.check(Right::Write, Resource::Exchange(name))?,
     }
-    rights.check(Right::Read, Resource::Exchange(&request.source))?;
-    let BindingRequest { source, destination, routing_key, arguments } = request.clone();
+    rights.check(Right::Read, Resource::Exchange(&binding.source))?;
+    let BindingRequest { source, destination, routing_key, arguments } = binding.clone();
     let key = Binding { source, destination, routing_key, arguments }.properties_key();
-    if let Some(replay) = vhost.bind(request.clone(), NOBODY)? {
-        vhost.replay(&replay, asked.view.uptime_ms);
+    if let Some(replay) = vhost.bind(binding.clone(), NOBODY)? {
+        vhost.replay(&replay, request.view.uptime_ms);
     }
     // Quoted once more: it is a part of a path.
-    let location = format!("{}/{}", request.destination.name, key.replace('%', "%25"));
-    Ok(Done::Bound { location })
+    let location = format!("{}/{}", binding.destination.name, key.replace('%', "%25"));
+    Ok(ChangeOutcome::Bound { location })
 }
 
 /// `DELETE .../:properties_key`.
-pub(in crate::management) fn unbind(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let (vhost, rights) = asked.inside()?;
-    let (source, destination) = ends(asked)?;
-    let key = asked.names.get("properties_key")?;
+pub(in crate::management) fn unbind(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let (vhost, rights) = request.inside()?;
+    let (source, destination) = ends(request)?;
+    let key = request.names.get("properties_key")?;
     let found = vhost.bindings_that(|binding| {
         binding.source == source
             && binding.destination == destination
@@ -176,14 +185,14 @@ pub(in crate::management) fn unbind(asked: &Asked<'_>) -> Result<Done, Refusal> 
     rights.check(Right::Read, Resource::Exchange(&source))?;
     let Binding { source, destination, routing_key, arguments } = binding;
     vhost.unbind(BindingRequest { source, destination, routing_key, arguments }, NOBODY)?;
-    Ok(Done::Quietly)
+    Ok(ChangeOutcome::Quietly)
 }
 
 /// The ends of the binding in the path.
-fn ends(asked: &Asked<'_>) -> Result<(ShortStr, DestinationName), Refusal> {
-    let exchange = |name| asked.names.exchange(name).and_then(name_of);
-    let destination = match asked.names.0.get("queue") {
-        Some(_) => DestinationName { kind: DestinationKind::Queue, name: asked.name("queue")? },
+fn ends(request: &ChangeRequest<'_>) -> Result<(ShortStr, DestinationName), Refusal> {
+    let exchange = |name| request.names.exchange(name).and_then(name_of);
+    let destination = match request.names.0.get("queue") {
+        Some(_) => DestinationName { kind: DestinationKind::Queue, name: request.name("queue")? },
         None => DestinationName { kind: DestinationKind::Exchange, name: exchange("destination")? },
     };
     Ok((exchange("exchange")?, destination))

@@ -5,16 +5,16 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::broker::auth::{Hashing, PasswordHash, User, UserLimits};
-use crate::management::asked::{Asked, Done, gone};
 use crate::management::body::Body;
+use crate::management::change_request::{ChangeOutcome, ChangeRequest, gone};
 use crate::management::json::name_of;
 use crate::management::refusal::Refusal;
 use crate::wire::ShortStr;
 
 /// `PUT /users/:user`.
-pub(in crate::management) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let user = read(asked.name("user")?, &asked.body()?)?;
-    Ok(asked.view.broker.put_user(user)?.into())
+pub(in crate::management) fn put(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let user = read(request.name("user")?, &request.body()?)?;
+    Ok(request.view.broker.put_user(user)?.into())
 }
 
 /// Reads a user; its limits are read with [`read_limits`].
@@ -56,22 +56,24 @@ fn read_limits(body: &Body) -> Result<UserLimits, Refusal> {
 }
 
 /// `DELETE /users/:user`.
-pub(in crate::management) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    gone(asked.view.broker.delete_user(&asked.name("user")?)?)
+pub(in crate::management) fn delete(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    gone(request.view.broker.delete_user(&request.name("user")?)?)
 }
 
 /// `POST /users/bulk-delete`.
-pub(in crate::management) fn delete_many(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let body = asked.body()?;
+pub(in crate::management) fn delete_many(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let body = request.body()?;
     body.require(&["users"])?;
     let Some(Value::Array(users)) = body.get("users") else {
         return Err(Refusal::bad_request("users should be a list"));
     };
     for user in users {
         let name = user.as_str().ok_or_else(|| Refusal::bad_request("users should be a list"))?;
-        if !asked.view.broker.delete_user(&name_of(name)?)? {
+        if !request.view.broker.delete_user(&name_of(name)?)? {
             return Err(Refusal::BadReason(json!(["no_such_user", name])));
         }
     }
-    Ok(Done::Quietly)
+    Ok(ChangeOutcome::Quietly)
 }

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::broker::arguments::QueueKind;
 use crate::broker::vhost_metadata::VhostChange;
-use crate::management::asked::{Asked, Done, gone};
 use crate::management::body::Body;
+use crate::management::change_request::{ChangeOutcome, ChangeRequest, gone};
 use crate::management::refusal::Refusal;
 use crate::wire::ReplyCode;
 
@@ -13,10 +13,10 @@ use crate::wire::ReplyCode;
 const PROTECTED: &str = "protected_from_deletion";
 
 /// `PUT /vhosts/:vhost`.
-pub(in crate::management) fn put(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let change = read(&asked.body()?)?;
-    let creator = Some(&asked.view.user.name);
-    Ok(asked.view.broker.put_vhost(&asked.name("vhost")?, change, creator)?.into())
+pub(in crate::management) fn put(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let change = read(&request.body()?)?;
+    let creator = Some(&request.view.user.name);
+    Ok(request.view.broker.put_vhost(&request.name("vhost")?, change, creator)?.into())
 }
 
 /// Reads what is to be said of a vhost; definitions have it among its `metadata`.
@@ -59,10 +59,12 @@ pub(in crate::management) fn read_defined(body: &Body) -> Result<VhostChange, Re
 }
 
 /// `POST /vhosts/:vhost/deletion/protection`.
-pub(in crate::management) fn protect(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let name = asked.name("vhost")?;
-    if asked.view.broker.protect_vhost(&name, true)? {
-        return Ok(Done::Quietly);
+pub(in crate::management) fn protect(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let name = request.name("vhost")?;
+    if request.view.broker.protect_vhost(&name, true)? {
+        return Ok(ChangeOutcome::Quietly);
     }
     let reason = format!(
         "Cannot enable deletion protection of virtual host '{name}' because it does not exist"
@@ -71,13 +73,15 @@ pub(in crate::management) fn protect(asked: &Asked<'_>) -> Result<Done, Refusal>
 }
 
 /// `DELETE /vhosts/:vhost/deletion/protection`.
-pub(in crate::management) fn unprotect(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    gone(asked.view.broker.protect_vhost(&asked.name("vhost")?, false)?)
+pub(in crate::management) fn unprotect(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    gone(request.view.broker.protect_vhost(&request.name("vhost")?, false)?)
 }
 
 /// `DELETE /vhosts/:vhost`.
-pub(in crate::management) fn delete(asked: &Asked<'_>) -> Result<Done, Refusal> {
-    let deleted = asked.view.broker.delete_vhost(&asked.name("vhost")?);
+pub(in crate::management) fn delete(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    let deleted = request.view.broker.delete_vhost(&request.name("vhost")?);
     gone(deleted.map_err(|fault| match fault.code {
         ReplyCode::PreconditionFailed => Refusal::Protected { reason: fault.text },
         _ => fault.into(),

@@ -15,7 +15,7 @@ use crate::wire::method::basic;
 
 /// The event that a publish waits for before it is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(super) enum ConfirmWait {
     /// None: its queues have it, and need not keep it beyond this process.
     Now,
     /// The sync of this batch.
@@ -24,7 +24,7 @@ pub(super) enum Due {
     Refused,
 }
 
-impl Due {
+impl ConfirmWait {
     /// The event for a publish with this outcome.
     #[inline]
     pub(super) fn of(published: Published) -> Self {
@@ -41,7 +41,7 @@ impl Due {
 struct Span {
     /// The number of the last one.
     up_to: u64,
-    due: Due,
+    due: ConfirmWait,
 }
 
 /// The publishes of a channel in confirm mode.
@@ -68,24 +68,24 @@ impl Confirms {
     /// One that is due now and stands between two of one batch is confirmed with them: its confirm has to wait for the
     /// first of them in any case, and so two kinds of messages in turn cost no span each.
     #[inline]
-    pub(super) fn add(&mut self, due: Due) {
-        if due != Due::Now {
+    pub(super) fn add(&mut self, due: ConfirmWait) {
+        if due != ConfirmWait::Now {
             self.add_span(due);
         }
         self.published += 1;
     }
 
-    fn add_span(&mut self, due: Due) {
+    fn add_span(&mut self, due: ConfirmWait) {
         let up_to = self.published + 1;
         match (self.spans.back_mut(), due) {
-            (Some(last), Due::Synced(_)) if last.due == due => last.up_to = up_to,
+            (Some(last), ConfirmWait::Synced(_)) if last.due == due => last.up_to = up_to,
             (Some(last), _) if last.due == due && last.up_to == self.published => {
                 last.up_to = up_to;
             }
             (last, _) => {
                 let covered = last.map_or(self.answered, |last| last.up_to);
                 if covered < self.published {
-                    self.spans.push_back(Span { up_to: self.published, due: Due::Now });
+                    self.spans.push_back(Span { up_to: self.published, due: ConfirmWait::Now });
                 }
                 self.spans.push_back(Span { up_to, due });
             }
@@ -109,8 +109,8 @@ impl Confirms {
     /// The batch that the next confirm waits for, as far as is known.
     pub(super) fn awaits(&self) -> Option<Batch> {
         match self.spans.front()?.due {
-            Due::Synced(batch) => Some(batch),
-            Due::Now | Due::Refused => None,
+            ConfirmWait::Synced(batch) => Some(batch),
+            ConfirmWait::Now | ConfirmWait::Refused => None,
         }
     }
 
@@ -126,11 +126,11 @@ impl Confirms {
         let mut up_to = self.answered;
         while up_to < self.published {
             let end = self.spans.front().map_or(self.published, |span| span.up_to);
-            let due = self.spans.front().map_or(Due::Now, |span| span.due);
+            let due = self.spans.front().map_or(ConfirmWait::Now, |span| span.due);
             let verdict = match due {
-                Due::Now => ConfirmKind::Ack,
-                Due::Refused => ConfirmKind::Nack,
-                Due::Synced(batch) => match outcome(batch) {
+                ConfirmWait::Now => ConfirmKind::Ack,
+                ConfirmWait::Refused => ConfirmKind::Nack,
+                ConfirmWait::Synced(batch) => match outcome(batch) {
                     Outcome::Waiting => break,
                     Outcome::Synced => ConfirmKind::Ack,
                     Outcome::Failed => ConfirmKind::Nack,
@@ -189,13 +189,17 @@ mod tests {
     use super::*;
     use crate::wire::Method;
 
-    type Case<'a> = (&'a [Due], u64, Option<Batch>, &'a [&'a str]);
+    type Case<'a> = (&'a [ConfirmWait], u64, Option<Batch>, &'a [&'a str]);
 
     const A: Batch = Batch(1);
     const B: Batch = Batch(2);
 
     /// The confirms of these publishes when batches up to `synced` are on disk and those of `failed` are lost.
-    fn confirms(dues: &[Due], synced: u64, failed: Option<Batch>) -> (Confirms, Vec<String>) {
+    fn confirms(
+        dues: &[ConfirmWait],
+        synced: u64,
+        failed: Option<Batch>,
+    ) -> (Confirms, Vec<String>) {
         let mut confirms = Confirms::default();
         for due in dues {
             confirms.add(*due);
@@ -230,9 +234,9 @@ mod tests {
 
     #[test]
     fn confirms_leave_in_order_and_only_when_their_batch_is_synced() {
-        const NOW: Due = Due::Now;
-        const NO: Due = Due::Refused;
-        let (a, b) = (Due::Synced(A), Due::Synced(B));
+        const NOW: ConfirmWait = ConfirmWait::Now;
+        const NO: ConfirmWait = ConfirmWait::Refused;
+        let (a, b) = (ConfirmWait::Synced(A), ConfirmWait::Synced(B));
         #[rustfmt::skip]
         let cases: &[Case<'_>] = &[
             // publishes             synced failed   said
@@ -264,10 +268,11 @@ mod tests {
 
     #[test]
     fn what_was_left_waiting_leaves_with_what_came_later() {
-        let (mut rest, said) = confirms(&[Due::Now, Due::Synced(A), Due::Now], 0, None);
+        let (mut rest, said) =
+            confirms(&[ConfirmWait::Now, ConfirmWait::Synced(A), ConfirmWait::Now], 0, None);
         assert_eq!((said, rest.awaits()), (vec!["ack 1".to_owned()], Some(A)));
-        rest.add(Due::Synced(B));
-        rest.add(Due::Now);
+        rest.add(ConfirmWait::Synced(B));
+        rest.add(ConfirmWait::Now);
         assert_eq!(answer(&mut rest, 1, None), ["ack ..3"]);
         assert_eq!(rest.awaits(), Some(B));
         assert_eq!(answer(&mut rest, 2, None), ["ack ..5"]);
@@ -278,8 +283,8 @@ mod tests {
     fn two_kinds_of_messages_in_turn_take_one_span() {
         let mut confirms = Confirms::default();
         for _ in 0..1000 {
-            confirms.add(Due::Synced(A));
-            confirms.add(Due::Now);
+            confirms.add(ConfirmWait::Synced(A));
+            confirms.add(ConfirmWait::Now);
         }
         assert_eq!(confirms.spans.len(), 1);
         assert_eq!(answer(&mut confirms, 1, None), ["ack ..2000"]);

@@ -7,7 +7,7 @@ use std::task::Waker;
 use super::channel::ReplyConsumer;
 use super::consumers::{Annotation, Consumer, DeliveryOrigin};
 use super::names::{is_volatile, unique_name};
-use super::outgoing::{Leaving, write_get_ok};
+use super::outgoing::{OutgoingDelivery, write_get_ok};
 use super::state::{Context, Running};
 use super::unacked::Unacked;
 use crate::broker::arguments::queue_noun;
@@ -267,7 +267,7 @@ impl Running {
         let tag = channel.last_tag;
         let origin =
             Arc::new(DeliveryOrigin { no_ack: get.no_ack, ..DeliveryOrigin::of_get(queue) });
-        let leaving = Leaving::new(entry, &origin, now);
+        let leaving = OutgoingDelivery::new(entry, &origin, now);
         moment::reach("session.get");
         write_get_ok(out, number, tag, leaving.entry(), left, frame_max);
         let (message, redelivered) = (leaving.entry().message(), leaving.entry().is_redelivered());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::consumers::Annotation;
-use super::outgoing::{Deliver, Leaving, write_annotated_delivery, write_delivery};
+use super::outgoing::{Deliver, OutgoingDelivery, write_annotated_delivery, write_delivery};
 use super::state::Running;
 use super::unacked::Unacked;
 use crate::broker::entry::Entry;
@@ -29,7 +29,7 @@ impl Running {
     ) {
         let Some(source) = self.consumers.get(slot) else { return };
         let Some(channel) = self.channels.get_mut(&source.channel) else { return };
-        let mut leaving = Leaving::new(entry, &source.origin, now);
+        let mut leaving = OutgoingDelivery::new(entry, &source.origin, now);
         moment::reach("session.delivery");
         let entry = leaving.entry();
         channel.last_tag += 1;

@@ -20,7 +20,7 @@ pub const ROUND_BYTES: usize = 1 << 20;
 
 /// The reason for which a run of frames of channels ends.
 #[derive(Debug)]
-enum Halt<'a> {
+enum RoundEnd<'a> {
     /// The bytes are used up, the answers have [`ROUND_BYTES`], or a commit is to be waited for.
     RoundOver,
     /// A content, while an alarm is on.
@@ -48,13 +48,15 @@ impl Session {
                     let (len, halt) = running.on_frames(&self.cx, &mut self.posts, rest, now, out);
                     used += len;
                     match halt {
-                        Halt::RoundOver => break,
-                        Halt::Alarm => {
+                        RoundEnd::RoundOver => break,
+                        RoundEnd::Alarm => {
                             self.block(out);
                             break;
                         }
-                        Halt::OfConnection(frame) => self.on_frame(frame, now, out),
-                        Halt::Fault { channel, fault } => self.on_fault(channel, &fault, now, out),
+                        RoundEnd::OfConnection(frame) => self.on_frame(frame, now, out),
+                        RoundEnd::Fault { channel, fault } => {
+                            self.on_fault(channel, &fault, now, out);
+                        }
                     }
                     continue;
                 }
@@ -142,7 +144,7 @@ impl Running {
         bytes: &'a [u8],
         now: Millis,
         out: &mut Vec<u8>,
-    ) -> (usize, Halt<'a>) {
+    ) -> (usize, RoundEnd<'a>) {
         let is_alarmed = cx.broker.alarm.is_on();
         let out_max = out.len() + ROUND_BYTES;
         let mut used = 0;
@@ -152,21 +154,21 @@ impl Running {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 // The start of the next frame is not known any more.
-                Err(fault) => return (bytes.len(), Halt::Fault { channel: 0, fault }),
+                Err(fault) => return (bytes.len(), RoundEnd::Fault { channel: 0, fault }),
             };
             if is_alarmed && matches!(frame.kind, FRAME_HEADER | FRAME_BODY) {
-                return (used, Halt::Alarm);
+                return (used, RoundEnd::Alarm);
             }
             used += frame.encoded_len();
             if frame.channel == 0 || !matches!(frame.kind, FRAME_METHOD | FRAME_HEADER | FRAME_BODY)
             {
-                return (used, Halt::OfConnection(frame));
+                return (used, RoundEnd::OfConnection(frame));
             }
             if let Err(fault) = self.on_channel_frame(cx, posts, frame, now, out) {
-                return (used, Halt::Fault { channel: frame.channel, fault });
+                return (used, RoundEnd::Fault { channel: frame.channel, fault });
             }
         }
-        (used, Halt::RoundOver)
+        (used, RoundEnd::RoundOver)
     }
 
     /// Takes a method, header or body frame of a channel.

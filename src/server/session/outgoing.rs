@@ -17,14 +17,14 @@ use crate::wire::{FieldValue, Properties, ReplyCode, ShortStr};
 
 /// A message that is being written. If a bug ends that, it goes back to its queue.
 #[derive(Debug)]
-pub(super) struct Leaving<'a> {
+pub(super) struct OutgoingDelivery<'a> {
     /// `None` once it is written.
     entry: Option<Entry>,
     origin: &'a Arc<DeliveryOrigin>,
     now: Millis,
 }
 
-impl<'a> Leaving<'a> {
+impl<'a> OutgoingDelivery<'a> {
     #[inline]
     pub(super) fn new(entry: Entry, origin: &'a Arc<DeliveryOrigin>, now: Millis) -> Self {
         Self { entry: Some(entry), origin, now }
@@ -47,7 +47,7 @@ impl<'a> Leaving<'a> {
     }
 }
 
-impl Drop for Leaving<'_> {
+impl Drop for OutgoingDelivery<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {

@@ -5,7 +5,7 @@
 
 use super::assembly::Content;
 use super::channel::{Channel, Mode};
-use super::confirms::Due;
+use super::confirms::ConfirmWait;
 use super::outgoing::write_return;
 use super::round::RoundPublished;
 use super::state::{Context, Running};
@@ -63,8 +63,8 @@ impl Running {
         if published == Published::Nowhere {
             channel.on_unroutable(unroutable, &message, self.frame_max, out);
         }
-        let due = Due::of(published);
-        if due != Due::Now {
+        let due = ConfirmWait::of(published);
+        if due != ConfirmWait::Now {
             self.round.published = RoundPublished::ToKeep;
         }
         if let Mode::Confirm(confirms) = &mut channel.mode {

@@ -1,4 +1,4 @@
-//! The facts of the process around a broker, which its management API shows.
+//! The server of the process around a broker, which its management API shows.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 /// Our name where RabbitMQ says "RabbitMQ".
 pub(super) const PRODUCT: &str = "mq";
 
-/// The facts about the process around the broker.
+/// The process around the broker, as far as the management API shows it.
 #[derive(Clone, Debug)]
-pub struct Facts {
-    /// When the broker's clock stood at 0.
+pub struct ServerInfo {
+    /// The moment at which the broker's clock stood at 0.
     pub started: Instant,
     /// The same moment on the wall.
     pub started_at: SystemTime,
@@ -28,7 +28,7 @@ pub struct Listener {
     pub port: u16,
 }
 
-impl Facts {
+impl ServerInfo {
     /// Returns the time since the broker's start: the one clock of this layer, for uptime and rates.
     pub(super) fn since_start(&self) -> Duration {
         self.started.elapsed()

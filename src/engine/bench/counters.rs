@@ -1,7 +1,7 @@
-//! The state that the threads of a run share: its phase, its clock, and a board for the figures of each thread.
+//! The state that the threads of a run share: its phase, its clock, and counters for the figures of each thread.
 //!
-//! A thread writes its own board only, after each write or read; the reader of the totals reads all of them. A board has cache lines
-//! of its own, so that threads do not slow each other down.
+//! A thread writes its own counters only, after each write or read; the reader of the totals reads all of them. Each
+//! has cache lines of its own, so that threads do not slow each other down.
 
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -38,9 +38,9 @@ impl Counter {
     }
 }
 
-/// The board of a publisher.
+/// The counters of a publisher.
 #[derive(Debug, Default)]
-pub(super) struct PublisherBoard {
+pub(super) struct PublisherCounters {
     /// Messages that are about to be written, or were: never less than what a consumer can see
     pub(super) claimed: Counter,
     pub(super) sent: Counter,
@@ -60,40 +60,40 @@ pub(super) struct PublisherTimes {
     pub(super) lag: Latency,
 }
 
-/// The board of a consumer.
+/// The counters of a consumer.
 #[derive(Debug, Default)]
-pub(super) struct ConsumerBoard {
+pub(super) struct ConsumerCounters {
     pub(super) delivered: Counter,
     /// From when a message was due to its delivery
     times: Mutex<Latency>,
 }
 
-impl PublisherBoard {
+impl PublisherCounters {
     #[inline]
     pub(super) fn times(&self) -> MutexGuard<'_, PublisherTimes> {
         self.times.lock()
     }
 }
 
-impl ConsumerBoard {
+impl ConsumerCounters {
     #[inline]
     pub(super) fn times(&self) -> MutexGuard<'_, Latency> {
         self.times.lock()
     }
 }
 
-/// All boards of a run.
+/// All counters of a run.
 #[derive(Debug)]
-pub(super) struct Boards {
+pub(super) struct RunCounters {
     phase: AtomicU8,
     start: Instant,
-    pub(super) publishers: Vec<PublisherBoard>,
-    pub(super) consumers: Vec<ConsumerBoard>,
+    pub(super) publishers: Vec<PublisherCounters>,
+    pub(super) consumers: Vec<ConsumerCounters>,
     /// Queues each message reaches
     copies: u64,
 }
 
-/// The sums of all boards.
+/// The sums of all counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) sent: u64,
@@ -103,13 +103,13 @@ pub(super) struct Totals {
     pub(super) blocked_ns: u64,
 }
 
-impl Boards {
+impl RunCounters {
     pub(super) fn new(publishers: u32, consumers: u32, copies: u64) -> Self {
         Self {
             phase: AtomicU8::new(Phase::Load as u8),
             start: now(),
-            publishers: (0..publishers).map(|_| PublisherBoard::default()).collect(),
-            consumers: (0..consumers).map(|_| ConsumerBoard::default()).collect(),
+            publishers: (0..publishers).map(|_| PublisherCounters::default()).collect(),
+            consumers: (0..consumers).map(|_| ConsumerCounters::default()).collect(),
             copies,
         }
     }
@@ -132,35 +132,35 @@ impl Boards {
     /// Messages sent and not delivered yet.
     pub(super) fn backlog(&self) -> u64 {
         // Delivered first: a backlog is never taken for smaller than it is.
-        let delivered: u64 = self.consumers.iter().map(|board| board.delivered.get()).sum();
-        let sent: u64 = self.publishers.iter().map(|board| board.sent.get()).sum();
+        let delivered: u64 = self.consumers.iter().map(|counters| counters.delivered.get()).sum();
+        let sent: u64 = self.publishers.iter().map(|counters| counters.sent.get()).sum();
         (sent * self.copies).saturating_sub(delivered)
     }
 
     pub(super) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        for board in &self.consumers {
-            totals.delivered += board.delivered.get();
+        for counters in &self.consumers {
+            totals.delivered += counters.delivered.get();
         }
-        for board in &self.publishers {
-            totals.sent += board.sent.get();
-            totals.confirmed += board.confirmed.get();
-            totals.refused += board.refused.get();
-            totals.blocked_ns += board.blocked_ns.get();
+        for counters in &self.publishers {
+            totals.sent += counters.sent.get();
+            totals.confirmed += counters.confirmed.get();
+            totals.refused += counters.refused.get();
+            totals.blocked_ns += counters.blocked_ns.get();
         }
         totals
     }
 
-    /// Takes the times off all boards: those of deliveries, of confirms, and of the publishers' own delay.
+    /// Takes the times off all counters: those of deliveries, of confirms, and of the publishers' own delay.
     pub(super) fn take_times(&self) -> [Latency; 3] {
         let [mut delivery, mut confirm, mut lag] = std::array::from_fn(|_| Latency::new());
-        for board in &self.consumers {
-            let mut times = board.times();
+        for counters in &self.consumers {
+            let mut times = counters.times();
             delivery.absorb(&times);
             times.clear();
         }
-        for board in &self.publishers {
-            let mut times = board.times();
+        for counters in &self.publishers {
+            let mut times = counters.times();
             confirm.absorb(&times.confirm);
             lag.absorb(&times.lag);
             times.confirm.clear();

@@ -29,7 +29,7 @@ pub enum Event<'a> {
     },
     /// True if the broker reads no publishes now (`connection.blocked`)
     Blocked(bool),
-    /// Says if publishes may be sent (`channel.flow`); to be answered with [`super::Line::answer_flow`]
+    /// Says if publishes may be sent (`channel.flow`); to be answered with [`super::BlockingConnection::answer_flow`]
     Flow {
         active: bool,
     },
@@ -53,7 +53,7 @@ pub struct Delivered<'a> {
 
 /// The result of reading a frame.
 #[derive(Debug, PartialEq)]
-pub(super) enum Found {
+pub(super) enum FrameRead {
     /// Nothing whole yet
     Nothing,
     /// A message whose body is this frame's payload; none when it has no body
@@ -99,14 +99,14 @@ impl Incoming {
 
     /// Takes the next frame.
     #[inline]
-    pub(super) fn on_frame(&mut self, frame: Frame<'_>) -> Result<Found, Error> {
+    pub(super) fn on_frame(&mut self, frame: Frame<'_>) -> Result<FrameRead, Error> {
         match (frame.kind, self.phase) {
             (FRAME_METHOD, Phase::Idle) => self.on_method(frame),
             (FRAME_HEADER, Phase::Header) => self.on_header(frame.payload),
             (FRAME_BODY, Phase::Body(left)) => self.on_body(frame.payload, left),
             // Other channels may speak in the middle of a message; the only other one is the connection's.
             (FRAME_METHOD, _) if frame.channel == 0 => on_other_method(frame),
-            (FRAME_HEARTBEAT, _) => Ok(Found::Nothing),
+            (FRAME_HEARTBEAT, _) => Ok(FrameRead::Nothing),
             (kind, phase) => {
                 let why = format!("a frame of type {kind} while a message is {phase:?}");
                 Err(Error::protocol(why))
@@ -115,14 +115,14 @@ impl Incoming {
     }
 
     #[inline]
-    fn on_method(&mut self, frame: Frame<'_>) -> Result<Found, Error> {
+    fn on_method(&mut self, frame: Frame<'_>) -> Result<FrameRead, Error> {
         if !is_deliver(frame.payload) {
             return on_other_method(frame);
         }
         let read = self.read_deliver(&frame.payload[4..]);
         read.map_err(|error| Error::protocol(format!("basic.deliver: {error}")))?;
         self.phase = Phase::Header;
-        Ok(Found::Nothing)
+        Ok(FrameRead::Nothing)
     }
 
     #[inline]
@@ -138,7 +138,7 @@ impl Incoming {
     }
 
     #[inline]
-    fn on_header(&mut self, payload: &[u8]) -> Result<Found, Error> {
+    fn on_header(&mut self, payload: &[u8]) -> Result<FrameRead, Error> {
         let header = ContentHeader::decode(payload)
             .map_err(|error| Error::protocol(format!("a content header: {error}")))?;
         if header.body_size > BODY_MAX {
@@ -149,18 +149,18 @@ impl Incoming {
         self.collected.clear();
         if header.body_size == 0 {
             self.phase = Phase::Idle;
-            return Ok(Found::Collected);
+            return Ok(FrameRead::Collected);
         }
         self.phase = Phase::Body(header.body_size);
-        Ok(Found::Nothing)
+        Ok(FrameRead::Nothing)
     }
 
     #[inline]
-    fn on_body(&mut self, payload: &[u8], left: u64) -> Result<Found, Error> {
+    fn on_body(&mut self, payload: &[u8], left: u64) -> Result<FrameRead, Error> {
         let len = payload.len() as u64;
         if len == left && self.body_len == len {
             self.phase = Phase::Idle;
-            return Ok(Found::InFrame);
+            return Ok(FrameRead::InFrame);
         }
         let Some(left) = left.checked_sub(len) else {
             return Err(Error::protocol("a body longer than announced"));
@@ -169,10 +169,10 @@ impl Incoming {
         self.collected.extend_from_slice(&payload[..room.min(payload.len())]);
         if left > 0 {
             self.phase = Phase::Body(left);
-            return Ok(Found::Nothing);
+            return Ok(FrameRead::Nothing);
         }
         self.phase = Phase::Idle;
-        Ok(Found::Collected)
+        Ok(FrameRead::Collected)
     }
 
     /// The message that was found, with its body.
@@ -203,8 +203,8 @@ fn is_deliver(payload: &[u8]) -> bool {
     payload.starts_with(&IDS)
 }
 
-fn on_other_method(frame: Frame<'_>) -> Result<Found, Error> {
-    Ok(Found::Event(match decode_method(frame.payload)? {
+fn on_other_method(frame: Frame<'_>) -> Result<FrameRead, Error> {
+    Ok(FrameRead::Event(match decode_method(frame.payload)? {
         Method::BasicAck(basic::Ack { delivery_tag: tag, multiple }) => {
             Event::Confirmed { tag, multiple, is_taken: true }
         }
@@ -259,10 +259,10 @@ mod tests {
         while let Some(frame) = frame::parse(&bytes[at..], 0).unwrap() {
             at += frame.encoded_len();
             let event = match incoming.on_frame(frame).unwrap() {
-                Found::Nothing => continue,
-                Found::InFrame => incoming.delivered(frame.payload),
-                Found::Collected => incoming.collected(),
-                Found::Event(event) => event,
+                FrameRead::Nothing => continue,
+                FrameRead::InFrame => incoming.delivered(frame.payload),
+                FrameRead::Collected => incoming.collected(),
+                FrameRead::Event(event) => event,
             };
             let Event::Delivered(got) = event else { panic!("{event:?}") };
             let body = got.body.to_vec();
@@ -290,7 +290,7 @@ mod tests {
         let mut incoming = Incoming::new(0);
         incoming.on_frame(header).unwrap_err();
         incoming.phase = Phase::Header;
-        assert_eq!(incoming.on_frame(header).unwrap(), Found::Nothing);
+        assert_eq!(incoming.on_frame(header).unwrap(), FrameRead::Nothing);
         incoming.on_frame(header).unwrap_err();
         let body = Frame { kind: FRAME_BODY, channel: 1, payload: &[1, 2, 3] };
         incoming.on_frame(body).unwrap_err();
@@ -306,7 +306,7 @@ mod tests {
         };
         let ack = basic::Ack { delivery_tag: 7, multiple: true };
         let confirmed = Event::Confirmed { tag: 7, multiple: true, is_taken: true };
-        assert_eq!(found(ack.into()).unwrap(), Found::Event(confirmed));
+        assert_eq!(found(ack.into()).unwrap(), FrameRead::Event(confirmed));
         let close = channel::Close { reply_code: 404, ..channel::Close::default() };
         let error = found(close.into()).unwrap_err();
         assert_eq!(error.refusal().unwrap().code, 404);

@@ -6,18 +6,18 @@ use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::mpsc;
 
-use crate::client::line::Line;
+use crate::client::blocking::BlockingConnection;
 
-use super::board::{Boards, Phase};
 use super::consume::consume;
+use super::counters::{Phase, RunCounters};
 use super::job::{Job, Note};
-use super::plan::{Layout, Plan};
+use super::plan::{BenchTopology, Plan};
 use super::publish::publish;
 
 /// Tells of a panic of its thread, so that the run does not wait for it.
-struct Mourner(mpsc::UnboundedSender<Note>);
+struct PanicGuard(mpsc::UnboundedSender<Note>);
 
-impl Drop for Mourner {
+impl Drop for PanicGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let _ = self.0.send(Note::Panicked);
@@ -27,28 +27,32 @@ impl Drop for Mourner {
 
 /// All threads of a run; dropping it stops them.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct Threads {
     job: Job,
     /// At most three notes a thread
     notes: mpsc::UnboundedReceiver<Note>,
-    threads: Vec<JoinHandle<()>>,
+    handles: Vec<JoinHandle<()>>,
 }
 
-impl Crew {
-    pub(super) fn new(plan: Arc<Plan>, layout: Arc<Layout>, boards: Arc<Boards>) -> Self {
+impl Threads {
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        layout: Arc<BenchTopology>,
+        counters: Arc<RunCounters>,
+    ) -> Self {
         let (sender, notes) = mpsc::unbounded_channel();
-        let job = Job { number: 0, plan, layout, boards, gate: Arc::default(), notes: sender };
-        Self { job, notes, threads: Vec::new() }
+        let job = Job { number: 0, plan, layout, counters, gate: Arc::default(), notes: sender };
+        Self { job, notes, handles: Vec::new() }
     }
 
-    pub(super) fn consumer(&mut self, number: u32, line: Line) -> io::Result<()> {
+    pub(super) fn consumer(&mut self, number: u32, line: BlockingConnection) -> io::Result<()> {
         self.start(format!("consumer {number}"), number, move |job| {
             job.tell(Note::Consumed(consume(line, &job)));
         })
     }
 
     /// Starts a publisher, which waits for [`Self::open`].
-    pub(super) fn publisher(&mut self, number: u32, line: Line) -> io::Result<()> {
+    pub(super) fn publisher(&mut self, number: u32, line: BlockingConnection) -> io::Result<()> {
         self.start(format!("publisher {number}"), number, move |job| {
             job.tell(Note::Published(number, publish(line, &job)));
         })
@@ -62,10 +66,10 @@ impl Crew {
     ) -> io::Result<()> {
         let job = Job { number, ..self.job.clone() };
         let thread = Builder::new().name(name).spawn(move || {
-            let _mourner = Mourner(job.notes.clone());
+            let _guard = PanicGuard(job.notes.clone());
             work(job);
         });
-        self.threads.push(thread?);
+        self.handles.push(thread?);
         Ok(())
     }
 
@@ -76,16 +80,16 @@ impl Crew {
 
     /// The next thing a thread has to say. Cancel-safe.
     pub(super) async fn note(&mut self) -> Note {
-        // The crew holds a sender itself, so there is an end only to a crew that is gone.
-        self.notes.recv().await.expect("the crew listens to itself")
+        // The threads holds a sender itself, so there is an end only to a threads that is gone.
+        self.notes.recv().await.expect("the threads listens to itself")
     }
 }
 
-impl Drop for Crew {
+impl Drop for Threads {
     fn drop(&mut self) {
-        self.job.boards.go_on_to(Phase::Over);
+        self.job.counters.go_on_to(Phase::Over);
         self.open();
-        for thread in self.threads.drain(..) {
+        for thread in self.handles.drain(..) {
             if let Err(panic) = thread.join()
                 && !std::thread::panicking()
             {

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::auth::Who;
+use super::auth::RequiredRole;
 use super::body::Body;
 use super::refusal::Refusal;
 use super::view::{Names, View};
@@ -21,7 +21,7 @@ use crate::wire::ShortStr;
 
 /// A request for a change.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct ChangeRequest<'a> {
     pub(super) view: View<'a>,
     pub(super) names: Names,
     pub(super) query: listing::Query,
@@ -31,7 +31,7 @@ pub(super) struct Asked<'a> {
 
 /// The answer to a change.
 #[derive(Clone, Debug)]
-pub(super) enum Done {
+pub(super) enum ChangeOutcome {
     Created,
     /// 204: replaced, deleted, or nothing to tell.
     Quietly,
@@ -45,7 +45,7 @@ pub(super) enum Done {
     Published(Receipt),
 }
 
-impl From<Put> for Done {
+impl From<Put> for ChangeOutcome {
     fn from(put: Put) -> Self {
         match put {
             Put::Created => Self::Created,
@@ -55,11 +55,11 @@ impl From<Put> for Done {
 }
 
 /// The answer to a deletion, by whether there was anything to delete.
-pub(super) fn gone(was_there: bool) -> Result<Done, Refusal> {
-    if was_there { Ok(Done::Quietly) } else { Err(Refusal::NotFound) }
+pub(super) fn gone(was_there: bool) -> Result<ChangeOutcome, Refusal> {
+    if was_there { Ok(ChangeOutcome::Quietly) } else { Err(Refusal::NotFound) }
 }
 
-impl IntoResponse for Done {
+impl IntoResponse for ChangeOutcome {
     fn into_response(self) -> Response {
         match self {
             Self::Created => StatusCode::CREATED.into_response(),
@@ -75,7 +75,7 @@ impl IntoResponse for Done {
     }
 }
 
-impl Asked<'_> {
+impl ChangeRequest<'_> {
     pub(super) fn body(&self) -> Result<Body, Refusal> {
         Body::read(&self.body)
     }
@@ -86,7 +86,7 @@ impl Asked<'_> {
     }
 
     /// Checks that the user is one of `who`, for a handler that asks more than its route does.
-    pub(super) fn require(&self, who: Who) -> Result<(), Refusal> {
+    pub(super) fn require(&self, who: RequiredRole) -> Result<(), Refusal> {
         who.check(self.view.user)
     }
 

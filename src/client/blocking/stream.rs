@@ -18,7 +18,7 @@ use super::Wait;
 use crate::client::connect::Stream;
 
 #[derive(Debug)]
-pub(super) struct Bare {
+pub(super) struct BlockingStream {
     socket: Socket,
     /// `None` without TLS
     session: Option<Box<ClientConnection>>,
@@ -31,7 +31,7 @@ enum Socket {
     Unix(UnixStream),
 }
 
-impl Bare {
+impl BlockingStream {
     /// Takes the stream from the async runtime; a wait is ended after `look_up`.
     pub(super) fn new(stream: Stream, look_up: Duration) -> io::Result<Self> {
         let (socket, session) = match stream {

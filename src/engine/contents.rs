@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::broker::Broker;
 use crate::broker::arguments::queue_noun;
-use crate::engine::directory::{self, Directory};
+use crate::engine::directory::{self, DataDirectory};
 use crate::engine::error::{Cause, Error};
 use crate::store::definitions::Definitions;
 use crate::store::{self, CheckReport, QueueId, StoreError, format};
@@ -14,7 +14,7 @@ use crate::wire::ShortStr;
 
 /// The contents of a directory, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct DirectoryContents {
     pub vhosts: u64,
     pub users: u64,
     pub exchanges: u64,
@@ -103,55 +103,56 @@ pub struct WaitingIn {
     pub messages: u64,
 }
 
-/// Reads everything that is kept in a directory.
+/// Reads everything that is in a data directory.
 ///
 /// # Errors
 ///
-/// [`Error::Directory`] when it is not there, holds no store or a broker runs on it, [`Error::Kept`] naming the file
-/// that is not as it was written.
-pub fn check(path: &Path) -> Result<Kept, Error> {
-    let directory = Directory::new(path.to_path_buf());
+/// [`Error::DataDirectory`] when it is not there, holds no store or a broker runs on it, [`Error::Contents`] naming the
+/// file that is not as it was written.
+pub fn check(path: &Path) -> Result<DirectoryContents, Error> {
+    let directory = DataDirectory::new(path.to_path_buf());
     let _lock = directory.lock_to_read()?;
     is_store(&directory)?;
     let look = || {
         format::check(path)?;
-        let mut kept = Kept::default();
+        let mut contents = DirectoryContents::default();
         let mut names = QueueNames::default();
         if let Some(copy) = Definitions::open_copy(path)? {
-            names = kept.count_definitions(copy)?;
+            names = contents.count_definitions(copy)?;
         }
-        kept.count_messages(store::check(path)?, &names);
-        Ok(kept)
+        contents.count_messages(store::check(path)?, &names);
+        Ok(contents)
     };
-    look().map_err(|source| Error::Kept { directory: directory.to_string(), source })
+    look().map_err(|source| Error::Contents { directory: directory.to_string(), source })
 }
 
 /// Does with the messages of a directory what a start must not do by itself, and copies aside what it changes.
 ///
 /// # Errors
 ///
-/// As [`check`]; [`Error::Kept`] also when the disk refuses.
+/// As [`check`]; [`Error::Contents`] also when the disk refuses.
 pub fn repair(path: &Path) -> Result<Vec<Repaired>, Error> {
-    let directory = Directory::new(path.to_path_buf());
+    let directory = DataDirectory::new(path.to_path_buf());
     drop(directory.lock_to_read()?);
     is_store(&directory)?;
     let _lock = directory::held(&directory)?;
-    store::repair(path).map_err(|source| Error::Kept { directory: directory.to_string(), source })
+    store::repair(path)
+        .map_err(|source| Error::Contents { directory: directory.to_string(), source })
 }
 
-/// Refuses a directory that no broker ever kept anything in.
-fn is_store(directory: &Directory) -> Result<(), Error> {
+/// Refuses a directory that is not a data directory of a broker.
+fn is_store(directory: &DataDirectory) -> Result<(), Error> {
     let has = |name: &str| directory.path().join(name).exists();
     if has(format::FILE) || has("messages") || has("definitions.redb") {
         return Ok(());
     }
-    Err(Error::Directory {
+    Err(Error::DataDirectory {
         directory: directory.to_string(),
         source: Cause::new("it is not a broker's data directory: there is no file 'format'"),
     })
 }
 
-impl Kept {
+impl DirectoryContents {
     /// True if everything is as it was written.
     pub fn is_sound(&self) -> bool {
         self.damaged.is_empty() && (self.broken_marks, self.broken_indexes) == (0, 0)

@@ -1,32 +1,33 @@
 //! A line: one connection with one channel for a thread that does nothing else, at the least cost a message.
 //!
-//! [`super::Connection`] is for programs that work with messages; this is for those that measure brokers and must
-//! not be what is measured. Publishes are encoded once and patched ([`Stencil`]), many leave in one write, many frames
-//! come with one read, and a delivery is looked at where it lies in the read buffer ([`event`]). Calls block the
+//! [`super::Connection`] is for programs that work with messages; this is for those that measure brokers and must not
+//! be what is measured. Publishes are encoded once and patched ([`EncodedPublishes`]), many leave in one write, many
+//! frames come with one read, and a delivery is looked at where it lies in the read buffer ([`event`]). Calls block the
 //! thread; heartbeats are off. What the peer can make us hold is one frame, and of a body in several frames as many
 //! bytes as were asked for.
 //!
-//! Reading order: [`Line::open`], [`Line::call`] (setting up), [`Line::write_some`], [`Line::read`] and [`Line::next_event`]
-//! (the work), [`stencil`].
+//! Reading order: [`BlockingConnection::open`], [`BlockingConnection::call`] (setting up),
+//! [`BlockingConnection::write_some`], [`BlockingConnection::read`] and [`BlockingConnection::next_event`] (the work),
+//! [`encoded`].
 
+mod encoded;
 mod event;
-mod stencil;
 mod stream;
 
 use std::time::{Duration, Instant};
 
-use super::connect::{Dialed, Place};
+use super::connect::{Dialed, Endpoint};
 use super::error::Error;
-use super::handshake::Opened;
+use super::handshake::HandshakeResult;
 use super::options::Options;
 use crate::wire::constants::FRAME_PREFIX;
 use crate::wire::method::{basic, channel, confirm, connection};
 use crate::wire::shortstr::literal;
 use crate::wire::{Method, ShortStr, frame};
+pub use encoded::{EncodedPublishes, Envelope};
 pub use event::{Delivered, Event};
-use event::{Found, Incoming};
-pub use stencil::{Envelope, Stencil};
-use stream::Bare;
+use event::{FrameRead, Incoming};
+use stream::BlockingStream;
 
 /// The only channel of a line.
 const CHANNEL: u16 = 1;
@@ -50,8 +51,8 @@ pub enum Wait {
 
 /// One connection with one open channel.
 #[derive(Debug)]
-pub struct Line {
-    stream: Bare,
+pub struct BlockingConnection {
+    stream: BlockingStream,
     /// Bytes read and not used are `inbound[start..end]`.
     inbound: Vec<u8>,
     start: usize,
@@ -63,14 +64,14 @@ pub struct Line {
     timeout: Duration,
 }
 
-impl Line {
+impl BlockingConnection {
     /// The number of its channel, for frames that its user writes.
     pub const CHANNEL: u16 = CHANNEL;
 
     /// Connects to `place`, logs in, and opens the channel. `inbound_bytes` is the size of the read buffer, and of a
     /// body that comes in several frames `body_kept` bytes can be seen.
     pub async fn open(
-        place: &Place,
+        place: &Endpoint,
         options: &Options,
         inbound_bytes: usize,
         body_kept: usize,
@@ -79,8 +80,8 @@ impl Line {
         let options = Options { heartbeat_s: Some(0), ..options.clone() };
         let dialed = Dialed::to(place, options.timeout).await?;
         let (stream, opened) = dialed.open_bare(&options).await?;
-        let Opened { tuned, inbound: early, .. } = opened;
-        let stream = Bare::new(stream, LOOK_UP).map_err(|error| Error::lost(&error))?;
+        let HandshakeResult { tuned, inbound: early, .. } = opened;
+        let stream = BlockingStream::new(stream, LOOK_UP).map_err(|error| Error::lost(&error))?;
         let mut inbound = vec![0; inbound_bytes.max(early.len())];
         inbound[..early.len()].copy_from_slice(&early);
         let mut line = Self {
@@ -231,12 +232,12 @@ impl Line {
                 self.start + FRAME_PREFIX..self.start + FRAME_PREFIX + frame.payload.len();
             self.start += frame.encoded_len();
             match self.incoming.on_frame(frame)? {
-                Found::Nothing => {}
-                Found::InFrame => {
+                FrameRead::Nothing => {}
+                FrameRead::InFrame => {
                     return Ok(Some(self.incoming.delivered(&self.inbound[payload])));
                 }
-                Found::Collected => return Ok(Some(self.incoming.collected())),
-                Found::Event(event) => return Ok(Some(event)),
+                FrameRead::Collected => return Ok(Some(self.incoming.collected())),
+                FrameRead::Event(event) => return Ok(Some(event)),
             }
         }
     }
@@ -248,8 +249,9 @@ impl Line {
         self.write_all(&answer)
     }
 
-    /// Says goodbye and waits at most `patience` for the answer: then the broker has taken in all that was sent.
-    pub fn close(mut self, patience: Duration) -> Result<(), Error> {
+    /// Sends `connection.close` and waits at most `timeout` for the answer: then the broker has read everything that
+    /// was sent.
+    pub fn close(mut self, timeout: Duration) -> Result<(), Error> {
         let close = connection::Close {
             reply_code: 200,
             reply_text: literal("goodbye"),
@@ -257,7 +259,7 @@ impl Line {
         };
         let mut bytes = Vec::new();
         frame::write_method(&mut bytes, 0, &close.into());
-        self.timeout = patience;
+        self.timeout = timeout;
         self.write_all(&bytes)?;
         self.await_reply(|method| matches!(method, Method::ConnectionCloseOk(_)))
     }

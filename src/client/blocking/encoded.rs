@@ -23,7 +23,7 @@ pub struct Envelope {
 
 /// Encoded publishes, each to the next of some envelopes in turn.
 #[derive(Debug)]
-pub struct Stencil {
+pub struct EncodedPublishes {
     bytes: Vec<u8>,
     shape: Shape,
     envelopes: usize,
@@ -34,18 +34,18 @@ pub struct Stencil {
 #[derive(Debug)]
 enum Shape {
     /// The ends of all publishes, and the places of their bodies, as far as the first frame has them.
-    Ring { marks: Vec<Mark>, batch: usize },
+    Ring { ends: Vec<PublishEnd>, batch: usize },
     /// The bytes in front of the body, for each envelope; the body begins at `gap`, its first byte at `body`.
     Single { fronts: Vec<Vec<u8>>, gap: usize, body: Range<usize> },
 }
 
 #[derive(Debug)]
-struct Mark {
+struct PublishEnd {
     end: usize,
     body: Range<usize>,
 }
 
-impl Stencil {
+impl EncodedPublishes {
     /// Encodes publishes of `body` to each of the envelopes, of which there is one at least.
     pub fn new(envelopes: &[Envelope], body: &[u8], frame_max: u32) -> Self {
         assert!(!envelopes.is_empty(), "a publish goes somewhere");
@@ -74,14 +74,14 @@ impl Stencil {
     pub fn take(&mut self, most: usize, mut patch: impl FnMut(usize, &mut [u8])) -> (&[u8], usize) {
         let first = self.position;
         match &self.shape {
-            Shape::Ring { marks, batch } => {
-                let last = marks.len().min(first + most.min(*batch));
-                for (at, mark) in marks[first..last].iter().enumerate() {
+            Shape::Ring { ends, batch } => {
+                let last = ends.len().min(first + most.min(*batch));
+                for (at, mark) in ends[first..last].iter().enumerate() {
                     patch((first + at) % self.envelopes, &mut self.bytes[mark.body.clone()]);
                 }
-                let begin = if first == 0 { 0 } else { marks[first - 1].end };
-                let end = marks[last - 1].end;
-                self.position = if last == marks.len() { 0 } else { last };
+                let begin = if first == 0 { 0 } else { ends[first - 1].end };
+                let end = ends[last - 1].end;
+                self.position = if last == ends.len() { 0 } else { last };
                 (&self.bytes[begin..end], last - first)
             }
             Shape::Single { fronts, gap, body } => {
@@ -117,12 +117,12 @@ fn encode(bytes: &mut Vec<u8>, envelope: &Envelope, body: &[u8], frame_max: u32)
 }
 
 fn ring(bytes: &mut Vec<u8>, envelopes: &[Envelope], body: &[u8], frame_max: u32) -> Shape {
-    let mut marks = Vec::new();
+    let mut ends = Vec::new();
     loop {
         let before = bytes.len();
         for envelope in envelopes {
             let body = encode(bytes, envelope, body, frame_max);
-            marks.push(Mark { end: bytes.len(), body });
+            ends.push(PublishEnd { end: bytes.len(), body });
         }
         if bytes.len() + (bytes.len() - before) > WRITE_BYTES {
             break;
@@ -130,8 +130,8 @@ fn ring(bytes: &mut Vec<u8>, envelopes: &[Envelope], body: &[u8], frame_max: u32
     }
     // Writes of one size go round the ring: a small rest at its end would cost as much as a whole one.
     let writes = bytes.len().div_ceil(WRITE_BYTES);
-    let batch = marks.len().div_ceil(writes);
-    Shape::Ring { marks, batch }
+    let batch = ends.len().div_ceil(writes);
+    Shape::Ring { ends, batch }
 }
 
 fn single(bytes: &mut Vec<u8>, envelopes: &[Envelope], body: &[u8], frame_max: u32) -> Shape {
@@ -195,12 +195,12 @@ mod tests {
     fn publishes_go_round_the_envelopes_and_are_patched() {
         // Many in a ring, one with a body in several frames, one with none.
         for (len, frame_max) in [(9, 4096), (5000, 4096), (100_000, 131_072), (300_000, 4096)] {
-            let mut stencil =
-                Stencil::new(&envelopes(&["a", "bb", "ccc"]), &vec![7; len], frame_max);
+            let mut encoded =
+                EncodedPublishes::new(&envelopes(&["a", "bb", "ccc"]), &vec![7; len], frame_max);
             let mut next = 0_u8;
             let mut seen = Vec::new();
             while seen.len() < 200 {
-                let (bytes, count) = stencil.take(5, |_, body| {
+                let (bytes, count) = encoded.take(5, |_, body| {
                     body[0] = next;
                     next = next.wrapping_add(1);
                 });
@@ -219,18 +219,18 @@ mod tests {
 
     #[test]
     fn a_write_takes_many_small_publishes_and_one_large() {
-        let batch = |len| Stencil::new(&envelopes(&["a"]), &vec![0; len], 131_072).batch();
+        let batch = |len| EncodedPublishes::new(&envelopes(&["a"]), &vec![0; len], 131_072).batch();
         assert!(batch(0) > 500 && batch(100) > 300, "{} {}", batch(0), batch(100));
         assert_eq!((batch(40_000), batch(1 << 20)), (1, 1));
         // No write is much smaller than the others.
         for envelopes in [&envelopes(&["a"]), &envelopes(&["a"; 1000])] {
-            let mut stencil = Stencil::new(envelopes, &[0; 1024], 131_072);
+            let mut encoded = EncodedPublishes::new(envelopes, &[0; 1024], 131_072);
             let counts: Vec<usize> =
-                (0..100).map(|_| stencil.take(usize::MAX, |_, _| ()).1).collect();
+                (0..100).map(|_| encoded.take(usize::MAX, |_, _| ()).1).collect();
             let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
             assert!(*least > 50 && most - least < 10, "{least} {most}");
         }
-        let mut empty = Stencil::new(&envelopes(&["a"]), &[], 4096);
+        let mut empty = EncodedPublishes::new(&envelopes(&["a"]), &[], 4096);
         let (bytes, count) = empty.take(3, |_, body| assert!(body.is_empty()));
         assert_eq!((read(bytes).len(), count), (3, 3));
     }
