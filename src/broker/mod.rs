@@ -27,7 +27,7 @@
 //! | `Mailbox::inner` | the posts for one connection | `Queue::state`, `targets`, `Alarm::change` and those in their lines |
 //! | `Timers::inner` | the times at which queues have something to do | `Queue::state` and those in its line |
 //! | `Drops::tallies` | drops that the log has not told yet | any of the above |
-//! | `Bell::retired` (`queue::stream`) | messages that a stream has deleted, until that is on disk | none |
+//! | `Bell::retired` (`queue::stream_queue`) | messages that a stream has deleted, until that is on disk | none |
 //! | `Definitions::state` (the store's, as all below) | the database of definitions | `administering`, `changing` |
 //! | `Log::survivors`, `Log::marking`, `Log::syncing`, `Log::synced_mark` | work of the store's threads, one of a kind at a time | none |
 //! | `Log::mark_files` | the open files of marks | `marking`, `syncing` |

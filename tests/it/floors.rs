@@ -466,6 +466,7 @@ fn a_planted_arrow_upward_is_seen() {
         ("src/a/b/left.rs",   "use super::loose;",                          1),
         ("src/a/b/left.rs",   "pub(in crate::a::b) fn f() {}",              0),
         ("src/a/b/left.rs",   "#[cfg(test)]\nmod tests {\n use super::roof;", 0),
+        ("src/a/b/left.rs",   "#[cfg(test)]\npub(in crate::broker::queue) mod tests {\n use super::roof;", 0),
     ];
     for (path, text, count) in cases {
         let found = faults(&folder, path, text);

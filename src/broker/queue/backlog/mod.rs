@@ -1,7 +1,7 @@
 //! The messages of a queue that wait for a consumer.
 //!
 //! [`Backlog`] owns them: their order, and the counts and bytes of them. Of a queue that deals by priority it holds one
-//! list for each priority that has messages (`priorities`). Every list is a [`Level`](level::Level), which keeps its
+//! list for each priority that has messages (`priorities`). Every list is a [`Level`], which keeps its
 //! front in memory and of the other messages only their places in the store (`on_disk`, `pages`).
 //!
 //! Nothing here reads or writes a message: the caller reads what [`Backlog::window`] names, under no lock, and gives it
