@@ -71,6 +71,7 @@ impl Cli {
             definition = definition.term_width(HELP_WIDTH_MAX);
         }
         definition.mut_subcommands(|command| {
+            let command = commands::examples::added_to(command);
             let name = command.get_name();
             if name.contains('-') {
                 let underscored = name.replace('-', "_");

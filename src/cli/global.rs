@@ -1,4 +1,4 @@
-//! The options every command takes: which broker, and how to answer.
+//! The options of every command: the broker to work with, and the form of the output.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! One run of `mq`: read the command line, run the command, print what went wrong, say the exit code.
+//! One run of `mq`: reads the command line, runs the command, prints an error if there is one, returns the exit code.
 
 use std::ffi::OsString;
 use std::io;

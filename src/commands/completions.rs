@@ -1,4 +1,4 @@
-//! `mq completions`: what makes a shell complete commands and options.
+//! `mq completions`: the script by which a shell completes commands and options.
 
 use clap_complete::Shell;
 
@@ -7,7 +7,7 @@ use crate::render::Output;
 
 /// Print the completion script of a shell
 ///
-/// For example: mq completions bash > ~/.local/share/bash-completion/completions/mq
+/// bash reads it from ~/.local/share/bash-completion/completions/mq, zsh from a directory of $fpath.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The shell for which to complete

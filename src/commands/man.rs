@@ -1,12 +1,13 @@
 //! `mq man`: the manual, of the program or of one command.
 
+use super::examples::HEADING;
 use super::{Answer, CommandError};
 use crate::exit::Code;
 use crate::render::Output;
 
 /// Print the manual page of mq or of a command
 ///
-/// For example: mq man publish | man -l -
+/// `man -l -` shows a page from a pipe.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The command [default: mq itself]
@@ -28,11 +29,22 @@ pub fn run(
     let man =
         clap_mangen::Man::new(page).date("").source(concat!("mq ", env!("CARGO_PKG_VERSION")));
     man.render(&mut text)?;
-    out.bytes(&text)?;
+    out.bytes(with_examples(&String::from_utf8_lossy(&text)).as_bytes())?;
     if args.command.is_none() {
         out.line(&exit_codes())?;
     }
     Ok(Answer::Yes)
+}
+
+/// Gives examples a section of their own and keeps their lines: clap puts them at the start of one named EXTRA.
+fn with_examples(page: &str) -> String {
+    let heading = format!(".SH EXTRA\n{HEADING}\n");
+    let Some((before, after)) = page.split_once(&heading) else { return page.to_owned() };
+    let is_example = |line: &&str| line.starts_with("  ");
+    let lines: String =
+        after.lines().take_while(is_example).map(|line| line.to_owned() + "\n").collect();
+    let rest = &after[lines.len()..];
+    format!("{before}.SH EXAMPLES\n.nf\n{lines}.fi\n{rest}")
 }
 
 fn of_command(name: &str, definition: &clap::Command) -> Result<clap::Command, CommandError> {

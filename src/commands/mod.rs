@@ -9,6 +9,7 @@
 mod context;
 mod declare;
 mod error;
+pub mod examples;
 mod failing;
 mod handler;
 mod input;

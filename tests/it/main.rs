@@ -43,6 +43,7 @@ mod descriptors;
 mod disk_full;
 mod dropped;
 mod durable;
+mod examples;
 mod floors;
 mod generated;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
