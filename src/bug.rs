@@ -1,9 +1,9 @@
-//! Bugs that must not spread: a panic is stopped at a border, and the log is told.
+//! Bugs that must not spread: a panic is caught at a border and logged.
 //!
 //! The borders: a connection (`server::drive`), an HTTP request (`management`), what a queue does when its lock has
 //! been given back, the publishing of dead letters, a queue whose time has come (`broker`), and a job of the store's
-//! threads. What was in hand goes back where it was: a session gives back its deliveries, a queue keeps its dead. A
-//! thread of the store that a panic has ended fails the store, which then confirms nothing more.
+//! threads. What was in hand goes back where it was: a session gives back its deliveries, a queue keeps its dead
+//! letters. A thread of the store that a panic has ended fails the store, which then confirms nothing more.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

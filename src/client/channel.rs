@@ -1,6 +1,6 @@
 //! One channel: calls, publishes with confirms, consumers.
 //!
-//! Sending never waits by itself: frames go into the connection's buffer. Who sends much calls
+//! Sending never waits by itself: frames go into the connection's buffer. A caller that sends much calls
 //! [`Channel::room`] in between, which waits while the buffer is full. Dropping a channel closes it.
 
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! A connection: opened on a stream, worked with through channels, closed with a goodbye.
+//! A connection: opened on a stream, used through channels, closed with `connection.close`.
 
 use std::sync::Arc;
 use std::time::Duration;

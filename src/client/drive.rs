@@ -1,7 +1,7 @@
 //! The one place of the client that waits for the stream.
 //!
-//! Writes everything callers have gathered in one go, reads as much as comes, keeps heartbeats in both
-//! directions. It ends with the connection: after the goodbyes, or when the stream or the peer fails.
+//! Writes everything callers have gathered in one go, reads as much as comes, keeps heartbeats in both directions. It
+//! ends with the connection: after `connection.close-ok`, or if the stream or the peer fails.
 
 use std::io;
 use std::sync::Arc;
@@ -140,8 +140,8 @@ impl Driver {
         Ok(())
     }
 
-    /// The time at which to look at the clock again: to send a heartbeat after half an interval of silence of ours, to give
-    /// up after two intervals of the peer's (4.2.7).
+    /// The time at which to look at the clock again: to send a heartbeat after half an interval of silence of ours, to
+    /// give up after two intervals of the peer's (4.2.7).
     fn deadline(&self, may_read: bool) -> Instant {
         let Some(heartbeat) = self.heartbeat else { return Instant::now() + NEVER };
         let ours = self.last_written + heartbeat / 2;

@@ -1,4 +1,4 @@
-//! From the first byte to `connection.open-ok` (2.2.4): who we are, how large frames are, which vhost.
+//! From the first byte to `connection.open-ok` (2.2.4): login, limits and vhost.
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

@@ -1,4 +1,4 @@
-//! TLS for `amqps://`: whom to trust, who we are.
+//! TLS for `amqps://`: the certificates that are trusted, and the client's own.
 //!
 //! Nothing here runs for a connection without TLS: reading the system's certificates alone takes milliseconds.
 

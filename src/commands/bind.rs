@@ -1,4 +1,4 @@
-//! `mq bind`: let messages of an exchange reach a queue or another exchange.
+//! `mq bind`: bind a queue or an exchange to an exchange.
 
 use serde::Serialize;
 

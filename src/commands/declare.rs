@@ -1,4 +1,4 @@
-//! `--declare`: whether a command makes the queue or exchange that it needs, and of which kind.
+//! `--declare`: the durability with which a command declares the queue or exchange that it needs, or no declaration.
 //!
 //! A program that declares the same name must find it as it would have made it: `channel.queue_declare(queue='hello')`
 //! of pika makes a transient queue, and RabbitMQ refuses it when a durable one is there. What is there is used as it is.

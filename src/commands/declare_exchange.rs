@@ -1,4 +1,4 @@
-//! `mq declare-exchange`: make an exchange, or check that it is there and the same.
+//! `mq declare-exchange`: declare an exchange, or check that the existing one is the same.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! `mq delete-queue`: delete a queue and what is in it.
+//! `mq delete-queue`: delete a queue and its messages.
 
 use serde::Serialize;
 

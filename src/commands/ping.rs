@@ -1,4 +1,4 @@
-//! `mq ping`: is the broker there, and how far away?
+//! `mq ping`: the time that the broker takes to reply.
 
 use std::time::Duration;
 

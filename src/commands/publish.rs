@@ -1,4 +1,4 @@
-//! `mq publish`: send messages, and know that the broker has them.
+//! `mq publish`: send messages and wait for their confirms.
 //!
 //! Every message is confirmed by the broker before the command ends well. Lines are sent as they come, with a
 //! bounded number of unconfirmed ones, so memory does not grow with the input.

@@ -1,4 +1,4 @@
-//! `mq purge-queue`: drop every ready message of a queue.
+//! `mq purge-queue`: delete every ready message of a queue.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! `mq store`: the data directory of a broker, looked at from outside.
+//! `mq store`: checks and repairs the data directory of a broker that does not run.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `mq unbind`: take bindings away.
+//! `mq unbind`: remove bindings.
 
 use super::bind::BindingOptions;
 use super::{Answer, CommandError, Context};

@@ -1,4 +1,4 @@
-//! The body of a request: a JSON object, and what RabbitMQ says of one that is not what it should be.
+//! The body of a request: a JSON object, and RabbitMQ's errors for an invalid one.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! Health checks: 200 and `ok`, or 503 and what is missing.
+//! Health checks: 200 and `ok`, or 503 and the reason.
 
 use serde_json::{Value, json};
 

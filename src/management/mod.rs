@@ -5,11 +5,12 @@
 //! Fields whose number is not known here are absent or null, never invented; objects that cannot exist here yet
 //! are empty lists; paths that are not there yet answer 501.
 //!
-//! Names only the broker and wire values. Listeners are made by others (see [`serve`]); what there is to know of
-//! them comes as [`ServerInfo`].
+//! Names only the broker and wire values. The caller makes the listeners (see [`serve`]) and describes them in
+//! [`ServerInfo`].
 //!
 //! Reading order: `routes` (the table of requests), `dispatch` (from a row to an answer), `view`, then any family;
-//! `asked` and `change` for what is put and deleted, `import` for definitions. `state` keeps the samples of rates.
+//! `change_request` and `change` for what is put and deleted, `import` for definitions. `state` keeps the samples of
+//! rates.
 
 mod arguments;
 mod auth;

@@ -1,4 +1,4 @@
-//! The node: what its process and its machine say about themselves.
+//! The node: figures of its process and its machine.
 //!
 //! Read from Linux's `/proc`; what cannot be read there is 0, or absent when 0 would be a claim.
 

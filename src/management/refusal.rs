@@ -1,4 +1,4 @@
-//! Answers that say no, in the words of RabbitMQ's management API.
+//! Refusals of requests, in the words of RabbitMQ's management API.
 //!
 //! One error a layer: variants by status, so that no handler writes a status code itself.
 

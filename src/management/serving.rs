@@ -1,8 +1,8 @@
 //! HTTP over any listener: the only code of this layer that waits.
 //!
-//! The listeners are made by others, who also say where a caller comes from: a Unix socket is always this machine, a
+//! The caller provides the listeners, and says where each client comes from: a Unix socket is always this machine, a
 //! TCP peer may not be. A caller that sends half a request, or takes no answer, is given up (`idle_timeout`), and there
-//! are only so many at a time: none of them can take what the broker needs.
+//! are only so many at a time: so clients of the API cannot use up the broker's memory or descriptors.
 
 use std::future::Future;
 use std::pin::pin;

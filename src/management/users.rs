@@ -1,4 +1,4 @@
-//! Users and what they may do.
+//! Users and their permissions, as RabbitMQ's management API shows them.
 
 use std::sync::Arc;
 

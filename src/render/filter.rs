@@ -1,4 +1,4 @@
-//! `--filter`: which rows of a list are shown.
+//! `--filter`: the condition that the rows of a list must meet.
 
 use std::str::FromStr;
 

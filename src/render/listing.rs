@@ -1,4 +1,4 @@
-//! A list of things: which columns, which rows, in which order.
+//! A list with its columns, rows and order.
 
 use std::io;
 

@@ -1,8 +1,8 @@
 //! Values to text: what commands answer, as a table, tab separated, CSV, JSON or JSON lines.
 //!
-//! The rule kept here: stdout carries data, stderr carries talk. Colour, redrawing and progress happen only on a
-//! terminal, `NO_COLOR` is obeyed. This layer knows terminals and JSON values; it knows no AMQP, and nothing
-//! else in the program writes to stdout or stderr.
+//! The rule kept here: stdout carries data, stderr everything else. Colour, redrawing and progress happen only on a
+//! terminal, `NO_COLOR` is obeyed. This layer knows terminals and JSON values; it knows no AMQP, and nothing else in
+//! the program writes to stdout or stderr.
 //!
 //! Reading order: [`Output`] (where text goes), [`Format`] (which shape), [`Listing`] (rows: columns, sort,
 //! filter), [`Problem`] (an error as the user sees it), [`Progress`] (long work), [`words`] (numbers for people).

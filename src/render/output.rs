@@ -1,8 +1,8 @@
-//! The outputs of a command: stdout for data, stderr for talk.
+//! The outputs of a command: stdout for data, stderr for notes, progress and errors.
 //!
-//! Everything a command says passes through one [`Output`]. Data is buffered and flushed when the command is
-//! done or asks for it; talk goes out at once. A write that fails with a broken pipe is an `io::Error` like any
-//! other here; the caller makes a success of it.
+//! Everything a command prints passes through one [`Output`]. Data is buffered, and flushed when the command is done or
+//! asks for it; notes are written at once. A write that fails with a broken pipe is an `io::Error` like any other here;
+//! the caller makes a success of it.
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Write};

@@ -1,4 +1,4 @@
-//! Text of other people on a terminal: what a terminal would obey is shown instead.
+//! Text from clients on a terminal: control characters are shown instead of obeyed.
 //!
 //! A queue's name or a message's body may hold the codes that colour a screen, empty it, or rename its window. Line ends
 //! and tabs stay; every other control character is written as JSON writes it (`\u001b`), and a byte that is no UTF-8 as

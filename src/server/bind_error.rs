@@ -1,4 +1,4 @@
-//! An address that cannot be listened on, and why.
+//! The error for an address that cannot be listened on.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! The streams a connection may come over, and what is asked of one besides bytes.
+//! The streams of connections: TCP, TLS and Unix sockets, and the calls beside reading and writing bytes.
 //!
 //! A connection that is stopped by an alarm is not read from, so the end of its stream is not seen; it is looked for
 //! instead, without taking any bytes. The kernel reports that a socket can be written to only when a third of its

@@ -1,4 +1,4 @@
-//! Batches: records that are synced together, and whether the disk takes them.
+//! Batches: records that are synced together, and the health of the disk that takes them.
 
 use super::place::Place;
 

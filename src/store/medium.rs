@@ -1,5 +1,5 @@
-//! The seam between the store and a file system: all it does to files goes through here, so that tests can cut
-//! it at every write and every sync. No operation waits for the disk under a lock that publishers take ([`locks`]).
+//! The interface between the store and a file system: all its file operations go through it, so that tests can cut it
+//! at every write and every sync. No operation waits for the disk under a lock that publishers take ([`locks`]).
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,4 @@
-//! Opening a directory: which records are whole, which wait, and which file goes on.
+//! Opening a directory: finds the whole records, those that wait for their queue, and the file to append to.
 //!
 //! Every whole record is kept, whatever stands around it. What is not whole is told and copied aside (`damage`). What a
 //! start must not decide by itself ends it with an error that names the file, before anything is changed.

@@ -1,4 +1,4 @@
-//! The stage of a lesson: a broker, the people of the story, and what each of them sees.
+//! The runner of a lesson's acts: a broker, the producers and consumers of the lesson, and the lines that each prints.
 //!
 //! Each of them has a connection of its own, as separate programs would.
 
@@ -45,14 +45,14 @@ pub struct Stage {
     servers: Vec<JoinHandle<()>>,
 }
 
-/// A person of the story that receives messages.
+/// A consumer of the lesson.
 struct Actor {
     engine: Engine,
     consumer: Consumer,
     held: Vec<Delivery>,
 }
 
-/// The lines that an act printed, and whether it went as it should.
+/// The lines that an act printed, and the verdict of its check.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) lines: Vec<Line>,

@@ -1,8 +1,8 @@
 //! Properties and header tables taken apart without being decoded: what a client has put there stays byte for byte.
 //!
 //! A value may be nested deeper than [`NESTING_MAX`](super::field::NESTING_MAX), and a name or a short string need not
-//! be UTF-8; RabbitMQ takes and hands on both. So who only adds a header, or looks for one, uses [`RawProperties`] and
-//! [`RawTable`]. [`check_table`] says whether a table is one at all.
+//! be UTF-8; RabbitMQ takes and hands on both. So code that only adds a header, or looks for one, uses
+//! [`RawProperties`] and [`RawTable`]. [`check_table`] says whether a table is one at all.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! A queue: its settings, its state, and the handles by which it reaches the broker around it.
 //!
-//! This is the data that the parts of a queue work on. Each of them adds its methods to [`Queue`], or to [`State`] if they
-//! are called under the lock.
+//! This is the data that the parts of a queue work on. Each of them adds its methods to [`Queue`], or to [`State`] if
+//! they are called under the lock.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Publishes that are encoded once and sent again and again, with a few bytes of each changed.
+//! Publishes that are encoded once and sent many times, with a few bytes of each changed.
 //!
 //! Small ones stand one behind the other in a ring, so that one write takes many. Large ones would need much memory
 //! for many routes: of them the body is there once, and what stands in front of it is put there for each route.

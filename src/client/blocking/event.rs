@@ -1,4 +1,4 @@
-//! The events of a line: a broker's deliveries, confirms and replies, found in its frames without copying.
+//! The events of a blocking connection: deliveries, confirms and replies, found in its frames without copying.
 //!
 //! The state of a message that is coming in is its tag and how much of its body is missing. A body that came in one
 //! frame is handed on where it lies; of one in several frames the first bytes are collected.

@@ -1,4 +1,4 @@
-//! A line: one connection with one channel for a thread that does nothing else, at the least cost a message.
+//! A blocking connection with one channel for a thread that does nothing else, at the least cost a message.
 //!
 //! [`super::Connection`] is for programs that work with messages; this is for those that measure brokers and must not
 //! be what is measured. Publishes are encoded once and patched ([`EncodedPublishes`]), many leave in one write, many

@@ -1,4 +1,4 @@
-//! Messages printed or saved, acknowledged once they are out of our hands.
+//! Messages printed or saved, and acknowledged after that.
 
 use std::fs;
 use std::io;

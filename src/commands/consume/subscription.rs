@@ -1,4 +1,4 @@
-//! The options of a consumer: its rank among others of its queue, and the place in a stream at which it begins.
+//! The options of a consumer: its priority among others of its queue, and the offset in a stream at which it starts.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! `mq declare-queue`: make a queue, or check that it is there and the same.
+//! `mq declare-queue`: declare a queue, or check that the existing one is the same.
 //!
 //! Queue arguments have options by the broker's table of them ([`options`]); [`fit`] says which go together.
 

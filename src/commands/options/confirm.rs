@@ -1,4 +1,4 @@
-//! `--yes`: what is lost for good is asked for twice.
+//! `--yes` and the question before a deletion that cannot be undone.
 
 use crate::commands::CommandError;
 use crate::render::Output;

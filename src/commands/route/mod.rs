@@ -1,4 +1,4 @@
-//! `mq route`: where a message would go, and why not elsewhere; nothing is published.
+//! `mq route`: the queues that a message would reach, and why not the others; nothing is published.
 //!
 //! On a terminal the answer is a tree ([`tree`]), elsewhere a row for each binding.
 

@@ -1,4 +1,4 @@
-//! The way of a message as a tree: what it passes above, why it does not go elsewhere beside it.
+//! The route of a message as a tree: each exchange with the bindings that match, and the reason why the others do not.
 
 use super::about_alternate;
 use crate::engine::route::{AlternateUse, BindingEnd, BindingStep, ExchangeStep, RouteReport};

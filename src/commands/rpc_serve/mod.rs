@@ -1,4 +1,4 @@
-//! `mq rpc-serve`: answer requests of a queue, by a program or by what is built in.
+//! `mq rpc-serve`: answer the RPC requests in a queue, by a program or a built-in function.
 //!
 //! A request is acknowledged after the broker has its reply, so that one whose server dies is answered by another.
 

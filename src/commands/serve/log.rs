@@ -1,4 +1,4 @@
-//! The broker's log on stderr: its level and its form, and never at the price of a message.
+//! The broker's log on stderr: its level, its format, and the thread that writes it, so that no message waits for it.
 //!
 //! Lines are written by a thread of their own. A reader of stderr that stops reading, such as a full pipe, holds up that
 //! thread and nothing else; lines that it has no room for are counted, and the count is the next line.

@@ -1,6 +1,6 @@
 //! `mq serve`: the broker, in the foreground.
 //!
-//! What it has to say goes to its log (`log`), from the first line on: an operator reads nothing else.
+//! All its messages go to its log (`log`), from the first line on, because an operator reads nothing else.
 
 mod log;
 

@@ -1,4 +1,4 @@
-//! A consumer: one thread that takes what comes, and looks at it as long as it must.
+//! A consumer: one thread that reads deliveries, counts them and, with `--verify`, checks them.
 
 use std::thread::sleep;
 

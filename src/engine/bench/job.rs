@@ -1,4 +1,4 @@
-//! The job of one thread of a run: what it is given, and what it tells of itself.
+//! The job of one thread of a run: its input, and the notes that it sends.
 
 use std::sync::Arc;
 

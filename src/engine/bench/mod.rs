@@ -1,12 +1,13 @@
-//! Load on a broker, and how it bears it: rates, latencies, and whether every message came through.
+//! A benchmark of a broker: rates, latencies, lost and duplicate messages.
 //!
-//! Each publisher and each consumer is a thread with a line of its own ([`crate::client::blocking`]), because what is
-//! measured is the broker. The async side sets up, looks once a second at the counters the threads write their figures
-//! on, and cleans up, whatever happened. Two rules make the latencies honest: the clock of a message starts when it
-//! was due, not when it could be sent; and a second's figures are taken while it passes, warm-up thrown away.
+//! Each publisher and each consumer is a thread with a connection of its own ([`crate::client::blocking`]), because
+//! what is measured is the broker. The async side sets up, reads the threads' counters once a second, and deletes
+//! queues and exchanges at the end, also after an error. Two rules make the latencies honest: the clock of a message
+//! starts when it was due, not when it could be sent; and a second's figures are taken while it passes, warm-up thrown
+//! away.
 //!
-//! Reading order: [`Plan`] (what is asked), [`Engine::bench`] (a run), [`publish`] and [`consume`] (the threads),
-//! [`stamp`] (what a body says), [`verify`], [`Outcome`].
+//! Reading order: [`Plan`] (the options of a run), [`Engine::bench`] (a run), [`publish`] and [`consume`] (the
+//! threads), [`stamp`] (what a body says), [`verify`], [`Outcome`].
 
 mod consume;
 mod counters;

@@ -1,4 +1,4 @@
-//! The threads of a run: started, told to begin, listened to, and waited for.
+//! The threads of a run: they are started, begin together, report, and are joined at the end.
 
 use std::io;
 use std::sync::Arc;

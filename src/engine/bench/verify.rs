@@ -1,4 +1,4 @@
-//! Did every message come through: once, in its order, and as it was sent?
+//! A check that every message arrives once, in its publisher's order and unchanged.
 //!
 //! Publishers count what they send to each queue, consumers note what comes ([`ReceivedMessages`]); after the run both
 //! are laid side by side ([`Verdict::of`]). A note costs a bit for each message, and nothing for what came without a

@@ -1,6 +1,7 @@
 //! Messages over HTTP, one request each: published, and got.
 //!
-//! For looking and trying, as in RabbitMQ: there is no consumer, and what is got is settled or given back in the answer.
+//! For inspection and tests, as in RabbitMQ: there is no consumer, and what is got is settled or given back in the
+//! answer.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! The writing half of the management API: what is put, posted and deleted.
+//! The writing half of the management API: `PUT`, `POST` and `DELETE`.
 //!
-//! A change is a function of a request ([`ChangeRequest`](super::change_request::ChangeRequest)). Its row in `routes` says who may make
-//! it; it looks at the body, then has the broker do it. Status codes and reasons are RabbitMQ's.
+//! A change is a function of a request ([`ChangeRequest`](super::change_request::ChangeRequest)). Its row in `routes`
+//! says who may make it; it looks at the body, then has the broker do it. Status codes and reasons are RabbitMQ's.
 
 pub(super) mod connections;
 pub(super) mod limits;

@@ -1,4 +1,4 @@
-//! Lesson 8: how a producer knows that the broker has its messages.
+//! Lesson 8: publisher confirms.
 
 use crate::tutorial::act::{Act, Lesson, Step};
 

@@ -1,4 +1,4 @@
-//! Lesson 5: subscribers choose what they hear by routing key.
+//! Lesson 5: subscribers choose messages by routing key.
 
 use crate::tutorial::act::{Act, Lesson, Step};
 

@@ -1,4 +1,4 @@
-//! Lesson 3: what is still there when the broker was stopped and started, and why.
+//! Lesson 3: queues and messages that survive a restart of the broker.
 
 use crate::tutorial::act::{Act, Delivery, Lesson, Step};
 

@@ -1,4 +1,4 @@
-//! Lesson 4: everyone who listens gets everything, from now on.
+//! Lesson 4: publish/subscribe; every subscriber gets every message that is published after it has bound its queue.
 
 use crate::tutorial::act::{Act, Lesson, Step};
 

@@ -1,4 +1,4 @@
-//! Lesson 7: a question, and the answer that belongs to it.
+//! Lesson 7: a request, and the reply that belongs to it.
 
 use crate::tutorial::act::{Act, Lesson, ReplyBy, Step};
 

@@ -1,4 +1,4 @@
-//! Lesson 6: subscribers choose by pattern.
+//! Lesson 6: subscribers choose messages by patterns of the routing key.
 
 use crate::tutorial::act::{Act, Lesson, Step};
 
