@@ -10,14 +10,14 @@ use super::policies::policy_keys;
 pub use super::arguments::Effect;
 
 use Effect::{CarriedOut, Nothing};
-use Place::{
+use NameKind::{
     BindingArgument, ConsumerArgument, ExchangeArgument, Flag, Header, Parameter, PolicyKey,
     QueueArgument, UserLimit, VhostLimit,
 };
 
 /// The place in which a client gives a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum NameKind {
     QueueArgument,
     ExchangeArgument,
     BindingArgument,
@@ -33,7 +33,7 @@ pub enum Place {
     Parameter,
 }
 
-impl Place {
+impl NameKind {
     /// The name in the README.
     pub fn name(self) -> &'static str {
         match self {
@@ -54,12 +54,12 @@ impl Place {
 /// A name that is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    pub place: Place,
+    pub place: NameKind,
     pub name: &'static str,
     pub effect: Effect,
 }
 
-const fn row(place: Place, name: &'static str, effect: Effect) -> Accepted {
+const fn row(place: NameKind, name: &'static str, effect: Effect) -> Accepted {
     Accepted { place, name, effect }
 }
 

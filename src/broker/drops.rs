@@ -23,7 +23,7 @@ const TALLIES_MAX: usize = 1_000;
 
 /// The reason why a message was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
+pub enum DropReason {
     /// The queue is full and rejects publishes, and the publisher has asked for no confirms.
     Refused,
     /// The queue is full and rejects publishes, and no publisher sent it the message: a dead letter, or a copy of a
@@ -37,7 +37,7 @@ pub enum Why {
     Cycle,
 }
 
-impl Why {
+impl DropReason {
     const ALL: [Self; 5] = [
         Self::Refused,
         Self::RefusedLetter,
@@ -72,7 +72,7 @@ impl Why {
 
 /// The drops of one queue and reason that the log has not been told yet.
 #[derive(Debug)]
-struct Tally {
+struct DropCount {
     untold: u64,
     told_at: Millis,
 }
@@ -83,28 +83,28 @@ type Name = (ShortStr, ShortStr);
 /// The drops since the broker started.
 #[derive(Debug, Default)]
 pub struct Drops {
-    counters: [Counter; Why::ALL.len()],
-    tallies: Mutex<HashMap<(Name, Why), Tally>>,
+    counters: [Counter; DropReason::ALL.len()],
+    tallies: Mutex<HashMap<(Name, DropReason), DropCount>>,
 }
 
 impl Drops {
     /// Returns the number of messages dropped for this reason.
-    pub fn of(&self, why: Why) -> u64 {
+    pub fn of(&self, why: DropReason) -> u64 {
         self.counters[why as usize].get()
     }
 
     /// Every reason with how many messages were dropped for it.
     pub fn snapshot(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Why::ALL.into_iter().map(|why| (why.name(), self.of(why)))
+        DropReason::ALL.into_iter().map(|why| (why.name(), self.of(why)))
     }
 
-    fn tallies(&self) -> MutexGuard<'_, HashMap<(Name, Why), Tally>> {
+    fn tallies(&self) -> MutexGuard<'_, HashMap<(Name, DropReason), DropCount>> {
         self.tallies.lock()
     }
 
     /// Counts a message that a queue of a vhost has dropped or refused.
     #[cold]
-    pub fn count(&self, vhost: &ShortStr, queue: &ShortStr, why: Why, now: Millis) {
+    pub fn count(&self, vhost: &ShortStr, queue: &ShortStr, why: DropReason, now: Millis) {
         self.counters[why as usize].add(1);
         let name = (vhost.clone(), queue.clone());
         let mut tallies = self.tallies();
@@ -116,7 +116,7 @@ impl Drops {
         }
         log(&name, why, 1);
         if has_room {
-            tallies.insert((name, why), Tally { untold: 0, told_at: now });
+            tallies.insert((name, why), DropCount { untold: 0, told_at: now });
         }
     }
 
@@ -131,8 +131,8 @@ impl Drops {
     }
 }
 
-impl Tally {
-    fn tell(&mut self, name: &Name, why: Why, now: Millis) {
+impl DropCount {
+    fn tell(&mut self, name: &Name, why: DropReason, now: Millis) {
         if self.untold > 0 && now >= self.told_at.saturating_add(TELL_EVERY_MS) {
             log(name, why, self.untold);
             *self = Self { untold: 0, told_at: now };
@@ -140,6 +140,6 @@ impl Tally {
     }
 }
 
-fn log((vhost, queue): &Name, why: Why, messages: u64) {
+fn log((vhost, queue): &Name, why: DropReason, messages: u64) {
     tracing::warn!(%vhost, %queue, messages, why = why.text(), "messages are dropped");
 }

@@ -62,7 +62,7 @@ impl Post {
 
 /// The kind of posts that wait in a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
+pub enum WaitingPosts {
     Nothing,
     Posts,
     /// Among them one that a peer must not hold up by not reading: the end of its connection.
@@ -101,9 +101,9 @@ impl Mailbox {
     }
 
     /// Opens the mailbox for posting several at once; a closed or full one says so.
-    pub fn open(&self) -> Opened<'_> {
+    pub fn open(&self) -> OpenMailbox<'_> {
         let inner = self.lock();
-        Opened { was_empty: inner.posts.is_empty(), inner: Some(inner) }
+        OpenMailbox { was_empty: inner.posts.is_empty(), inner: Some(inner) }
     }
 
     /// Posts one thing, room or not: for notices, which are few.
@@ -126,16 +126,16 @@ impl Mailbox {
     }
 
     /// Remembers the waker to wake when something comes; returns the kind of posts that wait already.
-    pub fn register(&self, waker: &Waker) -> Waiting {
+    pub fn register(&self, waker: &Waker) -> WaitingPosts {
         let mut inner = self.lock();
         match &mut inner.waker {
             Some(known) => known.clone_from(waker),
             None => inner.waker = Some(waker.clone()),
         }
         match (inner.posts.is_empty(), inner.is_urgent) {
-            (true, _) => Waiting::Nothing,
-            (false, false) => Waiting::Posts,
-            (false, true) => Waiting::Urgent,
+            (true, _) => WaitingPosts::Nothing,
+            (false, false) => WaitingPosts::Posts,
+            (false, true) => WaitingPosts::Urgent,
         }
     }
 
@@ -168,12 +168,12 @@ impl Wake for DeadLetterReader {
 
 /// A mailbox held open; the bell rings when it is dropped, after the lock is given back.
 #[derive(Debug)]
-pub struct Opened<'a> {
+pub struct OpenMailbox<'a> {
     inner: Option<MutexGuard<'a, Inner>>,
     was_empty: bool,
 }
 
-impl Opened<'_> {
+impl OpenMailbox<'_> {
     #[inline]
     fn inner(&mut self) -> &mut Inner {
         self.inner.as_mut().expect("the guard is there until the drop")
@@ -204,7 +204,7 @@ impl Opened<'_> {
     }
 }
 
-impl Drop for Opened<'_> {
+impl Drop for OpenMailbox<'_> {
     fn drop(&mut self) {
         let Some(mut inner) = self.inner.take() else { return };
         if (self.was_empty && !inner.posts.is_empty()) || inner.is_urgent {

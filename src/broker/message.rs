@@ -29,22 +29,22 @@ pub struct Layout {
     pub time_to_live_ms: Option<u64>,
     /// The `priority` property; 0 when there is none.
     pub priority: u8,
-    pub past: Past,
+    pub past: MessageHistory,
 }
 
 /// The history of a message in the broker, as far as it must know it later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Past {
+pub struct MessageHistory {
     /// It has dead-lettered it, so that its `x-death` header is not a client's.
     pub has_died: bool,
     /// It was given a routing key on its way: the further ones that its headers tell lead nowhere any more.
     pub has_new_key: bool,
     /// The number of times a client rejected it or was lost with it in the queues where it died; at most
-    /// [`Past::FAILURES_MAX`].
+    /// [`MessageHistory::FAILURES_MAX`].
     pub failures: u8,
 }
 
-impl Past {
+impl MessageHistory {
     /// The largest number that six bits of a note hold.
     pub const FAILURES_MAX: u8 = 63;
 
@@ -111,7 +111,7 @@ impl Message {
             is_persistent: found.delivery_mode == Some(2),
             time_to_live_ms: if is_dead { said() } else { time_to_live_ms },
             priority: found.priority.unwrap_or_default(),
-            past: Past::of_note(note),
+            past: MessageHistory::of_note(note),
         };
         if bytes.len() < KEEP_BUFFER_BYTES {
             return Self(ThinArc::from_header_and_slice(Head { layout, large: None }, bytes));
@@ -181,7 +181,7 @@ impl Message {
 
     /// Returns the message's history in the broker.
     #[inline]
-    pub fn past(&self) -> Past {
+    pub fn past(&self) -> MessageHistory {
         self.layout().past
     }
 

@@ -33,7 +33,7 @@ pub struct Peer {
 
 /// The parameters that a connection has agreed on.
 #[derive(Clone, Debug, Default)]
-pub struct Agreed {
+pub struct NegotiatedParameters {
     pub user: ShortStr,
     pub vhost: ShortStr,
     pub mechanism: ShortStr,
@@ -49,7 +49,7 @@ pub struct Connection {
     pub id: ConnectionId,
     pub peer: Peer,
     pub mailbox: Arc<Mailbox>,
-    agreed: Mutex<Option<Arc<Agreed>>>,
+    agreed: Mutex<Option<Arc<NegotiatedParameters>>>,
     channels: Mutex<BTreeMap<u16, Arc<Channel>>>,
     pub received_bytes: Counter,
     pub received_packets: Counter,
@@ -85,11 +85,11 @@ impl Connection {
     }
 
     /// Returns the parameters agreed on; `None` before the handshake is done.
-    pub fn agreed(&self) -> Option<Arc<Agreed>> {
+    pub fn agreed(&self) -> Option<Arc<NegotiatedParameters>> {
         lock(&self.agreed).clone()
     }
 
-    pub fn set_agreed(&self, agreed: Agreed) {
+    pub fn set_agreed(&self, agreed: NegotiatedParameters) {
         *lock(&self.agreed) = Some(Arc::new(agreed));
     }
 
@@ -167,7 +167,7 @@ impl Registry {
     }
 
     /// Closes the connections for which `is_meant` is true.
-    pub fn close_those(&self, fault: &Fault, is_meant: impl Fn(&Agreed) -> bool) {
+    pub fn close_those(&self, fault: &Fault, is_meant: impl Fn(&NegotiatedParameters) -> bool) {
         for connection in self.list() {
             if connection.agreed().is_some_and(|agreed| is_meant(&agreed)) {
                 connection.mailbox.post(Post::Close(fault.clone()));
@@ -176,7 +176,7 @@ impl Registry {
     }
 
     /// Returns the number of connections for which `is_meant` is true.
-    pub fn count_those(&self, is_meant: impl Fn(&Agreed) -> bool) -> u64 {
+    pub fn count_those(&self, is_meant: impl Fn(&NegotiatedParameters) -> bool) -> u64 {
         let is_meant = |connection: &Arc<Connection>| {
             connection.agreed().is_some_and(|agreed| is_meant(&agreed))
         };
@@ -184,7 +184,7 @@ impl Registry {
     }
 
     /// Returns the number of channels of connections for which `is_meant` is true.
-    pub fn count_channels(&self, is_meant: impl Fn(&Agreed) -> bool) -> u64 {
+    pub fn count_channels(&self, is_meant: impl Fn(&NegotiatedParameters) -> bool) -> u64 {
         let of_connection = |connection: &Arc<Connection>| {
             let is_meant = connection.agreed().is_some_and(|agreed| is_meant(&agreed));
             if is_meant { lock(&connection.channels).len() as u64 } else { 0 }

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::durable::Struck;
+use super::durable::RemovedRows;
 use super::exchange::Exchange;
 use super::exchange::binding::{BindingKey, DestinationKind, DestinationName};
 use super::queue::Queue;
@@ -16,13 +16,13 @@ use crate::wire::ShortStr;
 
 /// The remains of a removal, which may take long to drop.
 #[derive(Debug, Default)]
-pub(super) struct Remains {
+pub(super) struct Removed {
     exchanges: Vec<Exchange>,
     bound_to: Vec<HashSet<(ShortStr, BindingKey)>>,
     bindings: Vec<(ShortStr, BindingKey)>,
 }
 
-impl Remains {
+impl Removed {
     /// The queues in which removed exchanges kept messages.
     pub(super) fn holders(&self) -> impl Iterator<Item = &Arc<Queue>> {
         self.exchanges.iter().filter_map(|exchange| exchange.holder.as_ref())
@@ -87,7 +87,7 @@ impl Removal {
     }
 
     /// Returns the parts of it that the definitions hold.
-    pub(super) fn struck(&self, topology: &Topology) -> Struck<'_> {
+    pub(super) fn struck(&self, topology: &Topology) -> RemovedRows<'_> {
         let is_durable = |kind: DestinationKind, name: &ShortStr| {
             topology.is_durable(&DestinationName { kind, name: name.clone() })
         };
@@ -95,7 +95,7 @@ impl Removal {
         let holder = |name: &ShortStr| topology.exchanges.get(name)?.holder.clone();
         let holders = self.exchanges.iter().filter_map(holder);
         let holders = holders.filter(|holder| holder.settings().is_durable);
-        Struck {
+        RemovedRows {
             holders: holders.map(|holder| holder.name().clone()).collect(),
             queue: queue.filter(|name| is_durable(DestinationKind::Queue, name)),
             exchanges: self
@@ -116,9 +116,9 @@ impl Removal {
 
     /// Takes everything out of the topology. The caller drops the remains after it has released the lock, because that
     /// may take long.
-    pub(super) fn take_out(self, topology: &mut Topology) -> Remains {
+    pub(super) fn take_out(self, topology: &mut Topology) -> Removed {
         let Self { queue, exchanges, bindings, left_over: _ } = self;
-        let mut remains = Remains::default();
+        let mut remains = Removed::default();
         for name in exchanges {
             remains.exchanges.extend(topology.exchanges.remove(&name));
             let exchange = DestinationName { kind: DestinationKind::Exchange, name };

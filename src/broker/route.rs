@@ -18,7 +18,7 @@ const LISTED_MAX: usize = 16;
 
 /// The result of a search through the bindings.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct FoundRoute {
     /// A queue may be there more than once.
     pub(super) queues: Vec<Arc<Queue>>,
     /// The exchanges on the way that remember their last messages.
@@ -46,8 +46,8 @@ pub struct Route {
 
 impl Route {
     /// Makes the route to the queues found; `counters` are those of the exchange that the message is published to.
-    pub(super) fn new(found: Found, counters: Arc<ExchangeCounters>) -> Self {
-        let Found { mut queues, histories, by_key_alone } = found;
+    pub(super) fn new(found: FoundRoute, counters: Arc<ExchangeCounters>) -> Self {
+        let FoundRoute { mut queues, histories, by_key_alone } = found;
         dedup(&mut queues);
         let mut route = Self {
             queues,
@@ -65,14 +65,14 @@ impl Route {
 
     /// A route that leads nowhere.
     pub(super) fn nowhere() -> Self {
-        let found = Found { queues: Vec::new(), histories: Vec::new(), by_key_alone: true };
+        let found = FoundRoute { queues: Vec::new(), histories: Vec::new(), by_key_alone: true };
         Self::new(found, Arc::default())
     }
 
     /// The route to one queue, whatever leads there.
     pub(super) fn to(queue: &Arc<Queue>) -> Self {
         let queues = vec![Arc::clone(queue)];
-        let found = Found { queues, histories: Vec::new(), by_key_alone: false };
+        let found = FoundRoute { queues, histories: Vec::new(), by_key_alone: false };
         Self::new(found, Arc::default())
     }
 
@@ -130,13 +130,13 @@ impl Route {
         message: &Message,
         first: Place,
     ) -> impl Iterator<Item = Place> + use<> {
-        let count = u32::try_from(self.keepers(message).len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.durable_queues(message).len()).unwrap_or(u32::MAX);
         (0..count).map(move |nth| first.nth(nth))
     }
 
     /// Returns the store's numbers for the queues that keep this message. They are the first of the queues.
     #[inline]
-    pub(super) fn keepers(&self, message: &Message) -> &[QueueId] {
+    pub(super) fn durable_queues(&self, message: &Message) -> &[QueueId] {
         if message.is_persistent() { &self.kept_by } else { &self.kept_by[..self.always_kept_by] }
     }
 

@@ -12,7 +12,7 @@ use super::arguments::exchange_noun;
 use super::exchange::binding::{Binding, BindingKey, DestinationKind, DestinationName};
 use super::exchange::{Destination, Exchange, LazyDetails, RoutingInput};
 use super::queue::Queue;
-use super::route::{Found, Route};
+use super::route::{FoundRoute, Route};
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
 /// The exchanges, queues and bindings of a vhost.
@@ -79,13 +79,14 @@ impl Topology {
     /// All of `keys` lead on, each queue gets the message once. The encoded properties are read once, and only if an
     /// exchange on the way looks at more than the keys.
     pub(super) fn route(&self, exchange: &Exchange, keys: &[&str], properties: &[u8]) -> Route {
-        let mut found = Found { queues: Vec::new(), histories: Vec::new(), by_key_alone: true };
+        let mut found =
+            FoundRoute { queues: Vec::new(), histories: Vec::new(), by_key_alone: true };
         if exchange.settings.name.is_empty() {
             self.name_queues(keys, &mut found.queues);
             return Route::new(found, Arc::clone(&exchange.counters));
         }
         let details = LazyDetails::new(properties);
-        let mut asked = Asked::new(exchange);
+        let mut asked = VisitedExchanges::new(exchange);
         let mut at = 0;
         while let Some(exchange) = asked.nth(at) {
             at += 1;
@@ -118,7 +119,7 @@ impl Topology {
         found: &[&Destination],
         keys: &[&str],
         queues: &mut Vec<Arc<Queue>>,
-        asked: &mut Asked<'a>,
+        asked: &mut VisitedExchanges<'a>,
     ) {
         for destination in found {
             match destination {
@@ -138,7 +139,7 @@ impl Topology {
         exchange: &'a Exchange,
         keys: &[&str],
         queues: &mut Vec<Arc<Queue>>,
-        asked: &mut Asked<'a>,
+        asked: &mut VisitedExchanges<'a>,
     ) {
         if exchange.settings.name.is_empty() {
             self.name_queues(keys, queues);
@@ -157,7 +158,7 @@ impl Topology {
 const LISTED_MAX: usize = 16;
 
 /// The exchanges to ask where a message goes, each once, in the order they were found.
-struct Asked<'a> {
+struct VisitedExchanges<'a> {
     first: &'a Exchange,
     /// None for most messages.
     further: Vec<&'a Exchange>,
@@ -165,7 +166,7 @@ struct Asked<'a> {
     known: FxHashSet<*const Exchange>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> VisitedExchanges<'a> {
     fn new(first: &'a Exchange) -> Self {
         Self { first, further: Vec::new(), known: FxHashSet::default() }
     }

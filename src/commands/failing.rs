@@ -55,7 +55,7 @@ pub(super) enum OnFailure {
 
 /// The next step for a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum NextStep {
     Done,
     Reject,
     Again(Duration),
@@ -70,18 +70,18 @@ pub(super) enum Fate {
 
 impl FailingOptions {
     /// Decides the fate of a message after so many attempts. Nothing is tried for much longer if `is_ending`.
-    pub(super) fn fate(self, status: ExitStatus, attempts: u32, is_ending: bool) -> Fate {
+    pub(super) fn fate(self, status: ExitStatus, attempts: u32, is_ending: bool) -> NextStep {
         let again = match (status.code(), self.on_failure) {
-            (Some(0), _) => return Fate::Done,
-            (Some(DATA_ERROR), _) => return Fate::Reject,
+            (Some(0), _) => return NextStep::Done,
+            (Some(DATA_ERROR), _) => return NextStep::Reject,
             (Some(NOT_FOUND), _) => {
-                return Fate::Stop {
+                return NextStep::Stop {
                     what: "was not found by the shell (exit status 127)",
                     hint: "check the command's name and PATH; /bin/sh runs it",
                 };
             }
             (Some(NOT_EXECUTABLE), _) => {
-                return Fate::Stop {
+                return NextStep::Stop {
                     what: "may not be run (exit status 126)",
                     hint: "make the file executable with `chmod +x`",
                 };
@@ -90,10 +90,10 @@ impl FailingOptions {
             (_, OnFailure::Reject) => false,
         };
         match self.max_attempts {
-            _ if !again => Fate::Reject,
-            Some(most) if attempts >= most => Fate::Reject,
-            None if is_ending || attempts >= ATTEMPTS_IN_ONE_GO => Fate::GiveBack,
-            Some(_) | None => Fate::Again(pause(attempts)),
+            _ if !again => NextStep::Reject,
+            Some(most) if attempts >= most => NextStep::Reject,
+            None if is_ending || attempts >= ATTEMPTS_IN_ONE_GO => NextStep::GiveBack,
+            Some(_) | None => NextStep::Again(pause(attempts)),
         }
     }
 
@@ -108,7 +108,7 @@ impl FailingOptions {
     }
 }
 
-impl Fate {
+impl NextStep {
     /// The fate in words, for a note.
     pub(super) fn words(&self) -> String {
         match self {

@@ -8,7 +8,7 @@ use super::rates::Subject;
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use super::{consumers, message_stats};
-use crate::broker::registry::{Agreed, Channel, Connection};
+use crate::broker::registry::{Channel, Connection, NegotiatedParameters};
 
 /// A channel that did nothing for so long is called idle.
 const IDLE_AFTER_MS: u64 = 5000;
@@ -16,7 +16,9 @@ const IDLE_AFTER_MS: u64 = 5000;
 /// `GET /channels` and `/vhosts/:vhost/channels`.
 pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
     let vhost = names.0.get("vhost").map(|name| view.vhost(name)).transpose()?;
-    let is_its = |agreed: &Agreed| vhost.as_ref().is_none_or(|vhost| agreed.vhost == *vhost.name());
+    let is_its = |agreed: &NegotiatedParameters| {
+        vhost.as_ref().is_none_or(|vhost| agreed.vhost == *vhost.name())
+    };
     let all = view.connections().into_iter().filter(|(_, agreed)| is_its(agreed));
     Ok(all.flat_map(|(connection, agreed)| of_connection(view, &connection, &agreed)).collect())
 }
@@ -25,7 +27,7 @@ pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal
 pub(super) fn of_connection(
     view: &View<'_>,
     connection: &Connection,
-    agreed: &Agreed,
+    agreed: &NegotiatedParameters,
 ) -> Vec<Value> {
     let channels = connection.channels().into_iter();
     channels.map(|channel| row(view, connection, agreed, &channel)).collect()
@@ -54,7 +56,12 @@ fn name_of(connection: &Connection, channel: &Channel) -> String {
     format!("{} ({})", connection.peer.name, channel.number)
 }
 
-fn row(view: &View<'_>, connection: &Connection, agreed: &Agreed, channel: &Channel) -> Value {
+fn row(
+    view: &View<'_>,
+    connection: &Connection,
+    agreed: &NegotiatedParameters,
+    channel: &Channel,
+) -> Value {
     let subject = Subject::Channel(connection.id, channel.number);
     let stats = view.rates.counters(&subject, &message_stats::of_messages(&channel.counters));
     let mut row = json!({

@@ -8,12 +8,14 @@ use super::rates::{Numbers, Subject};
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use super::{arguments, channels};
-use crate::broker::registry::{Agreed, Connection};
+use crate::broker::registry::{Connection, NegotiatedParameters};
 
 /// `GET /connections` and `/vhosts/:vhost/connections`.
 pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
     let vhost = names.0.get("vhost").map(|name| view.vhost(name)).transpose()?;
-    let is_its = |agreed: &Agreed| vhost.as_ref().is_none_or(|vhost| agreed.vhost == *vhost.name());
+    let is_its = |agreed: &NegotiatedParameters| {
+        vhost.as_ref().is_none_or(|vhost| agreed.vhost == *vhost.name())
+    };
     let all = view.connections().into_iter().filter(|(_, agreed)| is_its(agreed));
     Ok(all.map(|(connection, agreed)| row(view, &connection, &agreed)).collect())
 }
@@ -48,7 +50,7 @@ pub(super) fn octets(connection: &Connection) -> Numbers {
     vec![("recv_oct", connection.received_bytes.get()), ("send_oct", connection.sent_bytes.get())]
 }
 
-fn row(view: &View<'_>, connection: &Connection, agreed: &Agreed) -> Value {
+fn row(view: &View<'_>, connection: &Connection, agreed: &NegotiatedParameters) -> Value {
     let peer = &connection.peer;
     let connected_at = peer.connected_at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut row = json!({

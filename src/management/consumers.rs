@@ -9,7 +9,7 @@ use super::arguments;
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use crate::broker::queue::{Activity, ConsumerInfo, Queue};
-use crate::broker::registry::{Agreed, Connection};
+use crate::broker::registry::{Connection, NegotiatedParameters};
 
 /// `GET /consumers` and `/consumers/:vhost`.
 pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
@@ -35,7 +35,7 @@ pub(super) fn of_channel(view: &View<'_>, connection: &str, number: u16) -> Vec<
     all.filter(is_its).map(|consumer| row(view, &known, &consumer)).collect()
 }
 
-type KnownConnections = HashMap<Arc<str>, (Arc<Connection>, Arc<Agreed>)>;
+type KnownConnections = HashMap<Arc<str>, (Arc<Connection>, Arc<NegotiatedParameters>)>;
 
 fn known_connections(view: &View<'_>) -> KnownConnections {
     let all = view.connections().into_iter();

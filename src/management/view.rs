@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::server_info::ServerInfo;
 use crate::broker::Broker;
 use crate::broker::auth::User;
-use crate::broker::registry::{Agreed, Connection};
+use crate::broker::registry::{Connection, NegotiatedParameters};
 use crate::broker::vhost::Vhost;
 
 /// Name of the default exchange in paths, where an empty one cannot stand.
@@ -79,7 +79,7 @@ impl<'a> View<'a> {
 
     /// The connections that are open, each with what it has agreed on. As in RabbitMQ, one that has not is not
     /// listed; who does not see the whole broker sees his own.
-    pub(super) fn connections(&self) -> Vec<(Arc<Connection>, Arc<Agreed>)> {
+    pub(super) fn connections(&self) -> Vec<(Arc<Connection>, Arc<NegotiatedParameters>)> {
         let list = self.broker.registry.list().into_iter();
         list.filter_map(|connection| {
             let agreed = connection.agreed()?;

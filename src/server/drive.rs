@@ -21,7 +21,7 @@ use super::shared::Shared;
 use super::slots::ConnectionSlot;
 use super::spin::Spin;
 use super::stream::Stream;
-use crate::broker::mailbox::Waiting;
+use crate::broker::mailbox::WaitingPosts;
 use crate::broker::registry::Connection;
 use crate::broker::time::Millis;
 use crate::bug;
@@ -216,8 +216,8 @@ impl<S: Stream> Drive<S> {
     /// Turns posts that wait in the mailbox into bytes, while the peer keeps up.
     fn deal(&mut self, cx: &mut Context<'_>) -> Advance {
         let waiting = self.connection.mailbox.register(cx.waker());
-        let has_room = self.unsent_len() < OUTBOUND_HIGH || waiting == Waiting::Urgent;
-        if !has_room || (waiting == Waiting::Nothing && !self.session.has_posts()) {
+        let has_room = self.unsent_len() < OUTBOUND_HIGH || waiting == WaitingPosts::Urgent;
+        if !has_room || (waiting == WaitingPosts::Nothing && !self.session.has_posts()) {
             return Advance::Stuck;
         }
         self.session.on_mailbox(self.clock.now(), &mut self.unsent);

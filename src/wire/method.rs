@@ -10,7 +10,7 @@ use super::shortstr::{LongStr, ShortStr};
 
 /// The name, ids and fields of one method: for tests and tools that go through all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct MethodLayout {
     /// The name as the specification writes it: `basic.publish`.
     pub name: &'static str,
     pub class_id: u16,
@@ -103,7 +103,7 @@ macro_rules! methods {
         }
 
         /// Every method, in the order of the table.
-        pub const METHODS: &[Layout] = &[$($(Layout {
+        pub const METHODS: &[MethodLayout] = &[$($(MethodLayout {
             name: $text,
             class_id: $class_id,
             method_id: $id,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mq::broker::accepted::{Effect, Place, accepted};
+use mq::broker::accepted::{Effect, NameKind, accepted};
 
 const HEADING: &str = "### Accepted without effect";
 
@@ -35,7 +35,7 @@ fn the_readme_lists_what_is_accepted_without_effect_and_why() {
     let section = section.split("\n#").next().unwrap();
     let told: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
     // Names of one place and one reason share a row.
-    let mut rows: Vec<(Place, &str, Vec<String>)> = Vec::new();
+    let mut rows: Vec<(NameKind, &str, Vec<String>)> = Vec::new();
     for accepted in &accepted() {
         let Effect::Nothing(why) = accepted.effect else { continue };
         let name = format!("`{}`", accepted.name);
@@ -44,7 +44,7 @@ fn the_readme_lists_what_is_accepted_without_effect_and_why() {
             None => rows.push((accepted.place, why, vec![name])),
         }
     }
-    let row = |(place, why, names): &(Place, &str, Vec<String>)| {
+    let row = |(place, why, names): &(NameKind, &str, Vec<String>)| {
         format!("| {} | {} | {why} |", names.join(", "), place.name())
     };
     let wanted: Vec<String> = rows.iter().map(row).collect();

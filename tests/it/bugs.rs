@@ -219,7 +219,7 @@ fn timers_go_on_after_a_bug() {
 
 #[test]
 fn what_a_queue_tells_and_asks_the_store_is_asked_again_after_a_bug() {
-    for moment in ["queue.errand", "queue.fetch"] {
+    for moment in ["queue.after_unlock", "queue.fetch"] {
         let directory = TempDir::new().unwrap();
         let mut scene = Scene::on(directory, "none");
         scene.fill(FieldTable::new());

@@ -15,7 +15,7 @@ use mq::broker::exchange::binding::{DestinationKind, DestinationName};
 use mq::broker::exchange::{ExchangeKind, ExchangeSettings};
 use mq::broker::mailbox::ConsumerSlot;
 use mq::broker::queue::Subscription;
-use mq::broker::registry::{Agreed, ConnectionId, Peer};
+use mq::broker::registry::{ConnectionId, NegotiatedParameters, Peer};
 use mq::broker::vhost::{BindingRequest, QueueDeclaration, Vhost};
 use mq::management::{Listener, Management, ServerInfo, router, serve};
 use mq::server::{Clock, Config, Server};
@@ -164,7 +164,7 @@ fn furnish(broker: &Broker) {
     });
     // One that never finishes its handshake is seen by nobody.
     broker.connect(Peer { name: "silent".into(), ..connection.peer.clone() });
-    connection.set_agreed(Agreed {
+    connection.set_agreed(NegotiatedParameters {
         user: literal("guest"),
         vhost: literal("/"),
         mechanism: literal("PLAIN"),

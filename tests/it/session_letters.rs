@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mq::broker::Broker;
 use mq::broker::admin::PolicyName;
-use mq::broker::drops::Why;
+use mq::broker::drops::DropReason;
 use mq::broker::policies::Author;
 use mq::broker::queue::QueueInfo;
 use mq::wire::method::{basic, confirm, queue};
@@ -215,7 +215,7 @@ fn without_all_that_it_takes_letters_are_sent_at_most_once() {
         let (broker, mut client) = scene(arguments);
         reject(&mut client, "k", [1]);
         assert_eq!(info(&broker, "source").letters, 0, "{case}");
-        assert_eq!(broker.drops().of(Why::UnroutableLetter), 1, "{case}");
+        assert_eq!(broker.drops().of(DropReason::UnroutableLetter), 1, "{case}");
     }
 }
 
@@ -236,5 +236,8 @@ fn a_policy_asks_for_it_and_gives_it_up() {
     assert_eq!(info(&broker, "source").letters, 3);
     put("at-most-once");
     broker.on_time(1_000);
-    assert_eq!((info(&broker, "source").letters, broker.drops().of(Why::UnroutableLetter)), (0, 3));
+    assert_eq!(
+        (info(&broker, "source").letters, broker.drops().of(DropReason::UnroutableLetter)),
+        (0, 3)
+    );
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use mq::broker::Broker;
 use mq::broker::admin::PolicyName;
-use mq::broker::drops::Why;
+use mq::broker::drops::DropReason;
 use mq::broker::message::Message;
 use mq::broker::policies::Author;
 use mq::broker::publish::{PropertiesSeen, Publish, Published, Receipt, Refusals};
@@ -270,7 +270,8 @@ fn run(way: &Way, moment: u32) -> Option<Told> {
     drop(watching);
 
     let taken = ready(&kept.broker, "q") - 1;
-    let dropped = [Why::Refused, Why::RefusedLetter].map(|why| kept.broker.drops().of(why));
+    let dropped =
+        [DropReason::Refused, DropReason::RefusedLetter].map(|why| kept.broker.drops().of(why));
     let dropped: u64 = dropped.iter().sum();
     let case = format!("{} at moment {moment}: told {told:?}", way.name);
     match told {

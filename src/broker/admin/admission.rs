@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::broker::Broker;
 use crate::broker::auth::Rights;
 use crate::broker::durable::vhost_deleted;
-use crate::broker::registry::{Agreed, Connection};
+use crate::broker::registry::{Connection, NegotiatedParameters};
 use crate::broker::vhost::Vhost;
 use crate::wire::{Fault, ReplyCode};
 
@@ -31,7 +31,7 @@ impl Broker {
         &self,
         connection: &Connection,
         vhost: &str,
-        mut agreed: Agreed,
+        mut agreed: NegotiatedParameters,
     ) -> Result<Admitted, Fault> {
         self.limits.check_connections(self.registry.count())?;
         let vhost = self.vhost(vhost)?;
@@ -40,7 +40,8 @@ impl Broker {
         let user_max = self.users.limits(&user).connections_max;
         // Two that come at once may not both be the last one; without limits none waits.
         let _one_by_one = (vhost_max.or(user_max).is_some()).then(|| self.administering());
-        let count = |is_meant: &dyn Fn(&Agreed) -> bool| self.registry.count_those(is_meant);
+        let count =
+            |is_meant: &dyn Fn(&NegotiatedParameters) -> bool| self.registry.count_those(is_meant);
         if let Some(most) = vhost_max
             && count(&|other| other.vhost == name) >= most
         {

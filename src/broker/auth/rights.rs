@@ -55,12 +55,12 @@ pub struct Rights {
     vhost: ShortStr,
     /// Nothing is refused.
     is_everything: AtomicBool,
-    granted: RwLock<Granted>,
+    granted: RwLock<UserPermissions>,
     compat: ChosenCompat,
 }
 
 #[derive(Debug, Default)]
-struct Granted {
+struct UserPermissions {
     permission: Option<Arc<Permission>>,
     topics: Vec<Topic>,
 }
@@ -174,7 +174,7 @@ impl Rights {
         let is_free = |permission: &Arc<Permission>| permission.is_everything();
         let is_everything = topics.is_empty() && permission.as_ref().is_some_and(is_free);
         let mut granted = self.granted.write();
-        *granted = Granted { permission, topics };
+        *granted = UserPermissions { permission, topics };
         self.is_everything.store(is_everything, Ordering::Relaxed);
     }
 

@@ -1,12 +1,12 @@
 //! The content of a dead letter: its headers with its deaths, and the check for a letter that goes round in a ring.
 //!
 //! `x-death` has a table for each queue and reason, the latest first. RabbitMQ 4 knows which of them are its own and
-//! leaves out what a client has put there; so does a message here ([`Past::has_died`]). 3.10 counts on.
+//! leaves out what a client has put there; so does a message here ([`MessageHistory::has_died`]). 3.10 counts on.
 
 use crate::broker::arguments::DeadLetterTo;
 use crate::broker::compat::Compat;
 use crate::broker::exchange::{DELAY, told_copies};
-use crate::broker::message::{Layout, Message, Past};
+use crate::broker::message::{Layout, Message, MessageHistory};
 use crate::broker::queue::DeathReason;
 use crate::wire::raw::{Property, RawProperties, RawTable};
 use crate::wire::shortstr::literal;
@@ -56,7 +56,7 @@ pub(super) fn letter(message: &Message, death: Death<'_>, to: &DeadLetterTo) -> 
         _ => text,
     });
     properties.remove(Property::Expiration);
-    let died = Died { exchange, keys: &keys, expiration };
+    let died = DeathDetails { exchange, keys: &keys, expiration };
     if death.compat.is_3_10() {
         record_3_10(&mut headers, &died.table_3_10(death), death, exchange);
     } else {
@@ -79,8 +79,8 @@ pub(super) fn letter(message: &Message, death: Death<'_>, to: &DeadLetterTo) -> 
 }
 
 /// Returns the history that a letter of a message has; in 3.10 the failures in this queue are not added.
-fn past_of(message: &Message, death: Death<'_>) -> Past {
-    let past = Past { has_died: true, ..message.past() };
+fn past_of(message: &Message, death: Death<'_>) -> MessageHistory {
+    let past = MessageHistory { has_died: true, ..message.past() };
     if death.compat.is_3_10() { past } else { past.with_failures(death.failures) }
 }
 
@@ -144,13 +144,13 @@ fn rewritten(
 }
 
 /// The facts in a death's table beside the death itself.
-struct Died<'a> {
+struct DeathDetails<'a> {
     exchange: &'a str,
     keys: &'a [ShortStr],
     expiration: Option<ShortStr>,
 }
 
-impl Died<'_> {
+impl DeathDetails<'_> {
     fn told(&self, death: Death<'_>) -> FieldTable {
         let keys = self.keys.iter().map(|key| FieldValue::from(key.as_str())).collect();
         FieldTable::new()

@@ -1,7 +1,7 @@
-//! One go: some dead letters of a queue are rewritten, routed, kept where they must be, and handed out.
+//! A run over the dead letters of a queue: some of them are rewritten, routed, kept where they must be, and handed out.
 //!
 //! Runs under no lock of the queue. When it ends, by a bug as well, the messages that were handed out are settled, and
-//! the others are in the outbox of their queue again. Begin with [`Go::publish_all`].
+//! the others are in the outbox of their queue again. Begin with [`LetterRun::publish_all`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::thread;
 
 use super::letter::{self, Death, Letter};
 use crate::broker::arguments::{DeadLetterStrategy, DeadLetterTo};
-use crate::broker::drops::Why;
+use crate::broker::drops::DropReason;
 use crate::broker::publish::{self, Append};
 use crate::broker::queue::{
     DeadLetter, DeathReason, LetterOrder, PREFETCH, PublishLetters, Queue, RETRY_MS, StreamOrder,
@@ -22,8 +22,8 @@ use crate::moment;
 use crate::store::{Appended, DEAD_BIT, Health, NewRecord, Place, Refused, SlotRanges, Store};
 use crate::wire::ShortStr;
 
-/// A go, which knows the route of the letter before.
-struct Go<'a> {
+/// A run over dead letters of one queue; it remembers the route of the letter before.
+struct LetterRun<'a> {
     queue: &'a Queue,
     vhost: &'a Vhost,
     store: Option<&'a Arc<Store>>,
@@ -48,9 +48,9 @@ struct Go<'a> {
     replaced: Vec<(Place, Appended)>,
 }
 
-/// The reason why a letter cannot go now.
+/// The reason why a letter cannot be published now.
 #[derive(Debug, thiserror::Error)]
-enum NotNow {
+enum CannotPublish {
     #[error("{0}")]
     Refused(#[from] Refused),
     #[error("a message cannot be read now")]
@@ -59,7 +59,7 @@ enum NotNow {
 
 /// The outcome of publishing a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Became {
+enum LetterOutcome {
     /// It is nowhere for good, or in queues that do not keep it.
     Gone,
     /// Its queues have it, and the store has this record of it.
@@ -70,7 +70,7 @@ enum Became {
     Stuck,
 }
 
-impl Drop for Go<'_> {
+impl Drop for LetterRun<'_> {
     fn drop(&mut self) {
         if let Some(store) = self.store {
             store.wake_writer();
@@ -95,13 +95,13 @@ impl PublishLetters for Vhost {
         most: usize,
         now: Millis,
     ) -> usize {
-        let mut go = Go::new(queue, self, order, now);
-        go.publish_all(most);
-        go.tried
+        let mut run = LetterRun::new(queue, self, order, now);
+        run.publish_all(most);
+        run.tried
     }
 }
 
-impl<'a> Go<'a> {
+impl<'a> LetterRun<'a> {
     fn new(queue: &'a Queue, vhost: &'a Vhost, order: LetterOrder, now: Millis) -> Self {
         let LetterOrder { to, strategy } = order;
         Self {
@@ -153,7 +153,12 @@ impl<'a> Go<'a> {
         }
     }
 
-    fn count(&self, reason: DeathReason, is_new: bool, outcome: &Result<Became, NotNow>) {
+    fn count(
+        &self,
+        reason: DeathReason,
+        is_new: bool,
+        outcome: &Result<LetterOutcome, CannotPublish>,
+    ) {
         let letters = &self.queue.shared().letters;
         let counters = match self.strategy {
             DeadLetterStrategy::AtMostOnce => &letters.at_most_once,
@@ -168,9 +173,9 @@ impl<'a> Go<'a> {
         };
         died.add(u64::from(is_new));
         let is_sure = self.strategy == DeadLetterStrategy::AtLeastOnce;
-        counters
-            .confirmed
-            .add(u64::from(is_sure && matches!(outcome, Ok(Became::Gone | Became::Kept(_)))));
+        counters.confirmed.add(u64::from(
+            is_sure && matches!(outcome, Ok(LetterOutcome::Gone | LetterOutcome::Kept(_))),
+        ));
     }
 
     /// Reads letters that are not in memory.
@@ -180,7 +185,7 @@ impl<'a> Go<'a> {
         }
     }
 
-    fn publish_one(&mut self, dead: DeadLetter) -> Result<(), NotNow> {
+    fn publish_one(&mut self, dead: DeadLetter) -> Result<(), CannotPublish> {
         // A bug finds it in hand.
         let mut dead = self.in_hand.insert(dead).clone();
         let is_new = dead.died_at_unix_ms.is_none();
@@ -188,12 +193,14 @@ impl<'a> Go<'a> {
         self.in_hand = None;
         self.count(dead.reason, is_new && dead.died_at_unix_ms.is_some(), &outcome);
         match outcome {
-            Ok(Became::Gone) => dead.entry.place.into_iter().for_each(|at| self.settled.push(at)),
-            Ok(Became::Kept(appended)) => {
+            Ok(LetterOutcome::Gone) => {
+                dead.entry.place.into_iter().for_each(|at| self.settled.push(at));
+            }
+            Ok(LetterOutcome::Kept(appended)) => {
                 self.replaced.extend(dead.entry.place.map(|at| (at, appended)));
             }
-            Ok(Became::InMemory) => {}
-            Ok(Became::Stuck) => {
+            Ok(LetterOutcome::InMemory) => {}
+            Ok(LetterOutcome::Stuck) => {
                 self.record(&mut dead);
                 self.stuck.push_back(dead);
             }
@@ -224,10 +231,14 @@ impl<'a> Go<'a> {
     }
 
     /// Hands one letter to the queues it goes to.
-    fn publish_letter(&mut self, dead: &mut DeadLetter) -> Result<Became, NotNow> {
+    fn publish_letter(&mut self, dead: &mut DeadLetter) -> Result<LetterOutcome, CannotPublish> {
         let Some(message) = dead.entry.message.clone() else {
             // One that is gone has lost its place as well.
-            return if dead.entry.place.is_some() { Err(NotNow::Unread) } else { Ok(Became::Gone) };
+            return if dead.entry.place.is_some() {
+                Err(CannotPublish::Unread)
+            } else {
+                Ok(LetterOutcome::Gone)
+            };
         };
         let unix_ms = self.queue.shared().unix_ms(self.now);
         let death = Death {
@@ -238,32 +249,36 @@ impl<'a> Go<'a> {
             compat: self.queue.shared().compat.get(),
         };
         let Some(to) = &self.to else {
-            return Ok(self.let_go(Why::UnroutableLetter));
+            return Ok(self.on_unroutable(DropReason::UnroutableLetter));
         };
         let letter = letter::letter(&message, death, to);
         self.hand_out(&letter, dead)
     }
 
     /// Decides about a letter that no queue takes.
-    fn let_go(&self, why: Why) -> Became {
+    fn on_unroutable(&self, why: DropReason) -> LetterOutcome {
         if self.strategy == DeadLetterStrategy::AtLeastOnce && self.to.is_some() {
-            return Became::Stuck;
+            return LetterOutcome::Stuck;
         }
         self.queue.count_drop(why, self.now);
-        Became::Gone
+        LetterOutcome::Gone
     }
 
-    fn hand_out(&mut self, letter: &Letter, dead: &mut DeadLetter) -> Result<Became, NotNow> {
+    fn hand_out(
+        &mut self,
+        letter: &Letter,
+        dead: &mut DeadLetter,
+    ) -> Result<LetterOutcome, CannotPublish> {
         let mut route = self.route(letter);
         let is_unroutable = route.queues().is_empty();
         if !matches!(dead.reason, DeathReason::Rejected | DeathReason::Due) {
             route = route.without(|queue| letter::is_cycle(letter, queue.name()));
         }
         if route.is_empty() {
-            return Ok(self.let_go(match dead.reason {
-                DeathReason::Due => Why::UnroutableDelayed,
-                _ if is_unroutable => Why::UnroutableLetter,
-                _ => Why::Cycle,
+            return Ok(self.on_unroutable(match dead.reason {
+                DeathReason::Due => DropReason::UnroutableDelayed,
+                _ if is_unroutable => DropReason::UnroutableLetter,
+                _ => DropReason::Cycle,
             }));
         }
         if !dead.taken_by.is_empty() {
@@ -274,23 +289,23 @@ impl<'a> Go<'a> {
         let (message, shared) = (&letter.message, self.queue.shared());
         let kept =
             publish::keep(shared, &route, message, Append::Replacement, self.now, &mut order);
-        let (kept, mut became) = match kept {
-            Ok(None) => (None, Became::Gone),
-            Ok(Some(appended)) => (Some(appended), Became::Kept(appended)),
-            Err(Refused(Health::Failed)) => (None, Became::InMemory),
+        let (kept, mut outcome) = match kept {
+            Ok(None) => (None, LetterOutcome::Gone),
+            Ok(Some(appended)) => (Some(appended), LetterOutcome::Kept(appended)),
+            Err(Refused(Health::Failed)) => (None, LetterOutcome::InMemory),
             Err(refused) => return Err(refused.into()),
         };
         moment::reach("dead_letter.hand_on");
         publish::hand_out(&route, message, kept, self.now, |queue, taken| {
             match (taken, self.strategy) {
                 (Taken::Yes | Taken::Died, _) => dead.taken_by.push(queue.name().clone()),
-                (Taken::Refused, DeadLetterStrategy::AtLeastOnce) => became = Became::Stuck,
+                (Taken::Refused, DeadLetterStrategy::AtLeastOnce) => outcome = LetterOutcome::Stuck,
                 (Taken::Refused, DeadLetterStrategy::AtMostOnce) => {
-                    queue.count_drop(Why::RefusedLetter, self.now);
+                    queue.count_drop(DropReason::RefusedLetter, self.now);
                 }
             }
         });
-        Ok(became)
+        Ok(outcome)
     }
 
     /// Finds the route of the letter; most go where the one before has gone.

@@ -96,7 +96,7 @@ impl VhostDefinitions {
     }
 
     /// Deletes the rows of a removal, in one transaction.
-    pub(super) fn strike_out(&self, struck: &Struck<'_>) -> Result<(), Fault> {
+    pub(super) fn strike_out(&self, struck: &RemovedRows<'_>) -> Result<(), Fault> {
         if struck.queue.is_none() && struck.exchanges.is_empty() && struck.bindings.is_empty() {
             return Ok(());
         }
@@ -148,7 +148,7 @@ pub(super) fn put_binding(vhost: &ShortStr, binding: &Binding) -> Change {
 
 /// Durable things that go together.
 #[derive(Debug, Default)]
-pub(super) struct Struck<'a> {
+pub(super) struct RemovedRows<'a> {
     pub(super) queue: Option<&'a ShortStr>,
     pub(super) exchanges: Vec<&'a ShortStr>,
     /// The queues in which exchanges among them keep messages.

@@ -26,7 +26,7 @@ enum Rule {
 }
 
 #[derive(Debug)]
-struct Pattern {
+struct HeaderPattern {
     rule: Rule,
     /// The arguments that take part.
     wanted: Vec<(String, FieldValue)>,
@@ -42,17 +42,17 @@ type PatternId = usize;
 #[derive(Debug, Default)]
 pub(super) struct Headers {
     compat: ChosenCompat,
-    patterns: Vec<Option<Pattern>>,
+    patterns: Vec<Option<HeaderPattern>>,
     free: Vec<PatternId>,
     ids: HashMap<BindingKey, PatternId>,
     /// Patterns that ask for nothing, and so match everything.
     always: IndexSet<PatternId>,
-    by_name: HashMap<Box<str>, Asked>,
+    by_name: HashMap<Box<str>, FiledPatterns>,
 }
 
 /// The patterns that are filed under one header.
 #[derive(Debug, Default)]
-struct Asked {
+struct FiledPatterns {
     /// They ask for its presence.
     present: IndexSet<PatternId>,
     texts: HashMap<Box<[u8]>, IndexSet<PatternId>>,
@@ -135,7 +135,7 @@ fn is_same(wanted: &FieldValue, found: &FieldValue, compat: Compat) -> bool {
     }
 }
 
-impl Pattern {
+impl HeaderPattern {
     fn new(arguments: &FieldTable, destination: &Destination) -> Self {
         let (rule, with_x) = rule(arguments).unwrap_or((Rule::All, false));
         let takes_part = |name: &str| name != "x-match" && (with_x || !name.starts_with("x-"));
@@ -173,7 +173,7 @@ fn number_bits(value: &FieldValue) -> Option<u64> {
     number(value).map(|number| (number + 0.0).to_bits())
 }
 
-impl Asked {
+impl FiledPatterns {
     /// The patterns that ask for this value, and maybe some that do not.
     fn find(&self, value: &FieldValue) -> Option<&IndexSet<PatternId>> {
         match value {
@@ -238,7 +238,7 @@ impl Headers {
     }
 
     pub(super) fn bind(&mut self, binding: &Binding, destination: &Destination) {
-        let mut pattern = Pattern::new(&binding.arguments, destination);
+        let mut pattern = HeaderPattern::new(&binding.arguments, destination);
         let asked_by = |(_, (name, value)): &(usize, &(String, FieldValue))| {
             let asked = self.by_name.get(name.as_str());
             asked.and_then(|asked| asked.find(value)).map_or(0, IndexSet::len)
@@ -366,7 +366,8 @@ mod tests {
                 found.dedup();
                 let kept = bindings.iter().enumerate().filter(|(at, _)| stays(*at));
                 let expected = kept.filter(|(_, binding)| {
-                    Pattern::new(&binding.arguments, &to(binding)).matches(&headers, Compat::V4)
+                    HeaderPattern::new(&binding.arguments, &to(binding))
+                        .matches(&headers, Compat::V4)
                 });
                 let mut expected: Vec<_> =
                     expected.map(|(_, one)| one.destination.clone()).collect();

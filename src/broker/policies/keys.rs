@@ -78,7 +78,7 @@ pub(super) fn merge_of(name: &str) -> Merge {
 
 /// The values of a policy.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Said {
+pub(super) struct PolicyValues {
     pub(super) queues: QueueArguments,
     pub(super) alternate: Option<ShortStr>,
 }
@@ -92,7 +92,7 @@ pub(super) fn check(
     definition: &FieldTable,
     author: Author,
     compat: Compat,
-) -> Result<Said, String> {
+) -> Result<PolicyValues, String> {
     if definition.is_empty() {
         return Err("no policy provided".to_owned());
     }
@@ -117,7 +117,7 @@ pub(super) fn check(
 }
 
 /// Reads a definition that was taken before: settings that this release would not take have no effect.
-pub(super) fn kept(definition: &FieldTable, author: Author, compat: Compat) -> Said {
+pub(super) fn kept(definition: &FieldTable, author: Author, compat: Compat) -> PolicyValues {
     let is_good = |(name, value): &&(ShortStr, FieldValue)| {
         find(name, author, compat).is_some_and(|key| (key.is_valid)(value))
     };
@@ -142,10 +142,10 @@ fn check_retry(definition: &FieldTable) -> Result<(), String> {
     }
 }
 
-fn read(definition: &FieldTable) -> Said {
+fn read(definition: &FieldTable) -> PolicyValues {
     let alternate = definition.get("alternate-exchange").and_then(FieldValue::as_str);
     let alternate = alternate.and_then(|text| ShortStr::try_from(text).ok());
-    Said { queues: QueueArguments::read_policy(definition), alternate }
+    PolicyValues { queues: QueueArguments::read_policy(definition), alternate }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod term;
 
 use std::sync::Arc;
 
-use self::keys::Said;
+use self::keys::PolicyValues;
 use crate::broker::arguments::{QueueArguments, QueueKind};
 use crate::broker::auth::Pattern;
 use crate::broker::compat::Compat;
@@ -76,7 +76,7 @@ pub struct Policy {
     pub apply_to: ApplyTo,
     pub definition: FieldTable,
     priority: f64,
-    said: Said,
+    said: PolicyValues,
 }
 
 impl Policy {
@@ -115,7 +115,7 @@ impl Policy {
         name: ShortStr,
         value: &FieldTable,
         compat: Compat,
-        said_by: impl FnOnce(&FieldTable) -> Result<keys::Said, String>,
+        said_by: impl FnOnce(&FieldTable) -> Result<keys::PolicyValues, String>,
     ) -> Result<Self, String> {
         let mut wrong = String::new();
         let mut note = |why: String| {

@@ -6,7 +6,7 @@ use crate::broker::arguments::parse_expiration;
 use crate::broker::auth::Users;
 use crate::broker::compat::ChosenCompat;
 use crate::broker::exchange::{copies, may_have_copies, without_blind_copies};
-use crate::broker::message::{Layout, Past};
+use crate::broker::message::{Layout, MessageHistory};
 use crate::broker::replies::REPLY_TO;
 use crate::wire::constants::CLASS_BASIC;
 use crate::wire::headers::is_in_order;
@@ -40,7 +40,7 @@ impl PropertiesSeen {
     #[inline]
     pub fn layout(self, names_len: usize, properties_len: usize) -> Layout {
         let Self { is_persistent, time_to_live_ms, priority } = self;
-        let past = Past::default();
+        let past = MessageHistory::default();
         Layout { names_len, properties_len, is_persistent, time_to_live_ms, priority, past }
     }
 }

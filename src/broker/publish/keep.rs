@@ -31,7 +31,7 @@ pub(in crate::broker) fn keep<'a>(
     now: Millis,
     order: &mut StreamOrder<'a>,
 ) -> Result<Option<Appended>, Refused> {
-    if route.keepers(message).is_empty() {
+    if route.durable_queues(message).is_empty() {
         return Ok(None);
     }
     append(shared, route, message, how, now, order)
@@ -47,7 +47,7 @@ fn append<'a>(
     order: &mut StreamOrder<'a>,
 ) -> Result<Option<Appended>, Refused> {
     let Some(store) = shared.store() else { return Ok(None) };
-    let record = message.to_record(route.keepers(message), shared.unix_ms(now));
+    let record = message.to_record(route.durable_queues(message), shared.unix_ms(now));
     if route.has_streams() {
         order.hold(&shared.stream_order, store, &record);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::keep::{Append, hand_out, keep};
 use super::request::Publish;
-use crate::broker::drops::Why;
+use crate::broker::drops::DropReason;
 use crate::broker::message::Message;
 use crate::broker::queue::{Queue, StreamOrder, Taken};
 use crate::broker::route::Route;
@@ -25,7 +25,7 @@ fn publish_own(vhost: &Vhost, message: &Message, route: &Route, now: Millis) {
     });
     hand_out(route, message, kept, now, |queue, taken| {
         if taken == Taken::Refused {
-            queue.count_drop(Why::RefusedLetter, now);
+            queue.count_drop(DropReason::RefusedLetter, now);
         }
     });
 }

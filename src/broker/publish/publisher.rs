@@ -8,7 +8,7 @@ use super::request::{Publish, Published, Refusals};
 use super::routes::Routes;
 use crate::broker::alarm::Alarm;
 use crate::broker::auth::Rights;
-use crate::broker::drops::Why;
+use crate::broker::drops::DropReason;
 use crate::broker::message::Message;
 use crate::broker::queue::{StreamOrder, Taken};
 use crate::broker::replies::{REPLY_TO, Replies};
@@ -158,7 +158,7 @@ pub(super) fn hand_out_counted(
     let mut all = Taken::Yes;
     hand_out(route, message, kept, now, |queue, taken| {
         if taken == Taken::Refused && refusals == Refusals::Logged {
-            queue.count_drop(Why::Refused, now);
+            queue.count_drop(DropReason::Refused, now);
         }
         all = all.and(taken);
     });

@@ -35,7 +35,7 @@ const WORTH: usize = LOOK_EVERY / 128;
 
 /// A route that is remembered.
 #[derive(Debug)]
-struct Known {
+struct CachedRoute {
     route: Route,
     /// It was asked for since its place was looked at last.
     is_used: bool,
@@ -47,7 +47,7 @@ pub(super) struct Routes {
     vhost: Arc<Vhost>,
     rights: Arc<Rights>,
     epoch: u64,
-    known: IndexMap<Box<[u8]>, Known, FxBuildHasher>,
+    known: IndexMap<Box<[u8]>, CachedRoute, FxBuildHasher>,
     room: usize,
     /// The place that is looked at next for a route to forget.
     hand: usize,
@@ -106,7 +106,7 @@ impl Routes {
         if !route.is_by_key_alone() || !self.make_room() {
             return Ok(self.once.insert(route));
         }
-        let (at, _) = self.known.insert_full(names.into(), Known { route, is_used: false });
+        let (at, _) = self.known.insert_full(names.into(), CachedRoute { route, is_used: false });
         Ok(&self.known[at].route)
     }
 

@@ -44,6 +44,6 @@ impl Queue {
         let mut state = self.lock();
         let count_headers = CountHeaders::of(wanted.kind, compat);
         state.backlog.follow(count_headers, Rule::of(wanted, compat));
-        state.look_again();
+        state.refresh_fast_path();
     }
 }

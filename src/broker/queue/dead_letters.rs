@@ -9,7 +9,7 @@
 //! A quorum queue may send its letters at least once (`x-dead-letter-strategy`). Then a letter that no queue takes
 //! stays in the outbox and counts as a message of the queue, and the store knows it as a dead letter, so that it is one
 //! after a restart as well (RabbitMQ: `rabbit_fifo_dlx`, `rabbit_fifo_dlx_worker`). Any other queue drops such a
-//! letter, and counts that ([`Why`]).
+//! letter, and counts that ([`DropReason`]).
 //!
 //! A queue does not know exchanges: the vhost publishes its letters, as [`PublishLetters`](super::state::PublishLetters).
 
@@ -19,11 +19,11 @@ use std::task::Waker;
 
 use super::backlog::pages::may_pass;
 use super::life::Life;
-use super::outbox::{DeadLetter, DeathReason, Next, RETRY_MS, Unpublished, while_reading};
+use super::outbox::{DeadLetter, DeathReason, NextRun, RETRY_MS, Unpublished, while_reading};
 use super::state::{LetterOrder, Queue, State};
 use super::turn::in_turn;
 use crate::broker::arguments::DeadLetterStrategy;
-use crate::broker::drops::Why;
+use crate::broker::drops::DropReason;
 use crate::broker::entry::Entry;
 use crate::broker::message::Message;
 use crate::broker::time::Millis;
@@ -69,7 +69,7 @@ impl State {
         }
     }
 
-    /// Drops the letters that count as messages; answers how many. A go that is under way keeps those it has.
+    /// Drops the letters that count as messages; answers how many. A run that is under way keeps those it has.
     pub(super) fn drop_letters(&mut self) -> u32 {
         match self.strategy() {
             DeadLetterStrategy::AtMostOnce => 0,
@@ -92,7 +92,7 @@ impl State {
 
 impl Queue {
     /// Publishes some of the dead letters, in their order; answers how many were tried. Only the thread calls it that
-    /// has begun the go.
+    /// has begun the run.
     pub(super) fn publish_dead_letters(&self, most: usize, now: Millis) -> usize {
         let is_behind = self.shared.store().is_some_and(|store| store.is_congested());
         let order = {
@@ -120,10 +120,10 @@ impl Queue {
     fn drop_unroutable_letters(&self, now: Millis) -> usize {
         let mut state = self.lock();
         let dropped = state.drop_all_letters();
-        let (next, _) = state.outbox.end_go(Unpublished::default(), now);
-        debug_assert_eq!(next, Next::Nothing);
+        let (next, _) = state.outbox.end_run(Unpublished::default(), now);
+        debug_assert_eq!(next, NextRun::Nothing);
         drop(state);
-        (0..dropped).for_each(|_| self.count_drop(Why::UnroutableLetter, now));
+        (0..dropped).for_each(|_| self.count_drop(DropReason::UnroutableLetter, now));
         dropped as usize
     }
 
@@ -145,12 +145,12 @@ impl Queue {
     }
 
     /// Answers whether dead letters are being read before they are published. If they are, the waker that `reader`
-    /// makes is woken when those are published that died until now, or as many of them as one go publishes.
+    /// makes is woken when those are published that died until now, or as many of them as one run publishes.
     pub fn awaits_letters(&self, reader: impl FnOnce() -> Waker) -> bool {
         self.lock().outbox.await_reading(reader)
     }
 
-    /// Takes out the first letters for the go that is under way; none if another thread is to read some of them.
+    /// Takes out the first letters for the run that is under way; none if another thread is to read some of them.
     pub(in crate::broker) fn take_letters(&self, most: usize) -> VecDeque<DeadLetter> {
         self.lock().outbox.take(most)
     }
@@ -160,18 +160,18 @@ impl Queue {
         self.lock().outbox.take_unrecorded()
     }
 
-    /// Takes back the letters that a go leaves, and begins the next step.
+    /// Takes back the letters that a run leaves, and begins the next step.
     pub(in crate::broker) fn end_letters(&self, left: Unpublished, now: Millis) {
         let mut state = self.lock();
-        let (next, is_newly_stuck) = state.outbox.end_go(left, now);
+        let (next, is_newly_stuck) = state.outbox.end_run(left, now);
         if is_newly_stuck {
             let (queue, vhost) = (&self.settings.name, &self.settings.vhost);
             tracing::warn!(%queue, %vhost, "dead letters wait because no queue accepts them");
         }
         match next {
-            Next::Nothing => {}
-            Next::Go => state.after_unlock.publish_letters(now),
-            Next::At(at) => self.publish_letters_later(&mut state, at),
+            NextRun::Nothing => {}
+            NextRun::Now => state.after_unlock.publish_letters(now),
+            NextRun::At(at) => self.publish_letters_later(&mut state, at),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::wire::{Fault, ReplyCode};
 
 /// The answer of a queue to `basic.get`.
 #[derive(Debug)]
-pub enum Got {
+pub enum GetAnswer {
     /// The first message, and how many still wait.
     Message(Entry, u32),
     Nothing,
@@ -24,9 +24,9 @@ pub enum Got {
 }
 
 /// Wakes a thread that waits for a message to be read.
-struct Told(mpsc::Sender<()>);
+struct WakeThread(mpsc::Sender<()>);
 
-impl Wake for Told {
+impl Wake for WakeThread {
     fn wake(self: Arc<Self>) {
         // It may wait no longer.
         let _ = self.0.send(());
@@ -44,7 +44,7 @@ impl Queue {
     ///
     /// `RESOURCE_LOCKED` when it is a quorum queue that serves one consumer only, `RESOURCE_ERROR` when the first
     /// message could not be read within the last second; it waits on. `NOT_IMPLEMENTED` for a stream.
-    pub fn get(&self, no_ack: bool, now: Millis, reader: &Waker) -> Result<Got, Fault> {
+    pub fn get(&self, no_ack: bool, now: Millis, reader: &Waker) -> Result<GetAnswer, Fault> {
         self.check_no_stream(Refusal::Get)?;
         self.check_gettable()?;
         let mut state = self.lock();
@@ -63,31 +63,31 @@ impl Queue {
             state.backlog.wake_when_read(reader);
             state.ask_to_read(now);
             self.arm(&mut state);
-            return Ok(Got::Unread);
+            return Ok(GetAnswer::Unread);
         }
         let taken = state.backlog.pop_resident();
         state.backlog.select_highest();
         self.arm(&mut state);
         let Some(entry) = taken else {
             state.counters.get_empty += 1;
-            return Ok(Got::Nothing);
+            return Ok(GetAnswer::Nothing);
         };
         state.count_get(&entry, no_ack);
         // Expired messages behind it are dropped (RabbitMQ: `rabbit_amqqueue_process:fetch`).
         state.expire(now);
-        Ok(Got::Message(entry, count_u32(state.backlog.len())))
+        Ok(GetAnswer::Message(entry, count_u32(state.backlog.len())))
     }
 
     /// The same for a caller that may block its thread until the message is read; other work of the thread goes on
     /// meanwhile.
     pub fn get_waiting(&self, no_ack: bool, now: Millis) -> Result<Option<(Entry, u32)>, Fault> {
         let (read, is_read) = mpsc::channel();
-        let reader = Waker::from(Arc::new(Told(read)));
+        let reader = Waker::from(Arc::new(WakeThread(read)));
         loop {
             match self.get(no_ack, now, &reader)? {
-                Got::Message(entry, left) => return Ok(Some((entry, left))),
-                Got::Nothing => return Ok(None),
-                Got::Unread => {
+                GetAnswer::Message(entry, left) => return Ok(Some((entry, left))),
+                GetAnswer::Nothing => return Ok(None),
+                GetAnswer::Unread => {
                     self.shared.blocking.run(|| is_read.recv()).map_err(|_| self.cannot_read())?;
                 }
             }

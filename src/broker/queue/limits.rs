@@ -26,7 +26,7 @@ impl Queue {
             state.tell_consumer_timeout();
         }
         state.limits = boxed(limits);
-        state.look_again();
+        state.refresh_fast_path();
         state.trim(now);
         self.retire_if_due(&mut state, now);
         self.arm(&mut state);
@@ -65,7 +65,7 @@ pub(super) fn boxed(limits: Limits) -> Option<Box<Limits>> {
 
 impl State {
     /// Recomputes whether publishes need care; called whenever the limits or the priorities change.
-    pub(super) fn look_again(&mut self) {
+    pub(super) fn refresh_fast_path(&mut self) {
         self.is_special = self.limits.is_some()
             || self.backlog.has_priorities()
             || !self.kind.takes_publishes_plainly();

@@ -13,33 +13,33 @@ use crate::{bug, moment};
 
 impl Queue {
     #[inline]
-    pub(super) fn lock(&self) -> Held<'_> {
-        Held::new(locks::lock(&self.state), self)
+    pub(super) fn lock(&self) -> LockedQueue<'_> {
+        LockedQueue::new(locks::lock(&self.state), self)
     }
 }
 
 /// The locked state of a queue; its work is done when the lock has been given back.
 ///
 /// Cost beside the lock: two comparisons when there is none.
-pub(super) struct Held<'a> {
+pub(super) struct LockedQueue<'a> {
     state: Locked<'a, State>,
     /// Behind the guard, as fields are dropped in this order.
-    after: After<'a>,
+    after: AfterWork<'a>,
 }
 
-struct After<'a> {
+struct AfterWork<'a> {
     queue: &'a Queue,
     work: Option<Work>,
 }
 
-impl<'a> Held<'a> {
+impl<'a> LockedQueue<'a> {
     #[inline]
     fn new(state: Locked<'a, State>, queue: &'a Queue) -> Self {
-        Self { state, after: After { queue, work: None } }
+        Self { state, after: AfterWork { queue, work: None } }
     }
 }
 
-impl Deref for Held<'_> {
+impl Deref for LockedQueue<'_> {
     type Target = State;
 
     #[inline]
@@ -48,14 +48,14 @@ impl Deref for Held<'_> {
     }
 }
 
-impl DerefMut for Held<'_> {
+impl DerefMut for LockedQueue<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut State {
         &mut self.state
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for LockedQueue<'_> {
     #[inline]
     fn drop(&mut self) {
         let state = &mut *self.state;
@@ -74,7 +74,7 @@ impl Drop for Held<'_> {
     }
 }
 
-impl Drop for After<'_> {
+impl Drop for AfterWork<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
@@ -103,7 +103,7 @@ impl Work {
     }
 
     fn tell(&self, queue: &Queue, store: &Arc<Store>) {
-        moment::reach("queue.errand");
+        moment::reach("queue.after_unlock");
         if !self.delivered.is_empty() {
             store.mark_delivered(&self.delivered);
         }

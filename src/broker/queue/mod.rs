@@ -63,7 +63,7 @@ pub use self::consumers::consumer::{ConsumerId, Subscription};
 pub use self::counts::Counts;
 pub use self::deletion::{DeletionIf, InUse};
 pub use self::finish::Fate;
-pub use self::get::Got;
+pub use self::get::GetAnswer;
 pub use self::outbox::DeathReason;
 pub(in crate::broker) use self::outbox::{DeadLetter, PREFETCH, RETRY_MS, Unpublished};
 pub use self::settings::Settings;

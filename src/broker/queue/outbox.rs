@@ -1,13 +1,13 @@
 //! The outbox of a queue: its dead letters, in the order in which their messages died, until they are published.
 //!
 //! ```text
-//!                first letter              more than one go publishes, the disk is
+//!                first letter              more than one run publishes, the disk is
 //!   Idle ------------------------> UnderWay ---- behind, or a letter is refused ----> Later(time)
 //!    ^                              |    ^                                               |
 //!    '---- all letters are gone ----'    '------------- the timer comes -----------------'
 //! ```
 //!
-//! One go at a time publishes letters; [`Publishing`] says so. Of a queue that sends its letters at least once
+//! One run at a time publishes letters; [`Publishing`] says so. Of a queue that sends its letters at least once
 //! (`x-dead-letter-strategy`) those that no queue takes stay in front and are tried again, up to [`PREFETCH`] of them
 //! at a time. `dead_letters` moves letters in and out.
 
@@ -30,7 +30,7 @@ pub(in crate::broker) const PREFETCH: usize = 32;
 /// kept busy by it. RabbitMQ waits three minutes for a queue.
 pub(in crate::broker) const RETRY_MS: Millis = 1_000;
 
-/// Letters that are read and recorded with one call, which is as many as are published in one go.
+/// Letters that are read and recorded with one call, which is as many as are published in one run.
 const RECORDED_AT_ONCE: usize = 128;
 
 /// The reason why a message became a dead letter.
@@ -160,7 +160,7 @@ pub(super) struct Outbox {
     stuck: usize,
 }
 
-/// The letters that one go leaves unpublished.
+/// The letters that one run leaves unpublished.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Unpublished {
     /// Letters that no queue takes, of a queue that keeps them.
@@ -173,13 +173,13 @@ pub(in crate::broker) struct Unpublished {
     pub(in crate::broker) again_at: Option<Millis>,
 }
 
-/// The step that follows when a go has ended.
+/// The step that follows when a run has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextRun {
     Nothing,
-    /// Another go, now.
-    Go,
-    /// Another go at this time.
+    /// Another run, now.
+    Now,
+    /// Another run at this time.
     At(Millis),
 }
 
@@ -205,7 +205,7 @@ impl Outbox {
         }
     }
 
-    /// Adds a letter; answers whether a go is to begin.
+    /// Adds a letter; answers whether a run is to begin.
     pub(super) fn add(&mut self, entry: Entry, reason: DeathReason) -> bool {
         self.push_back(DeadLetter::new(entry, reason));
         let is_waiting = matches!(self.publishing, Publishing::Later(..));
@@ -233,7 +233,7 @@ impl Outbox {
         is_letter
     }
 
-    /// Answers whether a go is to begin because its time has come.
+    /// Answers whether a run is to begin because its time has come.
     pub(super) fn begins_at(&mut self, now: Millis) -> bool {
         let is_due = self.due_at().is_some_and(|at| at <= now);
         if is_due {
@@ -242,7 +242,7 @@ impl Outbox {
         is_due
     }
 
-    /// Leaves the next go to the timer.
+    /// Leaves the next run to the timer.
     pub(super) fn wait_until(&mut self, at: Millis, queue: Arc<dyn Any + Send + Sync>) {
         self.publishing = Publishing::Later(at, queue);
     }
@@ -267,7 +267,7 @@ impl Outbox {
         self.unread > 0 && !MAY_READ.get()
     }
 
-    /// Answers whether the store's reading thread is to do the go, as some must be read first; if so, it counts as
+    /// Answers whether the store's reading thread is to do the run, as some must be read first; if so, it counts as
     /// begun there.
     pub(super) fn leave_to_reader(&mut self) -> bool {
         self.is_with_reader |= self.awaits_reader();
@@ -288,7 +288,7 @@ impl Outbox {
         self.is_with_reader
     }
 
-    /// Takes out the first letters for a go; none if another thread is to read some of them.
+    /// Takes out the first letters for a run; none if another thread is to read some of them.
     pub(super) fn take(&mut self, most: usize) -> VecDeque<DeadLetter> {
         if self.awaits_reader() { VecDeque::new() } else { self.take_out(most) }
     }
@@ -297,7 +297,7 @@ impl Outbox {
     pub(super) fn take_unrecorded(&mut self) -> Option<VecDeque<DeadLetter>> {
         let last = self.letters.back()?;
         let is_unrecorded = !last.is_recorded && last.entry.place.is_some();
-        // The next go is the reader's.
+        // The next run is the reader's.
         (is_unrecorded && !self.awaits_reader()).then(|| self.take_out(RECORDED_AT_ONCE))
     }
 
@@ -309,7 +309,7 @@ impl Outbox {
         taken
     }
 
-    /// Takes out all letters that no go has in hand.
+    /// Takes out all letters that no run has in hand.
     pub(super) fn clear(&mut self) -> impl Iterator<Item = DeadLetter> + use<> {
         let taken = self.take_out(usize::MAX);
         self.stuck = 0;
@@ -319,9 +319,9 @@ impl Outbox {
         taken.into_iter()
     }
 
-    /// Takes back the letters that a go leaves; returns the next step, and whether letters are stuck that were not
+    /// Takes back the letters that a run leaves; returns the next step, and whether letters are stuck that were not
     /// before.
-    pub(super) fn end_go(&mut self, left: Unpublished, now: Millis) -> (Next, bool) {
+    pub(super) fn end_run(&mut self, left: Unpublished, now: Millis) -> (NextRun, bool) {
         let Unpublished { stuck, untried, last, again_at } = left;
         let (stuck_len, has_more) = (stuck.len(), untried.len() + self.letters.len() > 0);
         let was_stuck = std::mem::replace(&mut self.stuck, stuck_len) > 0;
@@ -336,15 +336,15 @@ impl Outbox {
             self.assert_sound();
         }
         let next = match again_at {
-            Some(at) => Next::At(at),
+            Some(at) => NextRun::At(at),
             // There are more that may go.
-            None if (1..PREFETCH).contains(&stuck_len) && has_more => Next::At(now),
-            None if stuck_len > 0 => Next::At(now.saturating_add(RETRY_MS)),
+            None if (1..PREFETCH).contains(&stuck_len) && has_more => NextRun::At(now),
+            None if stuck_len > 0 => NextRun::At(now.saturating_add(RETRY_MS)),
             None if self.letters.is_empty() => {
                 self.publishing = Publishing::Idle;
-                Next::Nothing
+                NextRun::Nothing
             }
-            None => Next::Go,
+            None => NextRun::Now,
         };
         (next, !was_stuck && stuck_len > 0)
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::backlog::pages::{NOT_KEPT, Page};
-use super::backlog::read_ahead::{Filled, Found, Lost, Wanted};
+use super::backlog::read_ahead::{ReadRequest, ReadResult, UnfilledWindow, UnreadableMessage};
 use super::state::{Queue, State};
 use crate::broker::arguments::QueueKind;
 use crate::broker::entry::Entry;
@@ -97,8 +97,11 @@ impl Queue {
         let places: Vec<Place> = wanted.iter().map(|wanted| wanted.place).collect();
         let mut found = Vec::with_capacity(wanted.len());
         store.read(&places, &mut |at, read| {
-            let Some(&Wanted { position, .. }) = wanted.get(at) else { return };
-            found.push(Found { position, read: read.map(|record| Message::from_record(&record)) });
+            let Some(&ReadRequest { position, .. }) = wanted.get(at) else { return };
+            found.push(ReadResult {
+                position,
+                read: read.map(|record| Message::from_record(&record)),
+            });
         });
         self.take_in(found, level, put_off, now);
     }
@@ -118,9 +121,9 @@ impl Queue {
 
     /// Takes in messages that were read for a level, and deals. Messages that could not be read now, for `put_off` or
     /// another reason, wait on.
-    fn take_in(&self, found: Vec<Found>, level: u8, put_off: Option<StoreError>, now: Millis) {
+    fn take_in(&self, found: Vec<ReadResult>, level: u8, put_off: Option<StoreError>, now: Millis) {
         let mut state = self.lock();
-        let Filled { lost, put_off: also } = state.backlog.take_in(level, found);
+        let UnfilledWindow { lost, put_off: also } = state.backlog.take_in(level, found);
         match put_off.or(also) {
             Some(error) => state.backlog.put_off(&error, now),
             None => state.backlog.has_read(),
@@ -133,7 +136,7 @@ impl Queue {
         let readers = state.backlog.take_readers();
         drop(state);
         readers.into_iter().for_each(Waker::wake);
-        for Lost { place, error } in lost {
+        for UnreadableMessage { place, error } in lost {
             self.log_unreadable(place, &error);
         }
     }

@@ -19,7 +19,7 @@ use super::stream::Stream;
 use super::unacked::Unacked;
 use crate::broker::arguments::{DeadLetterStrategy, DeadLetterTo, Limits, QueueKind, queue_noun};
 use crate::broker::compat::ChosenCompat;
-use crate::broker::drops::{Drops, Why};
+use crate::broker::drops::{DropReason, Drops};
 use crate::broker::memory::Memory;
 use crate::broker::stats::{Letters, QueueCounters};
 use crate::broker::time::Millis;
@@ -43,7 +43,7 @@ pub(super) struct State {
     pub(super) kind: Kind,
     /// The messages that wait; none of a stream.
     pub(super) backlog: Backlog,
-    /// A publish must check more than the messages and the consumers: [`Self::look_again`].
+    /// A publish must check more than the messages and the consumers: [`Self::refresh_fast_path`].
     pub(super) is_special: bool,
     pub(super) consumers: Consumers,
     pub(super) unacked: Unacked,
@@ -99,7 +99,7 @@ impl Queue {
 
     /// Counts a message that was dropped here for a reason of the broker's own, and tells the log.
     #[cold]
-    pub fn count_drop(&self, why: Why, now: Millis) {
+    pub fn count_drop(&self, why: DropReason, now: Millis) {
         self.shared.drops.count(&self.settings.vhost, &self.settings.name, why, now);
     }
 }

@@ -10,7 +10,7 @@ use super::settings::Settings;
 use super::state::{Queue, Shared};
 use crate::broker::arguments::QueueArguments;
 use crate::broker::entry::Entry;
-use crate::broker::mailbox::{ConsumerSlot, Mailbox, Post, Waiting as Mail};
+use crate::broker::mailbox::{ConsumerSlot, Mailbox, Post, WaitingPosts as Mail};
 use crate::broker::message::Layout;
 use crate::broker::message::Message;
 use crate::broker::time::Millis;

@@ -92,7 +92,7 @@ fn publish_all(first: Option<Arc<Queue>>, now: Millis) {
         // After a bug the letter that was in hand is in its queue's outbox again, and the timer is set.
         let publish = || queue.publish_dead_letters(left, now);
         let tried = bug::contain("the publishing of dead letters", publish);
-        // A go may try a few more than it was given.
+        // A run may try a few more than it was given.
         left = left.saturating_sub(tried.unwrap_or(1));
         next = next_waiting();
     }

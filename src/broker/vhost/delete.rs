@@ -19,7 +19,7 @@ use crate::wire::{Fault, ReplyCode, ShortStr};
 
 /// The reason why a queue stays.
 #[derive(Debug)]
-enum Stays {
+enum NotDeleted {
     InUse(InUse),
     /// It could not be struck out.
     Written(Fault),
@@ -58,9 +58,9 @@ impl Vhost {
         let only = DeletionIf { unused: only.unused, empty: only.empty, expired_at: None };
         self.take_out(&queue, only).map_err(|stays| {
             let why = match stays {
-                Stays::Written(fault) => return fault,
-                Stays::InUse(InUse::ByConsumers) => "in use",
-                Stays::InUse(InUse::ByMessages) => "not empty",
+                NotDeleted::Written(fault) => return fault,
+                NotDeleted::InUse(InUse::ByConsumers) => "in use",
+                NotDeleted::InUse(InUse::ByMessages) => "not empty",
             };
             let noun = queue_noun(name, &self.name);
             Fault::new(ReplyCode::PreconditionFailed, format!("{noun} {why}"))
@@ -71,26 +71,26 @@ impl Vhost {
     /// stays; so does one that cannot be struck out, and counts as used now.
     pub fn remove_queue(&self, queue: &Arc<Queue>, only: DeletionIf, now: Millis) {
         let Err(stays) = self.take_out(queue, only) else { return };
-        if let Stays::Written(_) = stays {
+        if let NotDeleted::Written(_) = stays {
             queue.touch(now);
         }
         queue.on_time(now);
     }
 
     /// Takes a queue out and ends it; answers how many messages went with it.
-    fn take_out(&self, queue: &Arc<Queue>, only: DeletionIf) -> Result<u32, Stays> {
+    fn take_out(&self, queue: &Arc<Queue>, only: DeletionIf) -> Result<u32, NotDeleted> {
         let changing = self.changing();
         if !self.read().is_current(queue) {
             return Ok(0);
         }
-        queue.begin_deletion(only).map_err(Stays::InUse)?;
+        queue.begin_deletion(only).map_err(NotDeleted::InUse)?;
         let bindings_len = self.read().bindings_len(DestinationKind::Queue, queue.name());
         self.change_many(bindings_len, || {
             let removal = Removal::of_queue(&self.read(), queue.name());
             let Err(fault) = self.remove(removal, &changing) else { return Ok(()) };
             if queue.settings().is_durable {
                 queue.cancel_deletion();
-                return Err(Stays::Written(fault));
+                return Err(NotDeleted::Written(fault));
             }
             self.remove_unwritten(queue);
             Ok(())

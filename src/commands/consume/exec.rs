@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::feed::{End, Feed, Step};
 use crate::commands::CommandError;
-use crate::commands::failing::{FailingOptions, Fate};
+use crate::commands::failing::{FailingOptions, NextStep};
 use crate::commands::handler::{Ended, Handler, Stdout};
 use crate::engine::consume::Requeue;
 use crate::engine::{Delivery, ShortStr};
@@ -107,15 +107,15 @@ impl Handlers {
         let is_ending = *self.ending.borrow() || feed.has_all();
         let fate = self.failing.fate(status, attempts, is_ending);
         let requeue = match fate {
-            Fate::Done => return feed.acknowledge_one(delivery),
-            Fate::Stop { what, hint } => return Err(self.handler.hopeless(what, hint)),
-            Fate::Again(_) | Fate::GiveBack => Requeue::Yes,
-            Fate::Reject => Requeue::No,
+            NextStep::Done => return feed.acknowledge_one(delivery),
+            NextStep::Stop { what, hint } => return Err(self.handler.hopeless(what, hint)),
+            NextStep::Again(_) | NextStep::GiveBack => Requeue::Yes,
+            NextStep::Reject => Requeue::No,
         };
         let told =
             format!("handler ended with {status}: message {} {}", delivery.tag, fate.words());
         out.note(&told)?;
-        if let Fate::Again(pause) = fate {
+        if let NextStep::Again(pause) = fate {
             self.start(delivery, attempts + 1, pause);
             return Ok(());
         }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use self::builtin::Builtin;
 use self::coprocess::Coprocess;
 use super::declare::{Declare, DeclareOptions};
-use super::failing::{FailingOptions, Fate};
+use super::failing::{FailingOptions, NextStep};
 use super::handler::{Ended, Handler, Stdout};
 use super::options::name;
 use super::{Answer, CommandError, Context, Interrupt};
@@ -211,14 +211,14 @@ impl Answers {
         let Ended { status, answer } = ended?;
         let fate = self.failing.fate(status, attempts, *self.ending.borrow());
         let requeue = match fate {
-            Fate::Done => return self.answer(&request, answer, out).await,
-            Fate::Stop { what, hint } => return Err(handler.hopeless(what, hint)),
-            Fate::Again(_) | Fate::GiveBack => Requeue::Yes,
-            Fate::Reject => Requeue::No,
+            NextStep::Done => return self.answer(&request, answer, out).await,
+            NextStep::Stop { what, hint } => return Err(handler.hopeless(what, hint)),
+            NextStep::Again(_) | NextStep::GiveBack => Requeue::Yes,
+            NextStep::Reject => Requeue::No,
         };
         let told = format!("handler ended with {status}: request {} {}", request.tag, fate.words());
         out.note(&told)?;
-        if let Fate::Again(pause) = fate {
+        if let NextStep::Again(pause) = fate {
             self.start(&handler, request, attempts + 1, pause);
             return Ok(());
         }

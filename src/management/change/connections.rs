@@ -1,7 +1,7 @@
 //! Connections: closed, one or all of a user.
 
 use crate::broker::auth::User;
-use crate::broker::registry::Agreed;
+use crate::broker::registry::NegotiatedParameters;
 use crate::management::auth::{MONITORING, RequiredRole};
 use crate::management::change_request::{ChangeOutcome, ChangeRequest};
 use crate::management::refusal::Refusal;
@@ -34,7 +34,7 @@ pub(in crate::management) fn close_of_user(
 }
 
 /// Checks that the user may close the connection: its own, or any if it has the tag `monitoring`.
-fn check(user: &User, agreed: &Agreed) -> Result<(), Refusal> {
+fn check(user: &User, agreed: &NegotiatedParameters) -> Result<(), Refusal> {
     if user.has_tag(MONITORING) || agreed.user == user.name {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use crate::broker::arguments::queue_noun;
 use crate::broker::auth::{Resource, Right};
 use crate::broker::compat::Compat;
 use crate::broker::mailbox::{ConsumerSlot, Post};
-use crate::broker::queue::{DeletionIf, Got, Left, Queue, Refusal, Subscription};
+use crate::broker::queue::{DeletionIf, GetAnswer, Left, Queue, Refusal, Subscription};
 use crate::broker::replies::REPLY_TO;
 use crate::broker::time::Millis;
 use crate::moment;
@@ -251,14 +251,14 @@ impl Running {
         let frame_max = self.frame_max;
         let channel = self.channel(number)?;
         let (entry, left) = match got {
-            Got::Message(entry, left) => (entry, left),
-            Got::Nothing => {
+            GetAnswer::Message(entry, left) => (entry, left),
+            GetAnswer::Nothing => {
                 channel.info.counters.get_empty.add(1);
                 let empty = basic::GetEmpty { cluster_id: ShortStr::empty() };
                 frame::write_method(out, number, &empty.into());
                 return Ok(());
             }
-            Got::Unread => {
+            GetAnswer::Unread => {
                 self.waits.add_get(number, get);
                 return Ok(());
             }

@@ -2,7 +2,7 @@
 
 use crate::broker::compat::Compat;
 use crate::broker::deprecated::frame_min_size;
-use crate::broker::registry::Agreed;
+use crate::broker::registry::NegotiatedParameters;
 use crate::broker::time::Millis;
 use crate::wire::constants::{CHANNEL_MAX_DEFAULT, FRAME_MAX_DEFAULT, FRAME_MIN_SIZE};
 use crate::wire::method::connection;
@@ -32,8 +32,8 @@ pub(super) struct Handshake {
 pub(super) enum HandshakeStep {
     Header,
     StartOk,
-    TuneOk(Agreed),
-    Open(Agreed),
+    TuneOk(NegotiatedParameters),
+    Open(NegotiatedParameters),
 }
 
 impl Handshake {
@@ -61,10 +61,10 @@ impl Handshake {
 
 /// Agrees on limits; a client may only lower ours (RabbitMQ: `rabbit_reader:validate_negotiated_integer_value`).
 pub(super) fn agree_on(
-    mut agreed: Agreed,
+    mut agreed: NegotiatedParameters,
     tune_ok: &connection::TuneOk,
     compat: Compat,
-) -> Result<Agreed, Fault> {
+) -> Result<NegotiatedParameters, Fault> {
     check_limit("frame_max", tune_ok.frame_max, frame_min_size(compat), FRAME_MAX_DEFAULT)?;
     check_limit("channel_max", u32::from(tune_ok.channel_max), 1, u32::from(CHANNEL_MAX_DEFAULT))?;
     agreed.frame_max = tune_ok.frame_max;

@@ -18,7 +18,7 @@ use super::round::Round;
 use super::state::{CLOSING_MS, Context, Phase, Running, SILENT_MS, Session};
 use super::waits::Waits;
 use crate::broker::admin::Admitted;
-use crate::broker::registry::{Agreed, Connection};
+use crate::broker::registry::{Connection, NegotiatedParameters};
 use crate::broker::time::Millis;
 use crate::wire::constants::{
     CHANNEL_MAX_DEFAULT, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD, PROTOCOL_HEADER,
@@ -140,17 +140,17 @@ impl Session {
         frame::write_method(out, 0, &tune.into());
         let client_properties = start_ok.client_properties;
         let user = user.name;
-        Ok(HandshakeStep::TuneOk(Agreed {
+        Ok(HandshakeStep::TuneOk(NegotiatedParameters {
             user,
             mechanism,
             client_properties,
-            ..Agreed::default()
+            ..NegotiatedParameters::default()
         }))
     }
 
     fn on_open(
         &mut self,
-        agreed: &Agreed,
+        agreed: &NegotiatedParameters,
         open: &connection::Open,
         now: Millis,
         out: &mut Vec<u8>,
@@ -194,7 +194,7 @@ impl Session {
 }
 
 /// Logs the user and the client of an open connection. Properties of the client are quoted: they may hold any bytes.
-fn log_opened(connection: &Connection, agreed: &Agreed) {
+fn log_opened(connection: &Connection, agreed: &NegotiatedParameters) {
     let said = |name: &str| agreed.client_properties.get(name).and_then(FieldValue::as_str);
     let client = [said("product"), said("version")].into_iter().flatten().collect::<Vec<_>>();
     let vhost = connection.agreed().map(|agreed| agreed.vhost.to_string()).unwrap_or_default();

@@ -28,7 +28,7 @@ use self::level::Level;
 use self::pages::{Page, Pages};
 use self::priorities::{Priorities, RETURNED, Rule};
 use self::purge::Purged;
-use self::read_ahead::{Filled, Found, ReadAhead, Wanted};
+use self::read_ahead::{ReadAhead, ReadRequest, ReadResult, UnfilledWindow};
 use self::read_retry::ReadRetry;
 use self::return_to::ReturnTo;
 use self::stored::Stored;
@@ -322,13 +322,17 @@ impl Backlog {
         &mut self,
         is_frugal: bool,
         has_consumers: bool,
-    ) -> (Vec<Wanted>, u8) {
+    ) -> (Vec<ReadRequest>, u8) {
         let bytes_max = self.read_ahead.window_bytes(is_frugal, has_consumers);
         (self.current.window(bytes_max), self.current.number())
     }
 
     /// Takes in messages that were read for a window of this level, and ends the reading.
-    pub(in crate::broker::queue) fn take_in(&mut self, level: u8, found: Vec<Found>) -> Filled {
+    pub(in crate::broker::queue) fn take_in(
+        &mut self,
+        level: u8,
+        found: Vec<ReadResult>,
+    ) -> UnfilledWindow {
         self.read_ahead.end();
         self.select(level);
         let filled = self.current.fill(found);

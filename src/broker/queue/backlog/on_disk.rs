@@ -166,7 +166,7 @@ impl OnDisk {
     ) -> Loaded {
         let is_it =
             |chunk: &Chunk| matches!(chunk, Chunk::Paged(known) if known.place == page.place);
-        let Some(at) = self.chunks.iter().position(is_it) else { return Loaded::Late };
+        let Some(at) = self.chunks.iter().position(is_it) else { return Loaded::Superseded };
         pages.settle(page);
         if let Some(entries) = entries {
             self.chunks[at] = Chunk::Here(entries);
@@ -331,7 +331,7 @@ pub(in crate::broker::queue) enum Loaded {
     /// It could not be read and is taken out.
     Lost,
     /// Another thread has read or dropped it meanwhile.
-    Late,
+    Superseded,
 }
 
 #[cfg(test)]

@@ -75,29 +75,29 @@ impl ReadAhead {
 
 /// A message that is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::broker::queue) struct Wanted {
+pub(in crate::broker::queue) struct ReadRequest {
     pub(in crate::broker::queue) position: u64,
     pub(in crate::broker::queue) place: Place,
 }
 
-/// The result of reading a [`Wanted`].
+/// The result of reading a [`ReadRequest`].
 #[derive(Debug)]
-pub(in crate::broker::queue) struct Found {
+pub(in crate::broker::queue) struct ReadResult {
     pub(in crate::broker::queue) position: u64,
     pub(in crate::broker::queue) read: Result<Message, StoreError>,
 }
 
 /// A message that could not be read and waits no longer.
 #[derive(Debug)]
-pub(in crate::broker::queue) struct Lost {
+pub(in crate::broker::queue) struct UnreadableMessage {
     pub(in crate::broker::queue) place: Place,
     pub(in crate::broker::queue) error: StoreError,
 }
 
 /// The messages of a window that could not be taken in.
 #[derive(Debug, Default)]
-pub(in crate::broker::queue) struct Filled {
-    pub(in crate::broker::queue) lost: Vec<Lost>,
+pub(in crate::broker::queue) struct UnfilledWindow {
+    pub(in crate::broker::queue) lost: Vec<UnreadableMessage>,
     /// The reason why some of them could not be read now, and wait on.
     pub(in crate::broker::queue) put_off: Option<StoreError>,
 }

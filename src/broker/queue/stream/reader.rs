@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::filter::Filter;
-use super::start::Found;
+use super::start::StartOffset;
 use crate::broker::mailbox::{ConsumerSlot, Mailbox};
 use crate::broker::message::Message;
 use crate::broker::queue::consumers::channel_limit::ChannelLimit;
@@ -34,7 +34,11 @@ pub(in crate::broker::queue) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(subscription: &Subscription, begin: Found, filter: Option<Filter>) -> Self {
+    pub(super) fn new(
+        subscription: &Subscription,
+        begin: StartOffset,
+        filter: Option<Filter>,
+    ) -> Self {
         Self {
             slot: subscription.slot,
             mailbox: Arc::clone(&subscription.mailbox),

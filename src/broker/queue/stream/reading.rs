@@ -1,6 +1,6 @@
 //! Reads for a consumer that is not at the end, a piece at a time.
 //!
-//! Reading order: [`Stream::wanted_by`] (under the lock of the queue), [`Wanted::read`] (under none),
+//! Reading order: [`Stream::wanted_by`] (under the lock of the queue), [`StreamRead::read`] (under none),
 //! [`Stream::take_in`].
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const WINDOW_BYTES: u64 = 256 << 10;
 const WINDOW_BYTES_SHORT: u64 = 64 << 10;
 
 /// A read of messages that is asked for.
-pub(in crate::broker::queue) struct Wanted {
+pub(in crate::broker::queue) struct StreamRead {
     located: Option<Located>,
     /// The lowest offset that is wanted.
     from: u64,
@@ -53,9 +53,9 @@ impl Stream {
         &self,
         id: ConsumerId,
         is_short: bool,
-    ) -> Option<Wanted> {
+    ) -> Option<StreamRead> {
         let reader = self.readers.get(&id)?;
-        Some(Wanted {
+        Some(StreamRead {
             located: self.index.at(reader.next),
             from: reader.next.max(self.index.first()),
             up_to: self.synced.up_to(),
@@ -85,7 +85,7 @@ impl Stream {
     }
 }
 
-impl Wanted {
+impl StreamRead {
     /// Finds the places of the messages, by their offsets.
     fn places(&self, read: &mut Read) -> Vec<(u64, Stored)> {
         let (first, places) = match &self.located {

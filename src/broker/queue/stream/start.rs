@@ -49,8 +49,8 @@ impl Start {
     }
 
     /// Finds the offset of that now.
-    pub(super) fn find(self, index: &Index) -> Found {
-        let from = |next| Found { next, not_before: None };
+    pub(super) fn find(self, index: &Index) -> StartOffset {
+        let from = |next| StartOffset { next, not_before: None };
         match self {
             Self::First => from(index.first()),
             Self::Last => from(index.next().saturating_sub(1).max(index.first())),
@@ -63,7 +63,7 @@ impl Start {
                         let before = places.iter().take_while(|stored| stored.deadline() < at);
                         from(first + before.count() as u64)
                     }
-                    Some(Located::Paged(..)) => Found { next, not_before: Some(at) },
+                    Some(Located::Paged(..)) => StartOffset { next, not_before: Some(at) },
                     None => from(next),
                 }
             }
@@ -73,7 +73,7 @@ impl Start {
 
 /// The offset at which a consumer begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::broker::queue) struct Found {
+pub(in crate::broker::queue) struct StartOffset {
     pub(in crate::broker::queue) next: u64,
     /// Messages published before this time are passed over; their times are known once they have been read.
     pub(in crate::broker::queue) not_before: Option<u64>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::broker::queue::consumers::consumer::ConsumerId;
 use crate::broker::queue::state::{Queue, State};
-use crate::broker::queue::stream::reading::Wanted;
+use crate::broker::queue::stream::reading::StreamRead;
 use crate::broker::time::Millis;
 use crate::store::Store;
 
@@ -42,7 +42,7 @@ impl Queue {
         }
     }
 
-    fn wanted_by(&self, id: ConsumerId) -> Option<Wanted> {
+    fn wanted_by(&self, id: ConsumerId) -> Option<StreamRead> {
         let is_short = self.shared.memory.is_short();
         let state = self.lock();
         state.kind.stream()?.wanted_by(id, is_short)

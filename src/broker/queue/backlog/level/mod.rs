@@ -23,7 +23,9 @@ use crate::broker::message::Message;
 use crate::broker::queue::backlog::on_disk::{Loaded, OnDisk};
 use crate::broker::queue::backlog::pages::{Page, Pages, may_pass};
 use crate::broker::queue::backlog::purge::Purged;
-use crate::broker::queue::backlog::read_ahead::{Filled, Found, Lost, Wanted};
+use crate::broker::queue::backlog::read_ahead::{
+    ReadRequest, ReadResult, UnfilledWindow, UnreadableMessage,
+};
 use crate::broker::queue::backlog::return_to::ReturnTo;
 use crate::broker::queue::backlog::stored::{Stored, merge};
 use crate::broker::time::Millis;
@@ -371,14 +373,14 @@ impl Level {
 
     /// Returns the messages to read next: those missing at the front, of about `bytes_max` bytes, at least one when any
     /// is missing and not on a page ([`Self::missing_pages`]).
-    pub(in crate::broker::queue) fn window(&self, bytes_max: u64) -> Vec<Wanted> {
+    pub(in crate::broker::queue) fn window(&self, bytes_max: u64) -> Vec<ReadRequest> {
         let without_body = self.in_memory.iter().filter(|entry| entry.message.is_none());
         let without_body = without_body.filter_map(|entry| {
-            let wanted = Wanted { position: entry.position, place: entry.place? };
+            let wanted = ReadRequest { position: entry.position, place: entry.place? };
             Some((wanted, entry.body_len))
         });
         let on_disk = self.on_disk.loaded().map(|stored| {
-            let wanted = Wanted { position: stored.position, place: stored.place };
+            let wanted = ReadRequest { position: stored.position, place: stored.place };
             (wanted, stored.body_len)
         });
         let mut bytes = 0;
@@ -396,9 +398,9 @@ impl Level {
     /// not be read now stays in its place.
     ///
     /// Messages that were taken or dropped since the window was made are passed over: no position is given twice.
-    pub(in crate::broker::queue) fn fill(&mut self, found: Vec<Found>) -> Filled {
-        let Filled { mut lost, mut put_off } = Filled::default();
-        for Found { position, read } in found {
+    pub(in crate::broker::queue) fn fill(&mut self, found: Vec<ReadResult>) -> UnfilledWindow {
+        let UnfilledWindow { mut lost, mut put_off } = UnfilledWindow::default();
+        for ReadResult { position, read } in found {
             let read = match read {
                 Err(error) if may_pass(&error) => {
                     put_off.get_or_insert(error);
@@ -414,7 +416,7 @@ impl Level {
                         self.count_in(&entry);
                         self.in_memory.push_back(entry);
                     }
-                    Err(error) => lost.push(Lost { place: stored.place, error }),
+                    Err(error) => lost.push(UnreadableMessage { place: stored.place, error }),
                 }
             } else if let Ok(at) =
                 self.in_memory.binary_search_by_key(&position, |one| one.position)
@@ -425,11 +427,15 @@ impl Level {
         self.close_up();
         // A settled one is gone as it should be.
         lost.retain(|lost| !matches!(lost.error, StoreError::Settled));
-        Filled { lost, put_off }
+        UnfilledWindow { lost, put_off }
     }
 
     /// Gives the entry at `at` its message back, or takes it out when there is none.
-    fn fill_body(&mut self, at: usize, read: Result<Message, StoreError>) -> Option<Lost> {
+    fn fill_body(
+        &mut self,
+        at: usize,
+        read: Result<Message, StoreError>,
+    ) -> Option<UnreadableMessage> {
         let mut entry = self.in_memory.get(at).filter(|entry| entry.message.is_none()).cloned()?;
         self.count_out(&entry);
         match read {
@@ -441,7 +447,7 @@ impl Level {
             }
             Err(error) => {
                 self.in_memory.remove(at);
-                entry.place.map(|place| Lost { place, error })
+                entry.place.map(|place| UnreadableMessage { place, error })
             }
         }
     }
@@ -527,7 +533,7 @@ mod tests {
         /// Pages that were read and have not come yet.
         pages: Vec<(Page, Vec<Stored>)>,
         /// Windows whose messages have not come yet.
-        reads: VecDeque<Vec<Wanted>>,
+        reads: VecDeque<Vec<ReadRequest>>,
         random: u64,
         /// Every message that can be is kept on disk only, so that this part becomes long.
         is_long: bool,
@@ -630,7 +636,7 @@ mod tests {
         /// Every fiftieth message is damaged, and as many cannot be read this time.
         fn end_read(&mut self) {
             let (mut found, mut passed) = (Vec::new(), 0);
-            for Wanted { position, place } in self.reads.pop_front().unwrap_or_default() {
+            for ReadRequest { position, place } in self.reads.pop_front().unwrap_or_default() {
                 assert_eq!(place, place_at(position));
                 let body_len = self.model.iter().find(|known| known.0 == position);
                 let body_len = body_len.map_or(0, |known| known.1 as usize);
@@ -640,9 +646,9 @@ mod tests {
                     _ => Ok(message(body_len)),
                 };
                 passed += usize::from(matches!(read, Err(StoreError::Io { .. })));
-                found.push(Found { position, read });
+                found.push(ReadResult { position, read });
             }
-            let Filled { lost, put_off } = self.ready.fill(found);
+            let UnfilledWindow { lost, put_off } = self.ready.fill(found);
             assert_eq!(put_off.is_some(), passed > 0);
             for lost in lost {
                 self.model.retain(|&(position, _)| place_at(position) != lost.place);
@@ -757,7 +763,7 @@ mod tests {
         let on_page = ready.on_disk.paged()[0];
         let last = on_page.position + u64::from(on_page.count) - 1;
         ready.on_disk.ruin_front();
-        let found = Found { position: on_page.position, read: Ok(message(0)) };
+        let found = ReadResult { position: on_page.position, read: Ok(message(0)) };
         assert!(ready.fill(vec![found]).lost.is_empty());
         assert!(ready.in_memory.is_empty());
         assert_eq!(ready.front_deadline(), Some(on_page.deadline));
