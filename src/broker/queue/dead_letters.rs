@@ -1,17 +1,18 @@
 //! The dead letters of a queue, on their way to the dead letter exchange.
 //!
-//! A message that dies goes into the queue's outbox (`outbox`) under the queue's lock. When that is given back, the thread
-//! that let the first one die publishes some of them ([`Queue::publish_dead_letters`]); the timer goes on with the
-//! others, and after a failure. If some must be read first, the store's reading thread does it, so that no connection
-//! waits for the disk. A letter is in the queues it goes to, and in the store for those that must not lose it, before
-//! the message is settled here.
+//! A message that dies goes into the queue's outbox (`outbox`) under the queue's lock. When that is given back, the
+//! thread that let the first one die publishes some of them ([`Queue::publish_dead_letters`]); the timer goes on with
+//! the others, and after a failure. If some must be read first, the store's reading thread does it, so that no
+//! connection waits for the disk. A letter is in the queues it goes to, and in the store for those that must not lose
+//! it, before the message is settled here.
 //!
 //! A quorum queue may send its letters at least once (`x-dead-letter-strategy`). Then a letter that no queue takes
 //! stays in the outbox and counts as a message of the queue, and the store knows it as a dead letter, so that it is one
 //! after a restart as well (RabbitMQ: `rabbit_fifo_dlx`, `rabbit_fifo_dlx_worker`). Any other queue drops such a
 //! letter, and counts that ([`DropReason`]).
 //!
-//! A queue does not know exchanges: the vhost publishes its letters, as [`PublishLetters`](super::state::PublishLetters).
+//! A queue does not know exchanges: the vhost publishes its letters, as
+//! [`PublishLetters`](super::state::PublishLetters).
 
 use std::collections::VecDeque;
 use std::sync::Arc;

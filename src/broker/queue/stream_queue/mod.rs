@@ -1,7 +1,7 @@
 //! A queue that is a stream (RabbitMQ: `rabbit_stream_queue`).
 //!
-//! For a stream these modules do what `push`, `subscribe`, `deal`, `reading` and `recover` do for other queues, with the
-//! messages and consumers of its [`Stream`](super::stream::Stream). Reading order: `publish`, `consume`, `deal`,
+//! For a stream these modules do what `push`, `subscribe`, `deal`, `reading` and `recover` do for other queues, with
+//! the messages and consumers of its [`Stream`](super::stream::Stream). Reading order: `publish`, `consume`, `deal`,
 //! `reading` (a consumer is behind), `retention`, `recover`; `refusals` for the operations that streams do not support.
 
 mod consume;
