@@ -100,7 +100,7 @@ impl Topology {
             if let Some(history) = exchange.history() {
                 found.histories.push(Arc::clone(history));
             }
-            let mut matched = Vec::new();
+            let mut matched = Vec::with_capacity(MATCHED_USUAL);
             let keys_len = if exchange.looks_at_keys() { keys.len() } else { 1 };
             for routing_key in &keys[..keys_len.min(keys.len())] {
                 exchange.matches(&RoutingInput { routing_key, details: &details }, &mut matched);
@@ -121,6 +121,9 @@ impl Topology {
         queues: &mut Vec<Arc<Queue>>,
         asked: &mut VisitedExchanges<'a>,
     ) {
+        if queues.capacity() == 0 {
+            *queues = Vec::with_capacity(found.len());
+        }
         for destination in found {
             match destination {
                 Destination::Queue(queue) => queues.push(Arc::clone(queue)),
@@ -154,6 +157,8 @@ impl Topology {
     }
 }
 
+/// Room for so many destinations is made before an exchange is asked, as that is cheaper than to grow.
+const MATCHED_USUAL: usize = 8;
 /// Exchanges or queues up to which a list is searched faster than a set.
 const LISTED_MAX: usize = 16;
 

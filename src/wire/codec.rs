@@ -253,6 +253,7 @@ impl Wire for bool {
 }
 
 impl Wire for ShortStr {
+    #[inline]
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let text = from.short_text()?;
         Ok(ShortStr::try_from(text).expect("its length came in one byte"))

@@ -51,19 +51,25 @@ pub fn parse(bytes: &[u8], frame_max: u32) -> Result<Option<Frame<'_>>, Fault> {
     let channel = u16::from_be_bytes([ch_high, ch_low]);
     let size = u32::from_be_bytes([a, b, c, d]);
     if frame_max != 0 && size > frame_max - OVERHEAD + FRAME_SIZE_FUDGE {
-        let most = frame_max - OVERHEAD;
-        let why = format!("{{frame_too_large,{size},{most}}}");
-        return Err(broken(kind, &[], &why));
+        return Err(too_large(kind, size, frame_max));
     }
     let size = size as usize;
     match rest.get(size) {
         None => Ok(None),
         Some(&FRAME_END) => Ok(Some(Frame { kind, channel, payload: &rest[..size] })),
-        Some(end) => {
-            let why = format!("{{invalid_frame_end_marker,{end}}}");
-            Err(broken(kind, &rest[..size], &why))
-        }
+        Some(end) => Err(wrong_end(kind, &rest[..size], *end)),
     }
+}
+
+#[cold]
+fn too_large(kind: u8, size: u32, frame_max: u32) -> Fault {
+    let most = frame_max - OVERHEAD;
+    broken(kind, &[], &format!("{{frame_too_large,{size},{most}}}"))
+}
+
+#[cold]
+fn wrong_end(kind: u8, payload: &[u8], end: u8) -> Fault {
+    broken(kind, payload, &format!("{{invalid_frame_end_marker,{end}}}"))
 }
 
 /// Says that a frame is none, in RabbitMQ's words.

@@ -23,8 +23,10 @@ pub struct TooLong {
 
 impl ShortStr {
     /// The empty string: the name of the default exchange and of "the server chooses".
+    ///
+    /// Cost: one counter; all empty strings share their memory.
     pub fn empty() -> Self {
-        Self("".into())
+        Self(Arc::default())
     }
 
     /// Takes a text of our own (a reply text); one over 255 bytes ends in three dots instead.

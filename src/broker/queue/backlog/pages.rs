@@ -9,7 +9,6 @@ use super::stored::Stored;
 use crate::broker::time::Millis;
 use crate::store::{NewRecord, Place, QueueId, Record, SlotRanges, Spill, StoreError};
 use crate::wire::ShortStr;
-use crate::wire::shortstr::literal;
 
 /// Stands in records that no queue is ever asked for: a spilled one is not found again after a restart.
 pub(in crate::broker::queue) const NOT_KEPT: QueueId = QueueId(0);
@@ -32,18 +31,19 @@ pub(in crate::broker::queue) struct Page {
 }
 
 /// Writes the pages of a queue and reads them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::broker::queue) struct Pages {
+    /// None in a place that is about to get another's; there everything stays in memory.
+    owner: Option<Owner>,
+}
+
+/// The queue that pages are of, and where they go.
+#[derive(Clone, Debug)]
+struct Owner {
     /// Set once, when the store's directory is opened; without it everything stays in memory.
     spill: Arc<OnceLock<Arc<Spill>>>,
     queue: ShortStr,
     vhost: ShortStr,
-}
-
-impl Default for Pages {
-    fn default() -> Self {
-        Self::new(Arc::default(), literal(""), literal(""))
-    }
 }
 
 impl Pages {
@@ -52,13 +52,22 @@ impl Pages {
         queue: ShortStr,
         vhost: ShortStr,
     ) -> Self {
-        Self { spill, queue, vhost }
+        Self { owner: Some(Owner { spill, queue, vhost }) }
+    }
+
+    fn spill(&self) -> Option<&Spill> {
+        self.owner.as_ref()?.spill.get().map(|spill| &**spill)
+    }
+
+    /// The names of queue and vhost, for the log.
+    fn names(&self) -> (&str, &str) {
+        self.owner.as_ref().map_or(("", ""), |owner| (&owner.queue, &owner.vhost))
     }
 
     /// Writes a page; `None` when it must stay in memory.
     pub(in crate::broker::queue) fn write(&self, entries: &[Stored]) -> Option<Page> {
         let first = entries.first()?;
-        let spill = self.spill.get()?;
+        let spill = self.spill()?;
         let mut bytes = Vec::with_capacity(entries.len() * STORED_LEN);
         for stored in entries {
             encode(stored, &mut bytes);
@@ -87,7 +96,7 @@ impl Pages {
         page: &Page,
     ) -> Result<Option<Vec<Stored>>, StoreError> {
         let mut read = Err(StoreError::Settled);
-        if let Some(spill) = self.spill.get() {
+        if let Some(spill) = self.spill() {
             spill.read(&[page.place], &mut |_, record| read = record.map(|record| decode(&record)));
         }
         match read {
@@ -103,7 +112,7 @@ impl Pages {
 
     /// Gives up a page.
     pub(in crate::broker::queue) fn settle(&self, page: &Page) {
-        if let Some(spill) = self.spill.get() {
+        if let Some(spill) = self.spill() {
             spill.settle(&SlotRanges::from_iter([page.place]));
         }
     }
@@ -111,7 +120,7 @@ impl Pages {
     /// Says that nothing can be read just now.
     #[cold]
     pub(in crate::broker::queue) fn log_put_off(&self, error: &StoreError) {
-        let Self { queue, vhost, .. } = self;
+        let (queue, vhost) = self.names();
         let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         tracing::error!(%queue, %vhost, %error, source, "messages cannot be read now; the read is tried again");
     }
@@ -119,7 +128,7 @@ impl Pages {
     /// The messages stay where they are, unsettled, and wait again after a restart.
     #[cold]
     pub(in crate::broker::queue) fn log_unreadable(&self, page: &Page, error: Option<&StoreError>) {
-        let Self { queue, vhost, .. } = self;
+        let (queue, vhost) = self.names();
         let Page { place, count, .. } = page;
         let error = error.map(ToString::to_string).unwrap_or_default();
         tracing::error!(%queue, %vhost, ?place, count, error, "messages cannot be found");
@@ -158,6 +167,7 @@ fn decode(record: &Record<'_>) -> Vec<Stored> {
 pub(in crate::broker::queue) mod tests {
     use super::*;
     use crate::store::{Recovered, Store, Waiting};
+    use crate::wire::shortstr::literal;
 
     #[derive(Default)]
     struct Given(Option<Arc<Spill>>);
