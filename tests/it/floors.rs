@@ -226,7 +226,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "consume unbind",
             "bench bind completions declare_exchange declare_queue delete_exchange delete_queue list man ping publish purge_queue route rpc_serve serve status store tutorial wait",
             "handler input options",
-            "context declare error failing template",
+            "context declare error examples failing template",
         ],
     ),
     (
