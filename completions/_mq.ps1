@@ -73,6 +73,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
         'mq;serve' {
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]')
             [CompletionResult]::new('--http', '--http', [CompletionResultType]::ParameterName, 'Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]')
+            [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Serve metrics for Prometheus on this address, below /metrics and without a login; none turns them off [default: localhost:15692; none if --listen or --tls-listen is given]')
             [CompletionResult]::new('--tls-listen', '--tls-listen', [CompletionResultType]::ParameterName, 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; with --tls-ca, clients must present a certificate as well. SIGHUP reloads the files')
             [CompletionResult]::new('--tls-verify', '--tls-verify', [CompletionResultType]::ParameterName, 'Check the certificates of TLS clients against --tls-ca: none asks for no certificate, optional refuses an invalid one, required also refuses a client without one [default: required with --tls-ca, else none]')
             [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'Store queues and messages in this directory; --local finds the broker by it [default: $XDG_DATA_HOME/mq or ~/.local/share/mq]')
@@ -102,7 +103,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
             [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'Store nothing on disk: everything is lost when the broker stops')
-            [CompletionResult]::new('--print-url', '--print-url', [CompletionResultType]::ParameterName, 'Print the AMQP URL, then the management URL, one per line')
+            [CompletionResult]::new('--print-url', '--print-url', [CompletionResultType]::ParameterName, 'Print the AMQP URL, then the management URL and the URL of the metrics, one per line')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')

@@ -2333,7 +2333,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__serve)
-            opts="-u -o -q -h --listen --http --tls-listen --tls-verify --data-dir --memory --threads --compat --definitions --print-url --memory-high-watermark --disk-free-limit --max-connections --max-channels --consumer-max-per-channel --max-message-size --heartbeat --consumer-timeout --log-format --log-level --log-level-file --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-u -o -q -h --listen --http --metrics --tls-listen --tls-verify --data-dir --memory --threads --compat --definitions --print-url --memory-high-watermark --disk-free-limit --max-connections --max-channels --consumer-max-per-channel --max-message-size --heartbeat --consumer-timeout --log-format --log-level --log-level-file --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2344,6 +2344,10 @@ _mq() {
                     return 0
                     ;;
                 --http)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --metrics)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

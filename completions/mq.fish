@@ -73,6 +73,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "man" -d 'Print the manual pag
 complete -c mq -n "__fish_mq_needs_command" -f -a "help" -d 'Print the help of mq or of a command'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l listen -d 'Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l metrics -d 'Serve metrics for Prometheus on this address, below /metrics and without a login; none turns them off [default: localhost:15692; none if --listen or --tls-listen is given]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-listen -d 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; with --tls-ca, clients must present a certificate as well. SIGHUP reloads the files' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-verify -d 'Check the certificates of TLS clients against --tls-ca: none asks for no certificate, optional refuses an invalid one, required also refuses a client without one [default: required with --tls-ca, else none]' -r -f -a "none\t''
 optional\t''
@@ -113,7 +114,7 @@ csv\t''
 tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory -d 'Store nothing on disk: everything is lost when the broker stops'
-complete -c mq -n "__fish_mq_using_subcommand serve" -l print-url -d 'Print the AMQP URL, then the management URL, one per line'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l print-url -d 'Print the AMQP URL, then the management URL and the URL of the metrics, one per line'
 complete -c mq -n "__fish_mq_using_subcommand serve" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand publish" -s e -l exchange -d 'Publish to this exchange [default: the default exchange, which routes to the queue named by the routing key]' -r

@@ -34,7 +34,8 @@
 //! | `Log::state` | the batch that gathers, the files, their marks and moves | `mark_files` and those in its line, `survivors`, `synced_mark`, `Queue::state` and those in its line |
 //! | `Log::jobs` | the jobs of the store's threads | any but the store's |
 //! | `Store::threads`, `Spill::threads` | the store's threads, to be joined | none |
-//! | `Tls::current` (`server`), `Sampler::samples` (`management`) | the certificates in use; the samples of rates | none |
+//! | `Tls::current` (`server`), `Sampler::samples`, `Exporter::scrapes`, `Highest` (`management`) | the certificates in use; the samples of rates; the times of scrapes; the counts that were sent | none |
+//! | `Ended::classic`, `Ended::quorum`, `Ended::stream` | the counts of queues that are gone | `Queue::state` |
 //!
 //! # Reading order
 //!
@@ -97,7 +98,7 @@ use self::publish::{Publisher, Sender};
 use self::queue::{DeletionIf, Queue};
 use self::registry::{Peer, Registry};
 use self::replies::Replies;
-use self::stats::{ChurnCounters, Letters};
+use self::stats::{ChurnCounters, Ended, Letters, Logins};
 use self::time::Millis;
 use self::timers::Timers;
 use self::trace::Tracer;
@@ -145,6 +146,7 @@ pub struct Broker {
     /// Requests over HTTP that published or got messages.
     requests: AtomicU64,
     pub churn: Arc<ChurnCounters>,
+    pub logins: Logins,
     pub timers: Arc<Timers<Queue>>,
     /// `None` for a broker that keeps everything in memory.
     pub store: Option<Arc<Store>>,
@@ -262,6 +264,7 @@ impl Broker {
             replies: Arc::default(),
             requests: AtomicU64::new(1),
             churn: Arc::clone(&churn),
+            logins: Logins::default(),
             timers,
             store: None,
             definitions: definitions.cloned(),
@@ -308,6 +311,11 @@ impl Broker {
     /// Returns the counts of dead letters.
     pub fn letters(&self) -> &Letters {
         &self.shared.letters
+    }
+
+    /// Returns the counts of objects that are gone.
+    pub fn ended(&self) -> &Ended {
+        &self.shared.ended
     }
 
     /// Returns the messages that the broker has dropped for reasons of its own.
@@ -396,10 +404,20 @@ impl Broker {
         Sender { user, users, compat, has_reply_consumer }
     }
 
-    /// Forgets a connection that has ended.
+    /// Forgets a connection that has ended; its counts stay in the sums.
     pub fn disconnect(&self, connection: &registry::Connection) {
-        self.churn.connection_closed.add(1);
         self.registry.remove(connection.id);
+        self.shared.ended.connections.absorb(&connection.counters);
+        self.churn.connection_closed.add(1);
+    }
+
+    /// Forgets a channel that has ended; its vhost keeps its counts.
+    pub fn end_channel(&self, connection: &registry::Connection, number: u16, vhost: &Vhost) {
+        if let Some(gone) = connection.remove_channel(number) {
+            vhost.counters.absorb(&gone.counters);
+            self.shared.ended.to_confirm.add(gone.published_to_confirm());
+        }
+        self.churn.channel_closed.add(1);
     }
 
     /// Opens the broker for clients: from now on queues count as used, because the time it took to start must not let

@@ -8,7 +8,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
 use super::mailbox::{Mailbox, Post};
-use super::stats::{Counter, MessageCounters};
+use super::stats::{ConnectionCounters, Counter, MessageCounters};
 use super::time::Millis;
 use crate::lock::Mutex;
 use crate::wire::{Fault, FieldTable, ShortStr};
@@ -51,10 +51,7 @@ pub struct Connection {
     pub mailbox: Arc<Mailbox>,
     agreed: Mutex<Option<Arc<NegotiatedParameters>>>,
     channels: Mutex<BTreeMap<u16, Arc<Channel>>>,
-    pub received_bytes: Counter,
-    pub received_packets: Counter,
-    pub sent_bytes: Counter,
-    pub sent_packets: Counter,
+    pub counters: ConnectionCounters,
     pub unsent_bytes: Counter,
     /// 1 while an alarm has stopped it.
     pub is_blocked: Counter,
@@ -65,6 +62,8 @@ pub struct Connection {
 pub struct Channel {
     pub number: u16,
     pub is_confirm: Counter,
+    /// Publishes before confirms were asked for.
+    pub published_before: Counter,
     pub is_transactional: Counter,
     pub consumers: Counter,
     pub unacked: Counter,
@@ -76,6 +75,24 @@ pub struct Channel {
     /// The time at which it last did something.
     pub active_at: Counter,
     pub counters: MessageCounters,
+}
+
+impl Channel {
+    /// Has publishes be confirmed from now on.
+    pub fn begin_confirms(&self) {
+        if self.is_confirm.get() == 0 {
+            self.published_before.set(self.counters.publish.get());
+            self.is_confirm.set(1);
+        }
+    }
+
+    /// Returns the number of publishes that were to be confirmed.
+    pub fn published_to_confirm(&self) -> u64 {
+        match self.is_confirm.get() {
+            0 => 0,
+            _ => self.counters.publish.get().saturating_sub(self.published_before.get()),
+        }
+    }
 }
 
 impl Connection {
@@ -100,7 +117,7 @@ impl Connection {
         channel
     }
 
-    /// Takes a channel out; its vhost keeps its counts.
+    /// Takes a channel out.
     pub fn remove_channel(&self, number: u16) -> Option<Arc<Channel>> {
         lock(&self.channels).remove(&number)
     }
@@ -137,10 +154,7 @@ impl Registry {
             mailbox: Arc::default(),
             agreed: Mutex::default(),
             channels: Mutex::default(),
-            received_bytes: Counter::default(),
-            received_packets: Counter::default(),
-            sent_bytes: Counter::default(),
-            sent_packets: Counter::default(),
+            counters: ConnectionCounters::default(),
             unsent_bytes: Counter::default(),
             is_blocked: Counter::default(),
         });

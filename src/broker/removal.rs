@@ -23,6 +23,11 @@ pub(super) struct Removed {
 }
 
 impl Removed {
+    /// The exchanges that were removed.
+    pub(super) fn exchanges(&self) -> &[Exchange] {
+        &self.exchanges
+    }
+
     /// The queues in which removed exchanges kept messages.
     pub(super) fn holders(&self) -> impl Iterator<Item = &Arc<Queue>> {
         self.exchanges.iter().filter_map(|exchange| exchange.holder.as_ref())
@@ -126,8 +131,11 @@ impl Removal {
         }
         if let Some(name) = queue {
             topology.queues.remove(&name);
-            let queue = DestinationName { kind: DestinationKind::Queue, name };
-            remains.bound_to.extend(topology.bound_to.remove(&queue));
+            // Most queues that come and go are in a vhost without bindings: their names need not be looked for.
+            if !topology.bound_to.is_empty() {
+                let queue = DestinationName { kind: DestinationKind::Queue, name };
+                remains.bound_to.extend(topology.bound_to.remove(&queue));
+            }
         }
         for bound in &bindings {
             let (source, key) = bound;

@@ -3,7 +3,10 @@
 //! Those of a queue live under its lock; those shared by several connections are relaxed atomics: they are
 //! read for display only and order nothing.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::lock::Mutex;
 
 /// Counts of what happened to the messages of a queue since it was declared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +19,19 @@ pub struct QueueCounters {
     pub get_empty: u64,
     pub redeliver: u64,
     pub ack: u64,
+}
+
+impl AddAssign for QueueCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.publish += other.publish;
+        self.deliver += other.deliver;
+        self.deliver_no_ack += other.deliver_no_ack;
+        self.get += other.get;
+        self.get_no_ack += other.get_no_ack;
+        self.get_empty += other.get_empty;
+        self.redeliver += other.redeliver;
+        self.ack += other.ack;
+    }
 }
 
 /// A counter that several threads add to.
@@ -76,11 +92,60 @@ counters! {
     LetterCounters { maxlen, expired, rejected, delivery_limit, confirmed }
 }
 
-/// The dead letters of all queues, by how surely they arrive.
+/// The dead letters of all queues, by type of queue and by how surely they arrive.
 #[derive(Debug, Default)]
 pub struct Letters {
-    pub at_most_once: LetterCounters,
+    /// Those of classic queues, which are sent at most once.
+    pub classic: LetterCounters,
+    /// Those of quorum queues that are sent at most once.
+    pub quorum: LetterCounters,
+    /// Those that are sent at least once, by quorum queues.
     pub at_least_once: LetterCounters,
+}
+
+counters! {
+    /// Bytes and packets of a connection.
+    ConnectionCounters { received_bytes, received_packets, sent_bytes, sent_packets }
+}
+
+counters! {
+    /// Logins of a protocol.
+    LoginCounters { succeeded, failed }
+}
+
+/// Logins of all clients.
+#[derive(Debug, Default)]
+pub struct Logins {
+    pub amqp: LoginCounters,
+    pub http: LoginCounters,
+}
+
+/// The counts of all queues of a type that are gone.
+#[derive(Debug, Default)]
+pub struct EndedQueues(Mutex<QueueCounters>);
+
+impl EndedQueues {
+    pub fn add(&self, counters: QueueCounters) {
+        *self.0.lock() += counters;
+    }
+
+    pub fn get(&self) -> QueueCounters {
+        *self.0.lock()
+    }
+}
+
+/// The counts of objects that have ended, so that sums over all objects never fall.
+#[derive(Debug, Default)]
+pub struct Ended {
+    pub classic: EndedQueues,
+    pub quorum: EndedQueues,
+    pub stream: EndedQueues,
+    pub exchanges: ExchangeCounters,
+    /// Channels of vhosts that are gone; a vhost keeps the counts of its own.
+    pub channels: MessageCounters,
+    /// Publishes on channels that had asked for confirms.
+    pub to_confirm: Counter,
+    pub connections: ConnectionCounters,
 }
 
 counters! {

@@ -21,9 +21,9 @@ use crate::engine::contents::{self, Damage, FoundBy};
 use crate::engine::directory::{self, DataDirectory, DirectoryLock};
 use crate::engine::error::{Cause, Error};
 use crate::engine::target::TlsFiles;
-use crate::management::{self, DefinitionsFile, Listener, Management, ServerInfo};
+use crate::management::{self, DefinitionsFile, Listener, METRICS, Management, ServerInfo};
 use crate::server::{
-    self, Address, BindError, Clock, Config, Server, StartError, TlsVerify, resources,
+    self, Address, BindError, Clock, Config, Listeners, Server, StartError, TlsVerify, resources,
 };
 use crate::store::definitions::Definitions;
 use crate::store::{Report, Store, format};
@@ -39,6 +39,8 @@ pub struct HostOptions {
     pub tls_verify: TlsVerify,
     /// The management API's address.
     pub http: Option<Address>,
+    /// The address at which Prometheus finds the metrics.
+    pub metrics: Option<Address>,
     /// The release of RabbitMQ whose answers the broker gives.
     pub compat: Compat,
     /// The limits of clients; that of memory is `memory`.
@@ -100,6 +102,7 @@ pub struct Host {
     server: Server,
     start_report: StartReport,
     http: Vec<SocketAddr>,
+    metrics: Vec<SocketAddr>,
     http_socket: Option<PathBuf>,
     /// Answers the management API until the server stops.
     management: JoinSet<()>,
@@ -192,12 +195,8 @@ impl Host {
         clock: Clock,
     ) -> Result<Self, Error> {
         // Bound before AMQP, so that who reaches the broker finds its management API as well.
-        let tcp = match options.http {
-            Some(address) => address.bind().await.map_err(not_bound)?,
-            None => Vec::new(),
-        };
-        let http: Vec<SocketAddr> =
-            tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let (tcp, http) = bind(options.http).await?;
+        let (metrics_tcp, metrics) = bind(options.metrics).await?;
         if let Some(address) = http.first() {
             // Only the first one counts, and a broker has one host.
             let _ = broker.management.set(*address);
@@ -219,12 +218,21 @@ impl Host {
             server,
             start_report,
             http,
+            metrics,
             http_socket,
             management,
             management_thread,
             _lock: None,
         };
         let management = host.management(directory);
+        let metrics = management::metrics_router(Arc::clone(&management));
+        for listener in metrics_tcp {
+            let origin = |address: &SocketAddr| address.ip().into();
+            let slots = host.server.http_slots();
+            let (router, stopping) = (metrics.clone(), host.stopping());
+            let answering = management::serve(listener, origin, router, slots, stopping);
+            host.management.spawn_on(answering, &on);
+        }
         for listener in tcp {
             let router = management::router(Arc::clone(&management));
             let origin = |address: &SocketAddr| address.ip().into();
@@ -273,12 +281,13 @@ impl Host {
         let plain = self.server.addresses().iter().map(|address| ("amqp", *address));
         let tls = self.server.tls_addresses().iter().map(|address| ("amqp/ssl", *address));
         let http = self.http.iter().map(|address| ("http", *address));
+        let metrics = self.metrics.iter().map(|address| (METRICS, *address));
         let listener = |(protocol, address): (&'static str, SocketAddr)| Listener {
             protocol,
             address: address.ip(),
             port: address.port(),
         };
-        plain.chain(tls).chain(http).map(listener).collect()
+        plain.chain(tls).chain(http).chain(metrics).map(listener).collect()
     }
 
     /// The URLs AMQP is spoken at, the ports being those that were bound.
@@ -291,6 +300,11 @@ impl Host {
     /// The URLs the management API is served at.
     pub fn http_urls(&self) -> Vec<String> {
         self.http.iter().map(|address| format!("http://{address}/")).collect()
+    }
+
+    /// The URLs at which Prometheus finds the metrics.
+    pub fn metrics_urls(&self) -> Vec<String> {
+        self.metrics.iter().map(|address| format!("http://{address}/")).collect()
     }
 
     /// Reads the files of the TLS listeners again; after an error they go on with what they had.
@@ -317,6 +331,16 @@ impl Host {
         }
         broker.close();
     }
+}
+
+/// Binds an address for HTTP, if there is one.
+async fn bind(address: Option<Address>) -> Result<(Listeners, Vec<SocketAddr>), Error> {
+    let listeners = match address {
+        Some(address) => address.bind().await.map_err(not_bound)?,
+        None => Vec::new(),
+    };
+    let bound = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    Ok((listeners, bound))
 }
 
 /// Opens the broker that is kept in a directory of ours.

@@ -72,11 +72,14 @@ fn user(broker: &Broker, headers: &HeaderMap, origin: Origin) -> Result<User, Re
     let credentials = headers.get(header::AUTHORIZATION).ok_or(Refusal::NoCredentials)?;
     let (name, password) = basic(credentials.as_bytes()).ok_or(Refusal::LoginFailed)?;
     let users = &broker.users;
+    let logins = &broker.logins.http;
     let Some(user) = users.log_in(&name, &password, origin) else {
+        logins.failed.add(1);
         let reason = users.why_refused(&name, origin);
         tracing::warn!(user = ?String::from_utf8_lossy(&name), reason, "login to the management API refused");
         return Err(Refusal::LoginFailed);
     };
+    logins.succeeded.add(1);
     if !user.has_tag(MANAGEMENT) {
         return Err(Refusal::NotAuthorised { reason: "Not management user" });
     }

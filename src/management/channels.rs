@@ -52,7 +52,7 @@ pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
     Err(Refusal::NotFound)
 }
 
-fn name_of(connection: &Connection, channel: &Channel) -> String {
+pub(super) fn name_of(connection: &Connection, channel: &Channel) -> String {
     format!("{} ({})", connection.peer.name, channel.number)
 }
 

@@ -47,7 +47,10 @@ pub(super) fn channels(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Ref
 
 /// Octets that came and went.
 pub(super) fn octets(connection: &Connection) -> Numbers {
-    vec![("recv_oct", connection.received_bytes.get()), ("send_oct", connection.sent_bytes.get())]
+    vec![
+        ("recv_oct", connection.counters.received_bytes.get()),
+        ("send_oct", connection.counters.sent_bytes.get()),
+    ]
 }
 
 fn row(view: &View<'_>, connection: &Connection, agreed: &NegotiatedParameters) -> Value {
@@ -74,8 +77,8 @@ fn row(view: &View<'_>, connection: &Connection, agreed: &NegotiatedParameters) 
         "channel_max": agreed.channel_max,
         "frame_max": agreed.frame_max,
         "timeout": agreed.heartbeat_s,
-        "recv_cnt": connection.received_packets.get(),
-        "send_cnt": connection.sent_packets.get(),
+        "recv_cnt": connection.counters.received_packets.get(),
+        "send_cnt": connection.counters.sent_packets.get(),
         "send_pend": connection.unsent_bytes.get(),
     });
     let unknown = [

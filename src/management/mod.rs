@@ -8,6 +8,8 @@
 //! Names only the broker and wire values. The caller makes the listeners (see [`serve`]) and describes them in
 //! [`ServerInfo`].
 //!
+//! `metrics` tells the same to Prometheus, on a listener of its own.
+//!
 //! Reading order: `routes` (the table of requests), `dispatch` (from a row to an answer), `view`, then any family;
 //! `change_request` and `change` for what is put and deleted, `import` for definitions. `state` keeps the samples of
 //! rates.
@@ -31,6 +33,7 @@ mod import;
 mod json;
 mod listing;
 mod message_stats;
+mod metrics;
 mod nodes;
 mod overview;
 mod policies;
@@ -58,7 +61,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 
 pub use self::import::{DefinitionsFile, ImportError};
-pub use self::server_info::{Listener, ServerInfo};
+pub use self::server_info::{Listener, METRICS, ServerInfo};
 pub use self::serving::serve;
 pub use self::state::Management;
 
@@ -70,10 +73,19 @@ pub fn router(management: Arc<Management>) -> Router {
     let log_in = from_fn_with_state(Arc::clone(&management.broker), auth::log_in);
     let all = dispatch::router(routes::ROUTES).route_layer(log_in);
     let missing = async || Refusal::NotFound;
-    let known = Router::new().nest("/api", all).fallback(missing).with_state(management);
-    // Around the router: a layer within it would come after the choice of the route.
+    around(Router::new().nest("/api", all).fallback(missing).with_state(management))
+}
+
+/// Makes the metrics below `/metrics`, for a listener of their own.
+pub fn metrics_router(management: Arc<Management>) -> Router {
+    around(metrics::router(management))
+}
+
+/// What every request passes first. It stands around the router, because a layer within it would come after the choice
+/// of the route.
+fn around(router: Router) -> Router {
     Router::new()
-        .fallback_service(known)
+        .fallback_service(router)
         .layer(from_fn(contained))
         .layer(map_request(async |request: Request| without_last_slash(request)))
 }

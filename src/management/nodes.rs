@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
-use super::server_info::PRODUCT;
+use super::server_info::{METRICS, PRODUCT};
 use super::view::{Names, View};
 use super::{exchanges, overview};
 use crate::broker::stats::LetterCounters;
@@ -48,14 +48,14 @@ fn row(view: &View<'_>) -> Value {
         "proc_used": process.threads,
         "proc_total": process.threads_max,
         "mem_used": process.resident_bytes,
-        "mem_limit": limits.memory_bytes_max.or_else(resources::machine_bytes).unwrap_or(0),
+        "mem_limit": resources::memory_limit(view.broker),
         "mem_alarm": alarm.is_short_of_memory(),
         "disk_free_limit": limits.disk_free_bytes_min,
         "disk_free_alarm": alarm.is_short_of_disk(),
         "messages_dropped": dropped(view),
         "messages_dead_lettered": dead_lettered(view),
         "rabbitmq_version": view.broker.compat().version(),
-        "enabled_plugins": ["rabbitmq_management"],
+        "enabled_plugins": plugins(view),
         "applications": [{
             "name": PRODUCT,
             "description": env!("CARGO_PKG_DESCRIPTION"),
@@ -81,6 +81,13 @@ fn row(view: &View<'_>) -> Value {
     row
 }
 
+/// RabbitMQ's plugins whose work is done here.
+fn plugins(view: &View<'_>) -> Vec<&'static str> {
+    let has_metrics = view.server.listeners.iter().any(|listener| listener.protocol == METRICS);
+    let metrics = has_metrics.then_some("rabbitmq_prometheus");
+    std::iter::once("rabbitmq_management").chain(metrics).collect()
+}
+
 /// RabbitMQ's `messages_dead_lettered_*`, which it shows to Prometheus only.
 fn dead_lettered(view: &View<'_>) -> Value {
     let object = |counters: &LetterCounters| -> Value {
@@ -88,8 +95,11 @@ fn dead_lettered(view: &View<'_>) -> Value {
         counts.map(|(name, count)| (name, Value::from(count))).collect()
     };
     let letters = view.broker.letters();
+    let at_most_once = LetterCounters::default();
+    at_most_once.absorb(&letters.classic);
+    at_most_once.absorb(&letters.quorum);
     json!({
-        "at_most_once": object(&letters.at_most_once),
+        "at_most_once": object(&at_most_once),
         "at_least_once": object(&letters.at_least_once),
     })
 }
@@ -101,16 +111,16 @@ fn dropped(view: &View<'_>) -> Value {
 
 /// The system's figures of this process.
 #[derive(Clone, Copy, Debug)]
-struct Process {
-    files: usize,
-    files_max: u32,
+pub(super) struct Process {
+    pub(super) files: usize,
+    pub(super) files_max: u32,
     threads: u64,
     threads_max: u32,
-    resident_bytes: u64,
+    pub(super) resident_bytes: u64,
 }
 
 impl Process {
-    fn read() -> Self {
+    pub(super) fn read() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
         Self {

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use super::arguments;
 use super::refusal::Refusal;
 use super::view::{Names, View};
-use crate::broker::parameters::Parameter;
+use crate::broker::Broker;
+use crate::broker::parameters::{Parameter, ParameterName};
 pub(super) use crate::broker::policies::Subject;
 use crate::broker::policies::{Applied, Author, Policy, merge};
 use crate::broker::vhost::Vhost;
+use crate::wire::shortstr::literal;
 use crate::wire::{FieldTable, FieldValue};
 
 /// The global parameter that names the cluster.
@@ -126,6 +128,13 @@ pub(super) fn cluster_name(view: &View<'_>) -> Value {
     let all = global_parameters(view);
     let name = all.into_iter().find(|row| row["name"] == CLUSTER_NAME);
     json!({"name": name.map(|row| row["value"].clone())})
+}
+
+/// The name of the cluster as a text: the node's if it has none.
+pub(super) fn name_of_cluster(broker: &Broker) -> String {
+    let name = broker.parameters.get(&ParameterName::global(&literal(CLUSTER_NAME)));
+    let name = name.as_ref().and_then(FieldValue::as_str);
+    name.unwrap_or(&broker.node).to_owned()
 }
 
 fn definition(policy: Option<&Arc<Policy>>) -> Option<&FieldTable> {

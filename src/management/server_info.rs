@@ -19,10 +19,13 @@ pub struct ServerInfo {
     pub data_directory: Option<PathBuf>,
 }
 
+/// RabbitMQ's name for the protocol of the metrics.
+pub const METRICS: &str = "http/prometheus";
+
 /// A TCP port that is open.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// RabbitMQ's name: `amqp`, `amqp/ssl`, `http`.
+    /// RabbitMQ's name: `amqp`, `amqp/ssl`, `http`, [`METRICS`].
     pub protocol: &'static str,
     pub address: IpAddr,
     pub port: u16,

@@ -14,7 +14,7 @@ use crate::broker::auth::User;
 #[derive(Debug)]
 pub struct Management {
     pub(super) broker: Arc<Broker>,
-    server: ServerInfo,
+    pub(super) server: ServerInfo,
     sampler: Sampler,
 }
 

@@ -16,6 +16,9 @@ use super::bind_error::BindError;
 /// Attempts to find a port that is free in both families.
 const PORTS_TRIED: usize = 16;
 
+/// The listeners of an address.
+pub type Listeners = Vec<TcpListener>;
+
 /// An address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -64,7 +67,7 @@ impl Address {
     /// # Errors
     ///
     /// Names the address that cannot be had.
-    pub async fn bind(self) -> Result<Vec<TcpListener>, BindError> {
+    pub async fn bind(self) -> Result<Listeners, BindError> {
         let port = match self {
             Self::Exactly(address) => return Ok(vec![bind(address).await?]),
             Self::Loopback { port } => port,

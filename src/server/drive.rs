@@ -264,8 +264,8 @@ impl<S: Stream> Drive<S> {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
                     self.sent += count;
-                    self.connection.sent_bytes.add(count as u64);
-                    self.connection.sent_packets.add(1);
+                    self.connection.counters.sent_bytes.add(count as u64);
+                    self.connection.counters.sent_packets.add(1);
                     self.session.on_sent(self.clock.now());
                     self.needs_flush = true;
                     step = Advance::Moved;
@@ -318,7 +318,7 @@ impl<S: Stream> Drive<S> {
         match self.stream.push(&self.unsent[self.sent..])? {
             Some(count) => {
                 self.sent += count;
-                self.connection.sent_bytes.add(count as u64);
+                self.connection.counters.sent_bytes.add(count as u64);
                 self.stalled_since = Some(now);
             }
             None if now >= since + STALLED_MAX_MS => {

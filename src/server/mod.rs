@@ -34,7 +34,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-pub use address::Address;
+pub use address::{Address, Listeners};
 pub use bind_error::BindError;
 pub use clock::Clock;
 pub use tls::{TlsFiles, TlsVerify};

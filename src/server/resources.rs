@@ -24,10 +24,25 @@ const PAGE_BYTES: u64 = 4096;
 
 /// Bytes of memory that this process has.
 pub fn resident_bytes() -> Option<u64> {
+    bytes_of_pages(1)
+}
+
+/// Bytes of the program itself, as far as this process has used them or not.
+pub fn program_bytes() -> Option<u64> {
+    bytes_of_pages(3)
+}
+
+/// The bytes of one column of `/proc/self/statm`.
+fn bytes_of_pages(column: usize) -> Option<u64> {
     let counts = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = counts.split_whitespace().nth(1)?.parse().ok()?;
+    let pages: u64 = counts.split_whitespace().nth(column)?.parse().ok()?;
     // The numbers of the system are multiplied with saturation: they may be anything.
     Some(pages.saturating_mul(PAGE_BYTES))
+}
+
+/// Bytes of memory above which publishers pause: those of the machine if there is no limit, 0 if they are not known.
+pub fn memory_limit(broker: &Broker) -> u64 {
+    broker.limits.memory_bytes_max.or_else(machine_bytes).unwrap_or(0)
 }
 
 /// Bytes of memory that this process may have: the machine's, or what its control group is given.

@@ -163,7 +163,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "management",
         &[
             "routes",
-            "dispatch",
+            "dispatch metrics",
             "state",
             "definitions nodes sampling",
             "connections import overview vhosts",
@@ -173,6 +173,20 @@ const FLOORS: &[(&str, &[&str])] = &[
             "auth body",
             "json listing message_stats serving",
             "arguments idle_timeout rates refusal server_info",
+        ],
+    ),
+    (
+        "management/metrics",
+        &[
+            "mod",
+            "global memory",
+            "groups",
+            "objects totals",
+            "families",
+            "node",
+            "numbers",
+            "request text",
+            "highest",
         ],
     ),
     (

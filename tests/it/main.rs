@@ -58,6 +58,7 @@ mod management;
 mod management_change;
 mod management_messages;
 mod management_release;
+mod metrics;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../support/rabbitmq.rs"]
 mod rabbitmq;

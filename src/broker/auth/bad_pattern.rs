@@ -12,4 +12,14 @@ impl BadPattern {
     pub(super) fn new(what: &str, at: usize) -> Self {
         Self { what: what.to_owned(), at }
     }
+
+    /// The fault, in PCRE's words.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The byte at which it was found.
+    pub fn at(&self) -> usize {
+        self.at
+    }
 }

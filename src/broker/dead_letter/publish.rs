@@ -161,7 +161,8 @@ impl<'a> LetterRun<'a> {
     ) {
         let letters = &self.queue.shared().letters;
         let counters = match self.strategy {
-            DeadLetterStrategy::AtMostOnce => &letters.at_most_once,
+            DeadLetterStrategy::AtMostOnce if self.queue.is_quorum() => &letters.quorum,
+            DeadLetterStrategy::AtMostOnce => &letters.classic,
             DeadLetterStrategy::AtLeastOnce => &letters.at_least_once,
         };
         let died = match reason {

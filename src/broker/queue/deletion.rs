@@ -6,6 +6,7 @@
 
 use super::life::Life;
 use super::state::Queue;
+use crate::broker::arguments::QueueKind;
 use crate::broker::mailbox::Post;
 use crate::broker::time::Millis;
 
@@ -87,6 +88,13 @@ impl Queue {
         }
         // Some dead letters may still have to be published or read.
         self.arm(&mut state);
+        let ended = &self.shared.ended;
+        let of_kind = match self.settings.wanted.kind {
+            QueueKind::Classic => &ended.classic,
+            QueueKind::Quorum => &ended.quorum,
+            QueueKind::Stream => &ended.stream,
+        };
+        of_kind.add(std::mem::take(&mut state.counters));
         dropped
     }
 }

@@ -6,6 +6,7 @@ use super::counts::{Counts, count_u32};
 use super::delayed::Delayed;
 use super::settings::Settings;
 use super::state::Queue;
+use super::stream::Stream;
 use crate::broker::stats::QueueCounters;
 use crate::wire::ShortStr;
 
@@ -22,6 +23,8 @@ pub struct QueueInfo {
     /// Dead letters that are kept until a queue has them.
     pub letters: u64,
     pub letter_bytes: u64,
+    /// Bytes of memory that its messages take.
+    pub memory_bytes: u64,
     pub consumers: u64,
     pub exclusive_consumer: Option<ShortStr>,
     /// The one that is served, when only one is.
@@ -47,6 +50,7 @@ impl Queue {
         let state = self.lock();
         let exclusive = state.consumers.iter().find(|consumer| consumer.subscription().exclusive);
         let (letters, letter_bytes) = state.counted_letters();
+        let of_stream = state.kind.stream().map_or(0, Stream::reported_bytes);
         QueueInfo {
             letters: letters as u64,
             letter_bytes,
@@ -56,6 +60,7 @@ impl Queue {
             ready_bytes: state.bytes(),
             unacked: state.unacked.count(),
             unacked_bytes: state.unacked.bytes(),
+            memory_bytes: state.backlog.resident_bytes() + of_stream,
             consumers: state.consumers.len() as u64,
             exclusive_consumer: exclusive.map(|consumer| consumer.subscription().tag.clone()),
             single_active_consumer: state.consumers.active_tag().cloned(),

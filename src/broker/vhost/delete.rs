@@ -118,6 +118,9 @@ impl Vhost {
             for holder in remains.holders() {
                 holder.delete();
             }
+            for exchange in remains.exchanges() {
+                self.shared.ended.exchanges.absorb(&exchange.counters);
+            }
             drop(remains);
             if bindings.is_empty() {
                 return;

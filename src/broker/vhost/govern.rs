@@ -197,6 +197,9 @@ impl Vhost {
         self.definitions.close()?;
         let topology = std::mem::take(&mut *self.write());
         let Topology { queues, exchanges, .. } = topology;
+        for exchange in exchanges.values() {
+            self.shared.ended.exchanges.absorb(&exchange.counters);
+        }
         let holders = exchanges.into_values().filter_map(|exchange| exchange.holder);
         Ok(queues.into_values().chain(holders).collect())
     }

@@ -59,6 +59,13 @@ fn predeclared() -> impl Iterator<Item = ExchangeSettings> {
     })
 }
 
+impl Drop for Vhost {
+    /// Its last connection has ended, if it was deleted.
+    fn drop(&mut self) {
+        self.shared.ended.channels.absorb(&self.counters);
+    }
+}
+
 impl Vhost {
     pub(in crate::broker) fn new(
         name: ShortStr,

@@ -7,6 +7,7 @@ mod log;
 use std::error::Error as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -20,6 +21,7 @@ use crate::render::{Output, words};
 /// The ports RabbitMQ has: clients need not be told.
 const AMQP: Address = Address::Loopback { port: 5672 };
 const HTTP: Address = Address::Loopback { port: 15672 };
+const METRICS: Address = Address::Loopback { port: 15692 };
 
 /// Run a broker until Ctrl-C or SIGTERM
 ///
@@ -35,6 +37,10 @@ pub struct Args {
     /// Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]
     #[arg(long, value_name = "ADDRESS")]
     http: Option<Address>,
+    /// Serve metrics for Prometheus on this address, below /metrics and without a login; none turns them off [default:
+    /// localhost:15692; none if --listen or --tls-listen is given]
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<OptionalAddress>,
     /// Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; with --tls-ca, clients must present a
     /// certificate as well. SIGHUP reloads the files
     #[arg(long, value_name = "ADDRESS", requires_all = ["tls_cert", "tls_key"])]
@@ -60,13 +66,28 @@ pub struct Args {
     /// Import the definitions in this file, which RabbitMQ exported, before clients can connect
     #[arg(long, value_name = "FILE")]
     definitions: Option<PathBuf>,
-    /// Print the AMQP URL, then the management URL, one per line
+    /// Print the AMQP URL, then the management URL and the URL of the metrics, one per line
     #[arg(long)]
     print_url: bool,
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
     log: LogOptions,
+}
+
+/// An address to listen on, or the word `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OptionalAddress(Option<Address>);
+
+impl FromStr for OptionalAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(None));
+        }
+        text.parse().map(|address| Self(Some(address)))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -153,8 +174,9 @@ pub async fn run(
     let host = Host::start(options).await?;
     say_where(&host);
     if args.print_url {
-        for url in host.urls().into_iter().take(1).chain(host.http_urls().into_iter().take(1)) {
-            out.line(&url)?;
+        let first = [host.urls(), host.http_urls(), host.metrics_urls()];
+        for url in first.iter().filter_map(|urls| urls.first()) {
+            out.line(url)?;
         }
         out.flush()?;
     }
@@ -175,6 +197,9 @@ fn say_where(host: &Host) {
     }
     for url in host.http_urls() {
         tracing::info!("management API at {url}api/");
+    }
+    for url in host.metrics_urls() {
+        tracing::info!("metrics at {url}metrics");
     }
 }
 
@@ -250,6 +275,7 @@ impl Args {
             tls,
             tls_verify: self.tls_verify.map(TlsVerify::from).unwrap_or_default(),
             http: self.http.or(is_usual.then_some(HTTP)),
+            metrics: self.metrics.map_or(is_usual.then_some(METRICS), |OptionalAddress(at)| at),
             compat,
             definitions: self.definitions.clone(),
             limits: self.limits.limits(compat)?,

@@ -164,10 +164,7 @@ impl Running {
         if let Mode::Transaction(transaction) = mode {
             unacked.extend(transaction.into_unsettled());
         }
-        if let Some(gone) = cx.connection.remove_channel(number) {
-            self.vhost.counters.absorb(&gone.counters);
-        }
-        cx.broker.churn.channel_closed.add(1);
+        cx.broker.end_channel(&cx.connection, number, &self.vhost);
         let mut unsent = self.flush_posts(cx, posts, Some(number), now, out);
         for slot in consumers.into_values() {
             self.consumers.release(slot);
@@ -202,10 +199,7 @@ impl Running {
             if let Mode::Transaction(transaction) = channel.mode {
                 returned.extend(transaction.into_unsettled());
             }
-            if let Some(gone) = cx.connection.remove_channel(number) {
-                self.vhost.counters.absorb(&gone.counters);
-            }
-            cx.broker.churn.channel_closed.add(1);
+            cx.broker.end_channel(&cx.connection, number, &self.vhost);
         }
         put_back(returned, ReturnReason::Lost, now);
         self.round.tell_settled(cx.broker.store.as_deref());

@@ -89,8 +89,8 @@ impl Session {
                 }
             }
         }
-        self.cx.connection.received_bytes.add(used as u64);
-        self.cx.connection.received_packets.add(1);
+        self.cx.connection.counters.received_bytes.add(used as u64);
+        self.cx.connection.counters.received_packets.add(1);
         if let Phase::Running(running) = &mut self.phase {
             running.finish_round(&self.cx, now, out);
         }

@@ -136,7 +136,7 @@ impl Running {
                 return Err(Fault::new(ReplyCode::PreconditionFailed, text));
             }
         }
-        channel.info.is_confirm.set(1);
+        channel.info.begin_confirms();
         if !select.nowait {
             frame::write_method(out, number, &confirm::SelectOk {}.into());
         }

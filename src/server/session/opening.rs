@@ -116,7 +116,9 @@ impl Session {
         let compat = self.cx.broker.compat();
         let login = credentials(&mechanism, start_ok.response.as_bytes(), compat)?;
         let user = self.cx.broker.users.log_in(&login.user, &login.password, self.cx.login_origin);
+        let logins = &self.cx.broker.logins.amqp;
         let Some(user) = user else {
+            logins.failed.add(1);
             let name = String::from_utf8_lossy(&login.user);
             let reason = self.cx.broker.users.why_refused(&login.user, self.cx.login_origin);
             let connection = &*self.cx.connection.peer.name;
@@ -132,6 +134,7 @@ impl Session {
             );
             return Err(Fault::new(ReplyCode::AccessRefused, text));
         };
+        logins.succeeded.add(1);
         let tune = connection::Tune {
             channel_max: CHANNEL_MAX_DEFAULT,
             frame_max: FRAME_MAX_DEFAULT,
