@@ -309,7 +309,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             break
         }
         'mq;declare-exchange' {
-            [CompletionResult]::new('--type', '--type', [CompletionResultType]::ParameterName, 'Declare this type: direct, fanout, topic, headers, x-consistent-hash, x-delayed-message, x-local-random, x-modulus-hash, x-random, x-recent-history, or another that the broker has [default: the type that another option belongs to, else direct]')
+            [CompletionResult]::new('--type', '--type', [CompletionResultType]::ParameterName, 'Declare this type: direct, fanout, headers, topic, x-consistent-hash, x-delayed-message, x-local-random, x-modulus-hash, x-random, x-recent-history, or another that the broker has [default: the type that another option belongs to, else direct]')
             [CompletionResult]::new('--alternate-exchange', '--alternate-exchange', [CompletionResultType]::ParameterName, 'Send messages that match no binding to this exchange (alternate-exchange)')
             [CompletionResult]::new('--delayed-type', '--delayed-type', [CompletionResultType]::ParameterName, 'Delay each message by its header x-delay, then route it like this type (x-delayed-type)')
             [CompletionResult]::new('--hash-header', '--hash-header', [CompletionResultType]::ParameterName, 'Choose the queue by the hash of this header rather than of the routing key (hash-header)')

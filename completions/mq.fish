@@ -305,7 +305,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l no-declare -d 'Do not declare the queue or the exchange (--declare no)'
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l type -d 'Declare this type: direct, fanout, topic, headers, x-consistent-hash, x-delayed-message, x-local-random, x-modulus-hash, x-random, x-recent-history, or another that the broker has [default: the type that another option belongs to, else direct]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l type -d 'Declare this type: direct, fanout, headers, topic, x-consistent-hash, x-delayed-message, x-local-random, x-modulus-hash, x-random, x-recent-history, or another that the broker has [default: the type that another option belongs to, else direct]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l alternate-exchange -d 'Send messages that match no binding to this exchange (alternate-exchange)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l delayed-type -d 'Delay each message by its header x-delay, then route it like this type (x-delayed-type)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l hash-header -d 'Choose the queue by the hash of this header rather than of the routing key (hash-header)' -r

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::options::argument::{self, Argument, word};
 use super::options::name;
 use super::{Answer, CommandError, Context};
-use crate::engine::{ExchangeSpec, FieldValue, ShortStr, literal};
+use crate::engine::{ExchangeKind, ExchangeSpec, FieldValue, ShortStr, literal};
 
 /// Declare an exchange
 ///
@@ -15,10 +15,7 @@ pub struct Args {
     /// The name of the exchange
     #[arg(value_parser = name::exchange)]
     exchange: ShortStr,
-    /// Declare this type: direct, fanout, topic, headers, x-consistent-hash, x-delayed-message, x-local-random,
-    /// x-modulus-hash, x-random, x-recent-history, or another that the broker has [default: the type that another
-    /// option belongs to, else direct]
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", help = kind_help())]
     kind: Option<ShortStr>,
     /// Delete the exchange when the broker restarts
     #[arg(long)]
@@ -54,6 +51,14 @@ struct Special {
     /// Send each newly bound queue this many of the last messages (x-recent-history-length)
     #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u32).range(1..))]
     history_length: Option<u32>,
+}
+
+fn kind_help() -> String {
+    let names = ExchangeKind::ALL.map(ExchangeKind::name).join(", ");
+    format!(
+        "Declare this type: {names}, or another that the broker has [default: the type that another option belongs \
+         to, else direct]"
+    )
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]

@@ -33,6 +33,7 @@ pub mod topology;
 
 pub use crate::broker::arguments::{Flag, FlagValue, QueueArgument, queue_arguments};
 pub use crate::broker::compat::Compat;
+pub use crate::broker::exchange::ExchangeKind;
 pub use crate::broker::node_limits::NodeLimits;
 pub use crate::server::{Address, TlsVerify};
 pub use crate::wire::shortstr::literal;

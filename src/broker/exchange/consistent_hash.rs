@@ -104,13 +104,7 @@ pub(super) fn check_weight(key: &str) -> Result<(), Fault> {
 
 impl ConsistentHash {
     pub(super) fn new(arguments: &FieldTable) -> Self {
-        let text = |name: &str| arguments.get(name).and_then(FieldValue::as_str);
-        let hash_on = match (text("hash-header"), text("hash-property").and_then(property)) {
-            (Some(header), _) => HashOn::Header(header.to_owned()),
-            (None, Some(property)) => property,
-            (None, None) => HashOn::RoutingKey,
-        };
-        Self { hash_on, shares: IndexMap::new() }
+        Self { hash_on: HashOn::of(arguments), shares: IndexMap::new() }
     }
 
     /// Adds a binding. A second binding of the same two ends changes nothing, as in RabbitMQ.
@@ -150,7 +144,28 @@ impl ConsistentHash {
     }
 }
 
+/// Names what chooses the destination of a message.
+pub(super) fn hashed(arguments: &FieldTable) -> String {
+    let part = match HashOn::of(arguments) {
+        HashOn::RoutingKey => "routing key".to_owned(),
+        HashOn::Header(name) => format!("header '{name}'"),
+        HashOn::CorrelationId => "property 'correlation_id'".to_owned(),
+        HashOn::MessageId => "property 'message_id'".to_owned(),
+        HashOn::Timestamp => "property 'timestamp'".to_owned(),
+    };
+    format!("the hash of the {part}")
+}
+
 impl HashOn {
+    fn of(arguments: &FieldTable) -> Self {
+        let text = |name: &str| arguments.get(name).and_then(FieldValue::as_str);
+        match (text("hash-header"), text("hash-property").and_then(property)) {
+            (Some(header), _) => Self::Header(header.to_owned()),
+            (None, Some(property)) => property,
+            (None, None) => Self::RoutingKey,
+        }
+    }
+
     fn hash(&self, key: &str, details: &Details) -> u64 {
         let text = |text: Option<&str>| StableHash::of_text(text.unwrap_or_default());
         match self {

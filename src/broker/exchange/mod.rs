@@ -139,6 +139,59 @@ impl ExchangeKind {
             Self::RecentHistory => recent_history::check(arguments),
         }
     }
+
+    /// The type by which messages are matched: that of a delayed exchange is among its arguments.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of such an exchange, if its arguments name no type that is there.
+    pub fn matched_as(self, arguments: &FieldTable) -> Result<Self, Fault> {
+        match self {
+            Self::DelayedMessage => Self::from_name(delayed::inner(arguments)?, Compat::default()),
+            Self::Direct
+            | Self::Fanout
+            | Self::Headers
+            | Self::Topic
+            | Self::ConsistentHash
+            | Self::LocalRandom
+            | Self::ModulusHash
+            | Self::Random
+            | Self::RecentHistory => Ok(self),
+        }
+    }
+
+    /// The rule by which an exchange with these arguments matches messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::matched_as`].
+    pub fn rule(self, arguments: &FieldTable) -> Result<RoutingRule, Fault> {
+        Ok(match self.matched_as(arguments)? {
+            // A delayed exchange never matches as one.
+            Self::Direct | Self::DelayedMessage => RoutingRule::Key,
+            Self::Fanout | Self::RecentHistory => RoutingRule::All,
+            Self::Headers => RoutingRule::Headers,
+            Self::Topic => RoutingRule::Pattern,
+            Self::ConsistentHash => RoutingRule::OneBy(consistent_hash::hashed(arguments)),
+            Self::LocalRandom | Self::Random => RoutingRule::OneBy("chance".to_owned()),
+            Self::ModulusHash => RoutingRule::OneBy("the hash of the routing key".to_owned()),
+        })
+    }
+}
+
+/// The rule by which an exchange matches a message with its bindings, for those who explain a message's way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoutingRule {
+    /// Every binding takes the message.
+    All,
+    /// The bindings with its routing key take it.
+    Key,
+    /// The bindings whose pattern its routing key fits take it.
+    Pattern,
+    /// The bindings whose arguments its headers fit take it.
+    Headers,
+    /// One binding takes it; the text names what chooses it.
+    OneBy(String),
 }
 
 /// The properties that an exchange was declared with.
@@ -160,24 +213,8 @@ impl ExchangeSettings {
         ShortStr::try_from(name).ok()
     }
 
-    /// The type by which messages are matched: that of a delayed exchange is among its arguments.
     fn matched_as(&self) -> ExchangeKind {
-        let inner = || {
-            let name = delayed::inner(&self.arguments)?;
-            ExchangeKind::from_name(name, Compat::default())
-        };
-        match self.kind {
-            ExchangeKind::DelayedMessage => inner().unwrap_or(ExchangeKind::Direct),
-            kind @ (ExchangeKind::Direct
-            | ExchangeKind::Fanout
-            | ExchangeKind::Headers
-            | ExchangeKind::Topic
-            | ExchangeKind::ConsistentHash
-            | ExchangeKind::LocalRandom
-            | ExchangeKind::ModulusHash
-            | ExchangeKind::Random
-            | ExchangeKind::RecentHistory) => kind,
-        }
+        self.kind.matched_as(&self.arguments).unwrap_or(ExchangeKind::Direct)
     }
 
     /// Checks a binding of such an exchange before it is made; `queue` is the type of the queue that it leads to,

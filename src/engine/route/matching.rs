@@ -6,10 +6,11 @@
 use serde_json::Value;
 
 use super::{BindingEnd, BindingStep, RouteQuestion, table, words};
-use crate::broker::compat::ChosenCompat;
+use crate::broker::compat::{ChosenCompat, Compat};
 use crate::broker::exchange::binding::Binding;
 use crate::broker::exchange::{
     Destination, Details, Exchange, ExchangeKind, ExchangeSettings, LazyDetails, RoutingInput,
+    RoutingRule,
 };
 use crate::wire::shortstr::literal;
 use crate::wire::{FieldTable, ShortStr};
@@ -17,46 +18,25 @@ use crate::wire::{FieldTable, ShortStr};
 /// The way in which the bindings of an exchange are matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Matching {
-    /// Every binding that matches takes the message.
-    By(ExchangeKind),
-    /// One binding takes it: chosen so.
-    OneOf(String),
-    /// A type whose rules are not known here.
+    /// As this type does.
+    By(ExchangeKind, RoutingRule),
+    /// By the rules of a type that is not known here.
     Unknown(String),
 }
 
 impl Matching {
     /// The rules of an exchange of type `kind`.
     pub(super) fn of(kind: &str, arguments: &FieldTable) -> Self {
-        let text = |name: &str| arguments.get(name).and_then(|value| value.as_str());
-        match kind {
-            "direct" => Self::By(ExchangeKind::Direct),
-            "fanout" | "x-recent-history" => Self::By(ExchangeKind::Fanout),
-            "topic" => Self::By(ExchangeKind::Topic),
-            "headers" => Self::By(ExchangeKind::Headers),
-            // One delay leads to another no further.
-            "x-delayed-message" => match text("x-delayed-type") {
-                Some("x-delayed-message") | None => Self::Unknown(kind.to_owned()),
-                Some(kind) => Self::of(kind, arguments),
-            },
-            "x-consistent-hash" => {
-                Self::OneOf(match (text("hash-header"), text("hash-property")) {
-                    (Some(header), _) => format!("the hash of the header '{header}'"),
-                    (None, Some(property)) => format!("the hash of the property '{property}'"),
-                    (None, None) => "the hash of the routing key".to_owned(),
-                })
-            }
-            "x-modulus-hash" => Self::OneOf("the hash of the routing key".to_owned()),
-            "x-random" | "x-local-random" => Self::OneOf("chance".to_owned()),
-            other => Self::Unknown(other.to_owned()),
-        }
+        let known = ExchangeKind::from_name(kind, Compat::default());
+        let known = known.and_then(|kind| Ok((kind.matched_as(arguments)?, kind.rule(arguments)?)));
+        known.map_or_else(|_| Self::Unknown(kind.to_owned()), |(kind, rule)| Self::By(kind, rule))
     }
 
     /// Names the rule that chooses among the bindings, if only one of them takes a message.
     pub(super) fn chooses(&self) -> Option<String> {
         match self {
-            Self::By(_) => None,
-            Self::OneOf(how) => Some(how.clone()),
+            Self::By(_, RoutingRule::OneBy(what)) => Some(what.clone()),
+            Self::By(..) => None,
             Self::Unknown(kind) => Some(format!("the rules of the type '{kind}'")),
         }
     }
@@ -65,8 +45,8 @@ impl Matching {
     pub(super) fn try_all(&self, rows: Vec<Value>, question: &RouteQuestion) -> Vec<BindingStep> {
         let bindings: Vec<Bound> = rows.into_iter().filter_map(Bound::read).collect();
         let matched = match self {
-            Self::By(kind) => matched(*kind, &bindings, question),
-            Self::OneOf(_) | Self::Unknown(_) => vec![true; bindings.len()],
+            Self::By(_, RoutingRule::OneBy(_)) | Self::Unknown(_) => vec![true; bindings.len()],
+            Self::By(kind, _) => matched(*kind, &bindings, question),
         };
         let tried = bindings.into_iter().zip(matched);
         tried.map(|(bound, matches)| self.tried(bound, matches, question)).collect()
@@ -74,16 +54,20 @@ impl Matching {
 
     fn tried(&self, bound: Bound, matches: bool, question: &RouteQuestion) -> BindingStep {
         let key = &*question.routing_key;
-        let (why, likeness) = match self {
-            Self::By(ExchangeKind::Headers) => {
+        let rule = match self {
+            Self::By(_, rule) => rule,
+            Self::Unknown(kind) => &RoutingRule::OneBy(kind.clone()),
+        };
+        let (why, likeness) = match rule {
+            RoutingRule::All => ("everything goes there".to_owned(), 1.0),
+            RoutingRule::Key if matches => ("it is the key".to_owned(), 1.0),
+            RoutingRule::Key => words::about_key(&bound.routing_key, key),
+            RoutingRule::Pattern if matches => ("the key fits".to_owned(), 1.0),
+            RoutingRule::Pattern => words::about_topic(&bound.routing_key, key),
+            RoutingRule::Headers => {
                 words::about_headers(&bound.arguments, &question.headers, matches)
             }
-            Self::By(ExchangeKind::Topic) if matches => ("the key fits".to_owned(), 1.0),
-            Self::By(ExchangeKind::Topic) => words::about_topic(&bound.routing_key, key),
-            Self::By(ExchangeKind::Direct) if !matches => words::about_key(&bound.routing_key, key),
-            Self::By(ExchangeKind::Direct) => ("it is the key".to_owned(), 1.0),
-            Self::By(_) => ("everything goes there".to_owned(), 1.0),
-            Self::OneOf(how) | Self::Unknown(how) => (format!("it depends on {how}"), 1.0),
+            RoutingRule::OneBy(what) => (format!("it depends on {what}"), 1.0),
         };
         let Bound { to, routing_key, shown, .. } = bound;
         let routing_key = routing_key.to_string();
@@ -172,4 +156,37 @@ fn bind(exchange: &mut Exchange, number: usize, routing_key: &ShortStr, argument
         arguments: arguments.clone(),
     };
     exchange.bind(binding, &destination);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_chooses_among_bindings_is_named() {
+        let header: &[(&str, &str)] = &[("hash-header", "id")];
+        let property: &[(&str, &str)] = &[("hash-property", "message_id")];
+        let delayed: &[(&str, &str)] = &[("x-delayed-type", "x-random")];
+        let cases = [
+            ("direct", &[][..], None),
+            ("fanout", &[], None),
+            ("headers", &[], None),
+            ("topic", &[], None),
+            ("x-recent-history", &[], None),
+            ("x-consistent-hash", &[], Some("the hash of the routing key")),
+            ("x-consistent-hash", header, Some("the hash of the header 'id'")),
+            ("x-consistent-hash", property, Some("the hash of the property 'message_id'")),
+            ("x-modulus-hash", &[], Some("the hash of the routing key")),
+            ("x-random", &[], Some("chance")),
+            ("x-local-random", &[], Some("chance")),
+            ("x-delayed-message", delayed, Some("chance")),
+            ("x-delayed-message", &[], Some("the rules of the type 'x-delayed-message'")),
+            ("x-jms-topic", &[], Some("the rules of the type 'x-jms-topic'")),
+        ];
+        for (kind, arguments, chooses) in cases {
+            let pairs = arguments.iter().map(|(name, value)| (literal(name), (*value).into()));
+            let matching = Matching::of(kind, &pairs.collect());
+            assert_eq!(matching.chooses().as_deref(), chooses, "{kind} {arguments:?}");
+        }
+    }
 }
