@@ -69,7 +69,7 @@ impl MessageHistory {
 /// The flag of `priority` among those of the properties, in their higher byte (4.2.6.1).
 const PRIORITY_FLAG: u8 = 0x08;
 
-struct Head {
+struct MessageHead {
     layout: Layout,
     /// The bytes of a large message; those of a small one follow the head.
     large: Option<Box<[u8]>>,
@@ -77,7 +77,7 @@ struct Head {
 
 /// A message; cloning it copies a pointer.
 #[derive(Clone)]
-pub struct Message(ThinArc<Head, u8>);
+pub struct Message(ThinArc<MessageHead, u8>);
 
 impl Message {
     /// Makes a message of the bytes in `assembled` and leaves that buffer empty.
@@ -87,12 +87,13 @@ impl Message {
     pub fn new(layout: Layout, assembled: &mut Vec<u8>) -> Self {
         debug_assert!(layout.names_len + layout.properties_len <= assembled.len());
         if assembled.len() < KEEP_BUFFER_BYTES {
-            let made = ThinArc::from_header_and_slice(Head { layout, large: None }, assembled);
+            let made =
+                ThinArc::from_header_and_slice(MessageHead { layout, large: None }, assembled);
             assembled.clear();
             return Self(made);
         }
         let large = Some(std::mem::take(assembled).into_boxed_slice());
-        Self(ThinArc::from_header_and_slice(Head { layout, large }, &[]))
+        Self(ThinArc::from_header_and_slice(MessageHead { layout, large }, &[]))
     }
 
     /// Makes a message from a record of the store.
@@ -114,7 +115,10 @@ impl Message {
             past: MessageHistory::of_note(note),
         };
         if bytes.len() < KEEP_BUFFER_BYTES {
-            return Self(ThinArc::from_header_and_slice(Head { layout, large: None }, bytes));
+            return Self(ThinArc::from_header_and_slice(
+                MessageHead { layout, large: None },
+                bytes,
+            ));
         }
         Self::new(layout, &mut bytes.to_vec())
     }

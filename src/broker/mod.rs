@@ -35,7 +35,7 @@
 //! | `Log::jobs` | the jobs of the store's threads | any but the store's |
 //! | `Store::threads`, `Spill::threads` | the store's threads, to be joined | none |
 //! | `Tls::current` (`server`), `Sampler::samples`, `Exporter::scrapes`, `Highest` (`management`) | the certificates in use; the samples of rates; the times of scrapes; the counts that were sent | none |
-//! | `Ended::classic`, `Ended::quorum`, `Ended::stream` | the counts of queues that are gone | `Queue::state` |
+//! | `EndedCounts::classic`, `EndedCounts::quorum`, `EndedCounts::stream` | the counts of queues that are gone | `Queue::state` |
 //!
 //! # Reading order
 //!
@@ -98,7 +98,7 @@ use self::publish::{Publisher, Sender};
 use self::queue::{DeletionIf, Queue};
 use self::registry::{Peer, Registry};
 use self::replies::Replies;
-use self::stats::{ChurnCounters, Ended, Letters, Logins};
+use self::stats::{ChurnCounters, EndedCounts, Letters, Logins};
 use self::time::Millis;
 use self::timers::Timers;
 use self::trace::Tracer;
@@ -314,7 +314,7 @@ impl Broker {
     }
 
     /// Returns the counts of objects that are gone.
-    pub fn ended(&self) -> &Ended {
+    pub fn ended(&self) -> &EndedCounts {
         &self.shared.ended
     }
 

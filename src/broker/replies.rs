@@ -21,7 +21,7 @@ use crate::wire::ShortStr;
 pub const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
 #[derive(Clone, Debug)]
-struct Target {
+struct ReplyTarget {
     mailbox: Arc<Mailbox>,
     channel: u16,
 }
@@ -29,7 +29,7 @@ struct Target {
 /// Channels that wait for replies, by their name.
 #[derive(Debug, Default)]
 pub struct Replies {
-    targets: RwLock<HashMap<ShortStr, Target>>,
+    targets: RwLock<HashMap<ShortStr, ReplyTarget>>,
     serial: AtomicU64,
     /// Makes names that cannot be guessed from others.
     hasher: RandomState,
@@ -44,7 +44,7 @@ impl Replies {
         let secret = STANDARD.encode(halves.concat());
         let name = ShortStr::truncated(&format!("{REPLY_TO}.{serial:x}.{secret}"));
         let mut targets = self.targets.write();
-        targets.insert(name.clone(), Target { mailbox, channel });
+        targets.insert(name.clone(), ReplyTarget { mailbox, channel });
         name
     }
 

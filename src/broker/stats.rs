@@ -136,7 +136,7 @@ impl EndedQueues {
 
 /// The counts of objects that have ended, so that sums over all objects never fall.
 #[derive(Debug, Default)]
-pub struct Ended {
+pub struct EndedCounts {
     pub classic: EndedQueues,
     pub quorum: EndedQueues,
     pub stream: EndedQueues,

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::engine::{TargetOptions, TlsFiles};
-use crate::render::{Format, Settings};
+use crate::render::{Format, OutputSettings};
 
 /// The broker to work with, and the form of the output.
 #[derive(Args, Clone, Debug)]
@@ -71,8 +71,8 @@ pub struct GlobalOptions {
 
 impl GlobalOptions {
     /// Returns the options of the output.
-    pub fn settings(&self) -> Settings {
-        Settings { format: self.format, is_quiet: self.quiet }
+    pub fn settings(&self) -> OutputSettings {
+        OutputSettings { format: self.format, is_quiet: self.quiet }
     }
 
     /// The broker, as far as the command line names it; the engine reads the environment.

@@ -14,7 +14,7 @@ use super::{local, tips};
 use crate::commands::{self, Answer, CommandError, Context, Interrupt};
 use crate::engine::{Engine, Target};
 use crate::exit::Code;
-use crate::render::{Format, Output, Problem, Settings};
+use crate::render::{Format, Output, OutputSettings, Problem};
 
 /// The time that closing the connection to the broker may take after Ctrl-C.
 const GOODBYE_AFTER_INTERRUPT: Duration = Duration::from_secs(1);
@@ -289,7 +289,7 @@ impl Stopped {
                 hint: (!rest.is_empty()).then(|| rest.trim().to_owned()),
                 code: Code::Usage.number(),
             };
-            let settings = Settings { format: Some(Format::Json), is_quiet: false };
+            let settings = OutputSettings { format: Some(Format::Json), is_quiet: false };
             let _ = problem.print(&mut Output::of_process(settings));
         } else {
             // A help page that nobody reads to its end is no error.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::confirms::{Confirms, MessageHash, Outcome, Report};
+use super::confirms::{Confirms, MessageHash, PublishOutcome, PublishReport};
 use super::error::Error;
 use super::message::{Delivery, Reply};
 use super::state::{InboxState, Shared, State};
@@ -83,7 +83,7 @@ impl Channel {
         publish: &basic::Publish,
         properties: &[u8],
         body: &[u8],
-        waiter: Option<oneshot::Sender<Outcome>>,
+        waiter: Option<oneshot::Sender<PublishOutcome>>,
     ) -> Result<u64, Error> {
         self.send(|state, id| {
             let frame_max = state.tuned.frame_max;
@@ -153,7 +153,7 @@ impl Channel {
     }
 
     /// Returns the outcomes of published messages since the last call; of a channel that has ended, too.
-    pub fn take_report(&self) -> Report {
+    pub fn take_report(&self) -> PublishReport {
         let mut state = self.shared.lock();
         let channel = state.channels.get_mut(&self.id);
         let confirms = channel.and_then(|channel| channel.confirms.as_mut());

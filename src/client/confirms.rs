@@ -18,7 +18,7 @@ const BODY_START: usize = 64;
 
 /// The outcome of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PublishOutcome {
     /// The broker has taken it.
     Confirmed,
     /// No queue got it; the broker's reason (`312 NO_ROUTE`).
@@ -29,7 +29,7 @@ pub enum Outcome {
 
 /// The outcomes of all messages since the last report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct PublishReport {
     /// Messages the broker took and, as far as it was asked to say, routed
     pub confirmed: u64,
     /// Messages no queue got
@@ -37,7 +37,7 @@ pub struct Report {
     /// Messages the broker answered with `basic.nack`
     pub refused: u64,
     /// Numbers and outcomes of the first [`FAILED_KEPT`] messages that were not routed or refused
-    pub failed: Vec<(u64, Outcome)>,
+    pub failed: Vec<(u64, PublishOutcome)>,
 }
 
 /// The hashes by which a message that comes back is recognised.
@@ -65,7 +65,7 @@ impl MessageHash {
 struct PendingConfirm {
     hash: Option<MessageHash>,
     returned: Option<(u16, String)>,
-    waiter: Option<oneshot::Sender<Outcome>>,
+    waiter: Option<oneshot::Sender<PublishOutcome>>,
     is_answered: bool,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Confirms {
     forgotten: u64,
     entries: VecDeque<PendingConfirm>,
     unanswered: usize,
-    report: Report,
+    report: PublishReport,
 }
 
 impl Confirms {
@@ -86,7 +86,7 @@ impl Confirms {
     pub(crate) fn on_publish(
         &mut self,
         hash: Option<MessageHash>,
-        waiter: Option<oneshot::Sender<Outcome>>,
+        waiter: Option<oneshot::Sender<PublishOutcome>>,
     ) -> u64 {
         self.entries.push_back(PendingConfirm { hash, returned: None, waiter, is_answered: false });
         self.unanswered += 1;
@@ -142,7 +142,7 @@ impl Confirms {
     }
 
     /// Takes what has become of messages since the last call.
-    pub(crate) fn take_report(&mut self) -> Report {
+    pub(crate) fn take_report(&mut self) -> PublishReport {
         std::mem::take(&mut self.report)
     }
 
@@ -159,16 +159,16 @@ impl Confirms {
         entry.is_answered = true;
         self.unanswered -= 1;
         let outcome = match entry.returned.take() {
-            _ if !taken => Outcome::Refused,
-            Some((code, text)) => Outcome::Unroutable { code, text },
-            None => Outcome::Confirmed,
+            _ if !taken => PublishOutcome::Refused,
+            Some((code, text)) => PublishOutcome::Unroutable { code, text },
+            None => PublishOutcome::Confirmed,
         };
         match &outcome {
-            Outcome::Confirmed => self.report.confirmed += 1,
-            Outcome::Unroutable { .. } => self.report.unroutable += 1,
-            Outcome::Refused => self.report.refused += 1,
+            PublishOutcome::Confirmed => self.report.confirmed += 1,
+            PublishOutcome::Unroutable { .. } => self.report.unroutable += 1,
+            PublishOutcome::Refused => self.report.refused += 1,
         }
-        if outcome != Outcome::Confirmed && self.report.failed.len() < FAILED_KEPT {
+        if outcome != PublishOutcome::Confirmed && self.report.failed.len() < FAILED_KEPT {
             self.report.failed.push((number, outcome.clone()));
         }
         if let Some(waiter) = entry.waiter.take() {
@@ -253,6 +253,6 @@ mod tests {
         let (tx, mut rx) = oneshot::channel();
         confirms.on_publish(None, Some(tx));
         confirms.on_answer(1, false, false);
-        assert_eq!(rx.try_recv(), Ok(Outcome::Refused));
+        assert_eq!(rx.try_recv(), Ok(PublishOutcome::Refused));
     }
 }

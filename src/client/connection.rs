@@ -124,7 +124,7 @@ mod tests {
     use crate::client::handshake::decode_method;
     use crate::wire::ShortStr;
     use crate::wire::constants::{FRAME_HEARTBEAT, FRAME_METHOD, PROTOCOL_HEADER};
-    use crate::wire::fault::Level;
+    use crate::wire::fault::FaultLevel;
     use crate::wire::method::{basic, channel, queue};
     use crate::wire::{LongStr, Method};
 
@@ -376,7 +376,7 @@ mod tests {
             let (answer, ()) = tokio::join!(first.call(declare()), refusing);
             let error = answer.unwrap_err();
             let refusal = error.refusal().unwrap();
-            assert_eq!((refusal.level, refusal.code), (Level::Channel, 404));
+            assert_eq!((refusal.level, refusal.code), (FaultLevel::Channel, 404));
             assert_eq!(first.tell(basic::Ack::default()).unwrap_err().refusal(), Some(refusal));
             drop(first);
             let second = connection.channel().unwrap();

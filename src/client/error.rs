@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::tls::{self, FileError, TlsFailure};
-use crate::wire::fault::Level;
+use crate::wire::fault::FaultLevel;
 
 /// An error between us and a broker.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum Error {
 #[error("{code} {text}")]
 pub struct Refusal {
     /// The part that it closed
-    pub level: Level,
+    pub level: FaultLevel,
     pub code: u16,
     /// The reply text, `NAME - explanation` in RabbitMQ's case
     pub text: String,

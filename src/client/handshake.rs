@@ -9,7 +9,7 @@ use crate::wire::constants::{
     CHANNEL_MAX_DEFAULT, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD, FRAME_MIN_SIZE,
     PROTOCOL_HEADER,
 };
-use crate::wire::fault::Level;
+use crate::wire::fault::FaultLevel;
 use crate::wire::method::connection;
 use crate::wire::shortstr::literal;
 use crate::wire::{FieldTable, Method, Reader, ShortStr, frame};
@@ -79,7 +79,7 @@ where
     let offered = start.mechanisms.to_text();
     if !offered.split(' ').any(|offer| offer == mechanism) {
         let text = format!("ACCESS_REFUSED - it offers no login by {mechanism}, only by {offered}");
-        let refusal = Refusal { level: Level::Connection, code: 403, text, method: (0, 0) };
+        let refusal = Refusal { level: FaultLevel::Connection, code: 403, text, method: (0, 0) };
         return Err(Error::Refused(refusal.into()));
     }
     let start_ok = connection::StartOk {
@@ -253,7 +253,7 @@ pub(super) fn decode_method(payload: &[u8]) -> Result<Method, Error> {
 /// A `connection.close` as an error.
 pub(super) fn refused(close: &connection::Close) -> Error {
     let refusal = Refusal {
-        level: Level::Connection,
+        level: FaultLevel::Connection,
         code: close.reply_code,
         text: close.reply_text.to_string(),
         method: (close.class_id, close.method_id),

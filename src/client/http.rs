@@ -25,7 +25,7 @@ const BODY_MAX: usize = 1 << 30;
 
 /// An answer, whatever its status is.
 #[derive(Debug)]
-pub struct Answer {
+pub struct HttpResponse {
     pub status: StatusCode,
     pub body: Bytes,
 }
@@ -44,7 +44,7 @@ pub async fn get(
     user: &str,
     password: &Password,
     limit: Duration,
-) -> Result<Answer, Error> {
+) -> Result<HttpResponse, Error> {
     let login = STANDARD.encode(format!("{user}:{}", password.reveal()));
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let host = match (uri.host(), uri.port()) {
@@ -66,7 +66,7 @@ pub async fn get(
     timeout(limit, asking).await.unwrap_or(Err(Error::TimedOut { waited: limit }))
 }
 
-async fn ask<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<Answer, Error>
+async fn ask<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<HttpResponse, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -76,7 +76,7 @@ where
         let response = sender.send_request(request).await.map_err(|error| lost(&error))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), BODY_MAX).collect().await;
-        Ok(Answer { status, body: body.map_err(|error| lost(&*error))?.to_bytes() })
+        Ok(HttpResponse { status, body: body.map_err(|error| lost(&*error))?.to_bytes() })
     };
     // The connection ends when the sender is gone; the reason of a failure reaches the request too.
     let (answer, _) = tokio::join!(asking, connection);
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     /// Asks a peer that reads the request and says `answer`, or nothing.
-    async fn asked(answer: Option<&'static str>) -> (Result<Answer, Error>, String) {
+    async fn asked(answer: Option<&'static str>) -> (Result<HttpResponse, Error>, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("http.sock");
         let listener = UnixListener::bind(&path).unwrap();

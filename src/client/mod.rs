@@ -30,7 +30,7 @@ mod options;
 mod state;
 
 pub use channel::{Channel, Inbox};
-pub use confirms::{FAILED_KEPT, Outcome, Report};
+pub use confirms::{FAILED_KEPT, PublishOutcome, PublishReport};
 pub use connect::{Dialed, Endpoint};
 pub use connection::Connection;
 pub use error::{Error, Refusal};

@@ -17,7 +17,7 @@ use super::handshake::{Tuned, decode_method, refused};
 use super::message::{Delivery, Reply};
 use crate::lock::Mutex;
 use crate::wire::constants::{FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD};
-use crate::wire::fault::Level;
+use crate::wire::fault::FaultLevel;
 use crate::wire::method::{basic, channel, connection};
 use crate::wire::{Method, ShortStr, frame};
 
@@ -434,7 +434,7 @@ fn is_answer(request: (u16, u16), reply: (u16, u16)) -> bool {
 
 fn channel_refused(close: &channel::Close) -> Error {
     let refusal = Refusal {
-        level: Level::Channel,
+        level: FaultLevel::Channel,
         code: close.reply_code,
         text: close.reply_text.to_string(),
         method: (close.class_id, close.method_id),

@@ -24,13 +24,13 @@ pub struct TlsOptions {
     /// PEM file of whom to trust; the system's certificates when `None`
     pub ca: Option<PathBuf>,
     /// PEM files of our certificate chain and its key, for a broker that asks for them
-    pub identity: Option<Identity>,
+    pub identity: Option<ClientIdentity>,
     pub server_name: ServerNameCheck,
 }
 
 /// Our certificate chain and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct ClientIdentity {
     pub cert: PathBuf,
     pub key: PathBuf,
 }
@@ -65,7 +65,7 @@ pub fn client_config(options: &TlsOptions) -> Result<ClientConfig, Error> {
     };
     match &options.identity {
         None => Ok(builder.with_no_client_auth()),
-        Some(Identity { cert, key }) => builder
+        Some(ClientIdentity { cert, key }) => builder
             .with_client_auth_cert(tls::certificates(Noun::Certificate, cert)?, tls::private_key(key)?)
             .map_err(|error| match error {
                 rustls::Error::InconsistentKeys(_) => Error::Tls {

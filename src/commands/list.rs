@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 
 use super::{Answer, CommandError, Context};
-use crate::engine::Listing as Kind;
+use crate::engine::ApiList as Kind;
 use crate::render::{Column, Filter, Format, Listing, ListingOptions};
 
 /// A command that lists something.

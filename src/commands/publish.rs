@@ -17,7 +17,9 @@ use super::options::publish_headers::{Delaying, HeaderOptions};
 use super::options::queue_type::QueueType;
 use super::options::rate::Rate;
 use super::{Answer, CommandError, Context, Interrupt};
-use crate::engine::{Message, Outcome, Publisher, PublisherOptions, Report, ShortStr, payload};
+use crate::engine::{
+    Message, PublishOutcome, PublishReport, Publisher, PublisherOptions, ShortStr, payload,
+};
 use crate::render::words;
 
 /// Publish messages and wait until the broker confirms them
@@ -186,7 +188,7 @@ async fn publish_all(
     bodies: Bodies,
     mut interrupt: Interrupt,
     cx: &mut Context,
-) -> Result<Report, CommandError> {
+) -> Result<PublishReport, CommandError> {
     // Returned messages are always asked for: what reaches no queue is at least told.
     let options = PublisherOptions { mandatory: true, ..PublisherOptions::default() };
     let mut publisher = cx.engine.publisher(options).await?;
@@ -252,7 +254,7 @@ async fn send_all(
 }
 
 /// Says in words what had become of the messages when an error came.
-fn so_far(sent: u64, report: &Report) -> String {
+fn so_far(sent: u64, report: &PublishReport) -> String {
     let confirmed = words::grouped(report.confirmed + report.unroutable);
     let mut parts = vec![format!("{confirmed} of {} confirmed", words::counted(sent, "message"))];
     let others = [(report.unroutable, "reached no queue"), (report.refused, "not taken")];
@@ -281,7 +283,7 @@ fn parsed(body: &Bytes, line: u64, args: &Args) -> Result<Message, CommandError>
     Ok(message)
 }
 
-fn tell(args: &Args, report: &Report, cx: &mut Context) -> Result<Answer, CommandError> {
+fn tell(args: &Args, report: &PublishReport, cx: &mut Context) -> Result<Answer, CommandError> {
     let sent = report.confirmed + report.unroutable + report.refused;
     if report.refused > 0 {
         return Err(CommandError::NotTaken { refused: report.refused, sent });
@@ -293,8 +295,8 @@ fn tell(args: &Args, report: &Report, cx: &mut Context) -> Result<Answer, Comman
         return Ok(Answer::Yes);
     }
     let reason = report.failed.iter().find_map(|(_, outcome)| match outcome {
-        Outcome::Unroutable { code, text } => Some(format!(" ({code} {text})")),
-        Outcome::Confirmed | Outcome::Refused => None,
+        PublishOutcome::Unroutable { code, text } => Some(format!(" ({code} {text})")),
+        PublishOutcome::Confirmed | PublishOutcome::Refused => None,
     });
     cx.out.note(&format!(
         "note: {} of {} reached no queue{}",

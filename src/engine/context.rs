@@ -6,7 +6,7 @@ use crate::client::{self, Channel, Connection};
 use crate::engine::error::Error;
 use crate::engine::local::DirectoryBroker;
 use crate::engine::management::Api;
-use crate::engine::target::{Broker, Target};
+use crate::engine::target::{BrokerAddress, Target};
 
 /// The part of an engine that is shared with everything it hands out.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ impl Context {
         let connection = self.connection.get_or_try_init(|| async {
             let options = &self.target.options;
             match (&self.target.broker, &self.residence) {
-                (Broker::At(place), _) => Connection::connect(place, options).await,
-                (Broker::Of(_), Some(residence)) => residence.connect(options).await,
-                (Broker::Of(directory), None) => {
+                (BrokerAddress::At(place), _) => Connection::connect(place, options).await,
+                (BrokerAddress::Of(_), Some(residence)) => residence.connect(options).await,
+                (BrokerAddress::Of(directory), None) => {
                     Connection::connect(&directory.amqp_place(), options).await
                 }
             }

@@ -11,7 +11,7 @@ use crate::client;
 use crate::engine::hints;
 use crate::store::StoreError;
 use crate::tls::FileError;
-use crate::wire::fault::Level;
+use crate::wire::fault::FaultLevel;
 
 /// The kind of a failure; the number is the exit code (sysexits, as rabbitmqctl has them).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,7 +260,7 @@ fn whole(text: &str) -> String {
 /// Codes that say that our frames were wrong, which no user can help; with the same code RabbitMQ 3 refuses types of
 /// exchange that it does not know.
 fn is_bug(refusal: &client::Refusal) -> bool {
-    refusal.level == Level::Connection
+    refusal.level == FaultLevel::Connection
         && matches!(refusal.code, 501..=505)
         && !refusal.text.contains("exchange type")
 }
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
     use crate::client::Refusal;
 
-    fn refused(level: Level, code: u16, text: &str) -> Error {
+    fn refused(level: FaultLevel, code: u16, text: &str) -> Error {
         let refusal = Refusal { level, code, text: text.into(), method: (0, 0) };
         let error = client::Error::Refused(Arc::new(refusal));
         Error::from_client("delete queue 'q'", "amqp://h:5672", error)
@@ -301,15 +301,15 @@ mod tests {
     fn every_refusal_has_its_exit_code() {
         #[rustfmt::skip]
         let cases = [
-            (Level::Channel,    404, "NOT_FOUND - no queue 'q' in vhost '/'",                  65),
-            (Level::Channel,    406, "PRECONDITION_FAILED - queue 'q' in vhost '/' in use",    65),
-            (Level::Channel,    403, "ACCESS_REFUSED - access to queue 'q' refused",           77),
-            (Level::Connection, 403, "ACCESS_REFUSED - Login was refused",                     77),
-            (Level::Connection, 530, "NOT_ALLOWED - vhost nope not found",                     65),
-            (Level::Connection, 530, "NOT_ALLOWED - access to vhost '/' refused for user 'u'", 77),
-            (Level::Connection, 320, "CONNECTION_FORCED - broker forced connection closure",   69),
-            (Level::Connection, 501, "FRAME_ERROR - type 1",                                   70),
-            (Level::Connection, 540, "NOT_IMPLEMENTED - immediate=true",                       65),
+            (FaultLevel::Channel,    404, "NOT_FOUND - no queue 'q' in vhost '/'",                  65),
+            (FaultLevel::Channel,    406, "PRECONDITION_FAILED - queue 'q' in vhost '/' in use",    65),
+            (FaultLevel::Channel,    403, "ACCESS_REFUSED - access to queue 'q' refused",           77),
+            (FaultLevel::Connection, 403, "ACCESS_REFUSED - Login was refused",                     77),
+            (FaultLevel::Connection, 530, "NOT_ALLOWED - vhost nope not found",                     65),
+            (FaultLevel::Connection, 530, "NOT_ALLOWED - access to vhost '/' refused for user 'u'", 77),
+            (FaultLevel::Connection, 320, "CONNECTION_FORCED - broker forced connection closure",   69),
+            (FaultLevel::Connection, 501, "FRAME_ERROR - type 1",                                   70),
+            (FaultLevel::Connection, 540, "NOT_IMPLEMENTED - immediate=true",                       65),
         ];
         for (level, code, text, exit) in cases {
             assert_eq!(refused(level, code, text).category() as i32, exit, "{text}");
@@ -318,7 +318,8 @@ mod tests {
 
     #[test]
     fn a_name_that_is_close_is_offered() {
-        let mut error = refused(Level::Channel, 404, "NOT_FOUND - no queue 'ordres' in vhost '/'");
+        let mut error =
+            refused(FaultLevel::Channel, 404, "NOT_FOUND - no queue 'ordres' in vhost '/'");
         let Error::Refused { nearest, .. } = &mut error else { panic!("{error}") };
         *nearest = vec!["orders".into(), "orders.dead".into()];
         assert_eq!(

@@ -8,7 +8,7 @@ use crate::client::{self, Channel};
 use crate::engine::context::Context;
 use crate::engine::error::Error;
 use crate::engine::local::DirectoryBroker;
-use crate::engine::target::{Broker, Target};
+use crate::engine::target::{BrokerAddress, Target};
 use crate::wire::FieldTable;
 
 /// A broker that commands work with.
@@ -25,8 +25,8 @@ impl Engine {
     /// A remote broker is connected to by the first call that needs it, or by [`Self::connect`].
     pub async fn open(target: Target) -> Result<Self, Error> {
         let residence = match &target.broker {
-            Broker::At(_) => None,
-            Broker::Of(directory) => {
+            BrokerAddress::At(_) => None,
+            BrokerAddress::Of(directory) => {
                 Some(DirectoryBroker::settle(directory, target.timeout()).await?)
             }
         };

@@ -26,7 +26,7 @@ use crate::server::{
     self, Address, BindError, Clock, Config, Listeners, Server, StartError, TlsVerify, resources,
 };
 use crate::store::definitions::Definitions;
-use crate::store::{Report, Store, format};
+use crate::store::{OpenReport, Store, format};
 
 /// The options of a broker in this process.
 #[derive(Clone, Debug, Default)]
@@ -372,8 +372,8 @@ fn open_directory(
 }
 
 /// Logs the damage that a start found.
-fn tell_damage(broker: &Broker, report: Report) {
-    let Report { damaged, broken_marks, broken_indexes, .. } = report;
+fn tell_damage(broker: &Broker, report: OpenReport) {
+    let OpenReport { damaged, broken_marks, broken_indexes, .. } = report;
     if !damaged.is_empty() {
         let names = contents::queue_names(broker);
         for damaged in damaged {

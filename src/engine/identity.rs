@@ -10,7 +10,7 @@ use crate::client::{Dialed, Endpoint};
 use crate::engine::context::Context;
 use crate::engine::error::{Cause, Error};
 use crate::engine::management::Api;
-use crate::engine::target::{ApiSource, Broker};
+use crate::engine::target::{ApiSource, BrokerAddress};
 use crate::wire::{FieldTable, FieldValue};
 
 /// The names by which a broker identifies itself.
@@ -40,14 +40,16 @@ async fn same_broker(cx: &Context) -> Result<Api, Error> {
     let api = target.api.clone();
     let place = match (&target.broker, target.api_source) {
         // The lock of a directory lets one process make both sockets.
-        (Broker::Of(_), _) | (Broker::At(_), ApiSource::InDirectory) => return Ok(api),
+        (BrokerAddress::Of(_), _) | (BrokerAddress::At(_), ApiSource::InDirectory) => {
+            return Ok(api);
+        }
         // The API is all that was named, and all that is used.
-        (Broker::At(_), ApiSource::Named)
+        (BrokerAddress::At(_), ApiSource::Named)
             if !target.is_named() && cx.connection.get().is_none() =>
         {
             return Ok(api);
         }
-        (Broker::At(place), ApiSource::Named | ApiSource::Guessed) => place,
+        (BrokerAddress::At(place), ApiSource::Named | ApiSource::Guessed) => place,
     };
     let properties = match cx.connection.get() {
         Some(connection) => connection.server_properties().clone(),

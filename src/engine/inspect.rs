@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::engine::context::Context;
 use crate::engine::error::Error;
 use crate::engine::handle::Engine;
-use crate::engine::listing::{Listing, list};
+use crate::engine::listing::{ApiList, list};
 use crate::engine::management::escape;
 
 /// Questions to the management API.
@@ -26,7 +26,7 @@ impl Engine {
 impl Inspect<'_> {
     /// The rows of a list, each the JSON object RabbitMQ's API gives. What lives in a virtual host is listed for
     /// the target's one; connections and channels too, when it was named by itself. Users and nodes are all of them.
-    pub async fn list(&self, listing: Listing) -> Result<Vec<Value>, Error> {
+    pub async fn list(&self, listing: ApiList) -> Result<Vec<Value>, Error> {
         list(self.cx.api().await?, &self.cx.target, listing).await
     }
 

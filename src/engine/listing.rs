@@ -8,7 +8,7 @@ use crate::engine::target::Target;
 
 /// The lists of the management API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listing {
+pub enum ApiList {
     Queues,
     Exchanges,
     Bindings,
@@ -22,7 +22,7 @@ pub enum Listing {
     Policies,
 }
 
-impl Listing {
+impl ApiList {
     /// The list's path: what lives in a virtual host is asked for there, and connections of one that was named.
     fn path(self, target: &Target) -> String {
         let vhost = escape(target.vhost());
@@ -64,7 +64,7 @@ impl Listing {
 pub(super) async fn list(
     api: &Api,
     target: &Target,
-    listing: Listing,
+    listing: ApiList,
 ) -> Result<Vec<Value>, Error> {
     let doing = format!("list {}", listing.name());
     if let Value::Array(rows) = api.get(&doing, &listing.path(target)).await? {

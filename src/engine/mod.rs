@@ -47,8 +47,10 @@ pub use error::{Category, Error};
 pub use handle::Engine;
 pub use host::{Host, HostOptions, StartReport, Watermark};
 pub use inspect::Inspect;
-pub use listing::Listing;
-pub use publish::{Confirmation, Message, Outcome, Publisher, PublisherOptions, Report};
+pub use listing::ApiList;
+pub use publish::{
+    Confirmation, Message, PublishOutcome, PublishReport, Publisher, PublisherOptions,
+};
 pub use rpc::{Replier, ReplyTo, RpcCaller, RpcOptions, RpcServer};
 pub use target::{Target, TargetOptions, TlsFiles};
 pub use topology::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client;
 use crate::engine::context::Context;
 use crate::engine::error::Error;
-use crate::engine::listing::{Listing, list};
+use crate::engine::listing::{ApiList, list};
 
 /// Longest time an error waits for names that are close to the one that is not there.
 const NEAREST_WAIT_MAX: Duration = Duration::from_millis(300);
@@ -37,8 +37,8 @@ pub(super) async fn with_nearest(cx: &Context, mut error: Error) -> Error {
 }
 
 /// Finds the kind and name of the missing thing in the text of a 404: `NOT_FOUND - no queue 'q' in vhost '/'`.
-fn missing(text: &str) -> Option<(Listing, &str)> {
-    let kinds = [("no queue '", Listing::Queues), ("no exchange '", Listing::Exchanges)];
+fn missing(text: &str) -> Option<(ApiList, &str)> {
+    let kinds = [("no queue '", ApiList::Queues), ("no exchange '", ApiList::Exchanges)];
     kinds.into_iter().find_map(|(before, listing)| {
         let (_, rest) = text.split_once(before)?;
         let (name, _) = rest.split_once("' in vhost")?;
@@ -69,8 +69,8 @@ mod tests {
     #[test]
     fn a_404_says_what_is_missing() {
         let cases = [
-            ("NOT_FOUND - no queue 'a b' in vhost '/'", Some((Listing::Queues, "a b"))),
-            ("NOT_FOUND - no exchange 'x' in vhost 'v'", Some((Listing::Exchanges, "x"))),
+            ("NOT_FOUND - no queue 'a b' in vhost '/'", Some((ApiList::Queues, "a b"))),
+            ("NOT_FOUND - no exchange 'x' in vhost 'v'", Some((ApiList::Exchanges, "x"))),
             ("NOT_FOUND - vhost '/' is down", None),
         ];
         for (text, found) in cases {

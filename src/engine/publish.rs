@@ -12,7 +12,7 @@ use crate::engine::handle::Engine;
 use crate::wire::method::basic;
 use crate::wire::{Properties, ShortStr};
 
-pub use crate::client::{FAILED_KEPT, Outcome, Report};
+pub use crate::client::{FAILED_KEPT, PublishOutcome, PublishReport};
 
 /// A message to publish.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,7 +52,7 @@ pub struct Publisher {
 pub struct Confirmation {
     cx: Arc<Context>,
     channel: Arc<Channel>,
-    receiver: oneshot::Receiver<Outcome>,
+    receiver: oneshot::Receiver<PublishOutcome>,
     exchange: ShortStr,
 }
 
@@ -89,12 +89,12 @@ impl Publisher {
     }
 
     /// Sends a message and waits until the broker says what became of it.
-    pub async fn send_and_wait(&mut self, message: &Message) -> Result<Outcome, Error> {
+    pub async fn send_and_wait(&mut self, message: &Message) -> Result<PublishOutcome, Error> {
         self.send_tracked(message).await?.outcome().await
     }
 
     /// Waits until the broker has answered for every message; tells what became of those since the last report.
-    pub async fn flush(&mut self) -> Result<Report, Error> {
+    pub async fn flush(&mut self) -> Result<PublishReport, Error> {
         match self.channel.unanswered_at_most(0).await {
             Ok(()) => Ok(self.report()),
             Err(error) => Err(self.cx.explained("publish", error).await),
@@ -102,7 +102,7 @@ impl Publisher {
     }
 
     /// Returns the outcomes of messages since the last report, without waiting.
-    pub fn report(&mut self) -> Report {
+    pub fn report(&mut self) -> PublishReport {
         self.channel.take_report()
     }
 
@@ -114,7 +114,7 @@ impl Publisher {
     async fn publish(
         &mut self,
         message: &Message,
-        waiter: Option<oneshot::Sender<Outcome>>,
+        waiter: Option<oneshot::Sender<PublishOutcome>>,
     ) -> Result<u64, Error> {
         let publish = basic::Publish {
             exchange: message.exchange.clone(),
@@ -137,7 +137,7 @@ impl Publisher {
 
 impl Confirmation {
     /// Waits until the broker says what became of the message.
-    pub async fn outcome(self) -> Result<Outcome, Error> {
+    pub async fn outcome(self) -> Result<PublishOutcome, Error> {
         let waited = self.channel.timeout();
         let error = match tokio::time::timeout(waited, self.receiver).await {
             Ok(Ok(outcome)) => return Ok(outcome),

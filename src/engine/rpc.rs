@@ -14,7 +14,7 @@ use crate::engine::consume::{ConsumeOptions, Consumer, Delivery, Event, Requeue,
 use crate::engine::context::Context;
 use crate::engine::error::Error;
 use crate::engine::handle::Engine;
-use crate::engine::publish::Outcome;
+use crate::engine::publish::PublishOutcome;
 use crate::engine::topology::unexpected;
 use crate::lock::Mutex;
 use crate::wire::method::{basic, queue};
@@ -196,11 +196,11 @@ impl RpcCaller {
         };
         let (code, text) = match outcome {
             // Without a confirm the connection has ended; the reply may have come before that.
-            Ok(Outcome::Confirmed) | Err(_) => {
+            Ok(PublishOutcome::Confirmed) | Err(_) => {
                 return reply.await.map_err(|_| failed(self.ended()));
             }
-            Ok(Outcome::Unroutable { code, text }) => (code, text),
-            Ok(Outcome::Refused) => {
+            Ok(PublishOutcome::Unroutable { code, text }) => (code, text),
+            Ok(PublishOutcome::Refused) => {
                 (506, "RESOURCE_ERROR - it could not accept the message".into())
             }
         };
@@ -286,7 +286,7 @@ impl Replier {
             Err(_) => return Err(failed(client::Error::TimedOut { waited: limit })),
         };
         self.settler.ack(request)?;
-        Ok(outcome == Outcome::Confirmed)
+        Ok(outcome == PublishOutcome::Confirmed)
     }
 
     /// Gives up on a request: back to the queue, or away.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::client::tls::{Identity, ServerNameCheck};
+use crate::client::tls::{ClientIdentity, ServerNameCheck};
 use crate::client::{Endpoint, Login, Options, TlsOptions};
 use crate::engine::directory::{DataDirectory, default_directory};
 use crate::engine::error::Error;
@@ -52,7 +52,7 @@ pub struct TlsFiles {
 /// One broker, named. `Display` masks the password.
 #[derive(Clone, Debug)]
 pub struct Target {
-    pub(super) broker: Broker,
+    pub(super) broker: BrokerAddress,
     pub(super) options: Options,
     pub(super) api: Api,
     pub(super) api_source: ApiSource,
@@ -83,7 +83,7 @@ const URL_VARIABLES: [&str; 3] = ["MQ_URL", "AMQP_URL", "RABBITMQ_URL"];
 
 /// The address or the directory of the broker.
 #[derive(Clone, Debug)]
-pub(super) enum Broker {
+pub(super) enum BrokerAddress {
     At(Endpoint),
     Of(DataDirectory),
 }
@@ -153,7 +153,7 @@ impl Target {
         let client = client_options(None, options)?;
         let api = Api::on_socket(directory.http_socket(), &client);
         let shown = directory.to_string();
-        let broker = Broker::Of(directory);
+        let broker = BrokerAddress::Of(directory);
         let api_source = ApiSource::InDirectory;
         Ok(Self {
             broker,
@@ -199,7 +199,7 @@ impl Target {
         let is_vhost_named = options.vhost.is_some();
         let place = Endpoint::Tcp { host: parsed.host, port: parsed.port, tls };
         Ok(Self {
-            broker: Broker::At(place),
+            broker: BrokerAddress::At(place),
             options: client,
             api,
             api_source,
@@ -233,8 +233,8 @@ impl Target {
     /// Returns the place at which the broker listens; that of a directory holds while a process runs its broker.
     pub(super) fn place(&self) -> Endpoint {
         match &self.broker {
-            Broker::At(place) => place.clone(),
-            Broker::Of(directory) => directory.amqp_place(),
+            BrokerAddress::At(place) => place.clone(),
+            BrokerAddress::Of(directory) => directory.amqp_place(),
         }
     }
 
@@ -295,7 +295,7 @@ fn tls_options(url: &AmqpUrl, files: TlsFiles) -> Result<TlsOptions, Error> {
     let cert = files.cert.or_else(|| parameters.certfile.clone());
     let key = files.key.or_else(|| parameters.keyfile.clone());
     let identity = match (cert, key) {
-        (Some(cert), Some(key)) => Some(Identity { cert, key }),
+        (Some(cert), Some(key)) => Some(ClientIdentity { cert, key }),
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => {
             return Err(Error::usage(

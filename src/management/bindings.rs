@@ -23,7 +23,7 @@ pub(super) fn between_exchange_and_queue(
     if vhost.find_queue(queue).is_none() {
         return Err(Refusal::NotFound);
     }
-    between(&vhost, names, &End { kind: DestinationKind::Queue, name: queue })
+    between(&vhost, names, &BindingDestination { kind: DestinationKind::Queue, name: queue })
 }
 
 /// `GET /bindings/:vhost/e/:exchange/e/:destination`.
@@ -31,7 +31,7 @@ pub(super) fn between_exchanges(view: &View<'_>, names: &Names) -> Result<Vec<Va
     let vhost = view.vhost(names.vhost()?)?;
     let name = names.exchange("destination")?;
     known_exchange(&vhost, name)?;
-    between(&vhost, names, &End { kind: DestinationKind::Exchange, name })
+    between(&vhost, names, &BindingDestination { kind: DestinationKind::Exchange, name })
 }
 
 /// `GET .../:properties_key`: one binding between an exchange and a queue.
@@ -46,13 +46,13 @@ pub(super) fn one_to_exchange(view: &View<'_>, names: &Names) -> Result<Value, R
 
 /// Lists the bindings that lead to a queue.
 pub(super) fn to_queue(vhost: &Vhost, name: &str) -> Vec<Value> {
-    let end = End { kind: DestinationKind::Queue, name };
+    let end = BindingDestination { kind: DestinationKind::Queue, name };
     rows(vhost, |binding| end.is_of(binding))
 }
 
 /// Lists the bindings that lead to an exchange.
 pub(super) fn to_exchange(vhost: &Vhost, name: &str) -> Vec<Value> {
-    let end = End { kind: DestinationKind::Exchange, name };
+    let end = BindingDestination { kind: DestinationKind::Exchange, name };
     rows(vhost, |binding| end.is_of(binding))
 }
 
@@ -63,18 +63,22 @@ pub(super) fn from_exchange(vhost: &Vhost, name: &str) -> Vec<Value> {
 
 /// The far end of a binding.
 #[derive(Debug)]
-struct End<'a> {
+struct BindingDestination<'a> {
     kind: DestinationKind,
     name: &'a str,
 }
 
-impl End<'_> {
+impl BindingDestination<'_> {
     fn is_of(&self, binding: &Binding) -> bool {
         binding.destination.kind == self.kind && binding.destination.name == self.name
     }
 }
 
-fn between(vhost: &Vhost, names: &Names, end: &End<'_>) -> Result<Vec<Value>, Refusal> {
+fn between(
+    vhost: &Vhost,
+    names: &Names,
+    end: &BindingDestination<'_>,
+) -> Result<Vec<Value>, Refusal> {
     let source = names.exchange("exchange")?;
     known_exchange(vhost, source)?;
     Ok(rows(vhost, |binding| binding.source == source && end.is_of(binding)))

@@ -32,7 +32,7 @@ const REJECTED: &str = "rejected Unable to publish message. Check queue limits."
 const NOT_KEPT: &str = "rejected Unable to publish message. The broker cannot write to its disk.";
 
 /// One route: the method and the path of a request, who may make it, and what answers it.
-pub(super) type Row = (Method, &'static str, RequiredRole, Answer);
+pub(super) type RouteRow = (Method, &'static str, RequiredRole, Responder);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
@@ -47,7 +47,7 @@ pub(super) enum Method {
 
 /// The function that answers a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Answer {
+pub(super) enum Responder {
     /// One object that is always there
     Always(fn(&View<'_>) -> Value),
     /// One object
@@ -64,17 +64,17 @@ pub(super) enum Answer {
     NotThereYet,
 }
 
-type Handler = MethodRouter<Arc<Management>>;
+type RouteHandler = MethodRouter<Arc<Management>>;
 
 /// Makes a router of the table.
-pub(super) fn router(rows: &[Row]) -> Router<Arc<Management>> {
-    let add = |router: Router<_>, &(method, path, who, answer): &Row| {
+pub(super) fn router(rows: &[RouteRow]) -> Router<Arc<Management>> {
+    let add = |router: Router<_>, &(method, path, who, answer): &RouteRow| {
         router.route(path, handler(method, who, answer))
     };
     rows.iter().fold(Router::new(), add).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
-fn handler(method: Method, who: RequiredRole, answer: Answer) -> Handler {
+fn handler(method: Method, who: RequiredRole, answer: Responder) -> RouteHandler {
     let filter = match method {
         Method::Get => MethodFilter::GET,
         Method::Put => MethodFilter::PUT,
@@ -83,28 +83,28 @@ fn handler(method: Method, who: RequiredRole, answer: Answer) -> Handler {
         Method::Any => return any(async || Refusal::NotThereYet),
     };
     match answer {
-        Answer::Change(change) => changing(filter, who, change),
-        Answer::NotThereYet => on(filter, async || Refusal::NotThereYet),
-        Answer::Always(answer) => {
+        Responder::Change(change) => changing(filter, who, change),
+        Responder::NotThereYet => on(filter, async || Refusal::NotThereYet),
+        Responder::Always(answer) => {
             reading(who, move |view, _, selection| Ok(selection.of_object(answer(view))))
         }
-        Answer::One(answer) => {
+        Responder::One(answer) => {
             reading(
                 who,
                 move |view, names, selection| Ok(selection.of_object(answer(view, names)?)),
             )
         }
-        Answer::AlwaysList(answer) => {
+        Responder::AlwaysList(answer) => {
             reading(who, move |view, _, selection| selection.of_list(answer(view)))
         }
-        Answer::List(answer) => {
+        Responder::List(answer) => {
             reading(who, move |view, names, selection| selection.of_list(answer(view, names)?))
         }
-        Answer::Selected(answer) => reading(who, answer),
+        Responder::Selected(answer) => reading(who, answer),
     }
 }
 
-fn reading<F>(who: RequiredRole, answer: F) -> Handler
+fn reading<F>(who: RequiredRole, answer: F) -> RouteHandler
 where
     F: Fn(&View<'_>, &Names, &Selection) -> Result<Value, Refusal>,
     F: Clone + Send + Sync + 'static,
@@ -129,7 +129,7 @@ fn changing(
     method: MethodFilter,
     who: RequiredRole,
     change: fn(&ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal>,
-) -> Handler {
+) -> RouteHandler {
     on(
         method,
         async move |State(management): State<Arc<Management>>,

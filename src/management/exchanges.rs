@@ -70,7 +70,7 @@ fn row(view: &View<'_>, exchange: &ExchangeInfo) -> Value {
         "message_stats": view.rates.counters(&subject, &exchange.counters.snapshot()),
     });
     if let Ok(vhost) = view.broker.vhost(&exchange.vhost) {
-        policies::put_applied(&mut row, &vhost, policies::Subject::Exchange(&settings.name));
+        policies::put_applied(&mut row, &vhost, policies::PolicySubject::Exchange(&settings.name));
     }
     if let Some(delayed) = exchange.delayed {
         row["messages_delayed"] = delayed.into();

@@ -5,7 +5,7 @@
 //! exchanges whose names begin with `amq.` are left out. Parameters of components that this broker does not run
 //! (shovels, federation) are kept, listed and exported, and do nothing.
 //!
-//! Reading order: [`DefinitionsFile::read`], [`Reading`], [`DefinitionsFile::import`].
+//! Reading order: [`DefinitionsFile::read`], [`DefinitionsReading`], [`DefinitionsFile::import`].
 
 use std::collections::BTreeSet;
 
@@ -89,7 +89,7 @@ impl DefinitionsFile {
         user: Option<&ShortStr>,
         now: Millis,
     ) -> Result<(), Refusal> {
-        let mut reading = Reading {
+        let mut reading = DefinitionsReading {
             vhost,
             compat: broker.compat(),
             hashing: self.implied_hashing(),
@@ -97,7 +97,7 @@ impl DefinitionsFile {
             new: NewDefinitions::default(),
         };
         reading.read(&self.0)?;
-        let Reading { new, kept, .. } = reading;
+        let DefinitionsReading { new, kept, .. } = reading;
         check(&new, broker)?;
         if !kept.is_empty() {
             let components = kept.into_iter().collect::<Vec<_>>().join(", ");
@@ -143,7 +143,7 @@ fn is_reserved(kind: &str, vhost: &ShortStr, name: &ShortStr) -> bool {
 }
 
 /// Definitions on their way from JSON.
-struct Reading<'a> {
+struct DefinitionsReading<'a> {
     /// The vhost that all objects go to; `None` if every object says so itself.
     vhost: Option<&'a ShortStr>,
     compat: Compat,
@@ -153,7 +153,7 @@ struct Reading<'a> {
     new: NewDefinitions,
 }
 
-impl Reading<'_> {
+impl DefinitionsReading<'_> {
     fn place(&self, body: &Body) -> Result<ShortStr, Refusal> {
         self.vhost.map_or_else(|| body.name("vhost"), |vhost| Ok(vhost.clone()))
     }

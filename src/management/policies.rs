@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::view::{Names, View};
 use crate::broker::Broker;
 use crate::broker::parameters::{Parameter, ParameterName};
-pub(super) use crate::broker::policies::Subject;
+pub(super) use crate::broker::policies::PolicySubject;
 use crate::broker::policies::{Applied, Author, Policy, merge};
 use crate::broker::vhost::Vhost;
 use crate::wire::shortstr::literal;
@@ -142,7 +142,7 @@ fn definition(policy: Option<&Arc<Policy>>) -> Option<&FieldTable> {
 }
 
 /// Tells in a queue's or an exchange's row which policies apply.
-pub(super) fn put_applied(row: &mut Value, vhost: &Vhost, subject: Subject<'_>) {
+pub(super) fn put_applied(row: &mut Value, vhost: &Vhost, subject: PolicySubject<'_>) {
     let Applied { user, operator } = vhost.policies().applied(subject);
     let merged = merge(definition(user.as_ref()), definition(operator.as_ref()));
     row["policy"] = user.map(|policy| policy.name.to_string()).into();

@@ -108,7 +108,7 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
     }
     if let Ok(vhost) = view.broker.vhost(vhost) {
         let kind = info.settings.wanted.kind;
-        policies::put_applied(&mut row, &vhost, policies::Subject::Queue(name, kind));
+        policies::put_applied(&mut row, &vhost, policies::PolicySubject::Queue(name, kind));
     }
     let subject = Subject::QueueLengths(vhost.clone(), name.clone());
     view.rates.put_lengths(&mut row, &subject, &lengths(info));

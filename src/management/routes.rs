@@ -4,9 +4,9 @@
 //! 404, a method that has none at its path 405 with the methods that have one.
 
 use super::auth::RequiredRole::{Administrator, EveryUser, Monitor, Policymaker};
-use super::dispatch::Answer::{Always, AlwaysList, Change, List, NotThereYet, One, Selected};
 use super::dispatch::Method::{Any, Delete, Get, Post, Put};
-use super::dispatch::Row;
+use super::dispatch::Responder::{Always, AlwaysList, Change, List, NotThereYet, One, Selected};
+use super::dispatch::RouteRow;
 use super::{
     bindings, change, channels, connections, consumers, definitions, exchanges, features, health,
     nodes, overview, policies, queues, users, vhosts,
@@ -14,7 +14,7 @@ use super::{
 
 /// All routes, by path; paths begin below `/api`.
 #[rustfmt::skip]
-pub(super) const ROUTES: &[Row] = &[
+pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/aliveness-test/{vhost}",                                               EveryUser,     One(health::aliveness)),
     (Get,    "/bindings",                                                             EveryUser,     List(bindings::list)),
     (Get,    "/bindings/{vhost}",                                                     EveryUser,     List(bindings::list)),

@@ -16,12 +16,12 @@ pub struct Column {
     pub name: &'static str,
     /// The path of the value in a row: a field, or fields with dots between.
     pub path: &'static str,
-    unit: Unit,
+    unit: ColumnUnit,
 }
 
 /// The form in which a table writes a number for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
+enum ColumnUnit {
     Exact,
     Count,
     Bytes,
@@ -30,17 +30,17 @@ enum Unit {
 impl Column {
     /// A column of texts or of numbers that are names.
     pub const fn plain(name: &'static str) -> Self {
-        Self { name, path: name, unit: Unit::Exact }
+        Self { name, path: name, unit: ColumnUnit::Exact }
     }
 
     /// A column of counts, grouped by thousands in a table; `--watch` shows how fast they change.
     pub const fn count(name: &'static str) -> Self {
-        Self { name, path: name, unit: Unit::Count }
+        Self { name, path: name, unit: ColumnUnit::Count }
     }
 
     /// A column of sizes.
     pub const fn bytes(name: &'static str) -> Self {
-        Self { name, path: name, unit: Unit::Bytes }
+        Self { name, path: name, unit: ColumnUnit::Bytes }
     }
 
     /// The same column, its value found elsewhere in the row.
@@ -83,13 +83,15 @@ pub struct Listing {
 struct Chosen {
     name: String,
     path: String,
-    unit: Unit,
+    unit: ColumnUnit,
 }
 
 impl Chosen {
     /// True if the row lacks a number that each row has at some time; counts of events are there once there was one.
     fn is_late(&self, row: &Value) -> bool {
-        self.unit != Unit::Exact && !self.path.contains('.') && text::at(row, &self.path).is_null()
+        self.unit != ColumnUnit::Exact
+            && !self.path.contains('.')
+            && text::at(row, &self.path).is_null()
     }
 }
 
@@ -170,7 +172,7 @@ impl Listing {
         }
         let named = self.look.columns.iter().map(|name| {
             self.known.iter().find(|column| column.name == name).map_or_else(
-                || Chosen { name: name.clone(), path: name.clone(), unit: Unit::Exact },
+                || Chosen { name: name.clone(), path: name.clone(), unit: ColumnUnit::Exact },
                 of,
             )
         });
@@ -215,7 +217,7 @@ impl Listing {
             }
             let mut written = human(value, column.unit);
             if let Some(change) = before.and_then(|old| change(text::at(old, &column.path), value))
-                && column.unit == Unit::Count
+                && column.unit == ColumnUnit::Count
             {
                 written.push_str(&change);
             }
@@ -231,11 +233,13 @@ fn change(old: &Value, new: &Value) -> Option<String> {
     (difference != 0).then(|| format!(" ({difference:+})"))
 }
 
-fn human(value: &Value, unit: Unit) -> String {
+fn human(value: &Value, unit: ColumnUnit) -> String {
     match (unit, value.as_u64()) {
-        (Unit::Count, Some(number)) => words::grouped(number),
-        (Unit::Bytes, Some(bytes)) => words::size(bytes),
-        (Unit::Exact | Unit::Count | Unit::Bytes, _) => text::unbroken(&text::plain(value)),
+        (ColumnUnit::Count, Some(number)) => words::grouped(number),
+        (ColumnUnit::Bytes, Some(bytes)) => words::size(bytes),
+        (ColumnUnit::Exact | ColumnUnit::Count | ColumnUnit::Bytes, _) => {
+            text::unbroken(&text::plain(value))
+        }
     }
 }
 
@@ -255,7 +259,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::render::Settings;
+    use crate::render::OutputSettings;
 
     const COLUMNS: &[Column] = &[
         Column::plain("name"),
@@ -279,7 +283,7 @@ mod tests {
 
     fn shown(format: Format, look: ListingOptions) -> String {
         let stdout = Shared::default();
-        let settings = Settings { format: Some(format), is_quiet: false };
+        let settings = OutputSettings { format: Some(format), is_quiet: false };
         let mut out = Output::to_writers(settings, Box::new(stdout.clone()), Box::new(io::sink()));
         let rows = vec![
             json!({"name": "b", "messages": 1500, "memory": 2048, "owner": {"user": "guest"}}),
@@ -345,7 +349,7 @@ mod tests {
             (Format::Jsonl, "{\"name\":\"q\"}\n"),
         ] {
             let (stdout, stderr) = (Shared::default(), Shared::default());
-            let settings = Settings { format: Some(format), is_quiet: false };
+            let settings = OutputSettings { format: Some(format), is_quiet: false };
             let writers = (Box::new(stdout.clone()), Box::new(stderr.clone()));
             let mut out = Output::to_writers(settings, writers.0, writers.1);
             let mut listing = Listing::new(COLUMNS, 2, ListingOptions::default());

@@ -23,7 +23,7 @@ pub mod words;
 pub use filter::{Filter, InvalidFilter};
 pub use format::{Format, UnknownFormat};
 pub use listing::{Column, Listing, ListingOptions};
-pub use output::{Output, Settings, terminal_width};
+pub use output::{Output, OutputSettings, terminal_width};
 pub use paint::{Paint, painted};
 pub use problem::Problem;
 pub use progress::Progress;

@@ -25,7 +25,7 @@ const STDOUT_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The user's options for the output.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Settings {
+pub struct OutputSettings {
     /// `--format`, when given.
     pub format: Option<Format>,
     /// `--quiet`: no talk.
@@ -34,7 +34,7 @@ pub struct Settings {
 
 /// The two streams of a command, and what may be done on them.
 pub struct Output {
-    settings: Settings,
+    settings: OutputSettings,
     stdout: Box<dyn Write + Send>,
     stderr: Box<dyn Write + Send>,
     paints: Paints,
@@ -50,7 +50,7 @@ struct Paints {
 
 impl Output {
     /// The process's own stdout and stderr.
-    pub fn of_process(settings: Settings) -> Self {
+    pub fn of_process(settings: OutputSettings) -> Self {
         let is_stdout_terminal = io::stdout().is_terminal();
         let is_stderr_terminal = io::stderr().is_terminal();
         let welcome = is_colour_welcome();
@@ -70,7 +70,7 @@ impl Output {
 
     /// Two buffers in place of the streams, as in a pipe.
     pub fn to_writers(
-        settings: Settings,
+        settings: OutputSettings,
         stdout: Box<dyn Write + Send>,
         stderr: Box<dyn Write + Send>,
     ) -> Self {

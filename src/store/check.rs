@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::damage::{self, DamagedRecord, Origin};
+use super::damage::{self, DamageOrigin, DamagedRecord};
 use super::error::{StoreError, cannot};
 use super::format::MESSAGES_FOLDER;
 use super::index::Slot;
@@ -107,7 +107,7 @@ pub(super) fn copy_unread_damaged(
         for damaged in report.damaged_unread.drain(..) {
             let bytes = file.bytes_from(medium, damaged.offset)?;
             let bytes = &bytes[..damaged.bytes as usize];
-            let copy = damage::copy_bytes(medium, Origin::at(file, damaged.offset), bytes)?;
+            let copy = damage::copy_bytes(medium, DamageOrigin::at(file, damaged.offset), bytes)?;
             copied.push(DamagedRecord { copy: Some(copy), ..damaged });
         }
     }

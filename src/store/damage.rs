@@ -25,21 +25,21 @@ pub struct DamagedRecord {
     pub bytes: u32,
     /// The queues of the message, as far as they can be read.
     pub queues: Vec<QueueId>,
-    pub cause: Cause,
+    pub cause: DamageCause,
     /// The copy of the bytes; `None` before they are copied.
     pub copy: Option<PathBuf>,
 }
 
 /// The cause of a damage, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum DamageCause {
     /// It had been synced, and was changed on the disk.
     Changed,
     /// It may have been on its way to the disk when the broker ended, or it was changed.
     TornOrChanged,
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for DamageCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Changed => "changed on the disk after it was synced",
@@ -57,7 +57,7 @@ impl DamagedRecord {
             offset: hole.offset,
             bytes: hole.len,
             queues: hole.queues.clone(),
-            cause: if hole.was_synced { Cause::Changed } else { Cause::TornOrChanged },
+            cause: if hole.was_synced { DamageCause::Changed } else { DamageCause::TornOrChanged },
             copy: None,
         }
     }
@@ -80,7 +80,7 @@ pub(super) fn not_copied(
             continue;
         }
         let bytes = file.bytes_of(medium, hole)?;
-        if find_copy(medium, Origin::at(file, hole.offset), &bytes)?.is_err() {
+        if find_copy(medium, DamageOrigin::at(file, hole.offset), &bytes)?.is_err() {
             found.push((DamagedRecord::new(medium, file, hole), bytes));
         }
     }
@@ -94,7 +94,7 @@ pub(super) fn is_not_copied(
     hole: &DamagedRange,
 ) -> Result<bool, StoreError> {
     let bytes = file.bytes_of(medium, hole)?;
-    Ok(find_copy(medium, Origin::at(file, hole.offset), &bytes)?.is_err())
+    Ok(find_copy(medium, DamageOrigin::at(file, hole.offset), &bytes)?.is_err())
 }
 
 /// The damaged record at `offset`, which `bytes` begin with, unless it was copied.
@@ -106,13 +106,13 @@ pub(super) fn unread(
     queues: Vec<QueueId>,
 ) -> Result<Option<DamagedRecord>, StoreError> {
     let bytes = &bytes[..scan::damaged_len(bytes, file.header.seed(), offset)];
-    let origin = Origin::at(file, offset);
+    let origin = DamageOrigin::at(file, offset);
     let damaged = DamagedRecord {
         file: medium.path(&file.name),
         offset,
         bytes: u32_of(bytes.len()),
         queues,
-        cause: Cause::Changed,
+        cause: DamageCause::Changed,
         copy: None,
     };
     Ok(find_copy(medium, origin, bytes)?.is_err().then_some(damaged))
@@ -120,13 +120,13 @@ pub(super) fn unread(
 
 /// The place of bytes in a file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Origin<'a> {
+pub(super) struct DamageOrigin<'a> {
     pub(super) name: &'a str,
     pub(super) number: u32,
     pub(super) offset: u32,
 }
 
-impl<'a> Origin<'a> {
+impl<'a> DamageOrigin<'a> {
     pub(super) fn at(file: &'a Scanned, offset: u32) -> Self {
         Self { name: &file.name, number: file.header.number, offset }
     }
@@ -142,7 +142,7 @@ impl<'a> Origin<'a> {
 /// The name of the copy of these bytes, or the name that it would get.
 fn find_copy(
     medium: &dyn Medium,
-    origin: Origin<'_>,
+    origin: DamageOrigin<'_>,
     bytes: &[u8],
 ) -> Result<Result<String, String>, StoreError> {
     let mut nth = 1;
@@ -162,7 +162,7 @@ fn find_copy(
 /// Cost: two syncs when they are new.
 pub(super) fn copy_bytes(
     medium: &dyn Medium,
-    origin: Origin<'_>,
+    origin: DamageOrigin<'_>,
     bytes: &[u8],
 ) -> Result<PathBuf, StoreError> {
     let name = match find_copy(medium, origin, bytes)? {

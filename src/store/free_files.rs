@@ -6,7 +6,7 @@ use super::batch::Health;
 use super::files::{FileBeingFreed, FreeFile};
 use super::index::index_name;
 use super::jobs::Job;
-use super::log::{Durability, Log};
+use super::log::{Log, LogDurability};
 use super::marks::marks_name;
 use super::record::FileHeader;
 
@@ -36,8 +36,8 @@ impl Log {
     pub(super) fn on_no_room(&self, error: &io::Error) {
         if self.health() == Health::Well {
             let full = match self.durability {
-                Durability::Kept => "no room for more messages: publishers are blocked",
-                Durability::Spilled => {
+                LogDurability::Kept => "no room for more messages: publishers are blocked",
+                LogDurability::Spilled => {
                     "no more messages can be written to disk, so all stay in memory"
                 }
             };
@@ -114,7 +114,7 @@ impl Log {
             return Err(io::Error::other("the disk has failed"));
         }
         let file = self.medium.open(name)?;
-        if self.durability == Durability::Kept {
+        if self.durability == LogDurability::Kept {
             file.write_at(&FileHeader::free(number).encode(), 0)?;
             file.sync()?;
         }
@@ -128,8 +128,8 @@ impl Log {
     /// Removes the free files that an idle log does not need.
     pub(super) fn remove_idle(&self) {
         let keep = match self.durability {
-            Durability::Kept => FREE_IDLE,
-            Durability::Spilled => 0,
+            LogDurability::Kept => FREE_IDLE,
+            LogDurability::Spilled => 0,
         };
         let gone = self.lock().files.take_free_beyond(keep);
         for file in gone {

@@ -8,7 +8,7 @@ use crc32c::{crc32c, crc32c_append};
 
 use super::batch::Batch;
 use super::place::QueueId;
-use super::record::{self, DELIVERED, FORMAT, Head, NO_TIME_TO_LIVE, u32_at, u32_of, u64_at};
+use super::record::{self, DELIVERED, FORMAT, NO_TIME_TO_LIVE, RecordHead, u32_at, u32_of, u64_at};
 
 /// The name of the index of a log file.
 pub(super) fn index_name(log: &str) -> String {
@@ -50,7 +50,7 @@ impl Slot {
         self.offset == 0
     }
 
-    pub(super) fn new(head: &Head, queue: QueueId, offset: u32) -> Self {
+    pub(super) fn new(head: &RecordHead, queue: QueueId, offset: u32) -> Self {
         Self {
             sequence: head.sequence,
             published_at: head.published_at,
@@ -130,7 +130,12 @@ impl Index {
     }
 
     /// Counts a record that follows those that are covered.
-    pub(super) fn add(&mut self, head: &Head, queues: impl Iterator<Item = QueueId>, offset: u32) {
+    pub(super) fn add(
+        &mut self,
+        head: &RecordHead,
+        queues: impl Iterator<Item = QueueId>,
+        offset: u32,
+    ) {
         self.slots.extend(queues.map(|queue| Slot::new(head, queue, offset)));
         if self.first_sequence == 0 {
             self.first_sequence = head.sequence;

@@ -40,7 +40,7 @@ const HEALTH_LOOK: Duration = Duration::from_millis(100);
 
 /// The durability of a log's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Durability {
+pub(super) enum LogDurability {
     /// Synced, marked and indexed.
     Kept,
     /// Written only.
@@ -64,7 +64,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) medium: Arc<dyn Medium>,
-    pub(super) durability: Durability,
+    pub(super) durability: LogDurability,
     pub(super) options: Options,
     state: Mutex<LogState>,
     /// Wakes the writer.
@@ -85,7 +85,7 @@ pub(super) struct Log {
     /// Wakes the reader.
     pub(super) reader_wakeup: Condvar,
     pub(super) mark_files: Mutex<MarkFiles>,
-    pub(super) watcher: OnceLock<Watcher>,
+    pub(super) watcher: OnceLock<StoreWatcher>,
     /// Runs the work of a publisher that waits for the disk, because its message is large.
     pub(super) blocking: OnceLock<Blocking>,
     pub(super) survivors: Mutex<Option<Survivors>>,
@@ -95,18 +95,18 @@ pub(super) struct Log {
 }
 
 /// The receiver of changes of the health.
-pub(super) struct Watcher(pub(super) Box<dyn Fn(Health) + Send + Sync>);
+pub(super) struct StoreWatcher(pub(super) Box<dyn Fn(Health) + Send + Sync>);
 
-impl std::fmt::Debug for Watcher {
+impl std::fmt::Debug for StoreWatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Watcher")
+        f.write_str("StoreWatcher")
     }
 }
 
 impl Log {
     pub(super) fn new(
         medium: Arc<dyn Medium>,
-        durability: Durability,
+        durability: LogDurability,
         options: Options,
         state: LogState,
     ) -> Self {
@@ -209,7 +209,7 @@ impl Log {
             None => (state.files.take_name(), None, capacity),
         };
         state.files.begin(header, name.clone(), capacity);
-        let needs_header = self.durability == Durability::Kept;
+        let needs_header = self.durability == LogDurability::Kept;
         let next = Active::begun(header, name, file, capacity, needs_header);
         if let Some(full) = state.gathering.go_on_in(next) {
             self.on_full(state, full);
@@ -230,7 +230,7 @@ impl Log {
     #[cold]
     fn make_large(&self, len: usize) -> Result<(), Refused> {
         let capacity = self.capacity_for(len);
-        if self.durability == Durability::Spilled {
+        if self.durability == LogDurability::Spilled {
             // A spill has no publisher to tell, and may be made under the lock of a queue: the writer makes the file.
             return Ok(());
         }
@@ -268,7 +268,7 @@ impl Log {
     pub(super) fn on_full(&self, state: &mut LogState, full: IndexOf) {
         let number = full.number;
         let Some(file) = state.files.fill(number) else { return };
-        if file.live() > 0 && self.durability == Durability::Kept {
+        if file.live() > 0 && self.durability == LogDurability::Kept {
             self.order(Job::Index(full));
         }
         self.free_if_unused(state, number);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::batch::Health;
 use super::index::index_name;
 use super::jobs::{IndexOf, Jobs, MaintenanceJob, Reading};
-use super::log::{Durability, Log};
+use super::log::{Log, LogDurability};
 use super::pending_marks::{BatchWaits, Retry};
 use super::synced::{self, MarkSynced};
 use crate::{bug, moment};
@@ -101,7 +101,7 @@ impl Log {
         }
         self.end_empty_survivors();
         self.remove_idle();
-        if self.durability == Durability::Spilled {
+        if self.durability == LogDurability::Spilled {
             self.give_up_empty();
         }
     }
@@ -118,7 +118,7 @@ impl Log {
 
     /// Writes the synced mark of the active file, if all of the file is synced.
     fn mark_synced(&self, when: MarkSynced) {
-        if self.durability == Durability::Spilled || self.health() == Health::Failed {
+        if self.durability == LogDurability::Spilled || self.health() == Health::Failed {
             return;
         }
         let mut mark = self.synced_mark.lock();
@@ -229,7 +229,7 @@ impl Log {
             let (number, index) = (active.header.number, active.index.clone());
             IndexOf { number, name: active.name.clone(), index }
         };
-        if self.durability == Durability::Kept {
+        if self.durability == LogDurability::Kept {
             self.write_index(&active);
         }
     }

@@ -8,7 +8,7 @@ use std::io;
 use std::num::NonZeroU32;
 
 use super::counts::{self, Counted};
-use super::log::{Durability, Log};
+use super::log::{Log, LogDurability};
 use super::marks::{self, Mark, marks_name};
 use super::open_marks::MarkError;
 use super::slot_ranges::SlotRanges;
@@ -16,7 +16,7 @@ use super::slot_ranges::SlotRanges;
 impl Log {
     /// Adds marks to the files that the slots are in; those of files that are free need none.
     pub(super) fn write_marks(&self, slots: &SlotRanges, mark: Mark) -> Result<(), MarkError> {
-        if self.durability == Durability::Spilled || slots.is_empty() {
+        if self.durability == LogDurability::Spilled || slots.is_empty() {
             return Ok(());
         }
         let mut bytes = Vec::new();
@@ -30,7 +30,7 @@ impl Log {
 
     /// Adds counted marks to the files that the slots are in; those of files that are free need none.
     pub(super) fn write_counted(&self, counted: &[Counted]) -> Result<(), MarkError> {
-        if self.durability == Durability::Spilled || counted.is_empty() {
+        if self.durability == LogDurability::Spilled || counted.is_empty() {
             return Ok(());
         }
         for (file, bytes) in counts::encode(counted) {
@@ -56,7 +56,7 @@ impl Log {
     pub(super) fn sync_marks(&self) -> Result<(), MarkError> {
         let _syncing = self.syncing.lock();
         let dirty = self.mark_files.lock().take_dirty();
-        if self.durability == Durability::Kept {
+        if self.durability == LogDurability::Kept {
             for file in dirty {
                 file.sync().map_err(MarkError::NotSynced)?;
             }

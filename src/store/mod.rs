@@ -119,12 +119,12 @@ pub use batch::{Appended, Batch, Health, Outcome, Refused};
 pub use blocking::{Blocking, Runner};
 pub use check::{CheckReport, check, check_on};
 pub use counts::{Counted, CountedAt, Counts};
-pub use damage::{Cause, DamagedRecord};
+pub use damage::{DamageCause, DamagedRecord};
 pub use error::StoreError;
 pub use log::Options;
 pub use message::{DEAD_BIT, NewRecord, Record};
 pub use place::{Place, QueueId};
-pub use recovered::{Recovered, Report, Waiting};
+pub use recovered::{OpenReport, Recovered, Waiting};
 pub use repair::{Repaired, repair, repair_on};
 pub use slot_ranges::{SlotRange, SlotRanges};
 pub use spill::Spill;
@@ -132,7 +132,7 @@ pub use spill::Spill;
 use self::error::cannot;
 use self::format::{MESSAGES_FOLDER, SPILL_FOLDER};
 use self::jobs::Job;
-use self::log::{Log, Watcher};
+use self::log::{Log, StoreWatcher};
 use self::medium::{Access, Directory, Medium};
 use self::pending_marks::BatchWaits;
 use crate::lock::Mutex;
@@ -154,7 +154,7 @@ impl Store {
     pub fn open(
         directory: &Path,
         recovered: &mut dyn Recovered,
-    ) -> Result<(Self, Report), StoreError> {
+    ) -> Result<(Self, OpenReport), StoreError> {
         let folder = |name: &str| {
             let path = directory.join(name);
             let opened = Directory::open(&path, Access::Write);
@@ -184,7 +184,7 @@ impl Store {
         spill: Arc<dyn Medium>,
         options: Options,
         recovered: &mut dyn Recovered,
-    ) -> Result<(Self, Report), StoreError> {
+    ) -> Result<(Self, OpenReport), StoreError> {
         let found = recovery::find(&*kept)?;
         let spill = Arc::new(Spill::new(spill, options));
         spill.clear()?;
@@ -328,7 +328,7 @@ impl Store {
     /// does nothing.
     pub fn watch_health(&self, watch: Box<dyn Fn(Health) + Send + Sync>) {
         // A second watcher is not there to be told.
-        let _ = self.kept.watcher.set(Watcher(watch));
+        let _ = self.kept.watcher.set(StoreWatcher(watch));
     }
 
     /// Sets how a publisher waits for the disk if its message is larger than files are.

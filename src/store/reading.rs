@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::damage::{self, Origin};
+use super::damage::{self, DamageOrigin};
 use super::error::{StoreError, cannot};
 use super::log::Log;
 use super::message::Record;
@@ -155,7 +155,7 @@ impl Log {
         let read = opened.and_then(|file| scan::bytes_from(&*file, offset));
         let bytes = read.map_err(|source| cannot("read", self.medium.path(&name), source))?;
         let bytes = &bytes[..scan::damaged_len(&bytes, header.seed(), offset)];
-        let origin = Origin { name: &name, number: header.number, offset };
+        let origin = DamageOrigin { name: &name, number: header.number, offset };
         damage::copy_bytes(&*self.medium, origin, bytes)
     }
 

@@ -25,7 +25,7 @@ use super::error::{StoreError, cannot};
 use super::files::{FreeFile, SparseFile};
 use super::index::Slot;
 use super::jobs::Job;
-use super::log::{Durability, Log};
+use super::log::{Log, LogDurability};
 use super::marks::{Mark, Marks};
 use super::message::NewRecord;
 use super::moves::{Moving, OwedMarks};
@@ -48,7 +48,7 @@ struct Survivor {
 impl Log {
     /// Gives up one file, if room is wasted; answers whether it did.
     pub(super) fn reclaim(&self) -> bool {
-        if self.durability == Durability::Spilled || self.health() == Health::Failed {
+        if self.durability == LogDurability::Spilled || self.health() == Health::Failed {
             return false;
         }
         let Some(SparseFile { number, name, slots }) = self.begin_move() else { return false };

@@ -143,7 +143,7 @@ impl FileHeader {
 
 /// The header of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct RecordHead {
     pub(super) len: u32,
     pub(super) batch_start: u32,
     pub(super) batch: Batch,
@@ -203,7 +203,7 @@ pub(super) fn payload_checksum(new: &NewRecord<'_>) -> u32 {
 
 /// Appends a record with its padding; answers what its header says.
 #[inline]
-pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) -> Head {
+pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) -> RecordHead {
     let len = len_of(new);
     let start = into.len();
     let mut header = [0; HEADER_LEN];
@@ -230,7 +230,7 @@ pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) -> 
     }
     into.extend_from_slice(new.bytes);
     into.resize(start + padded(len), 0);
-    Head {
+    RecordHead {
         len: u32_of(len),
         batch_start: stamp.batch_start,
         batch: stamp.batch,
@@ -250,7 +250,7 @@ pub(super) fn encode(new: &NewRecord<'_>, stamp: &Stamp, into: &mut Vec<u8>) -> 
 
 /// Reads the header of a record; `None` when no record of the file with this seed begins there.
 #[inline]
-pub(super) fn head(bytes: &[u8], seed: u32) -> Option<Head> {
+pub(super) fn head(bytes: &[u8], seed: u32) -> Option<RecordHead> {
     let header = bytes.get(..HEADER_LEN)?;
     // A record has a length: cheaper to see than a checksum, where a file is searched.
     if (u32_at(header, 8) as usize) < HEADER_LEN {
@@ -260,7 +260,7 @@ pub(super) fn head(bytes: &[u8], seed: u32) -> Option<Head> {
         return None;
     }
     let time_to_live = u64_at(header, 40);
-    Some(Head {
+    Some(RecordHead {
         len: u32_at(header, 8),
         batch_start: u32_at(header, 12),
         batch: Batch(u64_at(header, 16)),
@@ -278,7 +278,7 @@ pub(super) fn head(bytes: &[u8], seed: u32) -> Option<Head> {
     })
 }
 
-impl Head {
+impl RecordHead {
     /// Bytes up to where the next record begins.
     pub(super) fn padded_len(&self) -> usize {
         padded(self.len as usize)

@@ -37,7 +37,7 @@ pub trait Recovered {
 
 /// The result of opening a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct OpenReport {
     pub messages: u64,
     pub files: u64,
     /// Damage that no earlier start found; its bytes were copied to files of their own.

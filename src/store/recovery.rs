@@ -12,19 +12,19 @@ use rustc_hash::FxHashMap;
 
 use super::batch::{Batch, Health};
 use super::counts::{self, Counted};
-use super::damage::{self, DamagedRecord, Origin};
+use super::damage::{self, DamageOrigin, DamagedRecord};
 use super::error::{StoreError, cannot};
 use super::files::{Files, LogFile};
 use super::gathering::{Active, Gathering};
 use super::index::{Index, Slot, index_name};
 use super::jobs::Job;
-use super::log::{Durability, Log, Options};
+use super::log::{Log, LogDurability, Options};
 use super::marks::{self, Mark, Marks, marks_name};
 use super::medium::Medium;
 use super::open_marks::OpenMarks;
 use super::place::{Place, QueueId};
 use super::record::{DATA_START, FileHeader, FileKind};
-use super::recovered::{Recovered, Report, Waiting};
+use super::recovered::{OpenReport, Recovered, Waiting};
 use super::scan::{self, Opened, Scanned};
 use super::slot_ranges::SlotRanges;
 use super::state::LogState;
@@ -185,8 +185,8 @@ pub(super) fn open(
     mut found: Found,
     options: Options,
     recovered: &mut dyn Recovered,
-) -> Result<(Log, Report), StoreError> {
-    let mut report = Report { damaged: found.secure(&*medium)?, ..Report::default() };
+) -> Result<(Log, OpenReport), StoreError> {
+    let mut report = OpenReport { damaged: found.secure(&*medium)?, ..OpenReport::default() };
     let mut copies = Copies::find(&found.files, &*medium)?;
     let mut unknown = SlotRanges::default();
     // Files that must not be appended to: their next slots are marked already.
@@ -233,7 +233,7 @@ pub(super) fn open(
     let batch = Batch(last_batch.0 + 1);
     let (active, files) = begin(&*medium, options, found, files, &ahead)?;
     let state = LogState::new(Gathering::new(active, batch, next_sequence), files);
-    let log = Log::new(medium, Durability::Kept, options, state);
+    let log = Log::new(medium, LogDurability::Kept, options, state);
     log.free_unused(&mut log.lock());
     log.settle(&unknown);
     log.order(Job::Prepare);
@@ -241,7 +241,7 @@ pub(super) fn open(
     Ok((log, report))
 }
 
-impl Report {
+impl OpenReport {
     fn note_broken(&mut self, medium: &dyn Medium, file: &Scanned, marks: &Marks) {
         if marks.broken > 0 {
             self.broken_marks.push((medium.path(&marks_name(&file.name)), marks.broken));
@@ -430,7 +430,7 @@ pub(super) fn copy_damaged(
 ) -> Result<Vec<DamagedRecord>, StoreError> {
     let mut told = Vec::new();
     for (damaged, bytes) in damage::not_copied(medium, file)? {
-        let origin = Origin::at(file, damaged.offset);
+        let origin = DamageOrigin::at(file, damaged.offset);
         let copy = damage::copy_bytes(medium, origin, &bytes)?;
         told.push(DamagedRecord { copy: Some(copy), ..damaged });
     }

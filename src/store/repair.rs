@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crc32c::crc32c;
 
-use super::damage::{self, DamagedRecord, Origin};
+use super::damage::{self, DamageOrigin, DamagedRecord};
 use super::error::{StoreError, cannot};
 use super::format::{self, MESSAGES_FOLDER};
 use super::index::{Index, index_name};
@@ -124,7 +124,7 @@ fn repair_header(
     let file = medium.path(name);
     let read = scan::read_all(medium, name);
     let bytes = read.map_err(|source| cannot("read", file.clone(), source))?;
-    let origin = Origin { name, number: 0, offset: 0 };
+    let origin = DamageOrigin { name, number: 0, offset: 0 };
     let Some(header) = header_of(medium, name, names, &bytes)? else {
         let copy = damage::copy_bytes(medium, origin, &bytes)?;
         for name in [name, &marks_name(name), &index_name(name)] {
@@ -216,7 +216,7 @@ fn unused_number(medium: &dyn Medium, names: &[String]) -> Result<u32, StoreErro
 fn take_marks_away(medium: &dyn Medium, file: &Scanned) -> Result<Repaired, StoreError> {
     let name = marks_name(&file.name);
     let bytes = read_if_there(medium, &name)?;
-    let origin = Origin { name: &name, number: file.header.number, offset: 0 };
+    let origin = DamageOrigin { name: &name, number: file.header.number, offset: 0 };
     let copy = damage::copy_bytes(medium, origin, &bytes)?;
     remove(medium, &name)?;
     Ok(Repaired::MarksTakenAway { file: medium.path(&name), copy })
@@ -230,7 +230,7 @@ fn repair_marks(medium: &dyn Medium, file: &Scanned) -> Result<Option<Repaired>,
     }
     let name = marks_name(&file.name);
     let bytes = read_if_there(medium, &name)?;
-    let origin = Origin { name: &name, number: file.header.number, offset: 0 };
+    let origin = DamageOrigin { name: &name, number: file.header.number, offset: 0 };
     let copy = damage::copy_bytes(medium, origin, &bytes)?;
     let whole = marks::without_broken(&bytes, file.number());
     let write = || {

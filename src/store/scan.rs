@@ -22,7 +22,7 @@ use super::medium::{Medium, MediumFile};
 use super::place::QueueId;
 use super::record::{
     self, DATA_START, FILE_HEADER_LEN, FORMAT, FileHeader, FileHeaderRead, FileKind, HEADER_LEN,
-    Head, u32_of,
+    RecordHead, u32_of,
 };
 use super::synced;
 
@@ -37,7 +37,7 @@ pub(super) struct Scanned {
     /// The index beside the file is not what was written.
     pub(super) has_broken_index: bool,
     /// The first record that was read, if any was.
-    pub(super) first: Option<Head>,
+    pub(super) first: Option<RecordHead>,
     /// Records that are not whole, in the order of offsets.
     pub(super) holes: Vec<DamagedRange>,
     /// The end of the last record, whole or not.
@@ -285,7 +285,7 @@ impl Scanned {
     }
 
     /// Counts the record whose header is whole; `bytes` begin with it.
-    fn on_head(&mut self, head: &Head, bytes: &[u8], offset: u32) {
+    fn on_head(&mut self, head: &RecordHead, bytes: &[u8], offset: u32) {
         self.proves_earlier |= head.batch_start > 0;
         for hole in &mut self.holes {
             hole.was_synced |= hole.offset < head.batch_start;
@@ -311,7 +311,7 @@ impl Scanned {
     }
 
     /// Gives the hole in front of a record the slots that the record says were before it.
-    fn end_hole(&mut self, head: &Head) {
+    fn end_hole(&mut self, head: &RecordHead) {
         let first = u32_of(self.index.slots.len());
         let last_sequence = self.index.last_sequence;
         let is_old = self.header.is_of_format_1();
@@ -339,7 +339,7 @@ impl Scanned {
         let of_log = self.header.kind == FileKind::Log;
         let last = self.index.last_sequence;
         // Without a salt, a client may have written what looks like a record into a body.
-        let fits = |head: &Head, at: usize| {
+        let fits = |head: &RecordHead, at: usize| {
             !self.header.is_of_format_1()
                 || !of_log
                 || last == 0

@@ -12,7 +12,7 @@ use super::batch::{Batch, Health, Refused};
 use super::error::{StoreError, cannot};
 use super::files::{Files, LogFile};
 use super::gathering::{Active, Gathering};
-use super::log::{Durability, Log, Options};
+use super::log::{Log, LogDurability, Options};
 use super::medium::Medium;
 use super::message::{NewRecord, Record};
 use super::place::{Place, SPILL_BIT};
@@ -120,7 +120,7 @@ fn open(medium: Arc<dyn Medium>, options: Options) -> Log {
     let active = Active::begun(header, name, None, capacity, false);
     let files = Files::new(FxHashMap::from_iter([(number, file)]), number + 1, 2);
     let state = LogState::new(Gathering::new(active, Batch(1), 1), files);
-    Log::new(medium, Durability::Spilled, options, state)
+    Log::new(medium, LogDurability::Spilled, options, state)
 }
 
 #[cfg(test)]

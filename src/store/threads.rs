@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use super::log::{Durability, Log};
+use super::log::{Log, LogDurability};
 use crate::bug;
 
 /// The work of a thread, until the log is closed.
@@ -17,7 +17,7 @@ pub(super) fn start(log: &Arc<Log>) -> Vec<JoinHandle<()>> {
         ("mq-maintenance", Log::maintain_until_closed),
     ];
     // Spilled messages are read by the same thread as those that are kept.
-    if log.durability == Durability::Kept {
+    if log.durability == LogDurability::Kept {
         threads.push(("mq-reader", Log::read_until_closed));
     }
     let start = |(name, work): (&'static str, ThreadWork)| {

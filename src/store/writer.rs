@@ -13,7 +13,7 @@ use super::batch::{Batch, Health, Outcome};
 use super::error::{StoreError, cannot};
 use super::gathering::{FileToCreate, Gathered, Piece};
 use super::jobs::Job;
-use super::log::{Durability, Log};
+use super::log::{Log, LogDurability};
 use super::open_marks::MarkError;
 use super::pending_marks::BatchWaits;
 use super::slot_ranges::SlotRanges;
@@ -158,7 +158,7 @@ impl Log {
             };
             write().map_err(|source| failed("write", piece, source))?;
         }
-        if self.durability == Durability::Kept {
+        if self.durability == LogDurability::Kept {
             for piece in pieces {
                 let synced = piece.file.as_ref().map_or(Ok(()), |file| file.sync());
                 synced.map_err(|source| failed("sync", piece, source))?;

@@ -34,7 +34,7 @@ pub struct Telling {
 
 /// One thing that was checked.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Verdict {
+pub(crate) struct CheckResult {
     lesson: u8,
     check: String,
     passed: bool,
@@ -85,7 +85,7 @@ pub async fn run(
                 }
                 if let Some((check, passed)) = seen.verdict {
                     all_passed &= passed;
-                    tell_verdict(&Verdict { lesson: lesson.number, check, passed }, out)?;
+                    tell_verdict(&CheckResult { lesson: lesson.number, check, passed }, out)?;
                 }
                 out.flush()?;
             }
@@ -116,7 +116,7 @@ fn tell_step(step: &Step, out: &mut Output) -> io::Result<()> {
     Ok(())
 }
 
-fn tell_verdict(verdict: &Verdict, out: &mut Output) -> io::Result<()> {
+fn tell_verdict(verdict: &CheckResult, out: &mut Output) -> io::Result<()> {
     if let Some(Format::Json | Format::Jsonl) = out.format() {
         return out.json_line(verdict);
     }

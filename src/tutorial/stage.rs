@@ -14,8 +14,8 @@ use super::error;
 use super::own_broker::OwnBroker;
 use crate::engine::{
     BindingSpec, ConsumeOptions, Consumer, DeleteExchange, DeleteQueue, Delivery, Destination,
-    Engine, Error, Event, ExchangeSpec, FieldTable, FieldValue, Message, Outcome, Properties,
-    PublisherOptions, QueueSpec, ReplyTo, RpcOptions, ShortStr, Target, literal,
+    Engine, Error, Event, ExchangeSpec, FieldTable, FieldValue, Message, Properties,
+    PublishOutcome, PublisherOptions, QueueSpec, ReplyTo, RpcOptions, ShortStr, Target, literal,
 };
 use crate::render::{Paint, words};
 
@@ -286,7 +286,7 @@ impl Stage {
         let key = if key.is_empty() { String::new() } else { format!(" with key '{key}'") };
         let seen = Seen::default().line(PRODUCER, Paint::Green, format!("sends '{body}'{key}"));
         Ok(match outcome {
-            Outcome::Confirmed => seen,
+            PublishOutcome::Confirmed => seen,
             other => seen.verdict(format!("the broker takes '{body}' ({other:?})"), false),
         })
     }
@@ -424,7 +424,7 @@ impl Stage {
         let outcome = publisher.send_and_wait(&message).await?;
         let seen = Seen::default().line(PRODUCER, Paint::Green, format!("sends '{body}' {how}"));
         Ok(match outcome {
-            Outcome::Confirmed => seen,
+            PublishOutcome::Confirmed => seen,
             other => seen.verdict(format!("the broker takes '{body}' ({other:?})"), false),
         })
     }
@@ -468,13 +468,15 @@ impl Stage {
         let message = Message { routing_key: self.name(key), ..Message::default() };
         let outcome = publisher.send_and_wait(&message).await?;
         let what = match &outcome {
-            Outcome::Unroutable { code, text } => format!("gets its message back: {code} {text}"),
+            PublishOutcome::Unroutable { code, text } => {
+                format!("gets its message back: {code} {text}")
+            }
             other => format!("hears {other:?}"),
         };
         let seen = Seen::default()
             .line(PRODUCER, Paint::Green, format!("sends to '{key}', which is no queue's name"))
             .line(PRODUCER, Paint::Green, what);
-        let passed = matches!(outcome, Outcome::Unroutable { code: 312, .. });
+        let passed = matches!(outcome, PublishOutcome::Unroutable { code: 312, .. });
         Ok(seen.verdict("a message that no queue gets is returned", passed))
     }
 }

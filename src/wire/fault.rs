@@ -9,7 +9,7 @@ use super::shortstr::ShortStr;
 
 /// The part that an error closes: the channel or the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum FaultLevel {
     Channel,
     Connection,
 }
@@ -32,8 +32,8 @@ macro_rules! reply_codes {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            pub fn level(self) -> Level {
-                match self { $(Self::$variant => Level::$level,)* }
+            pub fn level(self) -> FaultLevel {
+                match self { $(Self::$variant => FaultLevel::$level,)* }
             }
 
             /// The code with this number, when there is one.
@@ -119,7 +119,7 @@ impl Fault {
         fault.in_method(class_id, method_id)
     }
 
-    pub fn level(&self) -> Level {
+    pub fn level(&self) -> FaultLevel {
         self.code.level()
     }
 

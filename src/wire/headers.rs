@@ -8,22 +8,22 @@ use super::raw::skip;
 
 /// An entry of a table, as it stands there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry<'a> {
+struct HeaderEntry<'a> {
     name: &'a [u8],
     /// Name, type and value.
     bytes: &'a [u8],
 }
 
 /// Reads the next entry.
-fn next<'a>(from: &mut Reader<'a>) -> Result<Entry<'a>, DecodeError> {
+fn next<'a>(from: &mut Reader<'a>) -> Result<HeaderEntry<'a>, DecodeError> {
     let start = from.rest();
     let name = from.short_bytes()?;
     skip(from)?;
-    Ok(Entry { name, bytes: &start[..start.len() - from.rest().len()] })
+    Ok(HeaderEntry { name, bytes: &start[..start.len() - from.rest().len()] })
 }
 
 /// All entries.
-fn entries(table: &[u8]) -> Result<Vec<Entry<'_>>, DecodeError> {
+fn entries(table: &[u8]) -> Result<Vec<HeaderEntry<'_>>, DecodeError> {
     let mut from = Reader::new(table);
     let mut entries = Vec::new();
     while !from.is_empty() {
@@ -39,7 +39,7 @@ pub fn is_in_order(table: &[u8]) -> bool {
     let mut from = Reader::new(table);
     let mut last: Option<&[u8]> = None;
     while !from.is_empty() {
-        let Ok(Entry { name, .. }) = next(&mut from) else { return true };
+        let Ok(HeaderEntry { name, .. }) = next(&mut from) else { return true };
         if last.is_some_and(|last| last >= name) {
             return false;
         }

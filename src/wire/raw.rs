@@ -13,7 +13,7 @@ use super::shortstr::ShortStr;
 
 /// The encoding of a property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ValueKind {
     Short,
     Table,
     Octet,
@@ -21,21 +21,21 @@ enum Kind {
 }
 
 /// The properties in the order they are encoded in, from the highest flag down.
-const KINDS: [(&str, Kind); 14] = [
-    ("content_type", Kind::Short),
-    ("content_encoding", Kind::Short),
-    ("headers", Kind::Table),
-    ("delivery_mode", Kind::Octet),
-    ("priority", Kind::Octet),
-    ("correlation_id", Kind::Short),
-    ("reply_to", Kind::Short),
-    ("expiration", Kind::Short),
-    ("message_id", Kind::Short),
-    ("timestamp", Kind::Timestamp),
-    ("type", Kind::Short),
-    ("user_id", Kind::Short),
-    ("app_id", Kind::Short),
-    ("cluster_id", Kind::Short),
+const KINDS: [(&str, ValueKind); 14] = [
+    ("content_type", ValueKind::Short),
+    ("content_encoding", ValueKind::Short),
+    ("headers", ValueKind::Table),
+    ("delivery_mode", ValueKind::Octet),
+    ("priority", ValueKind::Octet),
+    ("correlation_id", ValueKind::Short),
+    ("reply_to", ValueKind::Short),
+    ("expiration", ValueKind::Short),
+    ("message_id", ValueKind::Short),
+    ("timestamp", ValueKind::Timestamp),
+    ("type", ValueKind::Short),
+    ("user_id", ValueKind::Short),
+    ("app_id", ValueKind::Short),
+    ("cluster_id", ValueKind::Short),
 ];
 
 /// A property's value.
@@ -72,10 +72,10 @@ impl<'a> RawProperties<'a> {
             }
             let rest = from.rest();
             let read = match kind {
-                Kind::Short => from.short_bytes().map(drop),
-                Kind::Table => from.long_bytes().map(drop),
-                Kind::Octet => from.u8().map(drop),
-                Kind::Timestamp => from.u64().map(drop),
+                ValueKind::Short => from.short_bytes().map(drop),
+                ValueKind::Table => from.long_bytes().map(drop),
+                ValueKind::Octet => from.u8().map(drop),
+                ValueKind::Timestamp => from.u64().map(drop),
             };
             if read.is_err() {
                 break;
@@ -102,10 +102,10 @@ impl<'a> RawProperties<'a> {
             let bytes = bytes.as_deref()?;
             let mut from = Reader::new(bytes);
             let value = match kind {
-                Kind::Short => RawValue::Short(from.short_bytes().ok()?),
-                Kind::Table => RawValue::Table(bytes),
-                Kind::Octet => RawValue::Octet(from.u8().ok()?),
-                Kind::Timestamp => RawValue::Timestamp(from.u64().ok()?),
+                ValueKind::Short => RawValue::Short(from.short_bytes().ok()?),
+                ValueKind::Table => RawValue::Table(bytes),
+                ValueKind::Octet => RawValue::Octet(from.u8().ok()?),
+                ValueKind::Timestamp => RawValue::Timestamp(from.u64().ok()?),
             };
             Some((name, value))
         })
@@ -180,11 +180,11 @@ impl<'a> RawProperties<'a> {
 }
 
 /// An entry: its name, and the letter and bytes of its value.
-type Entry<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+type RawEntry<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 /// The entries of an encoded table in their order.
 #[derive(Clone, Debug, Default)]
-pub struct RawTable<'a>(Vec<Entry<'a>>);
+pub struct RawTable<'a>(Vec<RawEntry<'a>>);
 
 impl<'a> RawTable<'a> {
     /// Takes a table apart that has its length in front; of a damaged one it finds what stands in front of the damage.
@@ -260,7 +260,7 @@ impl<'a> RawTable<'a> {
     /// The entries as values, to show them or route by them: a name that is not UTF-8 has replacement characters, and of
     /// a value nested too deep it is only known that it is there.
     pub fn readable(&self) -> FieldTable {
-        let entry = |(name, value): &Entry<'_>| {
+        let entry = |(name, value): &RawEntry<'_>| {
             let name = ShortStr::truncated(&String::from_utf8_lossy(name));
             (name, FieldValue::read(value).unwrap_or(FieldValue::Void))
         };

@@ -75,12 +75,12 @@ pub struct AmqpUrl {
     pub password: Option<Password>,
     /// `amqp://host` has none (`None`), `amqp://host/` the one without a name (`Some("")`).
     pub vhost: Option<String>,
-    pub parameters: Parameters,
+    pub parameters: UrlParameters,
 }
 
 /// The parameters behind the `?`; one that is not known is passed over, as RabbitMQ does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parameters {
+pub struct UrlParameters {
     /// Seconds; 0 turns heartbeats off
     pub heartbeat_s: Option<u16>,
     /// Bytes; 0 is no limit
@@ -235,8 +235,8 @@ fn unescape(part: &'static str, text: &str) -> Result<String, UrlError> {
     decoded.map(Into::into).map_err(|_| UrlError::Escape { part })
 }
 
-fn parse_parameters(query: &str) -> Result<Parameters, UrlError> {
-    let mut found = Parameters::default();
+fn parse_parameters(query: &str) -> Result<UrlParameters, UrlError> {
+    let mut found = UrlParameters::default();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = unescape("parameter", value)?;
@@ -337,7 +337,7 @@ mod tests {
                 .unwrap();
         assert_eq!(
             url.parameters,
-            Parameters {
+            UrlParameters {
                 heartbeat_s: Some(0),
                 frame_max: Some(8192),
                 channel_max: Some(7),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use mq::engine::payload;
 use mq::engine::{
-    BindingSpec, Category, ConsumeOptions, Consumer, DeleteExchange, DeleteQueue, Delivery,
-    Destination, Engine, Error, Event, ExchangeSpec, FieldTable, FieldValue, Listing, Message,
-    Outcome, Properties, PublisherOptions, QueueSpec, ReplyTo, Requeue, RpcOptions, ShortStr,
-    Target, TargetOptions, literal,
+    ApiList, BindingSpec, Category, ConsumeOptions, Consumer, DeleteExchange, DeleteQueue,
+    Delivery, Destination, Engine, Error, Event, ExchangeSpec, FieldTable, FieldValue, Message,
+    Properties, PublishOutcome, PublisherOptions, QueueSpec, ReplyTo, Requeue, RpcOptions,
+    ShortStr, Target, TargetOptions, literal,
 };
 
 use crate::broker::Broker;
@@ -112,11 +112,11 @@ fn topology_is_made_checked_and_taken_away(broker: &Broker) {
         engine.bind(&to_exchange).await.unwrap();
         let mut publisher = engine.publisher(PublisherOptions::default()).await.unwrap();
         let routed = Message { exchange: literal("in"), ..message("a.b", "hi") };
-        assert_eq!(publisher.send_and_wait(&routed).await.unwrap(), Outcome::Confirmed);
+        assert_eq!(publisher.send_and_wait(&routed).await.unwrap(), PublishOutcome::Confirmed);
         assert_eq!(engine.check_queue(&literal("q")).await.unwrap().message_count, 1);
         engine.unbind(&to_exchange).await.unwrap();
         let lost = publisher.send_and_wait(&routed).await.unwrap();
-        assert_eq!(lost, Outcome::Unroutable { code: 312, text: "NO_ROUTE".into() });
+        assert_eq!(lost, PublishOutcome::Unroutable { code: 312, text: "NO_ROUTE".into() });
         assert_eq!(engine.purge(&literal("q")).await.unwrap(), 1);
         publish(engine, "q", &["1", "2"]).await;
         let if_empty = DeleteQueue { if_empty: true, ..DeleteQueue::default() };
@@ -311,21 +311,21 @@ fn every_list_is_read(broker: &Broker) {
         let options = ConsumeOptions { queue, prefetch: 3, ..Default::default() };
         let _consumer = engine.consume(options).await.unwrap();
         let rows = async |listing| engine.inspect().list(listing).await.unwrap();
-        assert_eq!(rows(Listing::Queues).await[0]["name"], "listed");
-        assert!(rows(Listing::Exchanges).await.iter().any(|row| row["name"] == "amq.topic"));
-        assert_eq!(rows(Listing::Bindings).await[0]["destination"], "listed");
-        assert!(rows(Listing::Vhosts).await.iter().any(|row| row["name"] == broker.vhost()));
-        assert!(!rows(Listing::Nodes).await.is_empty());
+        assert_eq!(rows(ApiList::Queues).await[0]["name"], "listed");
+        assert!(rows(ApiList::Exchanges).await.iter().any(|row| row["name"] == "amq.topic"));
+        assert_eq!(rows(ApiList::Bindings).await[0]["destination"], "listed");
+        assert!(rows(ApiList::Vhosts).await.iter().any(|row| row["name"] == broker.vhost()));
+        assert!(!rows(ApiList::Nodes).await.is_empty());
         assert_eq!(engine.inspect().queue("listed").await.unwrap()["durable"], true);
         assert!(engine.inspect().overview().await.unwrap()["rabbitmq_version"].is_string());
         // RabbitMQ tells of these only after its next round of statistics.
-        while rows(Listing::Consumers).await.is_empty()
-            || rows(Listing::Connections).await.is_empty()
-            || rows(Listing::Channels).await.is_empty()
+        while rows(ApiList::Consumers).await.is_empty()
+            || rows(ApiList::Connections).await.is_empty()
+            || rows(ApiList::Channels).await.is_empty()
         {
             tokio::task::yield_now().await;
         }
-        let consumers = rows(Listing::Consumers).await;
+        let consumers = rows(ApiList::Consumers).await;
         assert_eq!(consumers[0]["queue"]["name"], "listed");
         assert_eq!(consumers[0]["prefetch_count"], 3);
         let error = engine.inspect().queue("nowhere").await.unwrap_err();
@@ -345,7 +345,7 @@ fn a_message_survives_its_json_line(broker: &Broker) {
             "x": {"$type": "binary", "value": "AAE="}}}}"#;
         let sent = payload::parse(line).unwrap();
         let mut publisher = engine.publisher(PublisherOptions::default()).await.unwrap();
-        assert_eq!(publisher.send_and_wait(&sent).await.unwrap(), Outcome::Confirmed);
+        assert_eq!(publisher.send_and_wait(&sent).await.unwrap(), PublishOutcome::Confirmed);
         let got = engine.get(&queue).await.unwrap().unwrap().ack().unwrap();
         let again = payload::parse(&payload::render(&got).to_string()).unwrap();
         assert_eq!(again, sent);
@@ -359,7 +359,7 @@ fn a_large_body_comes_back_whole(broker: &Broker) {
             (0..3_000_000_u32).map(|at| at.to_le_bytes()[at as usize % 3]).collect();
         let sent = Message { body: body.into(), ..message("q", "") };
         let mut publisher = engine.publisher(PublisherOptions::default()).await.unwrap();
-        assert_eq!(publisher.send_and_wait(&sent).await.unwrap(), Outcome::Confirmed);
+        assert_eq!(publisher.send_and_wait(&sent).await.unwrap(), PublishOutcome::Confirmed);
         let got = engine.get(&queue).await.unwrap().unwrap().ack().unwrap();
         assert!(got.body == sent.body, "{} of {} bytes", got.body.len(), sent.body.len());
     });

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use mq::engine::{
-    Category, ConsumeOptions, Engine, Error, Event, Host, HostOptions, Listing, Message, Outcome,
-    PublisherOptions, QueueSpec, Target, TargetOptions, literal,
+    ApiList, Category, ConsumeOptions, Engine, Error, Event, Host, HostOptions, Message,
+    PublishOutcome, PublisherOptions, QueueSpec, Target, TargetOptions, literal,
 };
 use tempfile::TempDir;
 
@@ -28,7 +28,7 @@ async fn declare(engine: &Engine) {
 async fn publish(engine: &Engine) {
     let mut publisher = engine.publisher(PublisherOptions::default()).await.unwrap();
     let message = Message { routing_key: literal("q"), body: "hi".into(), ..Message::default() };
-    assert_eq!(publisher.send_and_wait(&message).await.unwrap(), Outcome::Confirmed);
+    assert_eq!(publisher.send_and_wait(&message).await.unwrap(), PublishOutcome::Confirmed);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn those_who_share_a_directory_share_a_broker() {
         let got = host.get(&literal("q")).await.unwrap().expect("the guest's message");
         assert_eq!(&got.ack().unwrap().body[..], b"hi");
         for engine in [&host, &guest] {
-            let queues = engine.inspect().list(Listing::Queues).await.unwrap();
+            let queues = engine.inspect().list(ApiList::Queues).await.unwrap();
             assert_eq!(queues[0]["name"], "q");
         }
         guest.close().await.unwrap();

@@ -1,7 +1,7 @@
 //! What is put, posted and deleted over HTTP: codes and reasons seen on RabbitMQ 3.10.8, and what follows in the broker.
 
 use mq::broker::arguments::QueueKind;
-use mq::broker::policies::Subject;
+use mq::broker::policies::PolicySubject;
 use mq::broker::registry::Peer;
 use mq::wire::method::basic;
 use mq::wire::shortstr::literal;
@@ -187,7 +187,13 @@ async fn policies_apply_when_they_are_put() {
     assert_eq!(site.read("operator-policies").await, expected);
     assert_eq!(site.read("policies").await.as_array().unwrap().len(), 2);
     assert_eq!(site.read("parameters").await[0]["component"], "operator_policy");
-    assert!(vhost.policies().applied(Subject::Queue("new", QueueKind::Classic)).operator.is_some());
+    assert!(
+        vhost
+            .policies()
+            .applied(PolicySubject::Queue("new", QueueKind::Classic))
+            .operator
+            .is_some()
+    );
     #[rustfmt::skip]
     let steps = [
         ("PUT", "queues/%2F/ordinary", json!({}), 201, null.clone()),

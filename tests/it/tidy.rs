@@ -4,6 +4,7 @@
 //! over the tree; [`every_rule_sees_a_planted_fault`] shows that none of them is blind. To let a layer use
 //! something new, add it to the table and say why in the commit. Function length and `unwrap` are clippy's.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -135,6 +136,46 @@ const QUESTION_WORDS: &[&str] =
 
 /// The most doc comments of `src/` that may begin with one of [`QUESTION_WORDS`], in percent.
 const QUESTIONS_MAX_PERCENT: usize = 1;
+
+/// Type names that several folders may define: the field's own words, which mean the same in each, and the result of a
+/// command under the name of what it did.
+const SHARED_NAMES: &[&str] = &[
+    "Args",
+    "Assembly",
+    "Channel",
+    "Confirms",
+    "Connection",
+    "Consumer",
+    "Consumers",
+    "Content",
+    "Context",
+    "Counter",
+    "Counts",
+    "Declared",
+    "DelayedRetry",
+    "Delivery",
+    "Destination",
+    "Error",
+    "Event",
+    "Filter",
+    "Index",
+    "Matcher",
+    "Message",
+    "Options",
+    "Phase",
+    "Published",
+    "Publisher",
+    "Purged",
+    "Reader",
+    "Refusal",
+    "Share",
+    "Shared",
+    "State",
+    "Stream",
+    "TlsFiles",
+    "Unacked",
+    "Verify",
+];
 
 /// Folders that exist on one machine only.
 const MACHINE_PATHS: &[&str] = &[
@@ -491,6 +532,64 @@ struct Queue {
     assert_eq!(comments.len(), 5, "{comments:?}");
     let seen = ["Where it is.", "Whether it is there.", "How many there are."];
     assert_eq!(questions(&comments), seen);
+}
+
+/// The names of the types that stand in `text`, without those of its tests and within functions and traits.
+fn type_names(source: Source<'_>) -> Vec<&str> {
+    let name = |line: &'_ str| {
+        let (visibility, rest) = line.split_once(") ").unwrap_or(("", line));
+        let is_visible = visibility.starts_with("pub(") && !visibility.contains(' ')
+            || visibility.starts_with("pub(in ");
+        let item = if is_visible { rest } else { line.strip_prefix("pub ").unwrap_or(line) };
+        let kinds = ["struct ", "enum ", "trait ", "type "];
+        let name = kinds.iter().find_map(|kind| item.strip_prefix(kind))?;
+        let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+        Some(line.len() - name.len()..line.len() - name.len() + end)
+    };
+    let lines = source.without_tests().lines();
+    lines.filter_map(|line| name(line).map(|range| &line[range])).collect()
+}
+
+/// Type names that more than one folder of `src/` defines, with the folders.
+fn repeated_names(sources: &[(String, String)]) -> Vec<String> {
+    let mut folders: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (path, text) in sources {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for name in type_names(Source { path, text }) {
+            folders.entry(name).or_default().insert(folder);
+        }
+    }
+    let repeated = folders.into_iter().filter(|(_, folders)| folders.len() > 1);
+    let is_wrong = |(name, _): &(&str, BTreeSet<&str>)| !SHARED_NAMES.contains(name);
+    repeated.filter(is_wrong).map(|(name, folders)| format!("{name}: {folders:?}")).collect()
+}
+
+#[test]
+fn a_type_name_has_one_meaning() {
+    let sources: Vec<(String, String)> = rust_files("src")
+        .into_iter()
+        .filter(|file| !file.ends_with("tests.rs"))
+        .map(|file| {
+            let text = fs::read_to_string(&file).unwrap();
+            (file.to_str().unwrap().to_owned(), text)
+        })
+        .collect();
+    let wrong = repeated_names(&sources);
+    assert!(wrong.is_empty(), "name these after what they hold:\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn a_type_name_with_two_meanings_is_seen() {
+    let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let sources = [
+        file("src/a/x.rs", "struct Found;\npub(super) enum Once {}\n"),
+        file("src/a/y.rs", "pub(in crate::a) struct Once;\n    type Target = Found;\n"),
+        file(
+            "src/b/x.rs",
+            "pub type Found<T> = Vec<T>;\n#[cfg(test)]\nmod tests {\nstruct Once;\n",
+        ),
+    ];
+    assert_eq!(repeated_names(&sources), ["Found: {\"src/a\", \"src/b\"}"]);
 }
 
 #[test]

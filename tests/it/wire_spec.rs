@@ -4,7 +4,7 @@
 //! wrote (how: `tests/data/golden.escript`), each with the value as `Debug` prints ours. Our decoder must read the
 //! value out of the bytes and our encoder must write the same bytes again.
 
-use mq::wire::fault::Level;
+use mq::wire::fault::FaultLevel;
 use mq::wire::method::METHODS;
 use mq::wire::{FieldTable, Method, Properties, Reader, ReplyCode, Writer, constants};
 
@@ -76,7 +76,8 @@ fn reply_codes_have_the_specifications_numbers_and_levels() {
         });
         assert_eq!(code.name(), name.replace('-', "_"));
         assert_eq!(code.code().to_string(), number, "{name}");
-        let level = if class == "hard-error" { Level::Connection } else { Level::Channel };
+        let level =
+            if class == "hard-error" { FaultLevel::Connection } else { FaultLevel::Channel };
         assert_eq!(code.level(), level, "{name}");
         seen += 1;
     }

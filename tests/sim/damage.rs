@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mq::store::{
-    CheckReport, DamagedRecord, Options, QueueId, Report, Store, StoreError, check_on,
+    CheckReport, DamagedRecord, OpenReport, Options, QueueId, Store, StoreError, check_on,
 };
 
 use crate::crashes::{ENDS, operations, work, world};
@@ -59,7 +59,7 @@ fn killed(seed: u64) -> Ended {
 #[derive(Debug)]
 struct Answers {
     check: CheckReport,
-    report: Report,
+    report: OpenReport,
     /// The messages that are whole.
     whole: BTreeSet<(QueueId, u64)>,
     /// Where those are that were told and are damaged.

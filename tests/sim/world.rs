@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use mq::store::{
-    Counted, CountedAt, NewRecord, Options, Outcome, QueueId, Refused, Report, SlotRanges, Store,
-    StoreError,
+    Counted, CountedAt, NewRecord, OpenReport, Options, Outcome, QueueId, Refused, SlotRanges,
+    Store, StoreError,
 };
 
 use crate::disk::{Disk, End};
@@ -97,7 +97,7 @@ impl World {
     }
 
     /// Opens the directory and compares nothing.
-    pub(crate) fn try_open(&mut self) -> Result<(Told, Report), StoreError> {
+    pub(crate) fn try_open(&mut self) -> Result<(Told, OpenReport), StoreError> {
         let mut told = Told { known: self.model.queues.clone(), waiting: Vec::new() };
         let (kept, spill) = (Arc::new(self.disk.clone()), Arc::new(Disk::default()));
         let (store, report) = Store::open_on(kept, spill, self.options, &mut told)?;
@@ -105,7 +105,7 @@ impl World {
         Ok((told, report))
     }
 
-    fn check_told(&mut self, left: Left, told: Told, report: &Report) -> Result<(), String> {
+    fn check_told(&mut self, left: Left, told: Told, report: &OpenReport) -> Result<(), String> {
         if report.messages != told.waiting.len() as u64 {
             return Err(format!("{report:?} for {} messages", told.waiting.len()));
         }

@@ -45,7 +45,7 @@ pub struct NewDefinitions {
 }
 
 /// A vhost that definitions speak of.
-struct Subject {
+struct ImportedVhost {
     vhost: Arc<Vhost>,
     metadata: VhostMetadata,
     is_new: bool,
@@ -114,18 +114,18 @@ impl Broker {
     }
 
     /// Every vhost that is spoken of, those that are new included.
-    fn subjects(&self, new: &NewDefinitions) -> Result<BTreeMap<ShortStr, Subject>, Fault> {
+    fn subjects(&self, new: &NewDefinitions) -> Result<BTreeMap<ShortStr, ImportedVhost>, Fault> {
         let mut subjects = BTreeMap::new();
         for (name, change) in &new.vhosts {
             let subject = subjects.entry(name.clone()).or_insert_with(|| {
                 if let Ok(vhost) = self.vhost(name) {
                     let metadata = vhost.metadata();
-                    return Subject { vhost, metadata, is_new: false };
+                    return ImportedVhost { vhost, metadata, is_new: false };
                 }
                 let definitions = VhostDefinitions::new(name.clone(), self.definitions.clone());
                 let (shared, churn) = (self.shared.clone(), Arc::clone(&self.churn));
                 let vhost = Vhost::new(name.clone(), shared, churn, definitions);
-                Subject { vhost, metadata: VhostMetadata::of_new(name), is_new: true }
+                ImportedVhost { vhost, metadata: VhostMetadata::of_new(name), is_new: true }
             });
             change.clone().apply(&mut subject.metadata);
         }
@@ -141,7 +141,7 @@ impl Broker {
                 let missing = |_| missing(&format!("vhost '{name}'"));
                 let vhost = self.vhost(name).map_err(missing)?;
                 let metadata = vhost.metadata();
-                subjects.insert(name.clone(), Subject { vhost, metadata, is_new: false });
+                subjects.insert(name.clone(), ImportedVhost { vhost, metadata, is_new: false });
             }
         }
         Ok(subjects)
@@ -161,7 +161,7 @@ impl Broker {
     fn check_grants(
         &self,
         new: &NewDefinitions,
-        subjects: &BTreeMap<ShortStr, Subject>,
+        subjects: &BTreeMap<ShortStr, ImportedVhost>,
     ) -> Result<(), Fault> {
         let granted = new.permissions.iter().map(|(vhost, (user, _))| (vhost, user));
         let topics = new.topics.iter().map(|(vhost, (user, _))| (vhost, user));
@@ -181,7 +181,7 @@ impl Broker {
     fn apply(
         &self,
         new: &NewDefinitions,
-        subjects: &BTreeMap<ShortStr, Subject>,
+        subjects: &BTreeMap<ShortStr, ImportedVhost>,
         creator: Option<&ShortStr>,
     ) {
         for user in &new.users {
@@ -214,7 +214,7 @@ impl Broker {
 }
 
 /// Makes the changes that write down users, vhosts and everything that belongs to them.
-fn record_of(new: &NewDefinitions, subjects: &BTreeMap<ShortStr, Subject>) -> Changes {
+fn record_of(new: &NewDefinitions, subjects: &BTreeMap<ShortStr, ImportedVhost>) -> Changes {
     let mut changes = Changes::default();
     for user in &new.users {
         changes = changes.put_user(user);
@@ -251,7 +251,7 @@ fn parameters_of(new: &NewDefinitions) -> Vec<Parameter> {
 
 /// Queues, exchanges and bindings, checked and ready to be written down, by vhost.
 fn additions<'a>(
-    subjects: &'a BTreeMap<ShortStr, Subject>,
+    subjects: &'a BTreeMap<ShortStr, ImportedVhost>,
     queues: &[In<QueueDeclaration>],
     exchanges: &[In<ExchangeSettings>],
     bindings: &[In<BindingRequest>],

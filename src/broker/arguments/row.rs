@@ -8,7 +8,7 @@ use crate::wire::{FieldTable, FieldValue};
 
 /// A queue argument; `V` has the values that the broker reads.
 #[derive(Debug)]
-pub struct Row<V: 'static> {
+pub struct ArgumentRow<V: 'static> {
     pub name: &'static str,
     rule: Rule,
     rule_3_10: Rule,
@@ -106,7 +106,7 @@ impl Flag {
     }
 }
 
-impl<V: 'static> Row<V> {
+impl<V: 'static> ArgumentRow<V> {
     /// An argument that queues of these types accept in every release, and that does something.
     pub(super) const fn new(
         name: &'static str,

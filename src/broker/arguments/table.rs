@@ -18,7 +18,7 @@ use super::policy_key::{
     is_version,
 };
 use super::retry::{DelayedRetry, RetrySaid};
-use super::row::{Flag, FlagValue, Merge, Row};
+use super::row::{ArgumentRow, Flag, FlagValue, Merge};
 use super::values::{DeadLetterStrategy, Overflow, RetryKind, max_age_ms};
 use crate::wire::{FieldTable, FieldValue, ShortStr};
 
@@ -54,7 +54,7 @@ fn short(value: &FieldValue) -> Option<ShortStr> {
 }
 
 /// A queue argument.
-pub type QueueArgument = Row<QueueArguments>;
+pub type QueueArgument = ArgumentRow<QueueArguments>;
 
 /// All of them.
 #[rustfmt::skip]

@@ -62,12 +62,12 @@ pub struct Rights {
 #[derive(Debug, Default)]
 struct UserPermissions {
     permission: Option<Arc<Permission>>,
-    topics: Vec<Topic>,
+    topics: Vec<TopicRights>,
 }
 
 /// A topic permission with its variables filled in.
 #[derive(Debug)]
-struct Topic {
+struct TopicRights {
     kept: Arc<TopicPermission>,
     /// `None` when the pattern is invalid with its variables filled in: it matches nothing.
     write: Option<Pattern>,
@@ -180,13 +180,13 @@ impl Rights {
 
     /// Fills in `{username}` and `{vhost}`. AMQP 0-9-1 knows no client id, so `{client_id}` stays as it is, and is
     /// found in no sensible key (RabbitMQ: `rabbit_auth_backend_internal:expand_topic_permission`).
-    fn topic(&self, kept: Arc<TopicPermission>) -> Topic {
+    fn topic(&self, kept: Arc<TopicPermission>) -> TopicRights {
         let pattern = |text: &str| {
             let filled = text.replace("{username}", &self.user).replace("{vhost}", &self.vhost);
             Pattern::of_permission(&filled).ok()
         };
         let (write, read) = (pattern(kept.write.as_str()), pattern(kept.read.as_str()));
-        Topic { kept, write, read }
+        TopicRights { kept, write, read }
     }
 }
 

@@ -3,7 +3,7 @@
 //! A row that may grow new properties is a table of named values: a release takes those it knows, and a value that an
 //! older release has not written gets its default.
 
-use super::rows::{OLD_HASH_BYTES, Problem, name_key, read_name, read_value, value, written};
+use super::rows::{OLD_HASH_BYTES, RowProblem, name_key, read_name, read_value, value, written};
 use crate::broker::auth::{Hashing, PasswordHash, Permission, TopicPermission, User, UserLimits};
 use crate::broker::parameters::{Parameter, ParameterName};
 use crate::broker::vhost_metadata::VhostMetadata;
@@ -71,7 +71,7 @@ pub(super) fn of_vhost(name: &ShortStr, metadata: &VhostMetadata) -> Row {
     Row { key: name_key(name), value: value(|to| table.encode(to)) }
 }
 
-pub(super) fn read_vhost(row: &Row) -> Result<SavedVhost, Problem> {
+pub(super) fn read_vhost(row: &Row) -> Result<SavedVhost, RowProblem> {
     let table = read_value(&row.value, |from| Ok(FieldTable::decode(from)?))?;
     let name = read_name(&row.key)?;
     let metadata = match text(table.get("description")) {
@@ -106,7 +106,7 @@ pub(super) fn of_user(user: &User) -> Row {
     Row { key: name_key(&user.name), value }
 }
 
-pub(super) fn read_user(row: &Row) -> Result<SavedUser, Problem> {
+pub(super) fn read_user(row: &Row) -> Result<SavedUser, RowProblem> {
     let name = read_name(&row.key)?;
     if row.value.first() != Some(&USER_VERSION) {
         return read_value(&row.value, |from| read_old_user(name, from));
@@ -115,7 +115,7 @@ pub(super) fn read_user(row: &Row) -> Result<SavedUser, Problem> {
     let table = FieldTable::decode(&mut from)?;
     from.finish()?;
     let named = text(table.get("hashing")).unwrap_or_default();
-    let hashing = Hashing::from_name(&named).ok_or(Problem::Hashing(named))?;
+    let hashing = Hashing::from_name(&named).ok_or(RowProblem::Hashing(named))?;
     let bytes = match table.get("hash") {
         Some(FieldValue::Bytes(bytes)) => bytes.as_bytes().to_vec(),
         _ => Vec::new(),
@@ -129,10 +129,10 @@ pub(super) fn read_user(row: &Row) -> Result<SavedUser, Problem> {
     Ok(SavedUser { user, is_old: false })
 }
 
-fn read_old_user(name: ShortStr, from: &mut Reader<'_>) -> Result<SavedUser, Problem> {
+fn read_old_user(name: ShortStr, from: &mut Reader<'_>) -> Result<SavedUser, RowProblem> {
     let hash = from.long_bytes()?;
     if hash.len() != OLD_HASH_BYTES {
-        return Err(Problem::Hash(hash.len()));
+        return Err(RowProblem::Hash(hash.len()));
     }
     let mut tags = Vec::new();
     while !from.is_empty() {
@@ -169,7 +169,7 @@ pub(super) fn of_permission(vhost: &ShortStr, user: &ShortStr, permission: &Perm
     Row { key: permission_key(vhost, user), value }
 }
 
-pub(super) fn read_permission(row: &Row) -> Result<Granted<Permission>, Problem> {
+pub(super) fn read_permission(row: &Row) -> Result<Granted<Permission>, RowProblem> {
     let mut key = Reader::new(&row.key);
     let (vhost, user) = (ShortStr::read(&mut key)?, ShortStr::read(&mut key)?);
     key.finish()?;
@@ -192,7 +192,7 @@ pub(super) fn of_topic_permission(
     Row { key: topic_key(vhost, user, &topic.exchange), value }
 }
 
-pub(super) fn read_topic_permission(row: &Row) -> Result<Granted<TopicPermission>, Problem> {
+pub(super) fn read_topic_permission(row: &Row) -> Result<Granted<TopicPermission>, RowProblem> {
     let mut key = Reader::new(&row.key);
     let (vhost, user) = (ShortStr::read(&mut key)?, ShortStr::read(&mut key)?);
     let exchange = ShortStr::read(&mut key)?;
@@ -204,7 +204,7 @@ pub(super) fn read_topic_permission(row: &Row) -> Result<Granted<TopicPermission
     Ok(Granted { vhost, user, permission })
 }
 
-fn text_of(from: &mut Reader<'_>) -> Result<String, Problem> {
+fn text_of(from: &mut Reader<'_>) -> Result<String, RowProblem> {
     Ok(LongStr::read(from)?.to_text())
 }
 
@@ -227,7 +227,7 @@ pub(super) fn of_parameter(parameter: &Parameter) -> Row {
     Row { key: parameter_key(&parameter.name), value }
 }
 
-pub(super) fn read_parameter(row: &Row) -> Result<Parameter, Problem> {
+pub(super) fn read_parameter(row: &Row) -> Result<Parameter, RowProblem> {
     let mut key = Reader::new(&row.key);
     let vhost = ShortStr::read(&mut key)?;
     let (component, name) = (ShortStr::read(&mut key)?, ShortStr::read(&mut key)?);

@@ -3,7 +3,7 @@
 //! A row that does not decode, or that names what is not there, is an error: nothing is skipped in silence.
 
 use super::access::{self, Granted, SavedUser, SavedVhost};
-use super::rows::{self, InVhost, Problem};
+use super::rows::{self, InVhost, RowProblem};
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::auth::{Permission, TopicPermission};
 use crate::broker::exchange::ExchangeSettings;
@@ -51,7 +51,7 @@ pub(in crate::broker) fn load(definitions: &Definitions) -> Result<Saved, StoreE
 fn read<T>(
     definitions: &Definitions,
     table: Table,
-    read: impl Fn(&Row) -> Result<T, Problem>,
+    read: impl Fn(&Row) -> Result<T, RowProblem>,
 ) -> Result<Vec<T>, StoreError> {
     let mut read_rows = Vec::new();
     for row in definitions.rows(table)? {
@@ -83,14 +83,14 @@ fn noun(table: Table, row: &Row) -> String {
 #[error("{noun}: {problem}")]
 struct Damaged {
     noun: String,
-    problem: Problem,
+    problem: RowProblem,
 }
 
 /// The error for a row that cannot be understood; `noun` is its subject.
 pub(in crate::broker) fn damaged(
     definitions: &Definitions,
     noun: &str,
-    problem: Problem,
+    problem: RowProblem,
 ) -> StoreError {
     StoreError::Definitions {
         action: "understand",

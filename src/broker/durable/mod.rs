@@ -24,7 +24,7 @@ pub(super) use self::changes::Changes;
 pub(super) use self::faults::vhost_deleted;
 pub(super) use self::load::{Saved, damaged, load};
 pub use self::recovery::Recovery;
-pub(super) use self::rows::{InVhost, Problem, binding_noun};
+pub(super) use self::rows::{InVhost, RowProblem, binding_noun};
 
 use self::faults::unwritten;
 use super::arguments::{exchange_noun, queue_noun};

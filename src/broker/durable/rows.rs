@@ -22,7 +22,7 @@ pub(super) const OLD_HASH_BYTES: usize = 36;
 
 /// The fault of a row.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::broker) enum Problem {
+pub(in crate::broker) enum RowProblem {
     #[error("{0}")]
     Undecodable(#[from] DecodeError),
     #[error("its version {0} is not one that this release reads")]
@@ -65,12 +65,12 @@ pub(super) fn value(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
 /// Reads all of a value, version first.
 pub(super) fn read_value<T>(
     bytes: &[u8],
-    read: impl FnOnce(&mut Reader<'_>) -> Result<T, Problem>,
-) -> Result<T, Problem> {
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, RowProblem>,
+) -> Result<T, RowProblem> {
     let mut from = Reader::new(bytes);
     match from.u8()? {
         VERSION => {}
-        other => return Err(Problem::Version(other)),
+        other => return Err(RowProblem::Version(other)),
     }
     let made = read(&mut from)?;
     from.finish()?;
@@ -83,7 +83,7 @@ pub(super) fn name_key(name: &ShortStr) -> Vec<u8> {
 }
 
 /// The name of a vhost or a user.
-pub(super) fn read_name(key: &[u8]) -> Result<ShortStr, Problem> {
+pub(super) fn read_name(key: &[u8]) -> Result<ShortStr, RowProblem> {
     let mut from = Reader::new(key);
     let name = ShortStr::read(&mut from)?;
     from.finish()?;
@@ -99,7 +99,7 @@ pub(super) fn key_in(vhost: &ShortStr, name: &ShortStr) -> Vec<u8> {
 }
 
 /// The name of an exchange or a queue.
-pub(super) fn read_name_in(key: &[u8]) -> Result<InVhost<ShortStr>, Problem> {
+pub(super) fn read_name_in(key: &[u8]) -> Result<InVhost<ShortStr>, RowProblem> {
     let mut from = Reader::new(key);
     let (vhost, row) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
     from.finish()?;
@@ -116,11 +116,11 @@ pub(super) fn of_exchange(vhost: &ShortStr, settings: &ExchangeSettings) -> Row 
     Row { key: key_in(vhost, &settings.name), value }
 }
 
-pub(super) fn read_exchange(row: &Row) -> Result<InVhost<ExchangeSettings>, Problem> {
+pub(super) fn read_exchange(row: &Row) -> Result<InVhost<ExchangeSettings>, RowProblem> {
     let InVhost { vhost, row: name } = read_name_in(&row.key)?;
     let exchange = read_value(&row.value, |from| {
         let kind = ExchangeKind::from_name(from.short_text()?, Compat::default())
-            .map_err(Problem::Refused)?;
+            .map_err(RowProblem::Refused)?;
         let (is_auto_delete, is_internal) = (from.bit()?, from.bit()?);
         let arguments = FieldTable::decode(from)?;
         Ok(ExchangeSettings {
@@ -145,7 +145,7 @@ pub(super) fn of_queue(settings: &Settings, id: QueueId) -> Row {
     Row { key: key_in(&settings.vhost, &settings.name), value }
 }
 
-pub(super) fn read_queue(row: &Row) -> Result<Settings, Problem> {
+pub(super) fn read_queue(row: &Row) -> Result<Settings, RowProblem> {
     let InVhost { vhost, row: name } = read_name_in(&row.key)?;
     read_value(&row.value, |from| {
         let (id, is_auto_delete) = (QueueId(from.u32()?), from.bit()?);
@@ -184,13 +184,13 @@ pub(super) fn of_binding(vhost: &ShortStr, binding: &Binding) -> Row {
     Row { key, value: value(|to| binding.arguments.encode(to)) }
 }
 
-pub(super) fn read_binding(row: &Row) -> Result<InVhost<Binding>, Problem> {
+pub(super) fn read_binding(row: &Row) -> Result<InVhost<Binding>, RowProblem> {
     let mut from = Reader::new(&row.key);
     let (vhost, source) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
     let kind = match from.u8()? {
         0 => DestinationKind::Queue,
         1 => DestinationKind::Exchange,
-        other => return Err(Problem::Kind(other)),
+        other => return Err(RowProblem::Kind(other)),
     };
     let destination = DestinationName { kind, name: ShortStr::read(&mut from)? };
     let routing_key = ShortStr::read(&mut from)?;

@@ -20,17 +20,17 @@ use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, erlang};
 
 /// The number of arguments that must match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule {
+enum MatchRule {
     All,
     Any,
 }
 
 #[derive(Debug)]
 struct HeaderPattern {
-    rule: Rule,
+    rule: MatchRule,
     /// The arguments that take part.
     wanted: Vec<(String, FieldValue)>,
-    /// Under which of them it is filed with [`Rule::All`].
+    /// Under which of them it is filed with [`MatchRule::All`].
     filed_under: usize,
     destination: Destination,
 }
@@ -67,9 +67,9 @@ struct FiledPatterns {
 /// # Errors
 ///
 /// `PRECONDITION_FAILED` for another value or type, in RabbitMQ's words.
-fn rule(arguments: &FieldTable) -> Result<(Rule, bool), Fault> {
+fn rule(arguments: &FieldTable) -> Result<(MatchRule, bool), Fault> {
     let refuse = |text: String| Err(Fault::new(ReplyCode::PreconditionFailed, text));
-    let Some(value) = arguments.get("x-match") else { return Ok((Rule::All, false)) };
+    let Some(value) = arguments.get("x-match") else { return Ok((MatchRule::All, false)) };
     let FieldValue::LongStr(text) = value else {
         let shown = match value {
             FieldValue::Void => "undefined".to_owned(),
@@ -81,10 +81,10 @@ fn rule(arguments: &FieldTable) -> Result<(Rule, bool), Fault> {
         ));
     };
     match text.as_bytes() {
-        b"all" => Ok((Rule::All, false)),
-        b"any" => Ok((Rule::Any, false)),
-        b"all-with-x" => Ok((Rule::All, true)),
-        b"any-with-x" => Ok((Rule::Any, true)),
+        b"all" => Ok((MatchRule::All, false)),
+        b"any" => Ok((MatchRule::Any, false)),
+        b"all-with-x" => Ok((MatchRule::All, true)),
+        b"any-with-x" => Ok((MatchRule::Any, true)),
         other => refuse(format!(
             "Invalid x-match field value {}; expected all, any, all-with-x, or any-with-x",
             erlang::binary(other)
@@ -137,7 +137,7 @@ fn is_same(wanted: &FieldValue, found: &FieldValue, compat: Compat) -> bool {
 
 impl HeaderPattern {
     fn new(arguments: &FieldTable, destination: &Destination) -> Self {
-        let (rule, with_x) = rule(arguments).unwrap_or((Rule::All, false));
+        let (rule, with_x) = rule(arguments).unwrap_or((MatchRule::All, false));
         let takes_part = |name: &str| name != "x-match" && (with_x || !name.starts_with("x-"));
         let wanted = arguments.iter().filter(|(name, _)| takes_part(name));
         let wanted = wanted.map(|(name, value)| (name.to_string(), value.clone())).collect();
@@ -147,13 +147,15 @@ impl HeaderPattern {
     /// Returns the wanted headers that the pattern is filed under.
     fn filed(&self) -> &[(String, FieldValue)] {
         match self.rule {
-            Rule::Any => &self.wanted,
-            Rule::All => self.wanted.get(self.filed_under..=self.filed_under).unwrap_or_default(),
+            MatchRule::Any => &self.wanted,
+            MatchRule::All => {
+                self.wanted.get(self.filed_under..=self.filed_under).unwrap_or_default()
+            }
         }
     }
 
     fn matches_always(&self) -> bool {
-        self.rule == Rule::All && self.wanted.is_empty()
+        self.rule == MatchRule::All && self.wanted.is_empty()
     }
 
     fn matches(&self, headers: &FieldTable, compat: Compat) -> bool {
@@ -162,8 +164,8 @@ impl HeaderPattern {
         };
         let mut found = self.wanted.iter().map(is_found);
         match self.rule {
-            Rule::All => found.all(|is_there| is_there),
-            Rule::Any => found.any(|is_there| is_there),
+            MatchRule::All => found.all(|is_there| is_there),
+            MatchRule::Any => found.any(|is_there| is_there),
         }
     }
 }

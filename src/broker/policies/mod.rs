@@ -37,7 +37,7 @@ pub enum ApplyTo {
 
 /// Something a policy may apply to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject<'a> {
+pub enum PolicySubject<'a> {
     Queue(&'a str, QueueKind),
     Exchange(&'a str),
 }
@@ -56,14 +56,14 @@ impl ApplyTo {
         })
     }
 
-    fn takes(self, subject: Subject<'_>) -> bool {
+    fn takes(self, subject: PolicySubject<'_>) -> bool {
         match (self, subject) {
             (Self::All, _)
-            | (Self::Exchanges, Subject::Exchange(_))
-            | (Self::Queues, Subject::Queue(..)) => true,
-            (Self::QueuesOf(wanted), Subject::Queue(_, kind)) => wanted == kind,
-            (Self::Exchanges, Subject::Queue(..))
-            | (Self::Queues | Self::QueuesOf(_), Subject::Exchange(_)) => false,
+            | (Self::Exchanges, PolicySubject::Exchange(_))
+            | (Self::Queues, PolicySubject::Queue(..)) => true,
+            (Self::QueuesOf(wanted), PolicySubject::Queue(_, kind)) => wanted == kind,
+            (Self::Exchanges, PolicySubject::Queue(..))
+            | (Self::Queues | Self::QueuesOf(_), PolicySubject::Exchange(_)) => false,
         }
     }
 }
@@ -179,8 +179,8 @@ impl Policy {
         self.said.alternate.as_ref()
     }
 
-    fn applies_to(&self, subject: Subject<'_>) -> bool {
-        let (Subject::Queue(name, _) | Subject::Exchange(name)) = subject;
+    fn applies_to(&self, subject: PolicySubject<'_>) -> bool {
+        let (PolicySubject::Queue(name, _) | PolicySubject::Exchange(name)) = subject;
         self.apply_to.takes(subject) && self.pattern.matches(name)
     }
 }
@@ -251,7 +251,7 @@ impl Policies {
     }
 
     /// The policies that apply to something; nothing, mostly.
-    pub fn applied(&self, subject: Subject<'_>) -> Applied {
+    pub fn applied(&self, subject: PolicySubject<'_>) -> Applied {
         let all = self.all.read();
         let first = |list: &[Arc<Policy>]| {
             list.iter().find(|policy| policy.applies_to(subject)).map(Arc::clone)
@@ -297,11 +297,11 @@ mod tests {
         policies.put(Author::Operator, with("operator", "q$", 0, "exchanges"));
         #[rustfmt::skip]
         let cases = [
-            (Subject::Queue("a", QueueKind::Classic),  Some("low"),    None),
-            (Subject::Queue("q", QueueKind::Classic),  Some("queues"), None),
-            (Subject::Queue("qq", QueueKind::Quorum),  Some("high"),   None),
-            (Subject::Queue("qq", QueueKind::Classic), Some("queues"), None),
-            (Subject::Exchange("qq"),                  Some("low"),    Some("operator")),
+            (PolicySubject::Queue("a", QueueKind::Classic),  Some("low"),    None),
+            (PolicySubject::Queue("q", QueueKind::Classic),  Some("queues"), None),
+            (PolicySubject::Queue("qq", QueueKind::Quorum),  Some("high"),   None),
+            (PolicySubject::Queue("qq", QueueKind::Classic), Some("queues"), None),
+            (PolicySubject::Exchange("qq"),                  Some("low"),    Some("operator")),
         ];
         for (subject, user, operator) in cases {
             let applied = policies.applied(subject);
@@ -312,9 +312,9 @@ mod tests {
             assert_eq!(found, expected, "{subject:?}");
         }
         policies.put(Author::User, with("low", "^z", 9, "all"));
-        assert!(policies.applied(Subject::Exchange("qq")).user.is_none());
+        assert!(policies.applied(PolicySubject::Exchange("qq")).user.is_none());
         policies.remove(Author::User, "queues");
-        assert!(policies.applied(Subject::Queue("q", QueueKind::Classic)).user.is_none());
+        assert!(policies.applied(PolicySubject::Queue("q", QueueKind::Classic)).user.is_none());
     }
 
     /// RabbitMQ does not look at policies again that it has taken.

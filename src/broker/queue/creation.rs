@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::backlog::Backlog;
 use super::backlog::pages::Pages;
-use super::backlog::priorities::Rule;
+use super::backlog::priorities::PriorityRule;
 use super::consumers::Consumers;
 use super::kind::Kind;
 use super::limits::boxed;
@@ -43,7 +43,7 @@ impl Queue {
         let (wanted, compat) = (&self.settings.wanted, self.shared.compat.get());
         let mut state = self.lock();
         let count_headers = CountHeaders::of(wanted.kind, compat);
-        state.backlog.follow(count_headers, Rule::of(wanted, compat));
+        state.backlog.follow(count_headers, PriorityRule::of(wanted, compat));
         state.refresh_fast_path();
     }
 }

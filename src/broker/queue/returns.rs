@@ -11,7 +11,7 @@ use crate::broker::time::Millis;
 
 /// The reason why a message comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(super) enum ReturnCause {
     /// The client that had it gave it back.
     Client,
     /// The client that had it is gone.
@@ -34,11 +34,17 @@ impl Queue {
     }
 
     /// Returns the place for messages that come back for this reason.
-    pub(super) fn place_of_returned(&self, rule: Option<DeliveryRule>, cause: Cause) -> ReturnTo {
+    pub(super) fn place_of_returned(
+        &self,
+        rule: Option<DeliveryRule>,
+        cause: ReturnCause,
+    ) -> ReturnTo {
         match (rule, cause) {
             _ if !self.is_quorum() => ReturnTo::OldPosition,
-            (None, Cause::Client) if self.shared.compat.get().is_3_10() => ReturnTo::Back,
-            (Some(_), _) | (None, Cause::Client | Cause::Loss) => ReturnTo::BehindReturned,
+            (None, ReturnCause::Client) if self.shared.compat.get().is_3_10() => ReturnTo::Back,
+            (Some(_), _) | (None, ReturnCause::Client | ReturnCause::Loss) => {
+                ReturnTo::BehindReturned
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use super::backlog::return_to::ReturnTo;
 use super::consumers::consumer::ConsumerId;
 use super::life::Life;
 use super::outbox::DeathReason;
-use super::returns::Cause;
+use super::returns::ReturnCause;
 use super::settled::{Returned, Settled};
 use super::state::{Queue, State};
 use crate::broker::entry::Entry;
@@ -81,15 +81,15 @@ impl Queue {
     /// Takes back deliveries that no client has any more: they were not acknowledged, or never left the broker.
     /// `returned` must be in the order of positions; for a quorum queue in that of deliveries.
     pub fn put_back(&self, returned: Vec<Returned>, now: Millis) {
-        self.take_back(returned, Cause::Loss, now);
+        self.take_back(returned, ReturnCause::Loss, now);
     }
 
     /// The same for deliveries that a client gave back.
     pub fn requeue(&self, returned: Vec<Returned>, now: Millis) {
-        self.take_back(returned, Cause::Client, now);
+        self.take_back(returned, ReturnCause::Client, now);
     }
 
-    fn take_back(&self, returned: Vec<Returned>, cause: Cause, now: Millis) {
+    fn take_back(&self, returned: Vec<Returned>, cause: ReturnCause, now: Millis) {
         let has_failed = returned.first().is_some_and(|first| first.has_failed);
         if self.is_stream() {
             return self.put_back_to_stream(&mut self.lock(), &returned, now);

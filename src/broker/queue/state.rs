@@ -21,7 +21,7 @@ use crate::broker::arguments::{DeadLetterStrategy, DeadLetterTo, Limits, QueueKi
 use crate::broker::compat::ChosenCompat;
 use crate::broker::drops::{DropReason, Drops};
 use crate::broker::memory::Memory;
-use crate::broker::stats::{Ended, Letters, QueueCounters};
+use crate::broker::stats::{EndedCounts, Letters, QueueCounters};
 use crate::broker::time::Millis;
 use crate::broker::timers::Timers;
 use crate::lock::Mutex;
@@ -147,7 +147,7 @@ pub struct Shared {
     pub compat: ChosenCompat,
     pub letters: Arc<Letters>,
     /// The counts of queues and other objects that are gone.
-    pub ended: Arc<Ended>,
+    pub ended: Arc<EndedCounts>,
     /// Messages that were dropped for a reason of the broker's own.
     pub drops: Arc<Drops>,
     /// The publishing of a message to streams holds this from its append to its push: see

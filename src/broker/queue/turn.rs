@@ -28,9 +28,9 @@ thread_local! {
 }
 
 /// Ends the handing out. If a bug does, the timers publish the letters that wait.
-struct Release(Millis);
+struct ReleaseOnDrop(Millis);
 
-impl Drop for Release {
+impl Drop for ReleaseOnDrop {
     fn drop(&mut self) {
         IS_HELD.set(false);
         if thread::panicking() && HAS_HELD.replace(false) {
@@ -41,9 +41,9 @@ impl Drop for Release {
 }
 
 /// Ends the turns.
-struct End;
+struct EndOfTurns;
 
-impl Drop for End {
+impl Drop for EndOfTurns {
     fn drop(&mut self) {
         WAITING.set(None);
     }
@@ -76,7 +76,7 @@ pub(super) fn in_turn(queue: Arc<Queue>, now: Millis) {
 /// of them could get a letter before the message.
 pub(in crate::broker) fn letters_after(now: Millis, hand_out: impl FnOnce()) {
     IS_HELD.set(true);
-    let release = Release(now);
+    let release = ReleaseOnDrop(now);
     hand_out();
     drop(release);
     if HAS_HELD.replace(false) {
@@ -85,7 +85,7 @@ pub(in crate::broker) fn letters_after(now: Millis, hand_out: impl FnOnce()) {
 }
 
 fn publish_all(first: Option<Arc<Queue>>, now: Millis) {
-    let _end = End;
+    let _end = EndOfTurns;
     let next_waiting = || WAITING.with_borrow_mut(|waiting| waiting.as_mut()?.pop_front());
     let (mut next, mut left) = (first.or_else(next_waiting), PUBLISHED_AT_ONCE);
     while let Some(queue) = next {

@@ -9,7 +9,7 @@ use super::state::Vhost;
 use crate::broker::arguments::{Limits, exchange_noun};
 use crate::broker::auth::{Right, Rights};
 use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
-use crate::broker::policies::{Applied, Policies, Policy, Subject};
+use crate::broker::policies::{Applied, Policies, Policy, PolicySubject};
 use crate::broker::queue::{DeletionIf, Queue};
 use crate::broker::time::Millis;
 use crate::broker::topology::Topology;
@@ -137,7 +137,7 @@ impl Vhost {
     /// Applies policies to a queue.
     pub(super) fn apply_policies(&self, queue: &Queue, now: Millis) {
         let settings = queue.settings();
-        let subject = Subject::Queue(&settings.name, settings.wanted.kind);
+        let subject = PolicySubject::Queue(&settings.name, settings.wanted.kind);
         let Applied { user, operator } = self.governed.policies.applied(subject);
         let (user, operator) = (user.as_deref(), operator.as_deref());
         let limits =
@@ -158,7 +158,7 @@ impl Vhost {
     /// policy's.
     pub(super) fn alternate(&self, settings: &ExchangeSettings) -> Option<ShortStr> {
         settings.alternate().or_else(|| {
-            let applied = self.governed.policies.applied(Subject::Exchange(&settings.name));
+            let applied = self.governed.policies.applied(PolicySubject::Exchange(&settings.name));
             applied.user?.alternate().cloned()
         })
     }

@@ -7,7 +7,7 @@ use super::refusals::no_queue;
 use super::state::Vhost;
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::compat::Compat;
-use crate::broker::durable::{InVhost, Problem, Saved, binding_noun, damaged};
+use crate::broker::durable::{InVhost, RowProblem, Saved, binding_noun, damaged};
 use crate::broker::exchange::Destination;
 use crate::broker::exchange::binding::{Binding, DestinationKind};
 use crate::broker::queue::{Queue, Settings};
@@ -27,7 +27,7 @@ pub(in crate::broker) fn restore(
     definitions: &Definitions,
 ) -> Result<(), StoreError> {
     let vhost = |name: &ShortStr, noun: &dyn Fn() -> String| {
-        let missing = || Problem::Missing(format!("vhost '{name}'"));
+        let missing = || RowProblem::Missing(format!("vhost '{name}'"));
         vhosts.get(name).ok_or_else(|| damaged(definitions, &noun(), missing()))
     };
     for InVhost { vhost: name, row: exchange } in saved.exchanges {
@@ -42,7 +42,7 @@ pub(in crate::broker) fn restore(
     for InVhost { vhost: name, row: binding } in saved.bindings {
         let noun = binding_noun(&binding, &name);
         let restored = vhost(&name, &|| noun.clone())?.restore_binding(binding);
-        restored.map_err(|fault| damaged(definitions, &noun, Problem::Refused(fault)))?;
+        restored.map_err(|fault| damaged(definitions, &noun, RowProblem::Refused(fault)))?;
     }
     Ok(())
 }

@@ -25,14 +25,14 @@ pub struct Envelope {
 #[derive(Debug)]
 pub struct EncodedPublishes {
     bytes: Vec<u8>,
-    shape: Shape,
+    shape: EncodedShape,
     envelopes: usize,
     /// The next publish
     position: usize,
 }
 
 #[derive(Debug)]
-enum Shape {
+enum EncodedShape {
     /// The ends of all publishes, and the places of their bodies, as far as the first frame has them.
     Ring { ends: Vec<PublishEnd>, batch: usize },
     /// The bytes in front of the body, for each envelope; the body begins at `gap`, its first byte at `body`.
@@ -61,8 +61,8 @@ impl EncodedPublishes {
     /// Returns the number of publishes that one write takes.
     pub fn batch(&self) -> usize {
         match &self.shape {
-            Shape::Ring { batch, .. } => *batch,
-            Shape::Single { .. } => 1,
+            EncodedShape::Ring { batch, .. } => *batch,
+            EncodedShape::Single { .. } => 1,
         }
     }
 
@@ -74,7 +74,7 @@ impl EncodedPublishes {
     pub fn take(&mut self, most: usize, mut patch: impl FnMut(usize, &mut [u8])) -> (&[u8], usize) {
         let first = self.position;
         match &self.shape {
-            Shape::Ring { ends, batch } => {
+            EncodedShape::Ring { ends, batch } => {
                 let last = ends.len().min(first + most.min(*batch));
                 for (at, mark) in ends[first..last].iter().enumerate() {
                     patch((first + at) % self.envelopes, &mut self.bytes[mark.body.clone()]);
@@ -84,7 +84,7 @@ impl EncodedPublishes {
                 self.position = if last == ends.len() { 0 } else { last };
                 (&self.bytes[begin..end], last - first)
             }
-            Shape::Single { fronts, gap, body } => {
+            EncodedShape::Single { fronts, gap, body } => {
                 let front = &fronts[first];
                 let begin = gap - front.len();
                 self.bytes[begin..*gap].copy_from_slice(front);
@@ -116,7 +116,7 @@ fn encode(bytes: &mut Vec<u8>, envelope: &Envelope, body: &[u8], frame_max: u32)
     body_at..body_at + body.len().min(most)
 }
 
-fn ring(bytes: &mut Vec<u8>, envelopes: &[Envelope], body: &[u8], frame_max: u32) -> Shape {
+fn ring(bytes: &mut Vec<u8>, envelopes: &[Envelope], body: &[u8], frame_max: u32) -> EncodedShape {
     let mut ends = Vec::new();
     loop {
         let before = bytes.len();
@@ -131,10 +131,15 @@ fn ring(bytes: &mut Vec<u8>, envelopes: &[Envelope], body: &[u8], frame_max: u32
     // Writes of one size go round the ring: a small rest at its end would cost as much as a whole one.
     let writes = bytes.len().div_ceil(WRITE_BYTES);
     let batch = ends.len().div_ceil(writes);
-    Shape::Ring { ends, batch }
+    EncodedShape::Ring { ends, batch }
 }
 
-fn single(bytes: &mut Vec<u8>, envelopes: &[Envelope], body: &[u8], frame_max: u32) -> Shape {
+fn single(
+    bytes: &mut Vec<u8>,
+    envelopes: &[Envelope],
+    body: &[u8],
+    frame_max: u32,
+) -> EncodedShape {
     let mut whole = Vec::new();
     let mut fronts = Vec::new();
     let mut body_len = 0;
@@ -148,7 +153,7 @@ fn single(bytes: &mut Vec<u8>, envelopes: &[Envelope], body: &[u8], frame_max: u
     let gap = fronts.iter().map(Vec::len).max().unwrap_or(0);
     bytes.resize(gap, 0);
     bytes.extend_from_slice(&whole[last..]);
-    Shape::Single { fronts, gap, body: gap + FRAME_PREFIX..gap + FRAME_PREFIX + body_len }
+    EncodedShape::Single { fronts, gap, body: gap + FRAME_PREFIX..gap + FRAME_PREFIX + body_len }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::wire::constants::{
     FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD, MESSAGE_SIZE_MAX_DEFAULT,
 };
 use crate::wire::content::ContentHeader;
-use crate::wire::fault::Level;
+use crate::wire::fault::FaultLevel;
 use crate::wire::frame::Frame;
 use crate::wire::method::{basic, channel};
 use crate::wire::{DecodeError, Method, Reader};
@@ -225,7 +225,7 @@ fn on_other_method(frame: Frame<'_>) -> Result<FrameRead, Error> {
 
 fn channel_refused(close: &channel::Close) -> Error {
     let refusal = Refusal {
-        level: Level::Channel,
+        level: FaultLevel::Channel,
         code: close.reply_code,
         text: close.reply_text.to_string(),
         method: (close.class_id, close.method_id),

@@ -3,22 +3,22 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::engine::bench::{Latency, Outcome, Plan};
+use crate::engine::bench::{BenchOutcome, Latency, Plan};
 use crate::render::words;
 
 /// One figure of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Figure {
-    Rate(Stage),
-    Count(Stage),
+    Rate(LatencyStage),
+    Count(LatencyStage),
     Refused,
-    Fault(Fault),
+    VerifyFault(VerifyFault),
     Time(Times, Statistic),
 }
 
 /// A stage on the way of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum LatencyStage {
     Published,
     Confirmed,
     Delivered,
@@ -26,7 +26,7 @@ pub(super) enum Stage {
 
 /// A fault that `--verify` finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum VerifyFault {
     Lost,
     Duplicates,
     Misordered,
@@ -80,17 +80,17 @@ pub(super) const STATISTICS: [Statistic; 8] = [
 
 /// Figures with a name of their own; those of times have a statistic behind it.
 const NAMED: [(&str, Figure); 11] = [
-    ("publish-rate", Figure::Rate(Stage::Published)),
-    ("confirm-rate", Figure::Rate(Stage::Confirmed)),
-    ("deliver-rate", Figure::Rate(Stage::Delivered)),
-    ("published", Figure::Count(Stage::Published)),
-    ("confirmed", Figure::Count(Stage::Confirmed)),
-    ("delivered", Figure::Count(Stage::Delivered)),
+    ("publish-rate", Figure::Rate(LatencyStage::Published)),
+    ("confirm-rate", Figure::Rate(LatencyStage::Confirmed)),
+    ("deliver-rate", Figure::Rate(LatencyStage::Delivered)),
+    ("published", Figure::Count(LatencyStage::Published)),
+    ("confirmed", Figure::Count(LatencyStage::Confirmed)),
+    ("delivered", Figure::Count(LatencyStage::Delivered)),
     ("nacked", Figure::Refused),
-    ("lost", Figure::Fault(Fault::Lost)),
-    ("duplicates", Figure::Fault(Fault::Duplicates)),
-    ("misordered", Figure::Fault(Fault::Misordered)),
-    ("corrupt", Figure::Fault(Fault::Corrupt)),
+    ("lost", Figure::VerifyFault(VerifyFault::Lost)),
+    ("duplicates", Figure::VerifyFault(VerifyFault::Duplicates)),
+    ("misordered", Figure::VerifyFault(VerifyFault::Misordered)),
+    ("corrupt", Figure::VerifyFault(VerifyFault::Corrupt)),
 ];
 
 /// Words in front of a statistic; none is the time to delivery.
@@ -165,7 +165,7 @@ impl Figure {
     pub(super) fn unit(self) -> Unit {
         match self {
             Self::Rate(_) => Unit::PerSecond,
-            Self::Count(_) | Self::Refused | Self::Fault(_) => Unit::Messages,
+            Self::Count(_) | Self::Refused | Self::VerifyFault(_) => Unit::Messages,
             Self::Time(..) => Unit::Seconds,
         }
     }
@@ -174,16 +174,16 @@ impl Figure {
     pub(super) fn missing(self, plan: &Plan) -> Option<&'static str> {
         let has_confirms = plan.unconfirmed_max > 0;
         match self {
-            Self::Rate(Stage::Confirmed)
-            | Self::Count(Stage::Confirmed)
+            Self::Rate(LatencyStage::Confirmed)
+            | Self::Count(LatencyStage::Confirmed)
             | Self::Refused
             | Self::Time(Times::Confirm, _)
                 if !has_confirms =>
             {
                 Some("turn on confirms with --confirm")
             }
-            Self::Rate(Stage::Delivered)
-            | Self::Count(Stage::Delivered)
+            Self::Rate(LatencyStage::Delivered)
+            | Self::Count(LatencyStage::Delivered)
             | Self::Time(Times::Delivery, _)
                 if plan.consumers == 0 =>
             {
@@ -197,20 +197,22 @@ impl Figure {
             {
                 Some("messages are due at a time only with --rate")
             }
-            Self::Fault(_) if !plan.verify => Some("turn it on with --verify"),
-            Self::Rate(_) | Self::Count(_) | Self::Refused | Self::Fault(_) | Self::Time(..) => {
-                None
-            }
+            Self::VerifyFault(_) if !plan.verify => Some("turn it on with --verify"),
+            Self::Rate(_)
+            | Self::Count(_)
+            | Self::Refused
+            | Self::VerifyFault(_)
+            | Self::Time(..) => None,
         }
     }
 
     /// The value, in messages, messages a second or seconds; `None` when the run has none.
     #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
-    pub(super) fn of(self, outcome: &Outcome) -> Option<f64> {
+    pub(super) fn of(self, outcome: &BenchOutcome) -> Option<f64> {
         let count = |stage| match stage {
-            Stage::Published => outcome.published as f64,
-            Stage::Confirmed => outcome.confirmed as f64,
-            Stage::Delivered => outcome.delivered as f64,
+            LatencyStage::Published => outcome.published as f64,
+            LatencyStage::Confirmed => outcome.confirmed as f64,
+            LatencyStage::Delivered => outcome.delivered as f64,
         };
         match self {
             Self::Rate(stage) => {
@@ -219,12 +221,12 @@ impl Figure {
             }
             Self::Count(stage) => Some(count(stage)),
             Self::Refused => Some(outcome.refused as f64),
-            Self::Fault(fault) => outcome.verdict.map(|verdict| {
+            Self::VerifyFault(fault) => outcome.verdict.map(|verdict| {
                 (match fault {
-                    Fault::Lost => verdict.lost,
-                    Fault::Duplicates => verdict.duplicates,
-                    Fault::Misordered => verdict.misordered,
-                    Fault::Corrupt => verdict.corrupt,
+                    VerifyFault::Lost => verdict.lost,
+                    VerifyFault::Duplicates => verdict.duplicates,
+                    VerifyFault::Misordered => verdict.misordered,
+                    VerifyFault::Corrupt => verdict.corrupt,
                 }) as f64
             }),
             Self::Time(times, statistic) => {

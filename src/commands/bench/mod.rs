@@ -14,7 +14,7 @@ use super::options::rate::Rate;
 use super::options::size::Size;
 use super::{Answer, CommandError, Context, Interrupt};
 use crate::engine::bench::{
-    Acknowledge, Durability, Outcome, Plan, SIZE_MIN_TO_VERIFY, Second, Speed, Stop,
+    Acknowledge, BenchDurability, BenchOutcome, Plan, SIZE_MIN_TO_VERIFY, Second, Speed, Stop,
 };
 use crate::engine::{Engine, ShortStr};
 use crate::render::{Format, Output};
@@ -129,13 +129,15 @@ pub async fn run(args: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     let plan = args.plan()?;
     args.check_conditions(&plan)?;
     let mut bench = Bench { stop: Stop::default(), interrupt: Interrupt::listen()?, plan: &plan };
-    let mut first = Side { target: cx.engine.target().to_string(), outcome: Outcome::default() };
+    let mut first =
+        Side { target: cx.engine.target().to_string(), outcome: BenchOutcome::default() };
     let mut second = None;
     match &args.against {
         None => first.outcome = bench.run(&plan, &cx.engine, &mut cx.out).await?,
         Some(url) => {
             let other = Engine::open(cx.engine.target().another(url)?).await?;
-            let side = Side { target: other.target().to_string(), outcome: Outcome::default() };
+            let side =
+                Side { target: other.target().to_string(), outcome: BenchOutcome::default() };
             let side = second.insert(side);
             let ran = bench
                 .take_turns(&args, [(&cx.engine, &mut first), (&other, side)], &mut cx.out)
@@ -175,7 +177,7 @@ impl Bench<'_> {
         plan: &Plan,
         engine: &Engine,
         out: &mut Output,
-    ) -> Result<Outcome, CommandError> {
+    ) -> Result<BenchOutcome, CommandError> {
         let total = plan.duration.unwrap_or_default().as_secs();
         let progress = out.progress_of_seconds(total);
         progress.show(0, "warming up");
@@ -269,9 +271,9 @@ impl Args {
             queue_arguments: argument::table(&self.argument),
             body_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             durability: match (self.persistent, self.durable) {
-                (true, _) => Durability::Messages,
-                (false, true) => Durability::Exchange,
-                (false, false) => Durability::Queues,
+                (true, _) => BenchDurability::Messages,
+                (false, true) => BenchDurability::Exchange,
+                (false, false) => BenchDurability::Queues,
             },
             unconfirmed_max: self.confirm.unwrap_or(0),
             acknowledge,

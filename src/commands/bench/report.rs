@@ -4,8 +4,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::figure::{Fault, Figure, STATISTICS, Stage, Statistic, Times, Unit, rounded};
-use crate::engine::bench::{Acknowledge, Durability, Outcome, Plan, Second, Speed};
+use super::figure::{
+    Figure, LatencyStage, STATISTICS, Statistic, Times, Unit, VerifyFault, rounded,
+};
+use crate::engine::bench::{Acknowledge, BenchDurability, BenchOutcome, Plan, Second, Speed};
 use crate::render::{Format, Output, words};
 
 /// The outcome at one broker.
@@ -13,7 +15,7 @@ use crate::render::{Format, Output, words};
 pub(super) struct Side {
     /// The broker, its password masked
     pub(super) target: String,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: BenchOutcome,
 }
 
 /// The result of a run, or of a comparison.
@@ -27,20 +29,20 @@ pub(super) struct Report<'a> {
 }
 
 const RATES: [Figure; 3] = [
-    Figure::Rate(Stage::Published),
-    Figure::Rate(Stage::Confirmed),
-    Figure::Rate(Stage::Delivered),
+    Figure::Rate(LatencyStage::Published),
+    Figure::Rate(LatencyStage::Confirmed),
+    Figure::Rate(LatencyStage::Delivered),
 ];
 
 const COUNTS: [Figure; 8] = [
-    Figure::Count(Stage::Published),
-    Figure::Count(Stage::Confirmed),
-    Figure::Count(Stage::Delivered),
+    Figure::Count(LatencyStage::Published),
+    Figure::Count(LatencyStage::Confirmed),
+    Figure::Count(LatencyStage::Delivered),
     Figure::Refused,
-    Figure::Fault(Fault::Lost),
-    Figure::Fault(Fault::Duplicates),
-    Figure::Fault(Fault::Misordered),
-    Figure::Fault(Fault::Corrupt),
+    Figure::VerifyFault(VerifyFault::Lost),
+    Figure::VerifyFault(VerifyFault::Duplicates),
+    Figure::VerifyFault(VerifyFault::Misordered),
+    Figure::VerifyFault(VerifyFault::Corrupt),
 ];
 
 const TIMES: [Times; 3] = [Times::Delivery, Times::Confirm, Times::Lag];
@@ -135,7 +137,7 @@ fn side_json(plan: &Plan, side: &Side) -> Map<String, Value> {
     fields.insert("target".into(), json!(side.target));
     fields.insert("seconds".into(), json!(outcome.elapsed.as_secs_f64()));
     for figure in RATES.into_iter().chain(COUNTS) {
-        let is_fault = matches!(figure, Figure::Fault(_));
+        let is_fault = matches!(figure, Figure::VerifyFault(_));
         if let (false, None, Some(value)) = (is_fault, figure.missing(plan), figure.of(outcome)) {
             let name = figure.to_string().replace('-', "_");
             fields.insert(name, exact(figure.unit(), value));
@@ -174,7 +176,7 @@ fn side_json(plan: &Plan, side: &Side) -> Map<String, Value> {
 
 /// Makes an object of the figures of one second.
 pub(super) fn second_json(number: usize, second: &Second) -> Value {
-    let Rates { published, confirmed, delivered } = Rates::of(second);
+    let RateFigures { published, confirmed, delivered } = RateFigures::of(second);
     let mut fields = json!({
         "second": number,
         "publish_rate": published,
@@ -191,7 +193,7 @@ pub(super) fn second_json(number: usize, second: &Second) -> Value {
 
 /// The same in words.
 pub(super) fn second_words(plan: &Plan, second: &Second) -> String {
-    let Rates { published, confirmed, delivered } = Rates::of(second);
+    let RateFigures { published, confirmed, delivered } = RateFigures::of(second);
     let mut parts = vec![format!("published {}/s", words::grouped(published))];
     if plan.unconfirmed_max > 0 {
         parts.push(format!("confirmed {}/s", words::grouped(confirmed)));
@@ -206,13 +208,13 @@ pub(super) fn second_words(plan: &Plan, second: &Second) -> String {
 }
 
 /// Messages a second.
-struct Rates {
+struct RateFigures {
     published: u64,
     confirmed: u64,
     delivered: u64,
 }
 
-impl Rates {
+impl RateFigures {
     fn of(second: &Second) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
         let rate = |count: u64| rounded(count as f64 / second.elapsed.as_secs_f64().max(1e-9));
@@ -226,8 +228,8 @@ impl Rates {
 
 fn shape_json(plan: &Plan) -> Value {
     let (ack, is_persistent) = match plan.acknowledge {
-        Acknowledge::Automatically => (0, plan.durability == Durability::Messages),
-        Acknowledge::Every(count) => (count, plan.durability == Durability::Messages),
+        Acknowledge::Automatically => (0, plan.durability == BenchDurability::Messages),
+        Acknowledge::Every(count) => (count, plan.durability == BenchDurability::Messages),
     };
     let rate = match plan.speed {
         Speed::PerSecond(rate) => json!(rate),
@@ -240,7 +242,7 @@ fn shape_json(plan: &Plan) -> Value {
         "bindings": plan.bindings,
         "exchange_type": plan.exchange_kind.as_deref(),
         "size_bytes": plan.body_bytes,
-        "durable": plan.durability != Durability::Queues,
+        "durable": plan.durability != BenchDurability::Queues,
         "persistent": is_persistent,
         "confirm": plan.unconfirmed_max,
         "ack": ack,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::feed::{End, Feed, Step};
+use super::feed::{Feed, FeedStep, StopReason};
 use crate::commands::CommandError;
 use crate::commands::failing::{FailingOptions, NextStep};
 use crate::commands::handler::{Ended, Handler, Stdout};
@@ -41,7 +41,7 @@ pub(super) async fn run(
     queue: &ShortStr,
     feed: &mut Feed,
     out: &mut Output,
-) -> Result<(End, u64), CommandError> {
+) -> Result<(StopReason, u64), CommandError> {
     let mut work = Handlers {
         handler: Handler { command },
         failing,
@@ -52,18 +52,19 @@ pub(super) async fn run(
     };
     let end = loop {
         let has_room = work.running.len() < usize::from(jobs);
-        let next =
-            async { if has_room { feed.next().await } else { Ok(Step::End(feed.end().await)) } };
+        let next = async {
+            if has_room { feed.next().await } else { Ok(FeedStep::StopReason(feed.end().await)) }
+        };
         // Both arms are cancel-safe: a message that has come is returned, one that is handled stays in the set.
         tokio::select! {
             step = next => match step? {
-                Step::Delivery(delivery) => work.start(delivery, 1, Duration::ZERO),
-                Step::End(end) => break end,
+                FeedStep::Delivery(delivery) => work.start(delivery, 1, Duration::ZERO),
+                FeedStep::StopReason(end) => break end,
             },
             Some(finished) = work.running.join_next() => work.settle(finished, feed, out)?,
         }
     };
-    if end == End::Interrupted || end == End::Cancelled {
+    if end == StopReason::Interrupted || end == StopReason::Cancelled {
         // Dropping the set kills the programs; their messages go back.
         return Ok((end, work.failed));
     }

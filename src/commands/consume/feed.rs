@@ -14,7 +14,7 @@ use crate::engine::{Consumer, Delivery, Event};
 
 /// The reason why no more messages come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum StopReason {
     /// As many as wanted have come.
     Count,
     /// `--timeout`
@@ -35,9 +35,9 @@ pub(super) struct Stops {
 }
 
 #[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
-pub(super) enum Step {
+pub(super) enum FeedStep {
     Delivery(Delivery),
-    End(End),
+    StopReason(StopReason),
 }
 
 pub(super) struct Feed {
@@ -83,24 +83,24 @@ impl Feed {
     }
 
     /// Waits for the next message or the end. Every arm is cancel-safe, and so is this call.
-    pub(super) async fn next(&mut self) -> Result<Step, CommandError> {
+    pub(super) async fn next(&mut self) -> Result<FeedStep, CommandError> {
         if self.has_all() {
-            return Ok(Step::End(End::Count));
+            return Ok(FeedStep::StopReason(StopReason::Count));
         }
         let idle = self.stops.idle.map(|idle| self.last + idle);
         tokio::select! {
             biased;
-            () = self.interrupt.wait() => Ok(Step::End(End::Interrupted)),
+            () = self.interrupt.wait() => Ok(FeedStep::StopReason(StopReason::Interrupted)),
             event = self.consumer.next() => match event? {
                 Event::Delivery(delivery) => {
                     self.come += 1;
                     self.last = Instant::now();
-                    Ok(Step::Delivery(delivery))
+                    Ok(FeedStep::Delivery(delivery))
                 }
-                Event::Cancelled => Ok(Step::End(End::Cancelled)),
+                Event::Cancelled => Ok(FeedStep::StopReason(StopReason::Cancelled)),
             },
-            () = until(self.stops.deadline) => Ok(Step::End(End::Time)),
-            () = until(idle) => Ok(Step::End(End::Idle)),
+            () = until(self.stops.deadline) => Ok(FeedStep::StopReason(StopReason::Time)),
+            () = until(idle) => Ok(FeedStep::StopReason(StopReason::Idle)),
         }
     }
 
@@ -110,16 +110,16 @@ impl Feed {
     }
 
     /// Waits for what ends the command while no further message can be taken. Cancel-safe.
-    pub(super) async fn end(&mut self) -> End {
+    pub(super) async fn end(&mut self) -> StopReason {
         tokio::select! {
             biased;
-            () = self.interrupt.wait() => End::Interrupted,
-            () = until(self.stops.deadline) => End::Time,
+            () = self.interrupt.wait() => StopReason::Interrupted,
+            () = until(self.stops.deadline) => StopReason::Time,
         }
     }
 
     /// The next message, if it is here already.
-    pub(super) async fn ready(&mut self) -> Result<Option<Step>, CommandError> {
+    pub(super) async fn ready(&mut self) -> Result<Option<FeedStep>, CommandError> {
         tokio::select! {
             biased;
             step = self.next() => step.map(Some),

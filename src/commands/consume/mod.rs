@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub(super) use print::Printer;
 
-use self::feed::{End, Feed, Stops};
+use self::feed::{Feed, StopReason, Stops};
 use self::source::SourceOptions;
 use self::subscription::SubscriptionOptions;
 use super::failing::FailingOptions;
@@ -172,7 +172,7 @@ impl Args {
 }
 
 fn answer(
-    end: End,
+    end: StopReason,
     come: u64,
     failed: u64,
     args: &Args,
@@ -180,11 +180,11 @@ fn answer(
     cx: &mut Context,
 ) -> Result<Answer, CommandError> {
     match end {
-        End::Interrupted => return Err(CommandError::Interrupted),
-        End::Cancelled => {
+        StopReason::Interrupted => return Err(CommandError::Interrupted),
+        StopReason::Cancelled => {
             return Err(CommandError::Cancelled { queue: queue.to_owned() });
         }
-        End::Time | End::Idle if args.count.is_some() => {
+        StopReason::Time | StopReason::Idle if args.count.is_some() => {
             let problem = format!(
                 "{} came from {} in time, not {}",
                 words::counted(come, "message"),
@@ -193,7 +193,7 @@ fn answer(
             );
             return Err(CommandError::TimedOut { problem });
         }
-        End::Count | End::Time | End::Idle => {}
+        StopReason::Count | StopReason::Time | StopReason::Idle => {}
     }
     if failed == 0 {
         return Ok(Answer::Yes);

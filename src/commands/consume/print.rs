@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::feed::{End, Feed, Step};
+use super::feed::{Feed, FeedStep, StopReason};
 use crate::commands::CommandError;
 use crate::commands::template::{self, Template};
 use crate::engine::{Delivery, payload};
@@ -28,7 +28,7 @@ pub(super) async fn run(
     queue: &str,
     feed: &mut Feed,
     out: &mut Output,
-) -> Result<End, CommandError> {
+) -> Result<StopReason, CommandError> {
     let mut done = Vec::new();
     let end = loop {
         // Output is flushed and acknowledged when nothing more is waiting, or enough has gathered.
@@ -44,11 +44,11 @@ pub(super) async fn run(
             }
         };
         match step {
-            Step::Delivery(delivery) => {
+            FeedStep::Delivery(delivery) => {
                 printer.print(&delivery, queue, out)?;
                 done.push(delivery);
             }
-            Step::End(end) => break end,
+            FeedStep::StopReason(end) => break end,
         }
     };
     if feed.is_auto() {
@@ -67,7 +67,7 @@ pub(super) async fn run(
 
 /// Waits for the next step, and looks now and then whether the reader of the output is still there: `consume | head -1`
 /// must end on a quiet queue, too.
-async fn next_while_read(feed: &mut Feed, out: &Output) -> Result<Step, CommandError> {
+async fn next_while_read(feed: &mut Feed, out: &Output) -> Result<FeedStep, CommandError> {
     loop {
         tokio::select! {
             step = feed.next() => return step,

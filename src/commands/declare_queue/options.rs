@@ -19,11 +19,11 @@ const QUEUE_MODE: &str = "queue-mode";
 
 /// The arguments that were given as options.
 #[derive(Clone, Debug)]
-pub(super) struct QueueOptions(Vec<(&'static QueueArgument, Given)>);
+pub(super) struct QueueOptions(Vec<(&'static QueueArgument, OptionValue)>);
 
 /// A value as it was given.
 #[derive(Clone, Debug)]
-enum Given {
+enum OptionValue {
     Duration(Duration),
     Number(i64),
     Size(Size),
@@ -69,18 +69,26 @@ fn arg(row: &QueueArgument, flag: &'static Flag) -> Arg {
 }
 
 /// The value of an option, if it was given.
-fn given(flag: &Flag, matches: &ArgMatches) -> Option<Given> {
+fn given(flag: &Flag, matches: &ArgMatches) -> Option<OptionValue> {
     let id = flag.long;
     match flag.value {
-        FlagValue::Age => matches.get_one::<Age>(id).map(|age| Given::Text(age.as_str().into())),
-        FlagValue::Byte { .. } => matches.get_one::<u8>(id).map(|it| Given::Number((*it).into())),
-        FlagValue::Count => matches.get_one::<u32>(id).map(|it| Given::Number((*it).into())),
-        FlagValue::CountOrNone => matches.get_one::<i32>(id).map(|it| Given::Number((*it).into())),
-        FlagValue::Duration => matches.get_one(id).copied().map(Given::Duration),
-        FlagValue::Name => matches.get_one::<ShortStr>(id).map(|it| Given::Text(it.to_string())),
-        FlagValue::Size => matches.get_one(id).copied().map(Given::Size),
-        FlagValue::Switch => matches.get_flag(id).then_some(Given::Switch),
-        FlagValue::Word(_) => matches.get_one(id).cloned().map(Given::Text),
+        FlagValue::Age => {
+            matches.get_one::<Age>(id).map(|age| OptionValue::Text(age.as_str().into()))
+        }
+        FlagValue::Byte { .. } => {
+            matches.get_one::<u8>(id).map(|it| OptionValue::Number((*it).into()))
+        }
+        FlagValue::Count => matches.get_one::<u32>(id).map(|it| OptionValue::Number((*it).into())),
+        FlagValue::CountOrNone => {
+            matches.get_one::<i32>(id).map(|it| OptionValue::Number((*it).into()))
+        }
+        FlagValue::Duration => matches.get_one(id).copied().map(OptionValue::Duration),
+        FlagValue::Name => {
+            matches.get_one::<ShortStr>(id).map(|it| OptionValue::Text(it.to_string()))
+        }
+        FlagValue::Size => matches.get_one(id).copied().map(OptionValue::Size),
+        FlagValue::Switch => matches.get_flag(id).then_some(OptionValue::Switch),
+        FlagValue::Word(_) => matches.get_one(id).cloned().map(OptionValue::Text),
     }
 }
 
@@ -108,7 +116,7 @@ impl clap::FromArgMatches for QueueOptions {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let value = |flag: &Flag| match given(flag, matches) {
             None if flag.long == QUEUE_MODE && matches.get_flag(LAZY) => {
-                Some(Given::Text(LAZY.to_owned()))
+                Some(OptionValue::Text(LAZY.to_owned()))
             }
             given => given,
         };
@@ -129,14 +137,14 @@ impl QueueOptions {
     ///
     /// A usage error for a time or a size that the broker cannot count.
     pub(super) fn arguments(self) -> Result<Vec<Argument>, CommandError> {
-        let argument = |(row, given): (&QueueArgument, Given)| {
+        let argument = |(row, given): (&QueueArgument, OptionValue)| {
             Ok(Argument { name: literal(row.name), value: given.value()? })
         };
         self.0.into_iter().map(argument).collect()
     }
 }
 
-impl Given {
+impl OptionValue {
     fn value(self) -> Result<FieldValue, CommandError> {
         let long = |_| CommandError::usage("a time is longer than the broker can count");
         let large = |_| CommandError::usage("a size is larger than the broker can count");

@@ -27,8 +27,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub(super) struct LogOptions {
     /// Write the log to stderr in this format; json writes one object per line, startup errors included
-    #[arg(id = "log_format", long = "log-format", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(id = "log_format", long = "log-format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    format: LogFormat,
     /// Log messages of this level and of more severe ones [default: the level in RUST_LOG, else info; error with
     /// --quiet]
     #[arg(
@@ -38,7 +38,7 @@ pub(super) struct LogOptions {
         value_enum,
         ignore_case = true
     )]
-    level: Option<Level>,
+    level: Option<LogLevel>,
     /// Read the level from this file, at startup and again on each SIGHUP
     #[arg(
         id = "log_level_file",
@@ -50,14 +50,14 @@ pub(super) struct LogOptions {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum LogFormat {
     Text,
     Json,
 }
 
 /// RabbitMQ's names (`log.console.level`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Level {
+enum LogLevel {
     None,
     Error,
     #[value(alias = "warn")]
@@ -66,7 +66,7 @@ enum Level {
     Debug,
 }
 
-impl Level {
+impl LogLevel {
     /// The filter: ours at this level, libraries at no more than warnings.
     fn filter(self) -> EnvFilter {
         EnvFilter::new(match self {
@@ -82,7 +82,7 @@ impl Level {
 impl LogOptions {
     /// Answers whether everything on stderr is to be JSON.
     pub(super) fn is_json(&self) -> bool {
-        self.format == Format::Json
+        self.format == LogFormat::Json
     }
 
     fn filter(&self, is_quiet: bool) -> Result<EnvFilter, CommandError> {
@@ -92,30 +92,30 @@ impl LogOptions {
         if let Some(path) = &self.level_file {
             return Ok(level_in(path)?.filter());
         }
-        let usual = if is_quiet { Level::Error } else { Level::Info };
+        let usual = if is_quiet { LogLevel::Error } else { LogLevel::Info };
         Ok(EnvFilter::try_from_default_env().unwrap_or_else(|_| usual.filter()))
     }
 }
 
-fn level_in(path: &Path) -> Result<Level, CommandError> {
+fn level_in(path: &Path) -> Result<LogLevel, CommandError> {
     let doing = format!("read the log level in '{}'", path.display());
     let text = std::fs::read_to_string(path)
         .map_err(|source| CommandError::File { doing: doing.clone(), source })?;
-    Level::from_str(text.trim(), true).map_err(|_| CommandError::File {
+    LogLevel::from_str(text.trim(), true).map_err(|_| CommandError::File {
         doing,
         source: io::Error::other("it must hold error, warning, info, debug or none"),
     })
 }
 
 /// The log of this process. Dropping it waits a moment for the last lines.
-pub(super) struct Log {
+pub(super) struct ServerLog {
     lines: Lines,
     /// Sets the level anew; nothing when the log was started already, by a test.
     set: Option<Box<dyn Fn(EnvFilter) + Send + Sync>>,
     level_file: Option<PathBuf>,
 }
 
-impl Log {
+impl ServerLog {
     /// Begins to log.
     ///
     /// # Errors
@@ -132,14 +132,14 @@ impl Log {
             .with_writer(lines.clone())
             .with_env_filter(filter);
         let set: Option<Box<dyn Fn(EnvFilter) + Send + Sync>> = match options.format {
-            Format::Text => {
+            LogFormat::Text => {
                 let log = log.with_filter_reloading();
                 let handle = log.reload_handle();
                 log.try_init()
                     .ok()
                     .map(|()| Box::new(move |filter| drop(handle.reload(filter))) as _)
             }
-            Format::Json => {
+            LogFormat::Json => {
                 let log = log.json().flatten_event(true).with_filter_reloading();
                 let handle = log.reload_handle();
                 std::panic::set_hook(Box::new(|panic| {
@@ -171,17 +171,17 @@ impl Log {
     }
 }
 
-impl Drop for Log {
+impl Drop for ServerLog {
     fn drop(&mut self) {
         let (tell, told) = mpsc::channel();
         // A thread that is stuck, or gone, has nothing more to write.
-        if self.lines.queue.try_send(Entry::Flush(tell)).is_ok() {
+        if self.lines.queue.try_send(LogEntry::Flush(tell)).is_ok() {
             let _ = told.recv_timeout(LAST_LINES);
         }
     }
 }
 
-enum Entry {
+enum LogEntry {
     Line(Vec<u8>),
     /// Everything before it is to be written, and this told.
     Flush(Sender<()>),
@@ -190,7 +190,7 @@ enum Entry {
 /// The way of lines to the thread that writes them.
 #[derive(Clone)]
 struct Lines {
-    queue: SyncSender<Entry>,
+    queue: SyncSender<LogEntry>,
     lost: Arc<AtomicU64>,
 }
 
@@ -206,10 +206,10 @@ impl Lines {
 }
 
 /// Writes lines until all senders are gone.
-fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, stderr: &mut impl Write) {
+fn write_all(entries: &Receiver<LogEntry>, lost: &AtomicU64, stderr: &mut impl Write) {
     for entry in entries {
         match entry {
-            Entry::Line(line) => {
+            LogEntry::Line(line) => {
                 // There is no place to report that stderr takes nothing any more.
                 let _ = stderr.write_all(&line);
                 let count = lost.swap(0, Ordering::Relaxed);
@@ -220,7 +220,7 @@ fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, stderr: &mut impl Writ
                     );
                 }
             }
-            Entry::Flush(tell) => {
+            LogEntry::Flush(tell) => {
                 let _ = stderr.flush();
                 // Who asked may have stopped waiting.
                 let _ = tell.send(());
@@ -240,7 +240,7 @@ impl<'a> MakeWriter<'a> for Lines {
 impl Write for &Lines {
     /// A line comes in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.queue.try_send(Entry::Line(line.to_vec())).is_err() {
+        if self.queue.try_send(LogEntry::Line(line.to_vec())).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())

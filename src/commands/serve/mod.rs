@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use self::log::{Log, LogOptions};
+use self::log::{LogOptions, ServerLog};
 use super::options::node_limits::LimitOptions;
 use super::{Answer, CommandError};
 use crate::engine::directory::default_directory;
@@ -159,7 +159,7 @@ pub async fn run(
     is_quiet: bool,
     out: &mut Output,
 ) -> Result<Answer, CommandError> {
-    let log = Log::start(&args.log, is_quiet)?;
+    let log = ServerLog::start(&args.log, is_quiet)?;
     // Listened for from here on, so that a signal during the start is not lost.
     let mut signals = Signals::listen()?;
     let options = args.host_options(tls)?;
@@ -204,7 +204,7 @@ fn say_where(host: &Host) {
 }
 
 /// Reads again what SIGHUP is for; what cannot be read stays as it was.
-fn reload(host: &Host, log: &Log) {
+fn reload(host: &Host, log: &ServerLog) {
     tracing::info!("SIGHUP: reloading certificates and the log level");
     log.reload();
     match host.reload() {

@@ -9,7 +9,7 @@ use crate::wire::frame;
 use crate::wire::method::basic;
 
 use super::counters::{ConsumerCounters, Phase, RunCounters};
-use super::job::Job;
+use super::job::ThreadJob;
 use super::latency::{EqualTimes, Latency};
 use super::plan::{Acknowledge, share};
 use super::publish::{GATHER, GOODBYE_MAX};
@@ -17,7 +17,10 @@ use super::stamp::{BodyPattern, read_stamp};
 use super::verify::ReceivedMessages;
 
 /// Runs a consumer; answers what it has seen.
-pub(super) fn consume(mut line: BlockingConnection, job: &Job) -> Result<ReceivedMessages, Error> {
+pub(super) fn consume(
+    mut line: BlockingConnection,
+    job: &ThreadJob,
+) -> Result<ReceivedMessages, Error> {
     let plan = &job.plan;
     if plan.prefetch > 0 {
         line.prefetch(plan.prefetch)?;
@@ -36,7 +39,7 @@ pub(super) fn consume(mut line: BlockingConnection, job: &Job) -> Result<Receive
 }
 
 struct Consumer<'a> {
-    job: &'a Job,
+    job: &'a ThreadJob,
     counters: &'a ConsumerCounters,
     /// The bodies to expect, if they are verified
     pattern: Option<BodyPattern>,
@@ -50,7 +53,7 @@ struct Consumer<'a> {
 }
 
 impl<'a> Consumer<'a> {
-    fn new(job: &'a Job) -> Self {
+    fn new(job: &'a ThreadJob) -> Self {
         Self {
             job,
             counters: &job.counters.consumers[job.number as usize],

@@ -25,7 +25,7 @@ pub(super) enum Note {
 
 /// The work of one thread, and its means.
 #[derive(Clone, Debug)]
-pub(super) struct Job {
+pub(super) struct ThreadJob {
     /// Its number among those of its kind, from 0 on
     pub(super) number: u32,
     pub(super) plan: Arc<Plan>,
@@ -35,7 +35,7 @@ pub(super) struct Job {
     pub(super) notes: mpsc::UnboundedSender<Note>,
 }
 
-impl Job {
+impl ThreadJob {
     pub(super) fn ready(&self) {
         self.tell(Note::Ready);
     }

@@ -7,7 +7,7 @@
 //! away.
 //!
 //! Reading order: [`Plan`] (the options of a run), [`Engine::bench`] (a run), [`publish`] and [`consume`] (the
-//! threads), [`stamp`] (what a body says), [`verify`], [`Outcome`].
+//! threads), [`stamp`] (what a body says), [`verify`], [`BenchOutcome`].
 
 mod consume;
 mod counters;
@@ -40,9 +40,9 @@ use counters::{Phase, RunCounters};
 use job::Note;
 pub use latency::Latency;
 use outcome::Watch;
-pub use outcome::{Outcome, Second};
+pub use outcome::{BenchOutcome, Second};
 use plan::BenchTopology;
-pub use plan::{Acknowledge, Durability, Plan, SIZE_MIN_TO_VERIFY, Speed};
+pub use plan::{Acknowledge, BenchDurability, Plan, SIZE_MIN_TO_VERIFY, Speed};
 use threads::Threads;
 use verify::ReceivedMessages;
 pub use verify::Verdict;
@@ -80,7 +80,7 @@ impl Engine {
         plan: &Plan,
         stop: &Stop,
         on_second: &mut dyn FnMut(&Second),
-    ) -> Result<Outcome, Error> {
+    ) -> Result<BenchOutcome, Error> {
         let plan = Arc::new(plan.clone());
         let tag = format!("{:08x}", RandomState::new().hash_one(std::process::id()) >> 32);
         let layout = Arc::new(plan.layout(&tag));
@@ -91,7 +91,7 @@ impl Engine {
         };
         let ran = match prepared {
             Ok(Some(prepared)) => self.run(&plan, prepared, stop, on_second).await,
-            Ok(None) => Ok(Outcome { is_interrupted: true, ..Outcome::default() }),
+            Ok(None) => Ok(BenchOutcome { is_interrupted: true, ..BenchOutcome::default() }),
             Err(error) => Err(error),
         };
         let cleaned = self.clean_up(&layout).await;
@@ -146,7 +146,7 @@ impl Engine {
         prepared: Prepared,
         stop: &Stop,
         on_second: &mut dyn FnMut(&Second),
-    ) -> Result<Outcome, Error> {
+    ) -> Result<BenchOutcome, Error> {
         let counters = Arc::new(RunCounters::new(plan.publishers, plan.consumers, plan.copies()));
         let threads = Threads::new(Arc::clone(plan), prepared.layout, Arc::clone(&counters));
         let mut run = Run {
@@ -336,7 +336,7 @@ impl Run<'_> {
     }
 
     /// Ends the threads and takes their verdict.
-    async fn end(mut self, mut outcome: Outcome) -> Result<Outcome, Error> {
+    async fn end(mut self, mut outcome: BenchOutcome) -> Result<BenchOutcome, Error> {
         self.counters.go_on_to(Phase::Over);
         while self.publishing > 0 || self.consuming > 0 {
             let note = self.threads.note().await;

@@ -8,7 +8,7 @@ use super::verify::Verdict;
 
 /// The figures of a run, warm-up left out.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct BenchOutcome {
     /// The time that was measured
     pub elapsed: Duration,
     pub published: u64,
@@ -42,7 +42,7 @@ pub struct Second {
     pub latency: Option<[Duration; 3]>,
 }
 
-impl Outcome {
+impl BenchOutcome {
     /// Adds what another run of the same plan has shown.
     pub fn absorb(&mut self, other: Self) {
         self.elapsed += other.elapsed;
@@ -71,14 +71,18 @@ impl Outcome {
 pub(super) struct Watch {
     at_ns: u64,
     totals: Totals,
-    outcome: Outcome,
+    outcome: BenchOutcome,
 }
 
 impl Watch {
     /// Begins to measure; what was before is forgotten.
     pub(super) fn start(counters: &RunCounters) -> Self {
         counters.take_times();
-        Self { at_ns: counters.now_ns(), totals: counters.totals(), outcome: Outcome::default() }
+        Self {
+            at_ns: counters.now_ns(),
+            totals: counters.totals(),
+            outcome: BenchOutcome::default(),
+        }
     }
 
     /// Notes what has passed since the last time.
@@ -109,7 +113,7 @@ impl Watch {
     }
 
     /// Ends the last second, unless it has hardly begun.
-    pub(super) fn finish(mut self, counters: &RunCounters) -> Outcome {
+    pub(super) fn finish(mut self, counters: &RunCounters) -> BenchOutcome {
         if counters.now_ns() > self.at_ns + LEAST_SECOND_NS || self.outcome.seconds.is_empty() {
             self.look(counters);
         }

@@ -30,7 +30,7 @@ pub struct Plan {
     pub exchange_kind: Option<ShortStr>,
     pub queue_arguments: FieldTable,
     pub body_bytes: usize,
-    pub durability: Durability,
+    pub durability: BenchDurability,
     /// Most publishes of a publisher that may be unconfirmed; 0 is without confirms
     pub unconfirmed_max: u32,
     pub acknowledge: Acknowledge,
@@ -49,7 +49,7 @@ pub struct Plan {
 
 /// The things that survive a restart of the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
+pub enum BenchDurability {
     /// The queues: RabbitMQ 4.3 refuses transient ones that several connections use
     Queues,
     /// Queues and exchange
@@ -114,10 +114,10 @@ impl Plan {
         let exchange = self.exchange_kind.as_ref().map(|kind| ExchangeSpec {
             name: ShortStr::truncated(&format!("mq-bench-{tag}")),
             kind: kind.clone(),
-            durable: self.durability != Durability::Queues,
+            durable: self.durability != BenchDurability::Queues,
             ..ExchangeSpec::default()
         });
-        let mode = if self.durability == Durability::Messages { 2 } else { 1 };
+        let mode = if self.durability == BenchDurability::Messages { 2 } else { 1 };
         let mut layout =
             BenchTopology { queues, exchange, bindings: Vec::new(), routes: Vec::new() };
         let routes = if layout.exchange.is_some() && !self.is_fanout() {
@@ -142,12 +142,12 @@ pub(super) struct BenchTopology {
     pub(super) queues: Vec<QueueSpec>,
     pub(super) exchange: Option<ExchangeSpec>,
     pub(super) bindings: Vec<BindingSpec>,
-    pub(super) routes: Vec<Route>,
+    pub(super) routes: Vec<BenchRoute>,
 }
 
 /// A way for messages.
 #[derive(Clone, Debug)]
-pub(super) struct Route {
+pub(super) struct BenchRoute {
     pub(super) envelope: Envelope,
     /// The place of the queue it leads to
     pub(super) queue: u32,
@@ -161,7 +161,7 @@ impl BenchTopology {
         let properties = Properties { delivery_mode: Some(delivery_mode), ..Properties::default() };
         let Some(exchange) = &self.exchange else {
             let envelope = Envelope { exchange: ShortStr::empty(), routing_key: queue, properties };
-            self.routes.push(Route { envelope, queue: place });
+            self.routes.push(BenchRoute { envelope, queue: place });
             return;
         };
         let header = FieldTable::new().with("mq-bench", FieldValue::I32(number.cast_signed()));
@@ -191,7 +191,7 @@ impl BenchTopology {
             routing_key: key(routing_key),
             properties: Properties { headers, ..properties },
         };
-        self.routes.push(Route { envelope, queue: place });
+        self.routes.push(BenchRoute { envelope, queue: place });
     }
 }
 
@@ -217,7 +217,7 @@ pub(super) mod tests {
             exchange_kind: None,
             queue_arguments: FieldTable::new(),
             body_bytes: 64,
-            durability: Durability::Queues,
+            durability: BenchDurability::Queues,
             unconfirmed_max: 0,
             acknowledge: Acknowledge::Automatically,
             prefetch: 0,

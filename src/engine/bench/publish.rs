@@ -11,11 +11,11 @@ use crate::client::Error;
 use crate::client::blocking::{BlockingConnection, EncodedPublishes, Envelope, Event, Wait};
 
 use super::counters::{Phase, PublisherCounters};
-use super::job::Job;
+use super::job::ThreadJob;
 use super::latency::EqualTimes;
 use super::pace::Pace;
 use super::plan::{Speed, share};
-use super::stamp::{BodyPattern, EVERY_QUEUE, Identity, write_head, write_stamp};
+use super::stamp::{BodyPattern, EVERY_QUEUE, MessageIdentity, write_head, write_stamp};
 use super::window::Window;
 
 /// The time to let confirms or deliveries gather (see [`Plan::gathers`]).
@@ -31,7 +31,7 @@ pub(super) const GOODBYE_MAX: Duration = Duration::from_millis(500);
 const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
 
 /// Runs a publisher; answers how many messages it sent to each queue.
-pub(super) fn publish(mut line: BlockingConnection, job: &Job) -> Result<Vec<u64>, Error> {
+pub(super) fn publish(mut line: BlockingConnection, job: &ThreadJob) -> Result<Vec<u64>, Error> {
     if job.plan.unconfirmed_max > 0 {
         line.confirm()?;
     } else {
@@ -55,7 +55,7 @@ pub(super) fn publish(mut line: BlockingConnection, job: &Job) -> Result<Vec<u64
 
 struct Publisher<'a> {
     line: BlockingConnection,
-    job: &'a Job,
+    job: &'a ThreadJob,
     counters: &'a PublisherCounters,
     encoded: EncodedPublishes,
     /// The queue of each encoded publish, where all are counted as one in a fanout
@@ -78,7 +78,7 @@ struct Publisher<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    fn new(line: BlockingConnection, job: &'a Job) -> Self {
+    fn new(line: BlockingConnection, job: &'a ThreadJob) -> Self {
         let plan = &job.plan;
         let routes = share(job.layout.routes.len(), plan.publishers, job.number);
         let routes: Vec<_> = routes.map(|at| &job.layout.routes[at]).collect();
@@ -226,7 +226,7 @@ impl<'a> Publisher<'a> {
             if job.plan.verify {
                 let place = &mut sent_to[queues[envelope] as usize];
                 let queue = if is_fanout { EVERY_QUEUE } else { queues[envelope] };
-                write_head(body, stamp_ns, Identity { publisher, queue, sequence: *place });
+                write_head(body, stamp_ns, MessageIdentity { publisher, queue, sequence: *place });
                 *place += 1;
             } else {
                 write_stamp(body, stamp_ns);

@@ -18,7 +18,7 @@ pub(super) const EVERY_QUEUE: u32 = u32::MAX;
 
 /// The identity of a message of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct MessageIdentity {
     pub(super) publisher: u32,
     /// The place of the queue it was sent to, or [`EVERY_QUEUE`]
     pub(super) queue: u32,
@@ -26,7 +26,7 @@ pub(super) struct Identity {
     pub(super) sequence: u64,
 }
 
-impl Identity {
+impl MessageIdentity {
     /// A number that another message, or a head of which a part is another's, hardly has.
     fn check(self, stamp_ns: u64) -> u64 {
         let ends = u64::from(self.publisher) << 32 | u64::from(self.queue);
@@ -54,7 +54,7 @@ pub(super) fn read_stamp(body: &[u8]) -> Option<u64> {
 
 /// Writes the head; a body that is verified has room for it.
 #[inline]
-pub(super) fn write_head(body: &mut [u8], stamp_ns: u64, identity: Identity) {
+pub(super) fn write_head(body: &mut [u8], stamp_ns: u64, identity: MessageIdentity) {
     let Some(head) = body.first_chunk_mut::<HEAD_BYTES>() else { return };
     head[..8].copy_from_slice(&stamp_ns.to_le_bytes());
     head[8..12].copy_from_slice(&identity.publisher.to_le_bytes());
@@ -64,11 +64,11 @@ pub(super) fn write_head(body: &mut [u8], stamp_ns: u64, identity: Identity) {
 }
 
 /// Reads the identity of a message; `None` if it is not as it was sent.
-pub(super) fn read_head(body: &[u8]) -> Option<Identity> {
+pub(super) fn read_head(body: &[u8]) -> Option<MessageIdentity> {
     let head = body.first_chunk::<HEAD_BYTES>()?;
     let [four, next] = [8, 12].map(|at| head[at..].first_chunk::<4>());
     let [sequence, check] = [16, 24].map(|at| head[at..].first_chunk::<8>());
-    let identity = Identity {
+    let identity = MessageIdentity {
         publisher: u32::from_le_bytes(*four?),
         queue: u32::from_le_bytes(*next?),
         sequence: u64::from_le_bytes(*sequence?),
@@ -108,7 +108,7 @@ impl BodyPattern {
 mod tests {
     use super::*;
 
-    const IDENTITY: Identity = Identity { publisher: 3, queue: 7, sequence: 1 << 40 };
+    const IDENTITY: MessageIdentity = MessageIdentity { publisher: 3, queue: 7, sequence: 1 << 40 };
 
     #[test]
     fn what_is_written_is_read_and_what_is_changed_is_seen() {

@@ -10,7 +10,7 @@ use crate::client::blocking::BlockingConnection;
 
 use super::consume::consume;
 use super::counters::{Phase, RunCounters};
-use super::job::{Job, Note};
+use super::job::{Note, ThreadJob};
 use super::plan::{BenchTopology, Plan};
 use super::publish::publish;
 
@@ -28,7 +28,7 @@ impl Drop for PanicGuard {
 /// All threads of a run; dropping it stops them.
 #[derive(Debug)]
 pub(super) struct Threads {
-    job: Job,
+    job: ThreadJob,
     /// At most three notes a thread
     notes: mpsc::UnboundedReceiver<Note>,
     handles: Vec<JoinHandle<()>>,
@@ -41,7 +41,8 @@ impl Threads {
         counters: Arc<RunCounters>,
     ) -> Self {
         let (sender, notes) = mpsc::unbounded_channel();
-        let job = Job { number: 0, plan, layout, counters, gate: Arc::default(), notes: sender };
+        let job =
+            ThreadJob { number: 0, plan, layout, counters, gate: Arc::default(), notes: sender };
         Self { job, notes, handles: Vec::new() }
     }
 
@@ -62,9 +63,9 @@ impl Threads {
         &mut self,
         name: String,
         number: u32,
-        work: impl FnOnce(Job) + Send + 'static,
+        work: impl FnOnce(ThreadJob) + Send + 'static,
     ) -> io::Result<()> {
-        let job = Job { number, ..self.job.clone() };
+        let job = ThreadJob { number, ..self.job.clone() };
         let thread = Builder::new().name(name).spawn(move || {
             let _guard = PanicGuard(job.notes.clone());
             work(job);
@@ -80,8 +81,8 @@ impl Threads {
 
     /// The next thing a thread has to say. Cancel-safe.
     pub(super) async fn note(&mut self) -> Note {
-        // The threads holds a sender itself, so there is an end only to a threads that is gone.
-        self.notes.recv().await.expect("the threads listens to itself")
+        // `job` holds a sender, so the channel does not end while this lives.
+        self.notes.recv().await.expect("the job of the run holds a sender")
     }
 }
 

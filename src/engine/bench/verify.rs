@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::client::blocking::Delivered;
 
-use super::stamp::{BodyPattern, EVERY_QUEUE, Identity, read_head};
+use super::stamp::{BodyPattern, EVERY_QUEUE, MessageIdentity, read_head};
 
 /// Numbers in one word of a set.
 const WORD_BITS: u64 = 64;
@@ -109,7 +109,7 @@ impl ReceivedMessages {
                 && claimed(identity.publisher).is_some_and(|sent| identity.sequence < sent)
                 && pattern.is_whole(delivered.body, identity.publisher)
         });
-        let Some(Identity { publisher, sequence, .. }) = known else {
+        let Some(MessageIdentity { publisher, sequence, .. }) = known else {
             self.corrupt += 1;
             return;
         };
@@ -205,7 +205,7 @@ mod tests {
         let mut witness = ReceivedMessages::default();
         for (consumer, publisher, queue, sequence, is_redelivered) in came.iter().copied() {
             let mut body = pattern.body(publisher).to_vec();
-            write_head(&mut body, 1, Identity { publisher, queue, sequence });
+            write_head(&mut body, 1, MessageIdentity { publisher, queue, sequence });
             let delivered =
                 Delivered { consumer, tag: 1, is_redelivered, body: &body, body_len: LEN as u64 };
             witness.note(&delivered, &pattern, |publisher| (publisher < 2).then_some(1000));
@@ -277,7 +277,7 @@ mod tests {
     fn a_changed_body_is_corrupt() {
         let pattern = BodyPattern::new(LEN);
         let mut body = pattern.body(0).to_vec();
-        write_head(&mut body, 1, Identity { publisher: 0, queue: 0, sequence: 0 });
+        write_head(&mut body, 1, MessageIdentity { publisher: 0, queue: 0, sequence: 0 });
         body[60] ^= 0x40;
         let mut witness = ReceivedMessages::default();
         let delivered =

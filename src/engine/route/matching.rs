@@ -43,7 +43,8 @@ impl Matching {
 
     /// Tries every binding of a list of the management API.
     pub(super) fn try_all(&self, rows: Vec<Value>, question: &RouteQuestion) -> Vec<BindingStep> {
-        let bindings: Vec<Bound> = rows.into_iter().filter_map(Bound::read).collect();
+        let bindings: Vec<ListedBinding> =
+            rows.into_iter().filter_map(ListedBinding::read).collect();
         let matched = match self {
             Self::By(_, RoutingRule::OneBy(_)) | Self::Unknown(_) => vec![true; bindings.len()],
             Self::By(kind, _) => matched(*kind, &bindings, question),
@@ -52,7 +53,7 @@ impl Matching {
         tried.map(|(bound, matches)| self.tried(bound, matches, question)).collect()
     }
 
-    fn tried(&self, bound: Bound, matches: bool, question: &RouteQuestion) -> BindingStep {
+    fn tried(&self, bound: ListedBinding, matches: bool, question: &RouteQuestion) -> BindingStep {
         let key = &*question.routing_key;
         let rule = match self {
             Self::By(_, rule) => rule,
@@ -69,21 +70,21 @@ impl Matching {
             }
             RoutingRule::OneBy(what) => (format!("it depends on {what}"), 1.0),
         };
-        let Bound { to, routing_key, shown, .. } = bound;
+        let ListedBinding { to, routing_key, shown, .. } = bound;
         let routing_key = routing_key.to_string();
         BindingStep { to, routing_key, arguments: shown, matches, why, likeness }
     }
 }
 
 /// A binding as the management API shows it.
-struct Bound {
+struct ListedBinding {
     to: BindingEnd,
     routing_key: ShortStr,
     arguments: FieldTable,
     shown: Value,
 }
 
-impl Bound {
+impl ListedBinding {
     fn read(mut row: Value) -> Option<Self> {
         let name = row["destination"].as_str()?.to_owned();
         let to = match row["destination_type"].as_str()? {
@@ -97,7 +98,7 @@ impl Bound {
 }
 
 /// Matches bindings by one exchange that has them all; answers for each if it matches.
-fn matched(kind: ExchangeKind, bindings: &[Bound], question: &RouteQuestion) -> Vec<bool> {
+fn matched(kind: ExchangeKind, bindings: &[ListedBinding], question: &RouteQuestion) -> Vec<bool> {
     let mut exchange = exchange(kind);
     for (number, bound) in bindings.iter().enumerate() {
         bind(&mut exchange, number, &bound.routing_key, &bound.arguments);

@@ -55,7 +55,7 @@ pub(in crate::management) fn publish(
     if size > max {
         return Err(precondition(format!("message size {size} is larger than max size {max}")));
     }
-    let mut content = Content::new(&exchange, &key, &properties, &payload);
+    let mut content = NewMessage::new(&exchange, &key, &properties, &payload);
     let broker = request.view.broker;
     // No consumer of direct replies waits behind a request.
     let sender = broker.sender(&request.view.user.name, false);
@@ -75,13 +75,13 @@ pub(in crate::management) fn publish(
 }
 
 /// A message that is being made of what a request says.
-struct Content {
+struct NewMessage {
     bytes: Vec<u8>,
     names_len: usize,
     properties_len: usize,
 }
 
-impl Content {
+impl NewMessage {
     fn new(exchange: &ShortStr, key: &ShortStr, properties: &Properties, payload: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(payload.len() + 512);
         let mut to = Writer::new(&mut bytes);

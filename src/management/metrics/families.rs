@@ -5,12 +5,12 @@
 
 use super::node::{Attempts, NodeNumbers};
 use super::numbers::{ChannelNumbers, ConnectionNumbers, ExchangeNumbers, QueueNumbers};
-use super::text::Kind::{self, Counter, Gauge};
+use super::text::MetricKind::{self, Counter, Gauge};
 use super::text::Number;
 use crate::broker::stats::MessageCounters;
 
 /// A family: its name without prefix, its type, its help, and where an object's value is.
-pub(super) type Family<T> = (&'static str, Kind, &'static str, fn(&T) -> Option<Number>);
+pub(super) type Family<T> = (&'static str, MetricKind, &'static str, fn(&T) -> Option<Number>);
 
 /// A value that is always there.
 #[expect(clippy::unnecessary_wraps, reason = "what a family's function answers")]

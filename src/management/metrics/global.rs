@@ -2,9 +2,9 @@
 
 use super::families::{Family, some};
 use super::objects::queue_type;
-use super::text::Kind::{Counter, Gauge};
+use super::text::MetricKind::{Counter, Gauge};
 use super::text::{Text, labels};
-use super::totals::Totals;
+use super::totals::MetricTotals;
 use crate::broker::arguments::QueueKind;
 use crate::broker::stats::{self, LetterCounters, Letters, QueueCounters};
 
@@ -12,7 +12,7 @@ const PROTOCOL: (&str, &str) = ("protocol", "amqp091");
 
 /// Counts of all channels.
 #[rustfmt::skip]
-const BY_PROTOCOL: &[Family<Totals>] = &[
+const BY_PROTOCOL: &[Family<MetricTotals>] = &[
     ("messages_received_total",            Counter, "Total number of messages received from publishers",                                      |all| some(all.channels.counters.publish.get())),
     ("messages_received_confirm_total",    Counter, "Total number of messages received from publishers expecting confirmations",               |all| some(all.channels.to_confirm)),
     ("messages_routed_total",              Counter, "Total number of messages routed to queues or streams",                                   |all| some(all.exchanges.routed)),
@@ -75,7 +75,7 @@ impl Of {
 }
 
 /// Writes all of them.
-pub(super) fn write(text: &mut Text<'_>, totals: &Totals, letters: &Letters) {
+pub(super) fn write(text: &mut Text<'_>, totals: &MetricTotals, letters: &Letters) {
     let prefix = text.set_prefix("rabbitmq_global_");
     for (name, kind, help, value) in BY_PROTOCOL {
         text.family(name, *kind, help);

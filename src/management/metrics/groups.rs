@@ -8,15 +8,15 @@ use super::families::{
 use super::node::{Attempts, NodeNumbers, attempts};
 use super::numbers::{ChannelNumbers, ConnectionNumbers, ExchangeNumbers, QueueNumbers};
 use super::objects::Objects;
-use super::text::{Kind, Text, labels};
-use super::totals::Totals;
+use super::text::{MetricKind, Text, labels};
+use super::totals::MetricTotals;
 use crate::broker::Broker;
 
 /// The objects that are told of.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Told<'a> {
     /// All of a kind together
-    Together(&'a Broker, &'a Totals),
+    Together(&'a Broker, &'a MetricTotals),
     /// Each for itself
     Each(&'a NodeNumbers, &'a Objects<'a>),
 }
@@ -92,14 +92,14 @@ pub(super) fn write_asked(node: &NodeNumbers, objects: &Objects<'_>, text: &mut 
 
 pub(super) fn write_queue_info(objects: &Objects<'_>, text: &mut Text<'_>) {
     let help = "A metric with a constant '1' value and labels that provide some queue details";
-    text.family("queue_info", Kind::Gauge, help);
+    text.family("queue_info", MetricKind::Gauge, help);
     for labels in objects.queue_infos() {
         text.sample(&labels, 1_u64);
     }
 }
 
 fn vhost_status(objects: &Objects<'_>, text: &mut Text<'_>) {
-    text.family("vhost_status", Kind::Gauge, "Whether a given vhost is running");
+    text.family("vhost_status", MetricKind::Gauge, "Whether a given vhost is running");
     for vhost in objects.broker().vhosts() {
         text.sample(&labels(&[("vhost", vhost.name())]), true);
     }
@@ -107,7 +107,7 @@ fn vhost_status(objects: &Objects<'_>, text: &mut Text<'_>) {
 
 fn exchange_bindings(objects: &Objects<'_>, text: &mut Text<'_>) {
     let help = "Number of bindings for an exchange. This value is cluster-wide.";
-    text.family("exchange_bindings", Kind::Gauge, help);
+    text.family("exchange_bindings", MetricKind::Gauge, help);
     for (labels, count) in objects.exchange_bindings() {
         text.sample(&labels, count);
     }
@@ -116,7 +116,7 @@ fn exchange_bindings(objects: &Objects<'_>, text: &mut Text<'_>) {
 fn exchange_names(objects: &Objects<'_>, text: &mut Text<'_>) {
     let help = "Enumerates exchanges without any additional info. This value is cluster-wide. \
                 A cheaper alternative to `exchange_bindings`";
-    text.family("exchange_name", Kind::Gauge, help);
+    text.family("exchange_name", MetricKind::Gauge, help);
     for (labels, _) in objects.exchange_bindings() {
         text.sample(&labels, 1_u64);
     }
@@ -124,7 +124,7 @@ fn exchange_names(objects: &Objects<'_>, text: &mut Text<'_>) {
 
 impl Told<'_> {
     fn node(self, text: &mut Text<'_>, families: &[Family<NodeNumbers>]) {
-        let (Self::Together(_, Totals { node, .. }) | Self::Each(node, _)) = self;
+        let (Self::Together(_, MetricTotals { node, .. }) | Self::Each(node, _)) = self;
         write_one(text, families, node);
     }
 

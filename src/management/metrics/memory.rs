@@ -5,26 +5,26 @@
 
 use super::families::Family;
 use super::groups::write_one;
-use super::text::Kind::Gauge;
+use super::text::MetricKind::Gauge;
 use super::text::{Number, Text};
 use crate::broker::Broker;
 use crate::server::resources;
 
 /// The memory of the process.
 #[derive(Clone, Copy, Debug)]
-struct Memory {
+struct MemoryFigures {
     program: u64,
     messages: u64,
     rest: u64,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "what a family's function answers")]
-fn none(_: &Memory) -> Option<Number> {
+fn none(_: &MemoryFigures) -> Option<Number> {
     Some(Number::Whole(0))
 }
 
 #[rustfmt::skip]
-const FAMILIES: &[Family<Memory>] = &[
+const FAMILIES: &[Family<MemoryFigures>] = &[
     ("memory_code_module_bytes",                          Gauge, "Code module memory footprint",                                 |memory| Some(memory.program.into())),
     ("memory_client_connection_reader_bytes",             Gauge, "Client connection reader processes footprint in bytes",         none),
     ("memory_client_connection_writer_bytes",             Gauge, "Client connection writer processes footprint in bytes",         none),
@@ -57,6 +57,6 @@ pub(super) fn write(text: &mut Text<'_>, broker: &Broker) {
     let resident = resources::resident_bytes().unwrap_or(0);
     let program = resources::program_bytes().unwrap_or(0).min(resident);
     let messages = broker.waiting_bytes().min(resident - program);
-    let memory = Memory { program, messages, rest: resident - program - messages };
+    let memory = MemoryFigures { program, messages, rest: resident - program - messages };
     write_one(text, FAMILIES, &memory);
 }

@@ -39,8 +39,8 @@ use self::highest::Highest;
 use self::node::NodeNumbers;
 use self::objects::Objects;
 use self::request::Filter;
-use self::text::{Format, Kind, Text, labels};
-use self::totals::Totals;
+use self::text::{MetricKind, MetricsFormat, Text, labels};
+use self::totals::MetricTotals;
 use super::policies;
 use super::refusal::Refusal;
 use super::server_info::ServerInfo;
@@ -50,14 +50,14 @@ use crate::lock::Mutex;
 
 /// A part of the metrics with an address of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Endpoint {
+enum MetricsPath {
     Aggregated,
     PerObject,
     Detailed,
     MemoryBreakdown,
 }
 
-impl Endpoint {
+impl MetricsPath {
     const ALL: [Self; 4] =
         [Self::Aggregated, Self::PerObject, Self::Detailed, Self::MemoryBreakdown];
 
@@ -85,7 +85,7 @@ impl Endpoint {
 struct Exporter {
     management: Arc<Management>,
     highest: Highest,
-    scrapes: Mutex<[Scrapes; Endpoint::ALL.len()]>,
+    scrapes: Mutex<[Scrapes; MetricsPath::ALL.len()]>,
 }
 
 /// The answers that an endpoint has given in one format, which is the one that its last client asked for.
@@ -114,7 +114,7 @@ async fn aggregated(
     query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
     let query = query.map(|Query(query)| query).unwrap_or_default();
-    answer(&exporter, Endpoint::Aggregated.registry(), &method, &headers, query)
+    answer(&exporter, MetricsPath::Aggregated.registry(), &method, &headers, query)
 }
 
 async fn of_registry(
@@ -145,10 +145,10 @@ fn answer(
         _ => return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response(),
     }
     let accept = headers.get(header::ACCEPT).map(|accept| accept.to_str().unwrap_or_default());
-    let Some(format) = Format::of(accept) else {
+    let Some(format) = MetricsFormat::of(accept) else {
         return (StatusCode::NOT_ACCEPTABLE, allow).into_response();
     };
-    let known = Endpoint::ALL.into_iter().find(|endpoint| endpoint.registry() == registry);
+    let known = MetricsPath::ALL.into_iter().find(|endpoint| endpoint.registry() == registry);
     let Some(endpoint) = known else {
         return (StatusCode::NOT_FOUND, allow, plain, "Unknown Registry").into_response();
     };
@@ -162,7 +162,7 @@ fn answer(
 }
 
 impl Exporter {
-    fn scrape(&self, endpoint: Endpoint, format: Format, filter: &Filter) -> String {
+    fn scrape(&self, endpoint: MetricsPath, format: MetricsFormat, filter: &Filter) -> String {
         let began = self.management.server.since_start();
         let written = self.write(endpoint, format, filter);
         let took = self.management.server.since_start().saturating_sub(began);
@@ -174,36 +174,37 @@ impl Exporter {
         written
     }
 
-    fn write(&self, endpoint: Endpoint, format: Format, filter: &Filter) -> String {
+    fn write(&self, endpoint: MetricsPath, format: MetricsFormat, filter: &Filter) -> String {
         let (broker, server) = (&*self.management.broker, &self.management.server);
         let (prefix, highest) = match endpoint {
-            Endpoint::Aggregated => ("rabbitmq_", Some(&self.highest)),
-            Endpoint::PerObject | Endpoint::MemoryBreakdown => ("rabbitmq_", None),
-            Endpoint::Detailed => ("rabbitmq_detailed_", None),
+            MetricsPath::Aggregated => ("rabbitmq_", Some(&self.highest)),
+            MetricsPath::PerObject | MetricsPath::MemoryBreakdown => ("rabbitmq_", None),
+            MetricsPath::Detailed => ("rabbitmq_detailed_", None),
         };
         let mut text = Text::new(format, prefix, highest);
         match endpoint {
-            Endpoint::Aggregated => {
-                let totals = Totals::read(broker, server);
+            MetricsPath::Aggregated => {
+                let totals = MetricTotals::read(broker, server);
                 groups::write_all(Told::Together(broker, &totals), &mut text);
                 write_node(&mut text, broker, &totals);
                 write_process(&mut text, server);
             }
-            Endpoint::PerObject => {
+            MetricsPath::PerObject => {
                 // RabbitMQ reads the parameters here too, and does not follow them.
                 let all = Filter::default();
-                let (totals, objects) = (Totals::read(broker, server), Objects::new(broker, &all));
+                let (totals, objects) =
+                    (MetricTotals::read(broker, server), Objects::new(broker, &all));
                 groups::write_all(Told::Each(&totals.node, &objects), &mut text);
                 groups::write_queue_info(&objects, &mut text);
                 write_node(&mut text, broker, &totals);
                 write_process(&mut text, server);
             }
-            Endpoint::Detailed => {
+            MetricsPath::Detailed => {
                 let (node, objects) =
                     (NodeNumbers::read(broker, server), Objects::new(broker, filter));
                 groups::write_asked(&node, &objects, &mut text);
             }
-            Endpoint::MemoryBreakdown => memory::write(&mut text, broker),
+            MetricsPath::MemoryBreakdown => memory::write(&mut text, broker),
         }
         text.set_prefix("rabbitmq_");
         write_identity(&mut text, broker, endpoint);
@@ -212,22 +213,22 @@ impl Exporter {
     }
 
     /// The scrapes of this endpoint until now.
-    fn write_scrapes(&self, text: &mut Text<'_>, endpoint: Endpoint, format: Format) {
+    fn write_scrapes(&self, text: &mut Text<'_>, endpoint: MetricsPath, format: MetricsFormat) {
         text.set_prefix("telemetry_");
         let Scrapes { count, took, bytes } = self.scrapes.lock()[endpoint as usize];
         let pairs = [("registry", endpoint.registry()), ("content_type", format.content_type())];
         let labels = labels(&pairs);
-        text.family("scrape_duration_seconds", Kind::Summary, "Scrape duration");
+        text.family("scrape_duration_seconds", MetricKind::Summary, "Scrape duration");
         text.sample_of("_count", &labels, count);
         text.sample_of("_sum", &labels, took.as_secs_f64());
-        text.family("scrape_size_bytes", Kind::Summary, "Scrape size, not encoded");
+        text.family("scrape_size_bytes", MetricKind::Summary, "Scrape size, not encoded");
         text.sample_of("_count", &labels, count);
         text.sample_of("_sum", &labels, bytes);
     }
 }
 
 /// Writes what is told of the node in sums and for each object alike.
-fn write_node(text: &mut Text<'_>, broker: &Broker, totals: &Totals) {
+fn write_node(text: &mut Text<'_>, broker: &Broker, totals: &MetricTotals) {
     let open = [
         ("connections", "Connections currently open", totals.connections_len),
         ("channels", "Channels currently open", totals.connections.channels),
@@ -235,7 +236,7 @@ fn write_node(text: &mut Text<'_>, broker: &Broker, totals: &Totals) {
         ("queues", "Queues available", totals.queues_len),
     ];
     for (name, help, count) in open {
-        text.family(name, Kind::Gauge, help);
+        text.family(name, MetricKind::Gauge, help);
         text.sample("", count);
     }
     global::write(text, totals, broker.letters());
@@ -248,11 +249,11 @@ fn write_node(text: &mut Text<'_>, broker: &Broker, totals: &Totals) {
         ("alarms_file_descriptor_limit",     "is 1 if file descriptor limit alarm is in effect",     alarm.is_short_of_descriptors()),
     ];
     for (name, help, is_on) in alarms {
-        text.family(name, Kind::Untyped, help);
+        text.family(name, MetricKind::Untyped, help);
         text.sample("", is_on);
     }
     let help = "Number of peers in the cluster the current node cannot reach.";
-    text.family("unreachable_cluster_peers_count", Kind::Gauge, help);
+    text.family("unreachable_cluster_peers_count", MetricKind::Gauge, help);
     text.sample("", 0_u64);
 }
 
@@ -260,14 +261,14 @@ fn write_node(text: &mut Text<'_>, broker: &Broker, totals: &Totals) {
 fn write_process(text: &mut Text<'_>, server: &ServerInfo) {
     let prefix = text.set_prefix("process_");
     let help = "Start time of the process since unix epoch in seconds.";
-    text.family("start_time_seconds", Kind::Gauge, help);
+    text.family("start_time_seconds", MetricKind::Gauge, help);
     let started = server.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
     text.sample("", started.as_secs());
     text.set_prefix(prefix);
 }
 
 /// Writes the families that all expressions of RabbitMQ's dashboards join.
-fn write_identity(text: &mut Text<'_>, broker: &Broker, endpoint: Endpoint) {
+fn write_identity(text: &mut Text<'_>, broker: &Broker, endpoint: MetricsPath) {
     let release = broker.compat().version();
     let versions = [
         ("product_name", super::server_info::PRODUCT),
@@ -278,7 +279,7 @@ fn write_identity(text: &mut Text<'_>, broker: &Broker, endpoint: Endpoint) {
         // There is no Erlang here.
         ("erlang_version", ""),
     ];
-    text.family("build_info", Kind::Untyped, "RabbitMQ & Erlang/OTP version info");
+    text.family("build_info", MetricKind::Untyped, "RabbitMQ & Erlang/OTP version info");
     text.sample(&labels(&versions), 1_u64);
     let cluster = policies::name_of_cluster(broker);
     let identity = [
@@ -286,6 +287,6 @@ fn write_identity(text: &mut Text<'_>, broker: &Broker, endpoint: Endpoint) {
         ("rabbitmq_cluster", &cluster),
         ("rabbitmq_endpoint", endpoint.name()),
     ];
-    text.family("identity_info", Kind::Untyped, "RabbitMQ node & cluster identity info");
+    text.family("identity_info", MetricKind::Untyped, "RabbitMQ node & cluster identity info");
     text.sample(&labels(&identity), 1_u64);
 }

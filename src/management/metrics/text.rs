@@ -8,12 +8,12 @@ use super::highest::Highest;
 
 /// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum MetricsFormat {
     Prometheus,
     OpenMetrics,
 }
 
-impl Format {
+impl MetricsFormat {
     /// Chooses what a client accepts most: Prometheus' format if it has no preference, as RabbitMQ sends no other;
     /// none if it accepts neither.
     pub(super) fn of(accept: Option<&str>) -> Option<Self> {
@@ -63,11 +63,11 @@ impl<'a> Range<'a> {
         range
     }
 
-    fn covers(&self, format: Format) -> bool {
+    fn covers(&self, format: MetricsFormat) -> bool {
         let is = |media_type: &str| self.media_type.eq_ignore_ascii_case(media_type);
         match format {
-            Format::Prometheus => is("text/plain") || is("text/*") || is("*/*"),
-            Format::OpenMetrics => {
+            MetricsFormat::Prometheus => is("text/plain") || is("text/*") || is("*/*"),
+            MetricsFormat::OpenMetrics => {
                 is("application/openmetrics-text")
                     && self.version.is_none_or(|version| version == "1.0.0")
             }
@@ -77,7 +77,7 @@ impl<'a> Range<'a> {
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     Counter,
     Gauge,
     Summary,
@@ -149,20 +149,24 @@ pub(super) fn labels(pairs: &[(&str, &str)]) -> String {
 /// Families under way to a client.
 #[derive(Debug)]
 pub(super) struct Text<'a> {
-    format: Format,
+    format: MetricsFormat,
     /// The values that sums were sent with before; none where each object has a sample of its own.
     highest: Option<&'a Highest>,
     /// The first part of each name.
     prefix: &'static str,
     /// The family's name, with its prefix.
     name: String,
-    kind: Kind,
+    kind: MetricKind,
     written: String,
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(format: Format, prefix: &'static str, highest: Option<&'a Highest>) -> Self {
-        let (name, kind, written) = (String::new(), Kind::Untyped, String::new());
+    pub(super) fn new(
+        format: MetricsFormat,
+        prefix: &'static str,
+        highest: Option<&'a Highest>,
+    ) -> Self {
+        let (name, kind, written) = (String::new(), MetricKind::Untyped, String::new());
         Self { format, highest, prefix, name, kind, written }
     }
 
@@ -172,7 +176,7 @@ impl<'a> Text<'a> {
     }
 
     /// Begins a family; its samples follow.
-    pub(super) fn family(&mut self, name: &str, kind: Kind, help: &str) {
+    pub(super) fn family(&mut self, name: &str, kind: MetricKind, help: &str) {
         self.name.clear();
         self.name.push_str(self.prefix);
         self.name.push_str(name);
@@ -184,18 +188,20 @@ impl<'a> Text<'a> {
 
     /// Name and type of the family in this format: in `OpenMetrics` each sample of a counter ends in `_total`, and
     /// the family does not.
-    fn described(&self, kind: Kind) -> (&str, &'static str) {
+    fn described(&self, kind: MetricKind) -> (&str, &'static str) {
         let name = self.name.as_str();
         match (self.format, kind) {
-            (Format::OpenMetrics, Kind::Counter) => match name.strip_suffix("_total") {
-                Some(name) => (name, "counter"),
-                None => (name, "unknown"),
-            },
-            (Format::OpenMetrics, Kind::Untyped) => (name, "unknown"),
-            (Format::Prometheus, Kind::Untyped) => (name, "untyped"),
-            (Format::Prometheus, Kind::Counter) => (name, "counter"),
-            (_, Kind::Gauge) => (name, "gauge"),
-            (_, Kind::Summary) => (name, "summary"),
+            (MetricsFormat::OpenMetrics, MetricKind::Counter) => {
+                match name.strip_suffix("_total") {
+                    Some(name) => (name, "counter"),
+                    None => (name, "unknown"),
+                }
+            }
+            (MetricsFormat::OpenMetrics, MetricKind::Untyped) => (name, "unknown"),
+            (MetricsFormat::Prometheus, MetricKind::Untyped) => (name, "untyped"),
+            (MetricsFormat::Prometheus, MetricKind::Counter) => (name, "counter"),
+            (_, MetricKind::Gauge) => (name, "gauge"),
+            (_, MetricKind::Summary) => (name, "summary"),
         }
     }
 
@@ -219,7 +225,7 @@ impl<'a> Text<'a> {
     /// The value of a sum that only grows: no lower than it was sent before.
     fn unfallen(&self, suffix: &str, labels: &str, value: Number) -> Number {
         match (self.highest, self.kind, value) {
-            (Some(highest), Kind::Counter, Number::Whole(value)) => {
+            (Some(highest), MetricKind::Counter, Number::Whole(value)) => {
                 let counter = format!("{}{suffix}{{{labels}}}", self.name);
                 highest.raise(counter, value).into()
             }
@@ -230,8 +236,8 @@ impl<'a> Text<'a> {
     /// Everything that was written.
     pub(super) fn finish(mut self) -> String {
         self.written.push_str(match self.format {
-            Format::Prometheus => "",
-            Format::OpenMetrics => "# EOF\n",
+            MetricsFormat::Prometheus => "",
+            MetricsFormat::OpenMetrics => "# EOF\n",
         });
         self.written
     }
@@ -245,7 +251,7 @@ mod tests {
     fn the_format_is_what_the_client_accepts_most() {
         let prometheus_2_42 = "application/openmetrics-text;version=1.0.0,\
             application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-        let (plain, open) = (Some(Format::Prometheus), Some(Format::OpenMetrics));
+        let (plain, open) = (Some(MetricsFormat::Prometheus), Some(MetricsFormat::OpenMetrics));
         #[rustfmt::skip]
         let cases = [
             (None,                                                      plain),
@@ -260,17 +266,17 @@ mod tests {
             (Some(""),                                                  None),
         ];
         for (accept, expected) in cases {
-            assert_eq!(Format::of(accept), expected, "{accept:?}");
+            assert_eq!(MetricsFormat::of(accept), expected, "{accept:?}");
         }
     }
 
-    fn written(format: Format) -> String {
+    fn written(format: MetricsFormat) -> String {
         let mut text = Text::new(format, "rabbitmq_", None);
-        text.family("queues_created_total", Kind::Counter, "Queues created");
+        text.family("queues_created_total", MetricKind::Counter, "Queues created");
         text.sample("", 3_u64);
-        text.family("alarms", Kind::Untyped, "On or off");
+        text.family("alarms", MetricKind::Untyped, "On or off");
         text.sample(&labels(&[("vhost", "a\"b\\c\nd"), ("queue", "q")]), true);
-        text.family("capacity", Kind::Gauge, "Part");
+        text.family("capacity", MetricKind::Gauge, "Part");
         text.sample("", 0.25);
         text.finish()
     }
@@ -285,11 +291,11 @@ mod tests {
                 text.split_inclusive('\n').partition(|line| line.starts_with('#'));
             (heads.concat(), samples.concat())
         };
-        let (plain, found) = heads(&written(Format::Prometheus));
+        let (plain, found) = heads(&written(MetricsFormat::Prometheus));
         assert_eq!(found, samples);
         assert!(plain.starts_with("# TYPE rabbitmq_queues_created_total counter\n"), "{plain}");
         assert!(plain.contains("# TYPE rabbitmq_alarms untyped\n"), "{plain}");
-        let (open, found) = heads(&written(Format::OpenMetrics));
+        let (open, found) = heads(&written(MetricsFormat::OpenMetrics));
         assert_eq!(found, samples);
         assert!(open.starts_with("# TYPE rabbitmq_queues_created counter\n"), "{open}");
         assert!(open.contains("# TYPE rabbitmq_alarms unknown\n"), "{open}");

@@ -1,6 +1,6 @@
 //! The sums of everything that the broker counts.
 //!
-//! An object that ends gives its counts to [`Ended`](crate::broker::stats::Ended), so that the sums never fall. That is
+//! An object that ends gives its counts to [`EndedCounts`](crate::broker::stats::EndedCounts), so that the sums never fall. That is
 //! read first: an object that ends meanwhile is missing once, and is never counted twice.
 
 use super::node::NodeNumbers;
@@ -12,7 +12,7 @@ use crate::management::server_info::ServerInfo;
 
 /// The sums of all objects, those that have ended included where numbers only grow.
 #[derive(Debug, Default)]
-pub(super) struct Totals {
+pub(super) struct MetricTotals {
     pub(super) node: NodeNumbers,
     pub(super) queues: QueueNumbers,
     pub(super) classic: QueueCounters,
@@ -25,7 +25,7 @@ pub(super) struct Totals {
     pub(super) connections_len: u64,
 }
 
-impl Totals {
+impl MetricTotals {
     pub(super) fn read(broker: &Broker, server: &ServerInfo) -> Self {
         let mut totals = Self { node: NodeNumbers::read(broker, server), ..Self::default() };
         totals.add_ended(broker);

@@ -16,7 +16,7 @@ use crate::broker::mailbox::Post;
 use crate::broker::queue::DeletionIf;
 use crate::broker::time::Millis;
 use crate::wire::constants::FRAME_METHOD;
-use crate::wire::fault::Level;
+use crate::wire::fault::FaultLevel;
 use crate::wire::frame::{self, Frame};
 use crate::wire::method::{channel, connection};
 use crate::wire::{Fault, Method, ReplyCode};
@@ -30,7 +30,7 @@ impl Session {
     pub(super) fn on_fault(&mut self, channel: u16, fault: &Fault, now: Millis, out: &mut Vec<u8>) {
         let name = &self.cx.connection.peer.name;
         match &mut self.phase {
-            Phase::Running(running) if channel != 0 && fault.level() == Level::Channel => {
+            Phase::Running(running) if channel != 0 && fault.level() == FaultLevel::Channel => {
                 tracing::info!(connection = %name, channel, %fault, "channel closed");
                 if let Some(failed) = running.channels.get_mut(&channel) {
                     // Messages taken before the fault are the broker's, and the client is told.

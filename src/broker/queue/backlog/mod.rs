@@ -26,7 +26,7 @@ use std::task::Waker;
 
 use self::level::Level;
 use self::pages::{Page, Pages};
-use self::priorities::{Priorities, RETURNED, Rule};
+use self::priorities::{Priorities, PriorityRule, RETURNED};
 use self::purge::Purged;
 use self::read_ahead::{ReadAhead, ReadRequest, ReadResult, UnfilledWindow};
 use self::read_retry::ReadRetry;
@@ -61,7 +61,7 @@ impl Backlog {
     pub(in crate::broker::queue) fn follow(
         &mut self,
         count_headers: CountHeaders,
-        rule: Option<Rule>,
+        rule: Option<PriorityRule>,
     ) {
         debug_assert_eq!(self.len(), 0, "rules are chosen before the first message");
         self.current.show(count_headers);

@@ -26,13 +26,13 @@ const _: () = assert!(QUORUM_HIGHEST < RETURNED, "what came back goes before all
 
 /// The rule by which a queue deals by priority: the higher always first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::broker::queue) struct Rule {
+pub(in crate::broker::queue) struct PriorityRule {
     highest: u8,
     /// The priority of a message that says none.
     usual: u8,
 }
 
-impl Rule {
+impl PriorityRule {
     /// The rule of a queue that deals by priority.
     pub(in crate::broker::queue) fn of(wanted: &QueueArguments, compat: Compat) -> Option<Self> {
         match (wanted.kind, compat) {
@@ -55,7 +55,7 @@ impl Rule {
 /// The levels that are not dealt from.
 #[derive(Debug)]
 pub(super) struct Priorities {
-    rule: Rule,
+    rule: PriorityRule,
     /// Each has messages.
     others: BTreeMap<u8, Box<Level>>,
     /// The number of messages in all of them.
@@ -65,7 +65,7 @@ pub(super) struct Priorities {
 }
 
 impl Priorities {
-    pub(super) fn new(rule: Rule) -> Self {
+    pub(super) fn new(rule: PriorityRule) -> Self {
         let others = BTreeMap::new();
         Self { rule, others, len: 0, bytes: 0, resident_bytes: 0 }
     }

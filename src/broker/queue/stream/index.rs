@@ -27,7 +27,7 @@ pub(super) const SEGMENT_BYTES: u64 = 500_000_000;
 
 /// Neighbouring messages of one segment.
 #[derive(Debug)]
-struct Chunk {
+struct IndexChunk {
     /// The offset of its first message.
     first: u64,
     /// The time at which that was published, in milliseconds since 1970.
@@ -91,7 +91,7 @@ pub(super) enum Located {
 /// All messages of a stream.
 #[derive(Debug)]
 pub(super) struct Index {
-    chunks: VecDeque<Chunk>,
+    chunks: VecDeque<IndexChunk>,
     segments: VecDeque<Segment>,
     /// Offsets of the first message and of the next one to come.
     first: u64,
@@ -151,14 +151,14 @@ impl Index {
             self.segments.push_back(segment);
         }
         match self.chunks.back_mut() {
-            Some(Chunk { places: Places::Here(places), .. })
+            Some(IndexChunk { places: Places::Here(places), .. })
                 if !begins && places.len() < CHUNK_LEN =>
             {
                 places.push(stored);
             }
             Some(_) | None => {
                 let places = Places::Here(vec![stored]);
-                self.chunks.push_back(Chunk { first: self.next, at, places });
+                self.chunks.push_back(IndexChunk { first: self.next, at, places });
                 self.page_out();
             }
         }
@@ -184,7 +184,7 @@ impl Index {
     }
 
     /// The chunk that has this offset.
-    fn chunk_of(&self, offset: u64) -> Option<&Chunk> {
+    fn chunk_of(&self, offset: u64) -> Option<&IndexChunk> {
         if !(self.first..self.next).contains(&offset) {
             return None;
         }
@@ -374,12 +374,12 @@ impl Index {
         let split = last.map(|chunk| chunk.first).filter(|begin| !is_all && *begin < first);
         let Some(begin) = split else { return Ok(self.drop_before(first)) };
         let mut gone = self.drop_before(begin);
-        let Some(Chunk { places, .. }) = self.chunks.pop_front() else { return Ok(gone) };
+        let Some(IndexChunk { places, .. }) = self.chunks.pop_front() else { return Ok(gone) };
         self.paged_to = self.paged_to.saturating_sub(1);
         let mut before = self.load(places)?;
         let kept = before.split_off(usize::try_from(first - begin).unwrap_or(0).min(before.len()));
         let at = kept.first().map_or(0, Stored::deadline);
-        self.chunks.push_front(Chunk { first, at, places: Places::Here(kept) });
+        self.chunks.push_front(IndexChunk { first, at, places: Places::Here(kept) });
         self.first = first;
         gone.push(Places::Here(before));
         Ok(gone)

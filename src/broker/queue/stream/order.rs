@@ -21,15 +21,15 @@ thread_local! {
 
 /// The right to publish to streams, once it is [held](Self::hold).
 #[derive(Debug, Default)]
-pub struct StreamOrder<'a>(Option<Right<'a>>);
+pub struct StreamOrder<'a>(Option<PublishTurn<'a>>);
 
 /// The right of this thread.
 #[derive(Debug)]
-pub(in crate::broker::queue) struct Right<'a> {
+pub(in crate::broker::queue) struct PublishTurn<'a> {
     _guard: Locked<'a, ()>,
 }
 
-impl Drop for Right<'_> {
+impl Drop for PublishTurn<'_> {
     fn drop(&mut self) {
         IS_HELD.set(false);
     }
@@ -48,8 +48,8 @@ impl<'a> StreamOrder<'a> {
 }
 
 /// Waits for the right; this thread must not have it.
-pub(in crate::broker::queue) fn lock(order: &Mutex<()>) -> Right<'_> {
+pub(in crate::broker::queue) fn lock(order: &Mutex<()>) -> PublishTurn<'_> {
     let guard = locks::lock(order);
     IS_HELD.set(true);
-    Right { _guard: guard }
+    PublishTurn { _guard: guard }
 }
