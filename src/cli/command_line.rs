@@ -1,11 +1,11 @@
 //! The text that may be typed after `mq`: global options and commands.
 //!
-//! Each command has its help and options with its code in [`commands`]; this file only lists them.
+//! The commands are listed in [`crate::commands`]; each has its help, its options and its examples with its code.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser};
 
 use super::global::GlobalOptions;
-use crate::commands;
+use crate::commands::Command;
 use crate::render::terminal_width;
 
 /// Most columns of help: longer lines are hard to read.
@@ -31,37 +31,6 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Every command; its help and its options are with its code.
-#[derive(Debug, Subcommand)]
-#[command(disable_help_subcommand = true)]
-pub enum Command {
-    Serve(commands::serve::Args),
-    Publish(commands::publish::Args),
-    Consume(commands::consume::Args),
-    Get(commands::get::Args),
-    RpcCall(commands::rpc_call::Args),
-    RpcServe(commands::rpc_serve::Args),
-    DeclareExchange(commands::declare_exchange::Args),
-    DeclareQueue(commands::declare_queue::Args),
-    Bind(commands::bind::Args),
-    Unbind(commands::unbind::Args),
-    Route(commands::route::Args),
-    DeleteExchange(commands::delete_exchange::Args),
-    DeleteQueue(commands::delete_queue::Args),
-    PurgeQueue(commands::purge_queue::Args),
-    #[command(flatten)]
-    List(commands::list::ListCommand),
-    Status(commands::status::Args),
-    Store(commands::store::Args),
-    Ping(commands::ping::Args),
-    Wait(commands::wait::Args),
-    Bench(commands::bench::Args),
-    Tutorial(commands::tutorial::Args),
-    Completions(commands::completions::Args),
-    Man(commands::man::Args),
-    Help(commands::help::Args),
-}
-
 impl Cli {
     /// The command line as clap sees it, with rabbitmqctl's underscore names added.
     pub fn definition() -> clap::Command {
@@ -71,7 +40,6 @@ impl Cli {
             definition = definition.term_width(HELP_WIDTH_MAX);
         }
         definition.mut_subcommands(|command| {
-            let command = commands::examples::added_to(command);
             let name = command.get_name();
             if name.contains('-') {
                 let underscored = name.replace('-', "_");

@@ -8,10 +8,10 @@ use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use tokio::runtime::Builder;
 
-use super::command_line::{Cli, Command};
+use super::command_line::Cli;
 use super::global::GlobalOptions;
 use super::{local, tips};
-use crate::commands::{self, Answer, CommandError, Context, Interrupt};
+use crate::commands::{self, Answer, Command, CommandError, Context, Interrupt};
 use crate::engine::{Engine, Target};
 use crate::exit::Code;
 use crate::render::{Format, Output, OutputSettings, Problem};
@@ -20,6 +20,9 @@ use crate::render::{Format, Output, OutputSettings, Problem};
 const GOODBYE_AFTER_INTERRUPT: Duration = Duration::from_secs(1);
 /// The time that a command may take to end in order after Ctrl-C, closing its connection included.
 const END_AFTER_INTERRUPT: Duration = Duration::from_secs(2);
+
+/// After how many turns of busy connections the sockets of the others are looked at.
+const TURNS_BETWEEN_EVENTS: u32 = 4;
 
 /// A command line that is right.
 #[derive(Debug)]
@@ -90,9 +93,6 @@ impl Invocation {
 }
 
 /// Runs what needs no broker here, and the rest in an async runtime.
-/// After how many turns of busy connections the sockets of the others are looked at.
-const TURNS_BETWEEN_EVENTS: u32 = 4;
-
 fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
     let Cli { global, command } = cli;
     if let (true, Some(option)) = (asks_no_broker(&command), global.broker_option()) {
@@ -233,44 +233,12 @@ async fn until_interrupted(command: Command, cx: &mut Context) -> Result<Answer,
     if let Command::Bench(_) | Command::Consume(_) | Command::Publish(_) | Command::RpcServe(_) =
         &command
     {
-        return Box::pin(talk(command, cx)).await;
+        return Box::pin(command.run(cx)).await;
     }
     let mut interrupt = Interrupt::listen()?;
     tokio::select! {
-        answer = Box::pin(talk(command, cx)) => answer,
+        answer = Box::pin(command.run(cx)) => answer,
         () = interrupt.wait() => Err(CommandError::Interrupted),
-    }
-}
-
-/// Runs a command that works with a broker.
-async fn talk(command: Command, cx: &mut Context) -> Result<Answer, CommandError> {
-    match command {
-        Command::Publish(args) => commands::publish::run(args, cx).await,
-        Command::Consume(args) => commands::consume::run(args, cx).await,
-        Command::Get(args) => commands::get::run(args, cx).await,
-        Command::RpcCall(args) => commands::rpc_call::run(args, cx).await,
-        Command::RpcServe(args) => commands::rpc_serve::run(args, cx).await,
-        Command::DeclareExchange(args) => commands::declare_exchange::run(args, cx).await,
-        Command::DeclareQueue(args) => commands::declare_queue::run(args, cx).await,
-        Command::Bind(args) => commands::bind::run(args, cx).await,
-        Command::Unbind(args) => commands::unbind::run(args, cx).await,
-        Command::Route(args) => commands::route::run(args, cx).await,
-        Command::DeleteExchange(args) => commands::delete_exchange::run(args, cx).await,
-        Command::DeleteQueue(args) => commands::delete_queue::run(args, cx).await,
-        Command::PurgeQueue(args) => commands::purge_queue::run(args, cx).await,
-        Command::List(list) => commands::list::run(list, cx).await,
-        Command::Status(args) => commands::status::run(args, cx).await,
-        Command::Ping(args) => commands::ping::run(args, cx).await,
-        Command::Bench(args) => commands::bench::run(args, cx).await,
-        Command::Serve(_)
-        | Command::Tutorial(_)
-        | Command::Wait(_)
-        | Command::Store(_)
-        | Command::Completions(_)
-        | Command::Help(_)
-        | Command::Man(_) => {
-            unreachable!("run without an engine")
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command line: global options, the list of commands, one match that runs them.
+//! The command line: global options, and the run of one command.
 //!
 //! Nothing is started before it is needed: help, completions and manuals never see the async runtime, and no
 //! broker is asked before the command line is known to be right. Errors are printed here and nowhere else.
@@ -11,6 +11,6 @@ mod invocation;
 mod local;
 mod tips;
 
-pub use command_line::{Cli, Command};
+pub use command_line::Cli;
 pub use global::GlobalOptions;
 pub use invocation::{Invocation, Stopped};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::examples::examples;
 use super::options::argument::{self, Argument, word};
 use super::options::name;
 use super::{Answer, CommandError, Context};
@@ -12,6 +13,10 @@ use crate::render::words;
 ///
 /// Without --key the routing key is empty; each further --key makes another binding.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq bind --exchange prices --queue jobs --key 'eu.*' --key 'us.*'",
+    "mq bind --exchange amq.headers --queue jobs --header kind=order --match all",
+]))]
 pub struct Args {
     #[command(flatten)]
     binding: BindingOptions,

@@ -2,6 +2,7 @@
 
 use clap_complete::Shell;
 
+use super::examples::examples;
 use super::{Answer, CommandError};
 use crate::render::Output;
 
@@ -9,6 +10,7 @@ use crate::render::Output;
 ///
 /// bash reads it from ~/.local/share/bash-completion/completions/mq, zsh from a directory of $fpath.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&["mq completions bash > mq.bash", "mq completions zsh > _mq"]))]
 pub struct Args {
     /// The shell for which to complete
     shell: Shell,

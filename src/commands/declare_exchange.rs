@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::examples::examples;
 use super::options::argument::{self, Argument, word};
 use super::options::name;
 use super::{Answer, CommandError, Context};
@@ -11,6 +12,10 @@ use crate::engine::{ExchangeKind, ExchangeSpec, FieldValue, ShortStr, literal};
 ///
 /// If the exchange exists, it must have the same type and properties.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq declare-exchange prices --type topic",
+    "mq declare-exchange later --delayed-type direct",
+]))]
 pub struct Args {
     /// The name of the exchange
     #[arg(value_parser = name::exchange)]

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::examples::examples;
 use super::options::confirm::Confirm;
 use super::options::name;
 use super::{Answer, CommandError, Context};
@@ -10,6 +11,10 @@ use crate::engine::topology::DeleteExchange;
 
 /// Delete an exchange and its bindings
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq delete-exchange later --if-unused --yes",
+    "mq delete-exchange prices --yes",
+]))]
 pub struct Args {
     /// The exchange to delete
     #[arg(value_parser = name::exchange)]

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::examples::examples;
 use super::options::confirm::Confirm;
 use super::options::name;
 use super::{Answer, CommandError, Context};
@@ -10,6 +11,10 @@ use crate::render::words;
 
 /// Delete a queue and the messages in it
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq delete-queue recent --if-empty --yes",
+    "mq delete-queue events --yes",
+]))]
 pub struct Args {
     /// The queue to delete
     #[arg(value_parser = name::queue)]

@@ -1,5 +1,6 @@
 //! `mq get`: take one message, or say that there is none.
 
+use super::examples::examples;
 use super::options::name;
 use super::template::Template;
 use super::{Answer, CommandError, Context};
@@ -11,6 +12,10 @@ use crate::engine::ShortStr;
 /// Exits with code 1 if the queue is empty. To receive messages as they arrive, use `mq consume`.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
+#[command(after_help = examples(&[
+    "mq get --queue orders",
+    "mq get --queue orders --peek -o json",
+]))]
 pub struct Args {
     /// Take the message from this queue
     #[arg(long, value_name = "QUEUE", value_parser = name::queue)]

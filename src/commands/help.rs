@@ -1,5 +1,6 @@
 //! `mq help`: what `--help` prints, of the program or of one command.
 
+use super::examples::examples;
 use super::{Answer, CommandError, man};
 use crate::render::Output;
 
@@ -7,6 +8,7 @@ use crate::render::Output;
 ///
 /// The same as `mq COMMAND --help`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&["mq help publish", "mq help store check"]))]
 pub struct Args {
     /// The command, and its subcommand [default: mq itself]
     command: Vec<String>,

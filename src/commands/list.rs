@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches, Subcommand};
 
+use super::examples::examples;
 use super::{Answer, CommandError, Context};
 use crate::engine::ApiList as Kind;
 use crate::render::{Column, Filter, Format, Listing, ListingOptions};
@@ -16,6 +17,7 @@ use crate::render::{Column, Filter, Format, Listing, ListingOptions};
 struct List {
     command: &'static str,
     about: &'static str,
+    examples: &'static [&'static str],
     kind: Kind,
     columns: &'static [Column],
     /// Columns, from the first, that are shown when none is named: those of rabbitmqctl.
@@ -30,6 +32,11 @@ const LISTS: &[List] = &[
     List {
         command: "list-queues",
         about: "List the queues of the virtual host",
+        examples: &[
+            "mq list-queues",
+            "mq list-queues name messages --sort -messages",
+            "mq list-queues --filter 'messages>0' -o json",
+        ],
         kind: Kind::Queues,
         columns: QUEUES,
         usual: 2,
@@ -37,6 +44,7 @@ const LISTS: &[List] = &[
     List {
         command: "list-exchanges",
         about: "List the exchanges of the virtual host",
+        examples: &["mq list-exchanges", "mq list-exchanges name type --filter type==topic"],
         kind: Kind::Exchanges,
         columns: EXCHANGES,
         usual: 2,
@@ -44,6 +52,7 @@ const LISTS: &[List] = &[
     List {
         command: "list-bindings",
         about: "List the bindings of the virtual host",
+        examples: &["mq list-bindings", "mq list-bindings -o json"],
         kind: Kind::Bindings,
         columns: BINDINGS,
         usual: 5,
@@ -51,6 +60,7 @@ const LISTS: &[List] = &[
     List {
         command: "list-consumers",
         about: "List the consumers of the virtual host",
+        examples: &["mq list-consumers", "mq list-consumers -o json"],
         kind: Kind::Consumers,
         columns: CONSUMERS,
         usual: 6,
@@ -58,6 +68,7 @@ const LISTS: &[List] = &[
     List {
         command: "list-connections",
         about: "List the connections of clients to the broker",
+        examples: &["mq list-connections", "mq list-connections -o json"],
         kind: Kind::Connections,
         columns: CONNECTIONS,
         usual: 4,
@@ -65,6 +76,7 @@ const LISTS: &[List] = &[
     List {
         command: "list-channels",
         about: "List the channels of clients to the broker",
+        examples: &["mq list-channels", "mq list-channels -o json"],
         kind: Kind::Channels,
         columns: CHANNELS,
         usual: 4,
@@ -72,6 +84,7 @@ const LISTS: &[List] = &[
     List {
         command: "list-vhosts",
         about: "List the virtual hosts of the broker",
+        examples: &["mq list-vhosts", "mq list-vhosts -o json"],
         kind: Kind::Vhosts,
         columns: VHOSTS,
         usual: 1,
@@ -236,7 +249,8 @@ impl Subcommand for ListCommand {
         LISTS.iter().fold(command, |command, list| {
             let one = ListOptions::augment_args(Command::new(list.command));
             let long = format!("{}\n\n{ALL_FIELDS}", list.about);
-            command.subcommand(one.about(list.about).long_about(long))
+            let one = one.about(list.about).long_about(long);
+            command.subcommand(one.after_help(examples(list.examples)))
         })
     }
 

@@ -1,6 +1,6 @@
 //! `mq man`: the manual, of the program or of one command.
 
-use super::examples::HEADING;
+use super::examples::{HEADING, examples};
 use super::{Answer, CommandError};
 use crate::exit::Code;
 use crate::render::Output;
@@ -9,6 +9,7 @@ use crate::render::Output;
 ///
 /// `man -l -` shows a page from a pipe.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&["mq man > mq.1", "mq man publish > mq-publish.1"]))]
 pub struct Args {
     /// The command [default: mq itself]
     command: Option<String>,

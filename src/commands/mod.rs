@@ -4,12 +4,15 @@
 //! [`crate::render`]. It opens no socket, sees no frame and prints nothing by itself; a command that needs an
 //! `if` about the protocol is asking for an engine method.
 //!
+//! To add a command, write its file, and in this one its module, its variant of [`Command`] and the line that runs it.
+//! A list is a row of [`list`].
+//!
 //! Reading order: [`purge_queue`] (the shortest), [`Context`], [`CommandError`], [`publish`], [`consume`].
 
 mod context;
 mod declare;
 mod error;
-pub mod examples;
+mod examples;
 mod failing;
 mod handler;
 mod input;
@@ -43,3 +46,70 @@ pub mod wait;
 
 pub use context::{Answer, Context, Interrupt};
 pub use error::CommandError;
+
+use clap::Subcommand;
+
+/// Every command; its help and its options are with its code.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Command {
+    Serve(serve::Args),
+    Publish(publish::Args),
+    Consume(consume::Args),
+    Get(get::Args),
+    RpcCall(rpc_call::Args),
+    RpcServe(rpc_serve::Args),
+    DeclareExchange(declare_exchange::Args),
+    DeclareQueue(declare_queue::Args),
+    Bind(bind::Args),
+    Unbind(unbind::Args),
+    Route(route::Args),
+    DeleteExchange(delete_exchange::Args),
+    DeleteQueue(delete_queue::Args),
+    PurgeQueue(purge_queue::Args),
+    #[command(flatten)]
+    List(list::ListCommand),
+    Status(status::Args),
+    Store(store::Args),
+    Ping(ping::Args),
+    Wait(wait::Args),
+    Bench(bench::Args),
+    Tutorial(tutorial::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+    Help(help::Args),
+}
+
+impl Command {
+    /// Runs a command that works with a broker, which is open; the others are run before.
+    pub async fn run(self, cx: &mut Context) -> Result<Answer, CommandError> {
+        match self {
+            Self::Publish(args) => publish::run(args, cx).await,
+            Self::Consume(args) => consume::run(args, cx).await,
+            Self::Get(args) => get::run(args, cx).await,
+            Self::RpcCall(args) => rpc_call::run(args, cx).await,
+            Self::RpcServe(args) => rpc_serve::run(args, cx).await,
+            Self::DeclareExchange(args) => declare_exchange::run(args, cx).await,
+            Self::DeclareQueue(args) => declare_queue::run(args, cx).await,
+            Self::Bind(args) => bind::run(args, cx).await,
+            Self::Unbind(args) => unbind::run(args, cx).await,
+            Self::Route(args) => route::run(args, cx).await,
+            Self::DeleteExchange(args) => delete_exchange::run(args, cx).await,
+            Self::DeleteQueue(args) => delete_queue::run(args, cx).await,
+            Self::PurgeQueue(args) => purge_queue::run(args, cx).await,
+            Self::List(list) => list::run(list, cx).await,
+            Self::Status(args) => status::run(args, cx).await,
+            Self::Ping(args) => ping::run(args, cx).await,
+            Self::Bench(args) => bench::run(args, cx).await,
+            Self::Serve(_)
+            | Self::Tutorial(_)
+            | Self::Wait(_)
+            | Self::Store(_)
+            | Self::Completions(_)
+            | Self::Help(_)
+            | Self::Man(_) => {
+                unreachable!("run without an engine")
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::examples::examples;
 use super::{Answer, CommandError, Context};
 use crate::engine::literal;
 
@@ -13,6 +14,7 @@ const ALWAYS_THERE: &str = "amq.direct";
 
 /// Measure how long the broker takes to reply
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&["mq ping", "mq ping -o json"]))]
 pub struct Args {}
 
 #[derive(Debug, Serialize)]

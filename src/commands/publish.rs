@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::declare::{Declare, DeclareOptions};
+use super::examples::examples;
 use super::input::{Bodies, Stdin};
 use super::options::name;
 use super::options::properties::PropertyOptions;
@@ -27,6 +28,11 @@ use crate::render::words;
 /// Bodies come from the arguments, from files, or from stdin. Exit code 0 means that the broker confirmed every
 /// message. To wait for replies, use `mq rpc-call`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq publish --queue orders 'Hello World!'",
+    "seq 100 | mq publish --queue orders --lines",
+    "mq publish --exchange logs --type fanout --header level=error 'disk full'",
+]))]
 pub struct Args {
     /// The bodies, one message each [default: all of stdin as one body]
     body: Vec<String>,

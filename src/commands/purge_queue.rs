@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::examples::examples;
 use super::options::confirm::Confirm;
 use super::options::name;
 use super::{Answer, CommandError, Context};
@@ -12,6 +13,10 @@ use crate::render::words;
 ///
 /// Unacknowledged messages stay. To delete the queue as well, use `mq delete-queue`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq purge-queue orders --yes",
+    "mq purge-queue jobs --yes -o json",
+]))]
 pub struct Args {
     /// The queue to purge
     #[arg(value_parser = name::queue)]

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::consume::Printer;
 use super::declare::{Declare, DeclareOptions};
+use super::examples::examples;
 use super::input::{Bodies, Stdin};
 use super::options::name;
 use super::options::properties::PropertyOptions;
@@ -23,6 +24,10 @@ use crate::engine::{
 /// Requests come from the arguments or from stdin; --timeout is the time for each reply [default: 30s]. To send
 /// messages without waiting for replies, use `mq publish`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq rpc-call --queue fib 7",
+    "seq 20 | mq rpc-call --queue fib --lines --jobs 10",
+]))]
 pub struct Args {
     /// The bodies, one request each [default: all of stdin as one request]
     body: Vec<String>,

@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
+use super::examples::examples;
 use super::{Answer, CommandError, Context};
 use crate::render::{Format, words};
 
 /// Show the broker's version and its connections, queues and messages
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&["mq status", "mq status -o json"]))]
 pub struct Args {}
 
 /// The values shown: a name, and the pointer to the value in the management API's overview.

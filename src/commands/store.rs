@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::examples::examples;
 use super::{Answer, CommandError};
 use crate::engine::directory::default_directory;
 use crate::engine::{
@@ -13,6 +14,7 @@ use crate::render::{Format, Output, words};
 
 /// Check or repair the data directory of a broker
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&["mq store check ./data", "mq store repair ./data"]))]
 pub struct Args {
     #[command(subcommand)]
     action: Action,

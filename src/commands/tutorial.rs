@@ -1,5 +1,6 @@
 //! `mq tutorial`: the classic lessons, live.
 
+use super::examples::examples;
 use super::{Answer, CommandError, Interrupt};
 use crate::engine::Target;
 use crate::render::{Format, Output};
@@ -10,6 +11,7 @@ use crate::tutorial::{self, Error, Lesson, Stage, Telling};
 /// Without --url or --local, mq starts a broker for the lessons. Each lesson checks its result; the exit code is 1 if a
 /// check fails.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&["mq tutorial hello", "mq tutorial rpc --step"]))]
 pub struct Args {
     /// The lesson, by number or name: 1 hello, 2 work, 3 durability, 4 fanout, 5 direct, 6 topic, 7 rpc, 8 confirms, or
     /// all

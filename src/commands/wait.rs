@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::examples::examples;
 use super::{Answer, CommandError, Interrupt};
 use crate::engine::{Category, Engine, Error, Target};
 use crate::render::Output;
@@ -19,6 +20,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// For scripts that have just started a broker. If the broker refuses the login, the command fails at once. To try once
 /// only, use `mq ping`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq wait",
+    "mq wait --timeout 5s && mq publish --queue orders 'Hello World!'",
+]))]
 pub struct Args {}
 
 #[derive(Debug, Serialize)]

@@ -20,6 +20,7 @@ pub(super) use print::Printer;
 use self::feed::{Feed, StopReason, Stops};
 use self::source::SourceOptions;
 use self::subscription::SubscriptionOptions;
+use super::examples::examples;
 use super::failing::FailingOptions;
 use super::options::queue_type::QueueType;
 use super::template::Template;
@@ -36,6 +37,11 @@ const PREFETCH: u16 = 100;
 /// get`.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
+#[command(after_help = examples(&[
+    "mq consume --queue orders --count 10",
+    "mq consume --queue orders --count 10 --exec 'wc -c' --jobs 4",
+    "mq consume --exchange logs --type fanout --idle-timeout 1s --template '{body}'",
+]))]
 pub struct Args {
     #[command(flatten)]
     source: SourceOptions,

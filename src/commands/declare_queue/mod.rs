@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use self::fit::Declaration;
 use self::options::QueueOptions;
+use super::examples::examples;
 use super::options::argument::{self, Argument};
 use super::options::name;
 use super::{Answer, CommandError, Context};
@@ -19,6 +20,11 @@ use crate::render::words;
 ///
 /// If the queue exists, it must have the same properties and arguments.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq declare-queue jobs --queue-type quorum --delivery-limit 5",
+    "mq declare-queue events --queue-type stream --max-age 7D",
+    "mq declare-queue recent --max-length 1000 --overflow drop-head",
+]))]
 pub struct Args {
     /// The name of the queue [default: the broker chooses a name, which is printed]
     #[arg(value_parser = name::queue)]

@@ -6,6 +6,7 @@ mod tree;
 
 use serde_json::{Value, json};
 
+use super::examples::examples;
 use super::options::argument::{self, Argument};
 use super::{Answer, CommandError, Context};
 use crate::engine::ShortStr;
@@ -34,6 +35,10 @@ const COLUMNS: &[Column] = &[
 /// way, alternate exchanges included, how it would route a message with this key and these headers. Exits with code 1
 /// if the message would reach no queue.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq route --exchange prices --key eu.price",
+    "mq route --key orders -o json",
+]))]
 pub struct Args {
     /// The exchange that the message would be published to [default: the default exchange]
     #[arg(

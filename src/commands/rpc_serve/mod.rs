@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use self::builtin::Builtin;
 use self::coprocess::Coprocess;
 use super::declare::{Declare, DeclareOptions};
+use super::examples::examples;
 use super::failing::{FailingOptions, NextStep};
 use super::handler::{Ended, Handler, Stdout};
 use super::options::name;
@@ -27,6 +28,10 @@ use crate::render::{Output, words};
 /// Each reply goes to the request's reply-to queue, with the request's correlation id; then the request is
 /// acknowledged. To handle messages that want no reply, use `mq consume --exec`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = examples(&[
+    "mq rpc-serve --queue fib --builtin fib",
+    "mq rpc-serve --queue upper --exec 'tr a-z A-Z' --jobs 4",
+]))]
 pub struct Args {
     /// Answer the requests in this queue; it is declared if it does not exist
     #[arg(long, value_name = "QUEUE", value_parser = name::queue)]

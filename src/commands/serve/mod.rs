@@ -12,6 +12,7 @@ use std::str::FromStr;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::log::{LogOptions, ServerLog};
+use super::examples::examples;
 use super::options::node_limits::LimitOptions;
 use super::{Answer, CommandError};
 use crate::engine::directory::default_directory;
@@ -29,6 +30,11 @@ const METRICS: Address = Address::Loopback { port: 15692 };
 /// script, --listen 127.0.0.1:0 --print-url takes a free port and prints it.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
+#[command(after_help = examples(&[
+    "mq serve",
+    "mq serve --memory --listen 127.0.0.1:0 --print-url",
+    "mq serve --data-dir /srv/mq --listen 0.0.0.0:5672 --http 127.0.0.1:15672",
+]))]
 pub struct Args {
     /// Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both
     /// 127.0.0.1 and ::1 [default: localhost:5672]
