@@ -80,7 +80,6 @@ pub mod vhost_metadata;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -91,7 +90,7 @@ use self::alarm::Alarm;
 use self::auth::{Permission, Permissions, Rights, User, Users};
 use self::compat::Compat;
 use self::drops::Drops;
-use self::durable::{Changes, Granted, Recovery, SavedUser, SavedVhost, VhostDefinitions};
+use self::durable::{Changes, Granted, Recovery, SavedUser, SavedVhost, VhostDefinitions, access};
 use self::node_limits::NodeLimits;
 use self::parameters::Parameters;
 use self::publish::{Publisher, Sender};
@@ -211,23 +210,25 @@ impl Broker {
             let user = defaults.user.then(|| guest(&node));
             durable::begin(&definitions, vhost.as_ref(), user.as_ref())?;
         }
-        let mut saved = durable::load(&definitions)?;
-        let (vhosts, users) = (mem::take(&mut saved.vhosts), mem::take(&mut saved.users));
+        let vhosts = durable::read(&definitions, &access::VHOSTS)?;
+        let users = durable::read(&definitions, &access::USERS)?;
         let names: Vec<_> = vhosts.iter().map(|vhost| vhost.name.clone()).collect();
-        saved.permissions.extend(Changes::of_old_users(&users, &names, &definitions)?);
+        Changes::grant_old_users(&users, &names, &definitions)?;
+        let permissions = durable::read(&definitions, &access::PERMISSIONS)?;
         let definitions = Arc::new(definitions);
         let mut broker = Self::with(node, vhosts, users, Some(&definitions));
-        for Granted { vhost, user, permission } in mem::take(&mut saved.permissions) {
+        for Granted { vhost, user, permission } in permissions {
             broker.permissions.set(&vhost, &user, Some(permission));
         }
-        for Granted { vhost, user, permission } in mem::take(&mut saved.topic_permissions) {
+        let topics = durable::read(&definitions, &access::TOPIC_PERMISSIONS)?;
+        for Granted { vhost, user, permission } in topics {
             broker.permissions.set_topic(&vhost, &user, permission);
         }
-        broker.parameters = Parameters::new(mem::take(&mut saved.parameters));
+        broker.parameters = Parameters::new(durable::read(&definitions, &access::PARAMETERS)?);
         broker.apply_parameters();
         broker.restore_policies();
         let vhosts = broker.vhosts.read();
-        vhost::restore(saved, &vhosts, &definitions)?;
+        vhost::restore(&vhosts, &definitions)?;
         drop(vhosts);
         Ok(broker)
     }

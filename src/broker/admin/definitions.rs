@@ -13,7 +13,7 @@ use super::policies::{PolicyName, with_defaults};
 use super::put::missing;
 use crate::broker::Broker;
 use crate::broker::auth::{Permission, TopicPermission, User};
-use crate::broker::durable::{Changes, VhostDefinitions};
+use crate::broker::durable::{Changes, VhostDefinitions, access};
 use crate::broker::exchange::ExchangeSettings;
 use crate::broker::parameters::Parameter;
 use crate::broker::policies::Policy;
@@ -78,7 +78,7 @@ impl Broker {
         for (name, subject) in subjects.iter().filter(|(_, subject)| subject.is_new) {
             subject.vhost.describe(subject.metadata.clone());
             if let Some(user) = creator {
-                changes = changes.put_permission(name, user, &Permission::full());
+                changes = changes.with(access::put_permission(name, user, &Permission::full()));
             }
         }
         let NewDefinitions { queues, exchanges, bindings, .. } = new;
@@ -217,21 +217,21 @@ impl Broker {
 fn record_of(new: &NewDefinitions, subjects: &BTreeMap<ShortStr, ImportedVhost>) -> Changes {
     let mut changes = Changes::default();
     for user in &new.users {
-        changes = changes.put_user(user);
+        changes = changes.with(access::put_user(user));
     }
     for (name, _) in &new.vhosts {
         if let Some(subject) = subjects.get(name) {
-            changes = changes.put_vhost(name, &subject.metadata);
+            changes = changes.with(access::put_vhost(name, &subject.metadata));
         }
     }
     for (vhost, (user, permission)) in &new.permissions {
-        changes = changes.put_permission(vhost, user, permission);
+        changes = changes.with(access::put_permission(vhost, user, permission));
     }
     for (vhost, (user, topic)) in &new.topics {
-        changes = changes.put_topic(vhost, user, topic);
+        changes = changes.with(access::put_topic(vhost, user, topic));
     }
     for parameter in parameters_of(new) {
-        changes = changes.put_parameter(&parameter);
+        changes = changes.with(access::put_parameter(&parameter));
     }
     changes
 }

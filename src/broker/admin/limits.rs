@@ -2,7 +2,7 @@
 
 use super::put::missing;
 use crate::broker::Broker;
-use crate::broker::durable::Changes;
+use crate::broker::durable::access;
 use crate::broker::parameters::Parameter;
 use crate::broker::vhost_limits::{self, VhostLimits};
 use crate::wire::{Fault, FieldTable, FieldValue, ShortStr};
@@ -76,11 +76,11 @@ impl Broker {
         let table = change(self.vhost_limits(name).unwrap_or_default());
         let parameter = vhost_limits::parameter_of(name);
         let (changes, value) = if table.is_empty() {
-            (Changes::default().remove_parameter(&parameter), None)
+            (access::remove_parameter(&parameter), None)
         } else {
             let value = FieldValue::Table(table);
             let it = Parameter { name: parameter.clone(), value: value.clone() };
-            (Changes::default().put_parameter(&it), Some(value))
+            (access::put_parameter(&it), Some(value))
         };
         self.write_down(changes, &format!("limits of vhost '{name}'"))?;
         vhost.limit(value.as_ref().map(VhostLimits::of).unwrap_or_default());

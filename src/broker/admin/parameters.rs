@@ -2,7 +2,7 @@
 
 use super::put::Put;
 use crate::broker::Broker;
-use crate::broker::durable::Changes;
+use crate::broker::durable::access;
 use crate::broker::parameters::{Parameter, ParameterName};
 use crate::wire::{Fault, FieldValue, ShortStr};
 
@@ -15,8 +15,8 @@ impl Broker {
     pub fn set_global(&self, name: &ShortStr, value: FieldValue) -> Result<Put, Fault> {
         let _administering = self.administering();
         let parameter = Parameter { name: ParameterName::global(name), value };
-        let changes = Changes::default().put_parameter(&parameter);
-        self.write_down(changes, &format!("global parameter '{name}'"))?;
+        let change = access::put_parameter(&parameter);
+        self.write_down(change, &format!("global parameter '{name}'"))?;
         Ok(Put::over(self.parameters.set(&parameter.name, Some(parameter.value))))
     }
 
@@ -39,8 +39,8 @@ impl Broker {
         if self.parameters.get(name).is_none() {
             return Ok(false);
         }
-        let changes = Changes::default().remove_parameter(name);
-        self.write_down(changes, &format!("deletion of parameter '{}'", name.name))?;
+        let change = access::remove_parameter(name);
+        self.write_down(change, &format!("deletion of parameter '{}'", name.name))?;
         Ok(self.parameters.set(name, None))
     }
 }

@@ -3,7 +3,7 @@
 use super::put::{Put, missing};
 use crate::broker::Broker;
 use crate::broker::auth::{Permission, TopicPermission};
-use crate::broker::durable::Changes;
+use crate::broker::durable::access;
 use crate::wire::{Fault, ShortStr};
 
 impl Broker {
@@ -20,8 +20,8 @@ impl Broker {
     ) -> Result<Put, Fault> {
         let _administering = self.administering();
         self.check_both(vhost, user)?;
-        let changes = Changes::default().put_permission(vhost, user, &permission);
-        self.write_down(changes, &format!("permission of user '{user}' in vhost '{vhost}'"))?;
+        let change = access::put_permission(vhost, user, &permission);
+        self.write_down(change, &format!("permission of user '{user}' in vhost '{vhost}'"))?;
         let was_there = self.permissions.set(vhost, user, Some(permission));
         self.forget_routes(Some(vhost));
         Ok(Put::over(was_there))
@@ -37,8 +37,8 @@ impl Broker {
         if self.permissions.get(user, vhost).is_none() {
             return Ok(false);
         }
-        let changes = Changes::default().remove_permission(vhost, user);
-        self.write_down(changes, &format!("end of the permission of user '{user}'"))?;
+        let change = access::remove_permission(vhost, user);
+        self.write_down(change, &format!("end of the permission of user '{user}'"))?;
         self.permissions.set(vhost, user, None);
         self.forget_routes(Some(vhost));
         Ok(true)
@@ -57,8 +57,8 @@ impl Broker {
     ) -> Result<Put, Fault> {
         let _administering = self.administering();
         self.check_both(vhost, user)?;
-        let changes = Changes::default().put_topic(vhost, user, &topic);
-        self.write_down(changes, &format!("topic permission of user '{user}' in vhost '{vhost}'"))?;
+        let change = access::put_topic(vhost, user, &topic);
+        self.write_down(change, &format!("topic permission of user '{user}' in vhost '{vhost}'"))?;
         let was_there = self.permissions.set_topic(vhost, user, topic);
         self.forget_routes(Some(vhost));
         Ok(Put::over(was_there))
@@ -81,8 +81,8 @@ impl Broker {
         if !there.iter().any(|(v, u, topic)| v == vhost && u == user && is_meant(&topic.exchange)) {
             return Ok(false);
         }
-        let changes = Changes::default().remove_topics(vhost, user, exchange);
-        self.write_down(changes, &format!("end of topic permissions of user '{user}'"))?;
+        let change = access::remove_topics(vhost, user, exchange);
+        self.write_down(change, &format!("end of topic permissions of user '{user}'"))?;
         self.permissions.clear_topics(vhost, user, exchange.map(ShortStr::as_str));
         self.forget_routes(Some(vhost));
         Ok(true)

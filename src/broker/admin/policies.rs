@@ -2,7 +2,7 @@
 
 use super::put::{Put, missing};
 use crate::broker::Broker;
-use crate::broker::durable::Changes;
+use crate::broker::durable::access;
 use crate::broker::parameters::{Parameter, ParameterName};
 use crate::broker::policies::{Author, Policy};
 use crate::broker::time::Millis;
@@ -47,7 +47,7 @@ impl Broker {
             self.vhost(&name.vhost).map_err(|_| missing(&format!("vhost '{}'", name.vhost)))?;
         let value = with_defaults(value);
         let parameter = Parameter { name: name.parameter(), value: FieldValue::Table(value) };
-        self.write_down(Changes::default().put_parameter(&parameter), &noun(name))?;
+        self.write_down(access::put_parameter(&parameter), &noun(name))?;
         let was_there = self.parameters.set(&parameter.name, Some(parameter.value));
         vhost.change_policies(|policies| policies.put(name.author, policy), now);
         Ok(Put::over(was_there))
@@ -76,8 +76,8 @@ impl Broker {
         if self.parameters.get(&parameter).is_none() {
             return Ok(false);
         }
-        let changes = Changes::default().remove_parameter(&parameter);
-        self.write_down(changes, &format!("end of {}", noun(name)))?;
+        let change = access::remove_parameter(&parameter);
+        self.write_down(change, &format!("end of {}", noun(name)))?;
         self.parameters.set(&parameter, None);
         if let Ok(vhost) = self.vhost(&name.vhost) {
             vhost.change_policies(|policies| policies.remove(name.author, &name.name), now);

@@ -31,7 +31,7 @@ impl Broker {
     }
 
     /// Writes changes down; `noun` is their subject in the error.
-    pub(super) fn write_down(&self, changes: Changes, noun: &str) -> Result<(), Fault> {
-        changes.write(self.definitions.as_ref(), noun)
+    pub(super) fn write_down(&self, changes: impl Into<Changes>, noun: &str) -> Result<(), Fault> {
+        changes.into().write(self.definitions.as_ref(), noun)
     }
 }

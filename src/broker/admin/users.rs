@@ -3,7 +3,7 @@
 use super::put::Put;
 use crate::broker::Broker;
 use crate::broker::auth::{User, UserLimits};
-use crate::broker::durable::Changes;
+use crate::broker::durable::{Changes, access};
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
 impl Broker {
@@ -18,7 +18,7 @@ impl Broker {
         if let Some(known) = &known {
             user.limits = known.limits;
         }
-        self.write_down(Changes::default().put_user(&user), &format!("user '{}'", user.name))?;
+        self.write_down(access::put_user(&user), &format!("user '{}'", user.name))?;
         self.users.put(user);
         Ok(Put::over(known.is_some()))
     }
@@ -36,7 +36,7 @@ impl Broker {
         let _administering = self.administering();
         let Some(mut user) = self.users.get(name) else { return Ok(false) };
         change(&mut user.limits);
-        self.write_down(Changes::default().put_user(&user), &format!("user '{name}'"))?;
+        self.write_down(access::put_user(&user), &format!("user '{name}'"))?;
         self.users.put(user);
         Ok(true)
     }
@@ -51,10 +51,12 @@ impl Broker {
         if self.users.get(name).is_none() {
             return Ok(false);
         }
-        let mut changes = Changes::default().remove_user(name);
+        let mut changes = Changes::from(access::remove_user(name));
         for vhost in self.vhosts() {
             let vhost = vhost.name();
-            changes = changes.remove_permission(vhost, name).remove_topics(vhost, name, None);
+            changes = changes
+                .with(access::remove_permission(vhost, name))
+                .with(access::remove_topics(vhost, name, None));
         }
         self.write_down(changes, &format!("deletion of user '{name}'"))?;
         self.users.remove(name);

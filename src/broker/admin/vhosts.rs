@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::put::Put;
 use crate::broker::Broker;
 use crate::broker::auth::Permission;
-use crate::broker::durable::{Changes, VhostDefinitions, vhost_deleted};
+use crate::broker::durable::{Changes, VhostDefinitions, access, vhost_deleted};
 use crate::broker::vhost::Vhost;
 use crate::broker::vhost_metadata::{VhostChange, VhostMetadata};
 use crate::wire::{Fault, ReplyCode, ShortStr};
@@ -27,7 +27,7 @@ impl Broker {
         if let Ok(vhost) = self.vhost(name) {
             let mut metadata = vhost.metadata();
             change.apply(&mut metadata);
-            self.write_down(Changes::default().put_vhost(name, &metadata), &noun)?;
+            self.write_down(access::put_vhost(name, &metadata), &noun)?;
             vhost.describe(metadata);
             return Ok(Put::Replaced);
         }
@@ -35,9 +35,9 @@ impl Broker {
         change.apply(&mut metadata);
         let creator = creator.filter(|user| self.users.get(user).is_some());
         let full = Permission::full();
-        let mut changes = Changes::default().put_vhost(name, &metadata);
+        let mut changes = Changes::from(access::put_vhost(name, &metadata));
         if let Some(user) = creator {
-            changes = changes.put_permission(name, user, &full);
+            changes = changes.with(access::put_permission(name, user, &full));
         }
         self.write_down(changes, &noun)?;
         let definitions = VhostDefinitions::new(name.clone(), self.definitions.clone());
@@ -62,7 +62,7 @@ impl Broker {
         let Ok(vhost) = self.vhost(name) else { return Ok(false) };
         let metadata = VhostMetadata { is_protected, ..vhost.metadata() };
         let noun = format!("vhost '{name}'");
-        self.write_down(Changes::default().put_vhost(name, &metadata), &noun)?;
+        self.write_down(access::put_vhost(name, &metadata), &noun)?;
         vhost.describe(metadata);
         Ok(true)
     }

@@ -3,11 +3,13 @@
 //! A row that may grow new properties is a table of named values: a release takes those it knows, and a value that an
 //! older release has not written gets its default.
 
-use super::rows::{OLD_HASH_BYTES, RowProblem, name_key, read_name, read_value, value, written};
+use super::rows::{
+    OLD_HASH_BYTES, RowKind, RowProblem, name_key, read_name, read_value, value, written,
+};
 use crate::broker::auth::{Hashing, PasswordHash, Permission, TopicPermission, User, UserLimits};
 use crate::broker::parameters::{Parameter, ParameterName};
 use crate::broker::vhost_metadata::VhostMetadata;
-use crate::store::definitions::Row;
+use crate::store::definitions::{Change, Row, Table};
 use crate::wire::codec::Wire;
 use crate::wire::{FieldTable, FieldValue, LongStr, Reader, ShortStr, Writer};
 
@@ -37,6 +39,41 @@ pub(in crate::broker) struct Granted<P> {
     pub(in crate::broker) permission: P,
 }
 
+/// The vhosts.
+pub(in crate::broker) const VHOSTS: RowKind<SavedVhost> = RowKind {
+    table: Table::Vhosts,
+    read: read_vhost,
+    noun: |key| read_name(key).map(|name| format!("vhost '{name}'")),
+};
+
+/// The users.
+pub(in crate::broker) const USERS: RowKind<SavedUser> = RowKind {
+    table: Table::Users,
+    read: read_user,
+    noun: |key| read_name(key).map(|name| format!("user '{name}'")),
+};
+
+/// The permissions of users in vhosts.
+pub(in crate::broker) const PERMISSIONS: RowKind<Granted<Permission>> = RowKind {
+    table: Table::Permissions,
+    read: read_permission,
+    noun: |_| Ok("permission".to_owned()),
+};
+
+/// The permissions of users for topics.
+pub(in crate::broker) const TOPIC_PERMISSIONS: RowKind<Granted<TopicPermission>> = RowKind {
+    table: Table::TopicPermissions,
+    read: read_topic_permission,
+    noun: |_| Ok("permission".to_owned()),
+};
+
+/// The parameters: policies, limits of vhosts, global parameters, and those of components that do not run here.
+pub(in crate::broker) const PARAMETERS: RowKind<Parameter> = RowKind {
+    table: Table::Parameters,
+    read: read_parameter,
+    noun: |_| Ok("parameter".to_owned()),
+};
+
 fn texts(list: &[String]) -> FieldValue {
     FieldValue::Array(list.iter().map(|text| FieldValue::LongStr(text.as_str().into())).collect())
 }
@@ -59,7 +96,7 @@ fn counted(count: u64) -> FieldValue {
     FieldValue::I64(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-pub(super) fn of_vhost(name: &ShortStr, metadata: &VhostMetadata) -> Row {
+pub(in crate::broker) fn put_vhost(name: &ShortStr, metadata: &VhostMetadata) -> Change {
     let mut table = FieldTable::new()
         .with("description", metadata.description.as_str())
         .with("tags", texts(&metadata.tags))
@@ -68,10 +105,11 @@ pub(super) fn of_vhost(name: &ShortStr, metadata: &VhostMetadata) -> Row {
     if let Some(kind) = &metadata.default_queue_type {
         table = table.with("default_queue_type", kind.as_str());
     }
-    Row { key: name_key(name), value: value(|to| table.encode(to)) }
+    let row = Row { key: name_key(name), value: value(|to| table.encode(to)) };
+    Change::Put(Table::Vhosts, row)
 }
 
-pub(super) fn read_vhost(row: &Row) -> Result<SavedVhost, RowProblem> {
+fn read_vhost(row: &Row) -> Result<SavedVhost, RowProblem> {
     let table = read_value(&row.value, |from| Ok(FieldTable::decode(from)?))?;
     let name = read_name(&row.key)?;
     let metadata = match text(table.get("description")) {
@@ -88,7 +126,7 @@ pub(super) fn read_vhost(row: &Row) -> Result<SavedVhost, RowProblem> {
     Ok(SavedVhost { name, metadata })
 }
 
-pub(super) fn of_user(user: &User) -> Row {
+pub(in crate::broker) fn put_user(user: &User) -> Change {
     let mut table = FieldTable::new()
         .with("hash", FieldValue::Bytes(user.password.as_bytes().into()))
         .with("hashing", user.password.hashing().name())
@@ -103,10 +141,15 @@ pub(super) fn of_user(user: &User) -> Row {
         to.u8(USER_VERSION);
         table.encode(to);
     });
-    Row { key: name_key(&user.name), value }
+    Change::Put(Table::Users, Row { key: name_key(&user.name), value })
 }
 
-pub(super) fn read_user(row: &Row) -> Result<SavedUser, RowProblem> {
+/// Removes a user. Its permissions are rows of their own.
+pub(in crate::broker) fn remove_user(name: &ShortStr) -> Change {
+    Change::Remove(Table::Users, name_key(name))
+}
+
+fn read_user(row: &Row) -> Result<SavedUser, RowProblem> {
     let name = read_name(&row.key)?;
     if row.value.first() != Some(&USER_VERSION) {
         return read_value(&row.value, |from| read_old_user(name, from));
@@ -144,7 +187,7 @@ fn read_old_user(name: ShortStr, from: &mut Reader<'_>) -> Result<SavedUser, Row
 }
 
 /// The key of a user's permission in a vhost.
-pub(super) fn permission_key(vhost: &ShortStr, user: &ShortStr) -> Vec<u8> {
+fn permission_key(vhost: &ShortStr, user: &ShortStr) -> Vec<u8> {
     written(|to| {
         to.short(vhost);
         to.short(user);
@@ -152,7 +195,7 @@ pub(super) fn permission_key(vhost: &ShortStr, user: &ShortStr) -> Vec<u8> {
 }
 
 /// The key of a user's permission for an exchange.
-pub(super) fn topic_key(vhost: &ShortStr, user: &ShortStr, exchange: &ShortStr) -> Vec<u8> {
+fn topic_key(vhost: &ShortStr, user: &ShortStr, exchange: &ShortStr) -> Vec<u8> {
     written(|to| {
         to.short(vhost);
         to.short(user);
@@ -160,16 +203,24 @@ pub(super) fn topic_key(vhost: &ShortStr, user: &ShortStr, exchange: &ShortStr) 
     })
 }
 
-pub(super) fn of_permission(vhost: &ShortStr, user: &ShortStr, permission: &Permission) -> Row {
+pub(in crate::broker) fn put_permission(
+    vhost: &ShortStr,
+    user: &ShortStr,
+    permission: &Permission,
+) -> Change {
     let value = value(|to| {
         for pattern in [&permission.configure, &permission.write, &permission.read] {
             to.long(pattern.as_str().as_bytes());
         }
     });
-    Row { key: permission_key(vhost, user), value }
+    Change::Put(Table::Permissions, Row { key: permission_key(vhost, user), value })
 }
 
-pub(super) fn read_permission(row: &Row) -> Result<Granted<Permission>, RowProblem> {
+pub(in crate::broker) fn remove_permission(vhost: &ShortStr, user: &ShortStr) -> Change {
+    Change::Remove(Table::Permissions, permission_key(vhost, user))
+}
+
+fn read_permission(row: &Row) -> Result<Granted<Permission>, RowProblem> {
     let mut key = Reader::new(&row.key);
     let (vhost, user) = (ShortStr::read(&mut key)?, ShortStr::read(&mut key)?);
     key.finish()?;
@@ -180,19 +231,34 @@ pub(super) fn read_permission(row: &Row) -> Result<Granted<Permission>, RowProbl
     Ok(Granted { vhost, user, permission })
 }
 
-pub(super) fn of_topic_permission(
+pub(in crate::broker) fn put_topic(
     vhost: &ShortStr,
     user: &ShortStr,
     topic: &TopicPermission,
-) -> Row {
+) -> Change {
     let value = value(|to| {
         to.long(topic.write.as_str().as_bytes());
         to.long(topic.read.as_str().as_bytes());
     });
-    Row { key: topic_key(vhost, user, &topic.exchange), value }
+    Change::Put(
+        Table::TopicPermissions,
+        Row { key: topic_key(vhost, user, &topic.exchange), value },
+    )
 }
 
-pub(super) fn read_topic_permission(row: &Row) -> Result<Granted<TopicPermission>, RowProblem> {
+/// Removes the permission for an exchange, or all of the user's in that vhost.
+pub(in crate::broker) fn remove_topics(
+    vhost: &ShortStr,
+    user: &ShortStr,
+    exchange: Option<&ShortStr>,
+) -> Change {
+    match exchange {
+        Some(exchange) => Change::Remove(Table::TopicPermissions, topic_key(vhost, user, exchange)),
+        None => Change::RemoveAll(Table::TopicPermissions, permission_key(vhost, user)),
+    }
+}
+
+fn read_topic_permission(row: &Row) -> Result<Granted<TopicPermission>, RowProblem> {
     let mut key = Reader::new(&row.key);
     let (vhost, user) = (ShortStr::read(&mut key)?, ShortStr::read(&mut key)?);
     let exchange = ShortStr::read(&mut key)?;
@@ -209,7 +275,7 @@ fn text_of(from: &mut Reader<'_>) -> Result<String, RowProblem> {
 }
 
 /// The key of a parameter; a global one's has no vhost.
-pub(super) fn parameter_key(name: &ParameterName) -> Vec<u8> {
+fn parameter_key(name: &ParameterName) -> Vec<u8> {
     written(|to| write_name(name, to))
 }
 
@@ -219,15 +285,19 @@ fn write_name(name: &ParameterName, to: &mut Writer<'_>) {
     to.short(&name.name);
 }
 
-pub(super) fn of_parameter(parameter: &Parameter) -> Row {
+pub(in crate::broker) fn put_parameter(parameter: &Parameter) -> Change {
     let value = value(|to| {
         let holder = FieldTable::new().with("value", parameter.value.clone());
         holder.encode(to);
     });
-    Row { key: parameter_key(&parameter.name), value }
+    Change::Put(Table::Parameters, Row { key: parameter_key(&parameter.name), value })
 }
 
-pub(super) fn read_parameter(row: &Row) -> Result<Parameter, RowProblem> {
+pub(in crate::broker) fn remove_parameter(name: &ParameterName) -> Change {
+    Change::Remove(Table::Parameters, parameter_key(name))
+}
+
+fn read_parameter(row: &Row) -> Result<Parameter, RowProblem> {
     let mut key = Reader::new(&row.key);
     let vhost = ShortStr::read(&mut key)?;
     let (component, name) = (ShortStr::read(&mut key)?, ShortStr::read(&mut key)?);

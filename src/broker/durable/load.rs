@@ -2,81 +2,28 @@
 //!
 //! A row that does not decode, or that names what is not there, is an error: nothing is skipped in silence.
 
-use super::access::{self, Granted, SavedUser, SavedVhost};
-use super::rows::{self, InVhost, RowProblem};
-use crate::broker::arguments::{exchange_noun, queue_noun};
-use crate::broker::auth::{Permission, TopicPermission};
-use crate::broker::exchange::ExchangeSettings;
-use crate::broker::exchange::binding::Binding;
-use crate::broker::parameters::Parameter;
-use crate::broker::queue::Settings;
+use super::rows::{RowKind, RowProblem};
 use crate::store::StoreError;
-use crate::store::definitions::{Definitions, Row, Table};
+use crate::store::definitions::Definitions;
 
-/// Everything that was written down.
-#[derive(Debug, Default)]
-pub(in crate::broker) struct Saved {
-    pub(in crate::broker) vhosts: Vec<SavedVhost>,
-    pub(in crate::broker) users: Vec<SavedUser>,
-    pub(in crate::broker) permissions: Vec<Granted<Permission>>,
-    pub(in crate::broker) topic_permissions: Vec<Granted<TopicPermission>>,
-    pub(in crate::broker) parameters: Vec<Parameter>,
-    pub(in crate::broker) exchanges: Vec<InVhost<ExchangeSettings>>,
-    pub(in crate::broker) queues: Vec<Settings>,
-    pub(in crate::broker) bindings: Vec<InVhost<Binding>>,
-}
-
-/// Reads the definitions.
+/// Reads all rows of a kind.
 ///
 /// # Errors
 ///
 /// Names the file and the row that cannot be understood.
-pub(in crate::broker) fn load(definitions: &Definitions) -> Result<Saved, StoreError> {
-    Ok(Saved {
-        vhosts: read(definitions, Table::Vhosts, access::read_vhost)?,
-        users: read(definitions, Table::Users, access::read_user)?,
-        permissions: read(definitions, Table::Permissions, access::read_permission)?,
-        topic_permissions: read(
-            definitions,
-            Table::TopicPermissions,
-            access::read_topic_permission,
-        )?,
-        parameters: read(definitions, Table::Parameters, access::read_parameter)?,
-        exchanges: read(definitions, Table::Exchanges, rows::read_exchange)?,
-        queues: read(definitions, Table::Queues, rows::read_queue)?,
-        bindings: read(definitions, Table::Bindings, rows::read_binding)?,
-    })
-}
-
-fn read<T>(
+pub(in crate::broker) fn read<T>(
     definitions: &Definitions,
-    table: Table,
-    read: impl Fn(&Row) -> Result<T, RowProblem>,
+    kind: &RowKind<T>,
 ) -> Result<Vec<T>, StoreError> {
-    let mut read_rows = Vec::new();
-    for row in definitions.rows(table)? {
-        read_rows
-            .push(read(&row).map_err(|problem| damaged(definitions, &noun(table, &row), problem))?);
+    let mut read = Vec::new();
+    for row in definitions.rows(kind.table)? {
+        let problem = |problem| {
+            let unknown = |_| format!("key of one of the {}", kind.table.name());
+            damaged(definitions, &(kind.noun)(&row.key).unwrap_or_else(unknown), problem)
+        };
+        read.push((kind.read)(&row).map_err(problem)?);
     }
-    Ok(read_rows)
-}
-
-/// Names the thing that a row describes, as far as it can be read.
-fn noun(table: Table, row: &Row) -> String {
-    let named = match table {
-        Table::Vhosts => rows::read_name(&row.key).map(|name| format!("vhost '{name}'")),
-        Table::Users => rows::read_name(&row.key).map(|name| format!("user '{name}'")),
-        Table::Exchanges => {
-            rows::read_name_in(&row.key).map(|name| exchange_noun(&name.row, &name.vhost))
-        }
-        Table::Queues => {
-            rows::read_name_in(&row.key).map(|name| queue_noun(&name.row, &name.vhost))
-        }
-        Table::Bindings => Ok("binding".to_owned()),
-        Table::Permissions | Table::TopicPermissions => Ok("permission".to_owned()),
-        Table::Parameters => Ok("parameter".to_owned()),
-    };
-    named.unwrap_or_else(|_| format!("key of one of the {}", table.name()))
+    Ok(read)
 }
 
 #[derive(Debug, thiserror::Error)]

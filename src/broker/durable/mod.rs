@@ -1,18 +1,21 @@
 //! Durable definitions: vhosts, users, permissions, parameters, exchanges, queues and bindings, as rows on disk.
 //!
 //! A definition is written before clients can see it, and removed before it is gone; a declare that the disk refuses
-//! changes nothing. [`load`] reads everything when the broker starts. The default exchange and those whose names begin
-//! with `amq.` exist in every vhost and have no rows, but their bindings do.
+//! changes nothing. All are read when the broker starts. The default exchange and those whose names begin with `amq.`
+//! exist in every vhost and have no rows, but their bindings do.
+//!
+//! To add a kind of definition, add its table to [`Table`], and beside the kinds in `access` its [`rows::RowKind`] and
+//! the functions that put and remove a row.
 //!
 //! Reading order: [`VhostDefinitions`] (exchanges, queues and bindings of a vhost), [`Changes`] (everything else),
-//! `rows` and `access` (the bytes of a row), [`load`], [`Recovery`].
+//! `rows` and `access` (the kinds of rows, and how one is written and read), [`read`], [`Recovery`].
 
-mod access;
+pub(super) mod access;
 mod changes;
 mod faults;
 mod load;
 mod recovery;
-mod rows;
+pub(super) mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +25,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) use self::access::{Granted, SavedUser, SavedVhost};
 pub(super) use self::changes::Changes;
 pub(super) use self::faults::vhost_deleted;
-pub(super) use self::load::{Saved, damaged, load};
+pub(super) use self::load::{damaged, read};
 pub use self::recovery::Recovery;
-pub(super) use self::rows::{InVhost, RowProblem, binding_noun};
+pub(super) use self::rows::{
+    InVhost, RowProblem, binding_noun, put_binding, put_exchange, put_queue,
+};
 
 use self::faults::unwritten;
 use super::arguments::{exchange_noun, queue_noun};
@@ -131,21 +136,6 @@ impl VhostDefinitions {
     }
 }
 
-/// The change that writes a durable exchange down.
-pub(super) fn put_exchange(vhost: &ShortStr, settings: &ExchangeSettings) -> Change {
-    Change::Put(Table::Exchanges, rows::of_exchange(vhost, settings))
-}
-
-/// The change that writes a durable queue down.
-pub(super) fn put_queue(settings: &Settings, id: QueueId) -> Change {
-    Change::Put(Table::Queues, rows::of_queue(settings, id))
-}
-
-/// The change that writes a binding between durable things down.
-pub(super) fn put_binding(vhost: &ShortStr, binding: &Binding) -> Change {
-    Change::Put(Table::Bindings, rows::of_binding(vhost, binding))
-}
-
 /// Durable things that go together.
 #[derive(Debug, Default)]
 pub(super) struct RemovedRows<'a> {
@@ -165,14 +155,13 @@ pub(super) fn begin(
     let mut changes = Vec::new();
     if let Some(vhost) = vhost {
         let metadata = VhostMetadata::of_new(vhost);
-        changes.push(Change::Put(Table::Vhosts, access::of_vhost(vhost, &metadata)));
+        changes.push(access::put_vhost(vhost, &metadata));
     }
     if let Some(user) = user {
-        changes.push(Change::Put(Table::Users, access::of_user(user)));
+        changes.push(access::put_user(user));
     }
     if let Some((vhost, user)) = vhost.zip(user) {
-        let row = access::of_permission(vhost, &user.name, &Permission::full());
-        changes.push(Change::Put(Table::Permissions, row));
+        changes.push(access::put_permission(vhost, &user.name, &Permission::full()));
     }
     if changes.is_empty() {
         return Ok(());

@@ -3,14 +3,14 @@
 //! A value begins with its version. A release reads all versions up to the one it writes; another one is an error,
 //! as is every byte too many or too few.
 
-use crate::broker::arguments::{QueueArguments, exchange_noun};
+use crate::broker::arguments::{QueueArguments, exchange_noun, queue_noun};
 use crate::broker::auth::BadPattern;
 use crate::broker::compat::Compat;
 use crate::broker::exchange::binding::{Binding, BindingKey, DestinationKind, DestinationName};
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
 use crate::broker::queue::Settings;
 use crate::store::QueueId;
-use crate::store::definitions::Row;
+use crate::store::definitions::{Change, Row, Table};
 use crate::wire::codec::Wire;
 use crate::wire::{DecodeError, Fault, FieldTable, Reader, ShortStr, Writer};
 
@@ -41,6 +41,34 @@ pub(in crate::broker) enum RowProblem {
     #[error("there is no {0}")]
     Missing(String),
 }
+
+/// A kind of definition: the table that has its rows, and the way to read one. The functions that write such a row and
+/// remove it stand beside it.
+#[derive(Debug)]
+pub(in crate::broker) struct RowKind<T> {
+    pub(super) table: Table,
+    pub(super) read: fn(&Row) -> Result<T, RowProblem>,
+    /// Names what the row with this key describes.
+    pub(super) noun: fn(&[u8]) -> Result<String, RowProblem>,
+}
+
+/// The durable exchanges.
+pub(in crate::broker) const EXCHANGES: RowKind<InVhost<ExchangeSettings>> = RowKind {
+    table: Table::Exchanges,
+    read: read_exchange,
+    noun: |key| read_name_in(key).map(|name| exchange_noun(&name.row, &name.vhost)),
+};
+
+/// The durable queues.
+pub(in crate::broker) const QUEUES: RowKind<Settings> = RowKind {
+    table: Table::Queues,
+    read: read_queue,
+    noun: |key| read_name_in(key).map(|name| queue_noun(&name.row, &name.vhost)),
+};
+
+/// The bindings between durable things.
+pub(in crate::broker) const BINDINGS: RowKind<InVhost<Binding>> =
+    RowKind { table: Table::Bindings, read: read_binding, noun: |_| Ok("binding".to_owned()) };
 
 /// A row of a vhost, read.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +127,7 @@ pub(super) fn key_in(vhost: &ShortStr, name: &ShortStr) -> Vec<u8> {
 }
 
 /// The name of an exchange or a queue.
-pub(super) fn read_name_in(key: &[u8]) -> Result<InVhost<ShortStr>, RowProblem> {
+fn read_name_in(key: &[u8]) -> Result<InVhost<ShortStr>, RowProblem> {
     let mut from = Reader::new(key);
     let (vhost, row) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
     from.finish()?;
@@ -116,7 +144,7 @@ pub(super) fn of_exchange(vhost: &ShortStr, settings: &ExchangeSettings) -> Row 
     Row { key: key_in(vhost, &settings.name), value }
 }
 
-pub(super) fn read_exchange(row: &Row) -> Result<InVhost<ExchangeSettings>, RowProblem> {
+fn read_exchange(row: &Row) -> Result<InVhost<ExchangeSettings>, RowProblem> {
     let InVhost { vhost, row: name } = read_name_in(&row.key)?;
     let exchange = read_value(&row.value, |from| {
         let kind = ExchangeKind::from_name(from.short_text()?, Compat::default())
@@ -145,7 +173,7 @@ pub(super) fn of_queue(settings: &Settings, id: QueueId) -> Row {
     Row { key: key_in(&settings.vhost, &settings.name), value }
 }
 
-pub(super) fn read_queue(row: &Row) -> Result<Settings, RowProblem> {
+fn read_queue(row: &Row) -> Result<Settings, RowProblem> {
     let InVhost { vhost, row: name } = read_name_in(&row.key)?;
     read_value(&row.value, |from| {
         let (id, is_auto_delete) = (QueueId(from.u32()?), from.bit()?);
@@ -184,7 +212,7 @@ pub(super) fn of_binding(vhost: &ShortStr, binding: &Binding) -> Row {
     Row { key, value: value(|to| binding.arguments.encode(to)) }
 }
 
-pub(super) fn read_binding(row: &Row) -> Result<InVhost<Binding>, RowProblem> {
+fn read_binding(row: &Row) -> Result<InVhost<Binding>, RowProblem> {
     let mut from = Reader::new(&row.key);
     let (vhost, source) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
     let kind = match from.u8()? {
@@ -196,6 +224,21 @@ pub(super) fn read_binding(row: &Row) -> Result<InVhost<Binding>, RowProblem> {
     let routing_key = ShortStr::read(&mut from)?;
     let arguments = read_value(&row.value, |from| Ok(FieldTable::decode(from)?))?;
     Ok(InVhost { vhost, row: Binding { source, destination, routing_key, arguments } })
+}
+
+/// The change that writes a durable exchange down.
+pub(in crate::broker) fn put_exchange(vhost: &ShortStr, settings: &ExchangeSettings) -> Change {
+    Change::Put(Table::Exchanges, of_exchange(vhost, settings))
+}
+
+/// The change that writes a durable queue down.
+pub(in crate::broker) fn put_queue(settings: &Settings, id: QueueId) -> Change {
+    Change::Put(Table::Queues, of_queue(settings, id))
+}
+
+/// The change that writes a binding between durable things down.
+pub(in crate::broker) fn put_binding(vhost: &ShortStr, binding: &Binding) -> Change {
+    Change::Put(Table::Bindings, of_binding(vhost, binding))
 }
 
 /// A binding as texts name it.

@@ -7,7 +7,7 @@ use super::refusals::no_queue;
 use super::state::Vhost;
 use crate::broker::arguments::{exchange_noun, queue_noun};
 use crate::broker::compat::Compat;
-use crate::broker::durable::{InVhost, RowProblem, Saved, binding_noun, damaged};
+use crate::broker::durable::{InVhost, RowProblem, binding_noun, damaged, read, rows};
 use crate::broker::exchange::Destination;
 use crate::broker::exchange::binding::{Binding, DestinationKind};
 use crate::broker::queue::{Queue, Settings};
@@ -22,7 +22,6 @@ use crate::wire::{Fault, ShortStr};
 ///
 /// Names the row that refers to something that does not exist.
 pub(in crate::broker) fn restore(
-    saved: Saved,
     vhosts: &BTreeMap<ShortStr, Arc<Vhost>>,
     definitions: &Definitions,
 ) -> Result<(), StoreError> {
@@ -30,16 +29,16 @@ pub(in crate::broker) fn restore(
         let missing = || RowProblem::Missing(format!("vhost '{name}'"));
         vhosts.get(name).ok_or_else(|| damaged(definitions, &noun(), missing()))
     };
-    for InVhost { vhost: name, row: exchange } in saved.exchanges {
+    for InVhost { vhost: name, row: exchange } in read(definitions, &rows::EXCHANGES)? {
         let noun = || exchange_noun(&exchange.name, &name);
         vhost(&name, &noun)?.restore_exchange(exchange);
     }
-    for settings in saved.queues {
+    for settings in read(definitions, &rows::QUEUES)? {
         let name = settings.vhost.clone();
         let noun = || queue_noun(&settings.name, &name);
         vhost(&name, &noun)?.restore_queue(settings, 0);
     }
-    for InVhost { vhost: name, row: binding } in saved.bindings {
+    for InVhost { vhost: name, row: binding } in read(definitions, &rows::BINDINGS)? {
         let noun = binding_noun(&binding, &name);
         let restored = vhost(&name, &|| noun.clone())?.restore_binding(binding);
         restored.map_err(|fault| damaged(definitions, &noun, RowProblem::Refused(fault)))?;
