@@ -36,6 +36,8 @@
 //! | `Store::threads`, `Spill::threads` | the store's threads, to be joined | none |
 //! | `Tls::current` (`server`), `Sampler::samples`, `Exporter::scrapes`, `Highest` (`management`) | the certificates in use; the samples of rates; the times of scrapes; the counts that were sent | none |
 //! | `EndedCounts::classic`, `EndedCounts::quorum`, `EndedCounts::stream` | the counts of queues that are gone | `Queue::state` |
+//! | `EndedCounts::sizes` | messages by size, of channels that are gone | none |
+//! | `SizeCounters::classes` | messages by size, of a channel | `EndedCounts::sizes` |
 //!
 //! # Reading order
 //!
@@ -53,6 +55,7 @@ pub mod delivery_count;
 pub mod deprecated;
 pub mod drops;
 pub mod durable;
+pub mod ended;
 pub mod entry;
 pub mod exchange;
 pub mod mailbox;
@@ -68,6 +71,7 @@ mod removal;
 pub mod replies;
 mod route;
 pub mod routing_properties;
+pub mod sizes;
 mod stable_hash;
 pub mod stats;
 pub mod time;
@@ -91,13 +95,14 @@ use self::auth::{Permission, Permissions, Rights, User, Users};
 use self::compat::Compat;
 use self::drops::Drops;
 use self::durable::{Changes, Granted, Recovery, SavedUser, SavedVhost, VhostDefinitions, access};
+use self::ended::EndedCounts;
 use self::node_limits::NodeLimits;
 use self::parameters::Parameters;
 use self::publish::{Publisher, Sender};
 use self::queue::{DeletionIf, Queue};
 use self::registry::{Peer, Registry};
 use self::replies::Replies;
-use self::stats::{ChurnCounters, EndedCounts, Letters, Logins};
+use self::stats::{ChurnCounters, Letters, Logins};
 use self::time::Millis;
 use self::timers::Timers;
 use self::trace::Tracer;
@@ -416,7 +421,11 @@ impl Broker {
     pub fn end_channel(&self, connection: &registry::Connection, number: u16, vhost: &Vhost) {
         if let Some(gone) = connection.remove_channel(number) {
             vhost.counters.absorb(&gone.counters);
-            self.shared.ended.to_confirm.add(gone.published_to_confirm());
+            if gone.counters.publish.get() > 0 {
+                let ended = &self.shared.ended;
+                ended.to_confirm.add(gone.published_to_confirm());
+                gone.add_sizes(&mut ended.sizes.lock());
+            }
         }
         self.churn.channel_closed.add(1);
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
 use super::mailbox::{Mailbox, Post};
+use super::sizes::{SizeClass, SizeCounters, Sizes};
 use super::stats::{ConnectionCounters, Counter, MessageCounters};
 use super::time::Millis;
 use crate::lock::Mutex;
@@ -75,6 +76,7 @@ pub struct Channel {
     /// The time at which it last did something.
     pub active_at: Counter,
     pub counters: MessageCounters,
+    pub sizes: SizeCounters,
 }
 
 impl Channel {
@@ -84,6 +86,16 @@ impl Channel {
             self.published_before.set(self.counters.publish.get());
             self.is_confirm.set(1);
         }
+    }
+
+    /// Takes publishes from now on as messages of the class of `size`.
+    pub fn begin_size(&self, size: u64) -> SizeClass {
+        self.sizes.begin(size, self.counters.publish.get())
+    }
+
+    /// Adds what was published, by size.
+    pub fn add_sizes(&self, sum: &mut Sizes) {
+        self.sizes.add_to(sum, || self.counters.publish.get());
     }
 
     /// Returns the number of publishes that were to be confirmed.

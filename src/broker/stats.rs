@@ -6,8 +6,6 @@
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::lock::Mutex;
-
 /// Counts of what happened to the messages of a queue since it was declared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounters {
@@ -44,10 +42,18 @@ impl Counter {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// The same for a counter that only one thread adds to: it locks no memory.
+    #[inline]
+    pub fn add_alone(&self, count: u64) {
+        self.set(self.get().wrapping_add(count));
+    }
+
+    #[inline]
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
 
+    #[inline]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -118,34 +124,6 @@ counters! {
 pub struct Logins {
     pub amqp: LoginCounters,
     pub http: LoginCounters,
-}
-
-/// The counts of all queues of a type that are gone.
-#[derive(Debug, Default)]
-pub struct EndedQueues(Mutex<QueueCounters>);
-
-impl EndedQueues {
-    pub fn add(&self, counters: QueueCounters) {
-        *self.0.lock() += counters;
-    }
-
-    pub fn get(&self) -> QueueCounters {
-        *self.0.lock()
-    }
-}
-
-/// The counts of objects that have ended, so that sums over all objects never fall.
-#[derive(Debug, Default)]
-pub struct EndedCounts {
-    pub classic: EndedQueues,
-    pub quorum: EndedQueues,
-    pub stream: EndedQueues,
-    pub exchanges: ExchangeCounters,
-    /// Channels of vhosts that are gone; a vhost keeps the counts of its own.
-    pub channels: MessageCounters,
-    /// Publishes on channels that had asked for confirms.
-    pub to_confirm: Counter,
-    pub connections: ConnectionCounters,
 }
 
 counters! {

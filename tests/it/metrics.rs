@@ -154,6 +154,9 @@ const DASHBOARD: &[&str] = &[
     "rabbitmq_global_messages_unroutable_returned_total",
     "rabbitmq_global_publishers",
     "rabbitmq_identity_info",
+    "rabbitmq_message_size_bytes_bucket",
+    "rabbitmq_message_size_bytes_count",
+    "rabbitmq_message_size_bytes_sum",
     "rabbitmq_process_max_fds",
     "rabbitmq_process_open_fds",
     "rabbitmq_process_resident_memory_bytes",
@@ -332,6 +335,34 @@ fn sums_follow_what_clients_do_and_never_fall() {
         ("rabbitmq_queue_messages", 0),
     ]);
     assert!(metrics.value("rabbitmq_connection_incoming_bytes_total") > 5000);
+}
+
+#[test]
+fn messages_are_counted_by_size() {
+    let site = Site::start();
+    let Scenario { peer, other } = Scenario::play(&site);
+    let labels = "{protocol=\"amqp091\"}";
+    let bucket = |le: &str| {
+        format!("rabbitmq_message_size_bytes_bucket{{protocol=\"amqp091\",le=\"{le}\"}}")
+    };
+    #[rustfmt::skip]
+    let counted = [
+        (bucket("100"),                                       5),
+        (bucket("1000"),                                      5),
+        (bucket("10000"),                                     6),
+        (bucket("+Inf"),                                      6),
+        (format!("rabbitmq_message_size_bytes_count{labels}"), 6),
+        (format!("rabbitmq_message_size_bytes_sum{labels}"),   5078),
+    ];
+    let counted: Vec<_> = counted.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    site.read("metrics").expect(&counted);
+    drop((peer, other));
+    let closed = "rabbitmq_channels_closed_total";
+    site.wait_for("metrics", |metrics| metrics.value(closed) == 2).expect(&counted);
+    // The form of the bounds that RabbitMQ's dashboard asks for.
+    let (_, _, open) = site.ask("GET", "metrics", "application/openmetrics-text");
+    assert!(open.contains(&format!("{} 5\n", bucket("100.0"))), "{open}");
+    assert!(open.contains(&format!("{} 6\n", bucket("1e+08"))), "{open}");
 }
 
 #[test]

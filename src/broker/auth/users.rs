@@ -1,7 +1,8 @@
 //! The users of a broker.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+
+use rustc_hash::FxHashMap;
 
 use super::password::{PasswordHash, SALT_BYTES};
 use crate::lock::RwLock;
@@ -30,7 +31,8 @@ pub struct User {
 /// All users of the broker.
 #[derive(Debug)]
 pub struct Users {
-    users: RwLock<HashMap<ShortStr, User>>,
+    /// Hashed fast, because only administrators add names.
+    users: RwLock<FxHashMap<ShortStr, User>>,
 }
 
 /// The place that a login comes from.

@@ -2,10 +2,11 @@
 
 use super::families::{Family, some};
 use super::objects::queue_type;
-use super::text::MetricKind::{Counter, Gauge};
+use super::text::MetricKind::{self, Counter, Gauge};
 use super::text::{Text, labels};
 use super::totals::MetricTotals;
 use crate::broker::arguments::QueueKind;
+use crate::broker::sizes::{SIZE_BOUNDS, Sizes};
 use crate::broker::stats::{self, LetterCounters, Letters, QueueCounters};
 
 const PROTOCOL: (&str, &str) = ("protocol", "amqp091");
@@ -103,4 +104,19 @@ pub(super) fn write(text: &mut Text<'_>, totals: &MetricTotals, letters: &Letter
         }
     }
     text.set_prefix(prefix);
+    write_sizes(text, &totals.channels.sizes);
+}
+
+/// Writes the histogram of the sizes of messages.
+fn write_sizes(text: &mut Text<'_>, sizes: &Sizes) {
+    let help = "Size of messages received from publishers";
+    text.family("message_size_bytes", MetricKind::Histogram, help);
+    let mut count = 0;
+    for (at, in_class) in sizes.counts.iter().enumerate() {
+        count += in_class;
+        let bound = SIZE_BOUNDS.get(at).map_or("+Inf".to_owned(), |bound| text.bound(*bound));
+        text.sample_of("_bucket", &labels(&[PROTOCOL, ("le", &bound)]), count);
+    }
+    text.sample_of("_count", &labels(&[PROTOCOL]), count);
+    text.sample_of("_sum", &labels(&[PROTOCOL]), sizes.bytes);
 }

@@ -2,6 +2,7 @@
 
 use crate::broker::queue::QueueInfo;
 use crate::broker::registry::{Channel, Connection};
+use crate::broker::sizes::Sizes;
 use crate::broker::stats::{ConnectionCounters, ExchangeCounters, MessageCounters, QueueCounters};
 
 /// Numbers with their labels, as they stand between the braces.
@@ -71,6 +72,7 @@ pub(super) struct ChannelNumbers {
     pub(super) to_confirm: u64,
     /// Channels that have published.
     pub(super) publishers: u64,
+    pub(super) sizes: Sizes,
     pub(super) counters: MessageCounters,
 }
 
@@ -91,6 +93,7 @@ impl ChannelNumbers {
         self.global_prefetch += channel.global_prefetch.get();
         self.to_confirm += channel.published_to_confirm();
         self.publishers += u64::from(channel.counters.publish.get() > 0);
+        channel.add_sizes(&mut self.sizes);
         self.counters.absorb(&channel.counters);
     }
 }

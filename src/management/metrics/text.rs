@@ -80,6 +80,7 @@ impl<'a> Range<'a> {
 pub(super) enum MetricKind {
     Counter,
     Gauge,
+    Histogram,
     Summary,
     Untyped,
 }
@@ -201,6 +202,7 @@ impl<'a> Text<'a> {
             (MetricsFormat::Prometheus, MetricKind::Untyped) => (name, "untyped"),
             (MetricsFormat::Prometheus, MetricKind::Counter) => (name, "counter"),
             (_, MetricKind::Gauge) => (name, "gauge"),
+            (_, MetricKind::Histogram) => (name, "histogram"),
             (_, MetricKind::Summary) => (name, "summary"),
         }
     }
@@ -210,7 +212,7 @@ impl<'a> Text<'a> {
         self.sample_of("", labels, value);
     }
 
-    /// The same for one of the samples that a summary has, for example `_sum`.
+    /// The same for one of the samples that a histogram or a summary has, for example `_sum`.
     pub(super) fn sample_of(&mut self, suffix: &str, labels: &str, value: impl Into<Number>) {
         let value = self.unfallen(suffix, labels, value.into());
         let name = &self.name;
@@ -225,12 +227,24 @@ impl<'a> Text<'a> {
     /// The value of a sum that only grows: no lower than it was sent before.
     fn unfallen(&self, suffix: &str, labels: &str, value: Number) -> Number {
         match (self.highest, self.kind, value) {
-            (Some(highest), MetricKind::Counter, Number::Whole(value)) => {
+            (Some(highest), MetricKind::Counter | MetricKind::Histogram, Number::Whole(value)) => {
                 let counter = format!("{}{suffix}{{{labels}}}", self.name);
                 highest.raise(counter, value).into()
             }
             _ => value,
         }
+    }
+
+    /// The bound of a bucket as this format writes it: `OpenMetrics` as a float, as RabbitMQ's dashboards do.
+    pub(super) fn bound(&self, bound: u64) -> String {
+        if self.format == MetricsFormat::Prometheus {
+            return bound.to_string();
+        }
+        if bound < 1_000_000 {
+            return format!("{bound}.0");
+        }
+        let exponent = bound.ilog10();
+        format!("{}e+{exponent:02}", bound / 10_u64.pow(exponent))
     }
 
     /// Everything that was written.
@@ -279,6 +293,15 @@ mod tests {
         text.family("capacity", MetricKind::Gauge, "Part");
         text.sample("", 0.25);
         text.finish()
+    }
+
+    #[test]
+    fn bounds_are_written_as_dashboards_ask_for_them() {
+        let bounds = [100, 100_000, 1_000_000, 50_000_000];
+        let plain = Text::new(MetricsFormat::Prometheus, "", None);
+        assert_eq!(bounds.map(|at| plain.bound(at)), ["100", "100000", "1000000", "50000000"]);
+        let open = Text::new(MetricsFormat::OpenMetrics, "", None);
+        assert_eq!(bounds.map(|at| open.bound(at)), ["100.0", "100000.0", "1e+06", "5e+07"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The sums of everything that the broker counts.
 //!
-//! An object that ends gives its counts to [`EndedCounts`](crate::broker::stats::EndedCounts), so that the sums never fall. That is
+//! An object that ends gives its counts to [`EndedCounts`](crate::broker::ended::EndedCounts), so that the sums never fall. That is
 //! read first: an object that ends meanwhile is missing once, and is never counted twice.
 
 use super::node::NodeNumbers;
@@ -63,6 +63,7 @@ impl MetricTotals {
         }
         self.exchanges.add(&ended.exchanges);
         self.channels.to_confirm = ended.to_confirm.get();
+        self.channels.sizes = *ended.sizes.lock();
         self.channels.counters.absorb(&ended.channels);
         self.connections.counters.absorb(&ended.connections);
     }

@@ -12,6 +12,8 @@ use crate::broker::compat::Compat;
 use crate::broker::message::Message;
 use crate::broker::node_limits::NodeLimits;
 use crate::broker::publish::{PropertiesMut, PropertiesSeen};
+use crate::broker::registry;
+use crate::broker::sizes::SizeClass;
 use crate::wire::constants::CLASS_BASIC;
 use crate::wire::content::ContentHeader;
 use crate::wire::method::basic;
@@ -46,6 +48,8 @@ enum AssemblyStep {
 pub(super) struct Assembly {
     step: AssemblyStep,
     bytes: Vec<u8>,
+    /// The sizes that bodies may have without a look at the limit and at the class that they are counted in.
+    class: SizeClass,
 }
 
 /// A publish that has come in; its bytes are still with the [`Assembly`].
@@ -78,6 +82,7 @@ impl Assembly {
         payload: &[u8],
         body_bytes_max: u64,
         broker: &Broker,
+        info: &registry::Channel,
     ) -> Result<Option<Content>, Fault> {
         let AssemblyStep::Header(publish) = self.step else { return Err(self.unexpected_header()) };
         let header = ContentHeader::decode(payload)
@@ -86,17 +91,36 @@ impl Assembly {
             let got = format!("got one for class {} instead", header.class_id);
             return Err(unexpected(&format!("expected content header for class 60, {got}")));
         }
-        if header.body_size > body_bytes_max {
-            return Err(too_large(header.body_size, body_bytes_max, broker.compat()));
+        if !self.class.contains(header.body_size) {
+            self.begin_class(header.body_size, body_bytes_max, broker, info)?;
+            // No class contains a body that is empty.
+            if header.body_size == 0 {
+                self.bytes.extend_from_slice(header.properties);
+                self.step = AssemblyStep::Idle;
+                return Ok(Some(Content { publish, properties_len: header.properties.len() }));
+            }
         }
+        info.sizes.bytes.add_alone(header.body_size);
         self.bytes.extend_from_slice(header.properties);
         let properties_len = header.properties.len();
-        if header.body_size == 0 {
-            self.step = AssemblyStep::Idle;
-            return Ok(Some(Content { publish, properties_len }));
-        }
         self.step = AssemblyStep::Body { publish, properties_len, left: header.body_size };
         Ok(None)
+    }
+
+    /// Checks the size of a body that is of another class than the one before it, and counts those to come in this one.
+    #[cold]
+    fn begin_class(
+        &mut self,
+        size: u64,
+        body_bytes_max: u64,
+        broker: &Broker,
+        info: &registry::Channel,
+    ) -> Result<(), Fault> {
+        if size > body_bytes_max {
+            return Err(too_large(size, body_bytes_max, broker.compat()));
+        }
+        self.class = info.begin_size(size).up_to(body_bytes_max);
+        Ok(())
     }
 
     /// Takes a piece of body; answers with the content when it was the last one.

@@ -7,6 +7,7 @@ use super::assembly::Assembly;
 use super::confirms::Confirms;
 use super::delivery_ages::{DeliveryAges, OverdueDeliveries};
 use super::names::strip;
+use super::round::Round;
 use super::transaction::Transaction;
 use super::unacked::{Outstanding, Unacked};
 use crate::broker::mailbox::ConsumerSlot;
@@ -109,6 +110,15 @@ impl Channel {
         self.last_queue
             .clone()
             .ok_or_else(|| Fault::new(ReplyCode::NotFound, "no previously declared queue"))
+    }
+
+    /// Has [`Self::end_round`] be called at the end of this round.
+    #[inline]
+    pub(super) fn join(&mut self, round: &mut Round) {
+        if !self.has_round_work {
+            self.has_round_work = true;
+            round.gathered.push(self.number);
+        }
     }
 
     /// Brings the figures of listings up to date and gives memory back.

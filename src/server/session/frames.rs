@@ -190,12 +190,9 @@ impl Running {
             self.on_frame_while_closing_channel(frame, out);
             return Ok(());
         }
-        if !channel.has_round_work {
-            channel.has_round_work = true;
-            self.round.gathered.push(frame.channel);
-        }
         let content = match frame.kind {
             FRAME_METHOD => {
+                channel.join(&mut self.round);
                 if !channel.assembly.is_idle() {
                     return Err(channel.assembly.unexpected_method());
                 }
@@ -210,17 +207,20 @@ impl Running {
                     .map_err(|error| Fault::undecodable(error, class, method, arguments))?;
                 return Ok(());
             }
-            FRAME_HEADER if frame.payload.len() >= CONTENT_HEADER_MIN_LEN => {
-                channel.assembly.on_header(frame.payload, self.message_bytes_max, &cx.broker)?
-            }
+            FRAME_HEADER if frame.payload.len() >= CONTENT_HEADER_MIN_LEN => channel
+                .assembly
+                .on_header(frame.payload, self.message_bytes_max, &cx.broker, &channel.info)?,
             FRAME_BODY => channel.assembly.on_body(frame.payload)?,
             _ => return Err(frame::broken(frame.kind, frame.payload, "unknown_frame")),
         };
         match content {
             None => Ok(()),
-            Some(content) => self
-                .on_publish(cx, frame.channel, content, now, out)
-                .map_err(|fault| fault.in_method(CLASS_BASIC, basic::Publish::METHOD_ID)),
+            Some(content) => {
+                // The round of its method may have ended.
+                channel.join(&mut self.round);
+                self.on_publish(cx, frame.channel, content, now, out)
+                    .map_err(|fault| fault.in_method(CLASS_BASIC, basic::Publish::METHOD_ID))
+            }
         }
     }
 }

@@ -45,7 +45,7 @@ impl Running {
         }
         let unroutable =
             if content.publish.is_mandatory { Unroutable::Return } else { Unroutable::Drop };
-        channel.info.counters.publish.add(1);
+        channel.info.counters.publish.add_alone(1);
         self.round.published = self.round.published.max(RoundPublished::Something);
         let message = channel.assembly.message(&content, examined.seen);
         let refusals = match channel.mode {
