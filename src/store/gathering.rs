@@ -8,6 +8,7 @@ use std::task::Waker;
 use super::batch::{Appended, Batch};
 use super::files::Files;
 use super::index::Index;
+use super::io_counters::TakenIn;
 use super::jobs::IndexOf;
 use super::medium::MediumFile;
 use super::message::NewRecord;
@@ -111,6 +112,9 @@ pub(super) struct Gathering {
     bytes: usize,
     active: Active,
     next_sequence: u64,
+    /// The first sequence since the log was opened, and the batches that were taken since then.
+    first_sequence: u64,
+    batches: u64,
     /// The batch that is being written.
     in_flight: Option<Arc<Vec<Piece>>>,
     /// Files that are full once the batch in flight is written.
@@ -137,6 +141,8 @@ impl Gathering {
             bytes: 0,
             active,
             next_sequence,
+            first_sequence: next_sequence,
+            batches: 0,
             in_flight: None,
             full_after_flight: Vec::new(),
             failed: Vec::new(),
@@ -280,10 +286,16 @@ impl Gathering {
         self.batch.0 += 1;
         self.bytes = 0;
         if !pieces.is_empty() {
+            self.batches += 1;
             debug_assert!(self.in_flight.is_none(), "one batch is written at a time");
             self.in_flight = Some(Arc::clone(&pieces));
         }
         Gathered { batch, pieces, full }
+    }
+
+    /// What has been taken in since the log was opened.
+    pub(super) fn taken_in(&self) -> TakenIn {
+        TakenIn { records: self.next_sequence - self.first_sequence, batches: self.batches }
     }
 
     /// Takes a batch that is written; answers the files that are full now.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
+use super::io_counters::IoCounters;
 use super::locks;
 
 /// A directory of files.
@@ -45,6 +46,7 @@ pub trait MediumFile: fmt::Debug + Send + Sync {
 pub struct Directory {
     path: PathBuf,
     access: Access,
+    io: Arc<IoCounters>,
 }
 
 /// The access to a directory's files.
@@ -61,7 +63,17 @@ impl Directory {
         if access == Access::Write {
             fs::create_dir_all(path)?;
         }
-        Ok(Self { path: path.to_path_buf(), access })
+        Ok(Self { path: path.to_path_buf(), access, io: Arc::default() })
+    }
+
+    /// The same, counting its operations there.
+    #[must_use]
+    pub fn counting(self, io: &Arc<IoCounters>) -> Self {
+        Self { io: Arc::clone(io), ..self }
+    }
+
+    fn file(&self, file: File) -> Arc<dyn MediumFile> {
+        Arc::new(DirectoryFile { file, io: Arc::clone(&self.io) })
     }
 
     fn options(&self) -> OpenOptions {
@@ -98,19 +110,19 @@ impl Medium for Directory {
             // The reserved room is of more use to the files that are there already.
             let _ = fs::remove_file(&path);
         }
-        Ok(Arc::new(DirectoryFile(made?)))
+        Ok(self.file(made?))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn MediumFile>> {
         locks::assert_may_read();
         let file = self.options().open(self.path.join(name))?;
-        Ok(Arc::new(DirectoryFile(file)))
+        Ok(self.file(file))
     }
 
     fn open_or_make(&self, name: &str) -> io::Result<Arc<dyn MediumFile>> {
         locks::assert_none();
         let file = self.options().create(true).truncate(false).open(self.path.join(name))?;
-        Ok(Arc::new(DirectoryFile(file)))
+        Ok(self.file(file))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -127,44 +139,53 @@ impl Medium for Directory {
 }
 
 #[derive(Debug)]
-struct DirectoryFile(File);
+struct DirectoryFile {
+    file: File,
+    io: Arc<IoCounters>,
+}
 
 impl MediumFile for DirectoryFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         locks::assert_none();
-        self.0.write_all_at(bytes, offset)
+        let write = || self.file.write_all_at(bytes, offset);
+        self.io.writes.timed(write, |()| bytes.len() as u64)
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         locks::assert_may_read();
-        let mut done = 0;
-        while done < into.len() {
-            match self.0.read_at(&mut into[done..], offset + done as u64) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(done)
+        self.io.reads.timed(|| read_all_at(&self.file, into, offset), |count| *count as u64)
     }
 
     fn sync(&self) -> io::Result<()> {
         locks::assert_none();
-        self.0.sync_data()
+        self.io.syncs.timed(|| self.file.sync_data(), |()| 0)
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         locks::assert_none();
         if bytes > self.len()? {
-            return reserve(&self.0, bytes);
+            return reserve(&self.file, bytes);
         }
-        self.0.set_len(bytes)
+        self.file.set_len(bytes)
     }
+}
+
+/// Reads until `into` is full or the file ends.
+fn read_all_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < into.len() {
+        match file.read_at(&mut into[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// Reserves room, so that a later write does not find the disk full.

@@ -80,6 +80,7 @@ pub mod format;
 mod free_files;
 mod gathering;
 mod index;
+pub mod io_counters;
 mod jobs;
 pub mod locks;
 mod log;
@@ -131,6 +132,7 @@ pub use spill::Spill;
 
 use self::error::cannot;
 use self::format::{MESSAGES_FOLDER, SPILL_FOLDER};
+use self::io_counters::{IoCounters, TakenIn};
 use self::jobs::Job;
 use self::log::{Log, StoreWatcher};
 use self::medium::{Access, Directory, Medium};
@@ -143,6 +145,7 @@ pub struct Store {
     kept: Arc<Log>,
     spill: Arc<Spill>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    io: Arc<IoCounters>,
 }
 
 impl Store {
@@ -155,11 +158,12 @@ impl Store {
         directory: &Path,
         recovered: &mut dyn Recovered,
     ) -> Result<(Self, OpenReport), StoreError> {
+        let io = Arc::default();
         let folder = |name: &str| {
             let path = directory.join(name);
             let opened = Directory::open(&path, Access::Write);
             opened
-                .map(|medium| Arc::new(medium) as Arc<dyn Medium>)
+                .map(|medium| Arc::new(medium.counting(&io)) as Arc<dyn Medium>)
                 .map_err(|source| StoreError::Io { action: "open", path, source })
         };
         let (store, report) = Self::open_on(
@@ -174,6 +178,7 @@ impl Store {
             let synced = std::fs::File::open(path).and_then(|folder| folder.sync_all());
             synced.map_err(|source| cannot("sync", path.to_path_buf(), source))?;
         }
+        let store = Self { io, ..store };
         store.start_threads();
         Ok((store, report))
     }
@@ -190,13 +195,24 @@ impl Store {
         spill.clear()?;
         recovered.on_spill(&spill);
         let (log, report) = recovery::open(kept, found, options, recovered)?;
-        Ok((Self { kept: Arc::new(log), spill, threads: Mutex::default() }, report))
+        let (kept, threads, io) = (Arc::new(log), Mutex::default(), Arc::default());
+        Ok((Self { kept, spill, threads, io }, report))
     }
 
     /// Starts the threads of a store that was opened without.
     pub fn start_threads(&self) {
         let mut threads = self.threads.lock();
         threads.extend(threads::start(&self.kept));
+    }
+
+    /// Returns the operations on its files since it was opened.
+    pub fn io(&self) -> &IoCounters {
+        &self.io
+    }
+
+    /// Returns what it has taken in since it was opened.
+    pub fn taken_in(&self) -> TakenIn {
+        self.kept.lock().gathering.taken_in()
     }
 
     fn log_of(&self, file: NonZeroU32) -> &Arc<Log> {

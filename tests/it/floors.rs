@@ -143,6 +143,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "synced index marks",
             "slot_ranges counts",
             "record format medium",
+            "io_counters",
             "message batch",
             "place error blocking locks design",
         ],

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use mq::wire::method::{basic, queue};
 use mq::wire::{FieldTable, Method, Properties, frame};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::support::cli::{Running, program};
@@ -31,9 +32,13 @@ type Answer = (u16, Option<String>, String);
 
 impl Site {
     fn start() -> Self {
-        let arguments =
-            ["--memory", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--print-url"];
-        let mut running = Running::spawn(program().arg("serve").args(arguments), "metrics at http");
+        Self::start_with(&["--memory"])
+    }
+
+    fn start_with(options: &[&str]) -> Self {
+        let listen =
+            ["serve", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--print-url"];
+        let mut running = Running::spawn(program().args(listen).args(options), "metrics at http");
         let address = running.line().trim().trim_start_matches("amqp://").parse().unwrap();
         let metrics = running.line().trim().to_owned();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -198,7 +203,8 @@ fn families_have_the_types_and_labels_of_rabbitmq() {
     let gone =
         ["alarms_file_descriptor_limit", "process_max_tcp_sockets", "process_open_tcp_sockets"];
     let gone = gone.map(|name| format!("rabbitmq_{name}"));
-    for (family, kind) in ours.kinds.iter().filter(|(family, _)| !gone.contains(*family)) {
+    let is_theirs = |family: &String| !gone.contains(family) && !family.starts_with("mq_");
+    for (family, kind) in ours.kinds.iter().filter(|(family, _)| is_theirs(family)) {
         assert_eq!(Some(kind), theirs.kinds.get(family), "the type of {family}");
     }
     let (ours, theirs) = (ours.labels(), theirs.labels());
@@ -495,6 +501,28 @@ fn refused_logins_are_counted_by_protocol() {
     peer.send_method(0, start_ok("PLAIN", b"\0guest\0wrong"));
     let failed = "rabbitmq_auth_attempts_failed_total{protocol=\"amqp091\"}";
     site.wait_for("metrics", |metrics| metrics.value(failed) == 1);
+}
+
+#[test]
+fn what_is_written_to_the_disk_is_counted() {
+    let directory = TempDir::new().unwrap();
+    let site = Site::start_with(&["--data-dir", directory.path().to_str().unwrap()]);
+    let mut peer = Peer::on_channel_one(site.address).confirming();
+    peer.declare_durable("q", FieldTable::new());
+    let before = site.read("metrics");
+    before.expect(&[("rabbitmq_msg_store_write_total", 0), ("mq_store_batches_total", 0)]);
+    for _ in 0..3 {
+        peer.confirmed("q", &persistent(), &[0; 1000]);
+    }
+    let after = site.read("metrics");
+    // One after the other, so that each has a batch of its own.
+    after.expect(&[("rabbitmq_msg_store_write_total", 3), ("mq_store_batches_total", 3)]);
+    let grown = |name: &str| after.samples[name] - before.samples[name];
+    assert!(grown("rabbitmq_io_write_bytes_total") >= 3000.0);
+    assert!(grown("rabbitmq_io_write_ops_total") >= 3.0);
+    assert!(grown("rabbitmq_io_sync_ops_total") >= 3.0);
+    assert!(grown("rabbitmq_io_sync_time_seconds_total") > 0.0);
+    assert!(after.value("rabbitmq_disk_space_available_bytes") > 0);
 }
 
 /// A scrape of sums takes 5 ms in a release build, and must not hold up a scraper in any.

@@ -49,6 +49,19 @@ pub(super) const NODE: &[Family<NodeNumbers>] = &[
 ];
 
 #[rustfmt::skip]
+pub(super) const NODE_PERSISTER: &[Family<NodeNumbers>] = &[
+    ("io_read_ops_total",           Counter, "Total number of I/O read operations",           |node| some(node.reads.count)),
+    ("io_read_bytes_total",         Counter, "Total number of I/O bytes read",                |node| some(node.reads.bytes)),
+    ("io_write_ops_total",          Counter, "Total number of I/O write operations",          |node| some(node.writes.count)),
+    ("io_write_bytes_total",        Counter, "Total number of I/O bytes written",             |node| some(node.writes.bytes)),
+    ("io_sync_ops_total",           Counter, "Total number of I/O sync operations",           |node| some(node.syncs.count)),
+    ("msg_store_write_total",       Counter, "Total number of Message Store write operations", |node| some(node.stored)),
+    ("io_read_time_seconds_total",  Counter, "Total I/O read time",                           |node| some(node.reads.time.as_secs_f64())),
+    ("io_write_time_seconds_total", Counter, "Total I/O write time",                          |node| some(node.writes.time.as_secs_f64())),
+    ("io_sync_time_seconds_total",  Counter, "Total I/O sync time",                           |node| some(node.syncs.time.as_secs_f64())),
+];
+
+#[rustfmt::skip]
 pub(super) const AUTH_ATTEMPTS: &[Family<Attempts>] = &[
     ("auth_attempts_total",           Counter, "Total number of authentication attempts",            |at| some(at.succeeded + at.failed)),
     ("auth_attempts_succeeded_total", Counter, "Total number of successful authentication attempts", |at| some(at.succeeded)),

@@ -2,8 +2,8 @@
 
 use super::families::{
     AUTH_ATTEMPTS, CHANNEL, CHANNEL_EXCHANGE, CHANNEL_QUEUE, CHANNEL_QUEUE_EXCHANGE, CHURN,
-    CONNECTION, CONNECTION_COARSE, EXCHANGE, Family, NODE, NODE_COARSE, QUEUE, QUEUE_COARSE,
-    QUEUE_CONSUMER_COUNT, QUEUE_DELIVERY, QUEUE_EXCHANGE,
+    CONNECTION, CONNECTION_COARSE, EXCHANGE, Family, NODE, NODE_COARSE, NODE_PERSISTER, QUEUE,
+    QUEUE_COARSE, QUEUE_CONSUMER_COUNT, QUEUE_DELIVERY, QUEUE_EXCHANGE,
 };
 use super::node::{Attempts, NodeNumbers, attempts};
 use super::numbers::{ChannelNumbers, ConnectionNumbers, ExchangeNumbers, QueueNumbers};
@@ -31,6 +31,7 @@ pub(super) const GROUPS: &[Group] = &[
     ("connection_churn_metrics",       |told, text| told.node(text, CHURN)),
     ("node_coarse_metrics",            |told, text| told.node(text, NODE_COARSE)),
     ("node_metrics",                   |told, text| told.node(text, NODE)),
+    ("node_persister_metrics",         |told, text| told.node(text, NODE_PERSISTER)),
     ("auth_attempt_metrics",           |told, text| told.attempts(text)),
     ("queue_coarse_metrics",           |told, text| told.queues(text, QUEUE_COARSE)),
     (CONSUMER_COUNT,                   |told, text| told.queues(text, QUEUE_CONSUMER_COUNT)),

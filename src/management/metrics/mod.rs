@@ -187,6 +187,7 @@ impl Exporter {
                 let totals = MetricTotals::read(broker, server);
                 groups::write_all(Told::Together(broker, &totals), &mut text);
                 write_node(&mut text, broker, &totals);
+                write_own(&mut text, &totals.node);
                 write_process(&mut text, server);
             }
             MetricsPath::PerObject => {
@@ -197,6 +198,7 @@ impl Exporter {
                 groups::write_all(Told::Each(&totals.node, &objects), &mut text);
                 groups::write_queue_info(&objects, &mut text);
                 write_node(&mut text, broker, &totals);
+                write_own(&mut text, &totals.node);
                 write_process(&mut text, server);
             }
             MetricsPath::Detailed => {
@@ -255,6 +257,16 @@ fn write_node(text: &mut Text<'_>, broker: &Broker, totals: &MetricTotals) {
     let help = "Number of peers in the cluster the current node cannot reach.";
     text.family("unreachable_cluster_peers_count", MetricKind::Gauge, help);
     text.sample("", 0_u64);
+}
+
+/// Writes what RabbitMQ does not tell.
+fn write_own(text: &mut Text<'_>, node: &NodeNumbers) {
+    let prefix = text.set_prefix("mq_");
+    let help =
+        "Total number of batches in which persistent messages were written, each with a sync";
+    text.family("store_batches_total", MetricKind::Counter, help);
+    text.sample("", node.batches);
+    text.set_prefix(prefix);
 }
 
 /// Writes when the process started.

@@ -29,10 +29,37 @@ pub(super) struct NodeNumbers {
     pub(super) disk_free: Option<u64>,
     pub(super) disk_limit: u64,
     pub(super) uptime: Duration,
+    pub(super) reads: IoNumbers,
+    pub(super) writes: IoNumbers,
+    pub(super) syncs: IoNumbers,
+    /// Messages that were given to the store, and the batches in which it has written them.
+    pub(super) stored: u64,
+    pub(super) batches: u64,
+}
+
+/// Operations on the store's files; none without a data directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct IoNumbers {
+    pub(super) count: u64,
+    pub(super) bytes: u64,
+    pub(super) time: Duration,
 }
 
 impl NodeNumbers {
     pub(super) fn read(broker: &Broker, server: &ServerInfo) -> Self {
+        let store = broker.store.as_deref();
+        let [reads, writes, syncs] = store.map_or([IoNumbers::default(); 3], |store| {
+            let io = store.io();
+            [&io.reads, &io.writes, &io.syncs].map(|all| IoNumbers {
+                count: all.count(),
+                bytes: all.bytes(),
+                time: all.time(),
+            })
+        });
+        let (stored, batches) = store.map_or((0, 0), |store| {
+            let taken_in = store.taken_in();
+            (taken_in.records, taken_in.batches)
+        });
         let (churn, limits, process) = (&broker.churn, &broker.limits, Process::read());
         Self {
             connections_opened: churn.connection_created.get(),
@@ -50,6 +77,11 @@ impl NodeNumbers {
             disk_free: server.data_directory.as_deref().and_then(resources::disk_free_bytes),
             disk_limit: limits.disk_free_bytes_min,
             uptime: server.since_start(),
+            reads,
+            writes,
+            syncs,
+            stored,
+            batches,
         }
     }
 }
