@@ -48,7 +48,8 @@ impl Code {
             Self::Usage => "invalid command line",
             Self::Refused => "the broker refused: not found, precondition failed, conflict",
             Self::Unreachable => {
-                "no broker could be reached, or the management API belongs to another broker, or the connection was lost"
+                "no broker could be reached, or it does not offer the command, or the management API belongs to another broker, \
+                 or the connection was lost"
             }
             Self::Bug => "a bug, here or in the broker",
             Self::TimedOut => "timed out",

@@ -5,7 +5,8 @@
 use clap::{CommandFactory, Parser};
 
 use super::global::GlobalOptions;
-use crate::commands::Command;
+use super::rabbitmqctl;
+use crate::commands::{Command, admin};
 use crate::render::terminal_width;
 
 /// Most columns of help: longer lines are hard to read.
@@ -21,14 +22,42 @@ const HELP_WIDTH_MAX: usize = 100;
     max_term_width = HELP_WIDTH_MAX,
     subcommand_required = true,
     arg_required_else_help = false,
-    after_help = "Start with `mq tutorial`, or `mq serve` in one terminal and \
-                  `mq publish --queue hello 'Hello World!'` in another."
+    after_help = after_help()
 )]
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalOptions,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The end of the main help: the administration commands by their headings, then the first steps.
+fn after_help() -> String {
+    let groups = admin::groups()
+        .map(|(heading, names)| format!("{heading}:\n{}\n", wrapped(&names, HELP_WIDTH_MAX)));
+    format!(
+        "Administration, as with rabbitmqctl (`mq help NAME`; add_user is add-user, -p is --vhost):\n\n{}\n\
+         Start with `mq tutorial`, or `mq serve` in one terminal and \
+         `mq publish --queue hello 'Hello World!'` in another.",
+        groups.collect::<String>()
+    )
+}
+
+/// Names with commas between, in indented lines of at most `width` columns.
+fn wrapped(names: &[&str], width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for (place, name) in names.iter().enumerate() {
+        let comma = if place + 1 < names.len() { "," } else { "" };
+        match lines.last_mut() {
+            Some(line) if line.is_empty() || line.len() + name.len() + 2 <= width => {
+                line.push_str(if line.is_empty() { "  " } else { " " });
+                line.push_str(name);
+                line.push_str(comma);
+            }
+            _ => lines.push(format!("  {name}{comma}")),
+        }
+    }
+    lines.join("\n")
 }
 
 impl Cli {
@@ -39,7 +68,11 @@ impl Cli {
             // As wide as on a wide terminal, rather than a word a line.
             definition = definition.term_width(HELP_WIDTH_MAX);
         }
+        let definition = rabbitmqctl::added_to(definition);
         definition.mut_subcommands(|command| {
+            let command = rabbitmqctl::added_to(command);
+            let is_grouped = admin::is_grouped(command.get_name());
+            let command = command.hide(is_grouped);
             let name = command.get_name();
             if name.contains('-') {
                 let underscored = name.replace('-', "_");
@@ -69,6 +102,22 @@ mod tests {
         assert!(help.chars().next().is_some_and(char::is_uppercase), "{name}: {help}");
         let first = help.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
         assert!(!QUESTION_WORDS.contains(&first), "{name}: {help}");
+    }
+
+    /// The names by which clap keeps the values of options: one that is given twice would be taken for the other.
+    #[test]
+    fn no_option_of_a_command_is_one_of_all_commands() {
+        let definition = Cli::definition();
+        let global: Vec<_> = definition.get_arguments().map(clap::Arg::get_id).collect();
+        for command in definition.get_subcommands() {
+            let own = command
+                .get_arguments()
+                .filter(|one| !one.get_id().as_str().starts_with("rabbitmqctl-"));
+            for option in own {
+                let (name, id) = (command.get_name(), option.get_id());
+                assert!(!global.contains(&id), "{name}: {id}");
+            }
+        }
     }
 
     /// Rule 35: help begins with an imperative and has no full stop.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::engine::{TargetOptions, TlsFiles};
-use crate::render::{Format, OutputSettings};
+use crate::render::{Format, OutputSettings, UnknownFormat};
 
 /// The broker to work with, and the form of the output.
 #[derive(Args, Clone, Debug)]
@@ -42,7 +42,7 @@ pub struct GlobalOptions {
         long,
         global = true,
         value_name = "DURATION",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         help_heading = "Broker"
     )]
     pub timeout: Option<Duration>,
@@ -60,19 +60,50 @@ pub struct GlobalOptions {
         long,
         short = 'o',
         global = true,
-        value_parser = PossibleValuesParser::new(Format::NAMES).try_map(|name| name.parse::<Format>()),
+        alias = "formatter",
+        value_parser = formats().try_map(|name| format(&name)),
         help_heading = "Output"
     )]
     pub format: Option<Format>,
     /// Print only the result and errors
     #[arg(long, short = 'q', global = true, help_heading = "Output")]
     pub quiet: bool,
+    /// Rows without a header line, as rabbitmqctl's options ask for it.
+    #[arg(skip)]
+    pub is_headless: bool,
+}
+
+/// Reads a time; a number alone is seconds, as rabbitmqctl takes it.
+pub(super) fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text),
+    }
+}
+
+/// The names of formats; those that rabbitmqctl has for the same are not shown.
+fn formats() -> PossibleValuesParser {
+    let value = |name: &'static str| match name {
+        "table" => PossibleValue::new(name).alias("pretty_table"),
+        "jsonl" => PossibleValue::new(name).alias("json_stream"),
+        name => PossibleValue::new(name),
+    };
+    PossibleValuesParser::new(Format::NAMES.map(value))
+}
+
+/// The format of a name, which may be rabbitmqctl's.
+fn format(name: &str) -> Result<Format, UnknownFormat> {
+    match name {
+        "pretty_table" => Ok(Format::Table),
+        "json_stream" => Ok(Format::Jsonl),
+        name => name.parse(),
+    }
 }
 
 impl GlobalOptions {
     /// Returns the options of the output.
     pub fn settings(&self) -> OutputSettings {
-        OutputSettings { format: self.format, is_quiet: self.quiet }
+        OutputSettings { format: self.format, is_quiet: self.quiet, is_headless: self.is_headless }
     }
 
     /// The broker, as far as the command line names it; the engine reads the environment.

@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 
 use super::command_line::Cli;
 use super::global::GlobalOptions;
-use super::{local, tips};
+use super::{local, rabbitmqctl, tips};
 use crate::commands::{self, Answer, Command, CommandError, Context, Interrupt};
 use crate::engine::{Engine, Target};
 use crate::exit::Code;
@@ -28,6 +28,8 @@ const TURNS_BETWEEN_EVENTS: u32 = 4;
 #[derive(Debug)]
 pub struct Invocation {
     cli: Cli,
+    /// rabbitmqctl's `-n`, which is ignored.
+    names_node: bool,
 }
 
 /// A command line that ends the program before a command runs: help, a version, or a mistake.
@@ -44,10 +46,14 @@ impl Invocation {
         let mut definition = Cli::definition();
         let read = local::joined(arguments.clone(), &definition)
             .and_then(|arguments| definition.try_get_matches_from_mut(arguments))
-            .and_then(|matches| Cli::from_arg_matches(&matches))
+            .and_then(|matches| {
+                let mut cli = Cli::from_arg_matches(&matches)?;
+                let names_node = rabbitmqctl::taken_over(&mut cli.global, &matches);
+                Ok(Self { cli, names_node })
+            })
             .map_err(|error| tips::shown(error.format(&mut definition), &definition));
         match read {
-            Ok(cli) => Ok(Self { cli }),
+            Ok(invocation) => Ok(invocation),
             Err(error) => Err(Stopped { error, wants_json: wants_json(&arguments) }),
         }
     }
@@ -62,6 +68,10 @@ impl Invocation {
             settings.format = Some(Format::Json);
         }
         let mut out = Output::of_process(settings);
+        if self.names_node {
+            // If nobody can read it, the command works all the same.
+            let _ = out.note("note: --node is ignored: --url names the broker");
+        }
         let ended = run(self.cli, out);
         out = ended.1;
         let answer = ended.0.and_then(|answer| {
@@ -109,6 +119,7 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
         Command::Man(args) => (commands::man::run(&args, Cli::definition(), &mut out), out),
         Command::Help(args) => (commands::help::run(&args, Cli::definition(), &mut out), out),
         Command::Store(args) => (commands::store::run(args, &mut out), out),
+        Command::Admin(ref admin) if let Some(error) = admin.refusal() => (Err(error), out),
         command => {
             if !matches!(command, Command::Serve(_)) {
                 end_late_after_interrupt();
@@ -257,7 +268,8 @@ impl Stopped {
                 hint: (!rest.is_empty()).then(|| rest.trim().to_owned()),
                 code: Code::Usage.number(),
             };
-            let settings = OutputSettings { format: Some(Format::Json), is_quiet: false };
+            let settings =
+                OutputSettings { format: Some(Format::Json), ..OutputSettings::default() };
             let _ = problem.print(&mut Output::of_process(settings));
         } else {
             // A help page that nobody reads to its end is no error.

@@ -9,6 +9,7 @@ mod command_line;
 mod global;
 mod invocation;
 mod local;
+mod rabbitmqctl;
 mod tips;
 
 pub use command_line::Cli;

@@ -51,12 +51,13 @@ fn shown_name(name: &str, definition: &Command) -> Option<String> {
         argument.get_long() == Some(option)
             || argument.get_all_aliases().is_some_and(|aliases| aliases.contains(&option))
     };
-    let argument = arguments(definition).into_iter().find(is_meant);
-    match argument {
-        None => Some(name.to_owned()),
-        Some(argument) if argument.is_hide_set() => None,
-        Some(argument) => argument.get_long().map(|long| format!("--{long}")),
+    let all = arguments(definition);
+    let mut meant = all.into_iter().filter(is_meant).peekable();
+    if meant.peek().is_none() {
+        return Some(name.to_owned());
     }
+    let shown = meant.find(|argument| !argument.is_hide_set());
+    shown.and_then(Arg::get_long).map(|long| format!("--{long}"))
 }
 
 fn arguments(command: &Command) -> Vec<&Arg> {

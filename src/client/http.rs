@@ -8,10 +8,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::handshake;
-use hyper::header::{AUTHORIZATION, HOST};
-use hyper::{Request, StatusCode, Uri};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -19,6 +19,8 @@ use tokio::time::timeout;
 use super::connect::{Dialed, Endpoint, Stream};
 use super::error::Error;
 use crate::wire::url::Password;
+
+pub use hyper::Method;
 
 /// Bytes that the body of an answer may have: over a million queues of 500 bytes each.
 const BODY_MAX: usize = 1 << 30;
@@ -30,32 +32,48 @@ pub struct HttpResponse {
     pub body: Bytes,
 }
 
-/// Connects to `place`, asks for `uri` there with basic authentication, and waits for the whole answer.
-///
-/// Only the path, the query and the `Host` header come from `uri`.
+/// A request, without the place that it goes to.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: Method,
+    /// The path, the query and the `Host` header come from it.
+    pub uri: Uri,
+    /// JSON; no bytes for none
+    pub body: Bytes,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// Connects to `place`, sends the request with basic authentication, and waits for the whole answer.
 ///
 /// # Errors
 ///
 /// [`Error::TimedOut`] when the answer takes longer than `limit`, [`Error::Connect`] and [`Error::Tls`] as
 /// [`Dialed::to`], [`Error::Lost`] when what answers does not speak HTTP, sends more than 1 GiB or ends the connection.
-pub async fn get(
+pub async fn send(
     place: &Endpoint,
-    uri: &Uri,
+    request: Request,
     user: &str,
     password: &Password,
     limit: Duration,
 ) -> Result<HttpResponse, Error> {
+    let Request { method, uri, body, headers } = request;
     let login = STANDARD.encode(format!("{user}:{}", password.reveal()));
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let host = match (uri.host(), uri.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (host, _) => host.unwrap_or_default().to_owned(),
     };
-    let request = Request::get(path)
+    let request = hyper::Request::builder()
+        .method(method)
+        .uri(path)
         .header(HOST, host)
         .header(AUTHORIZATION, format!("Basic {login}"))
-        .body(Empty::new())
-        .map_err(|error| lost(&error))?;
+        .header(CONTENT_TYPE, "application/json");
+    let with_header = |request: hyper::http::request::Builder, (name, value): &(&str, String)| {
+        request.header(*name, value)
+    };
+    let request = headers.iter().fold(request, with_header);
+    let request = request.body(Full::new(body)).map_err(|error| lost(&error))?;
     let asking = async {
         match Dialed::to(place, limit).await?.into_stream() {
             Stream::Tcp(stream) => ask(stream, request).await,
@@ -66,7 +84,7 @@ pub async fn get(
     timeout(limit, asking).await.unwrap_or(Err(Error::TimedOut { waited: limit }))
 }
 
-async fn ask<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<HttpResponse, Error>
+async fn ask<S>(stream: S, request: hyper::Request<Full<Bytes>>) -> Result<HttpResponse, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -115,11 +133,16 @@ mod tests {
             let _ = stream.read(&mut [0; 1]).await;
             String::from_utf8_lossy(&heard[..count]).into_owned()
         };
-        let (place, uri) =
-            (Endpoint::Unix(path.clone()), "http://h:1/api/x?y=%2F".parse().unwrap());
+        let place = Endpoint::Unix(path.clone());
+        let request = Request {
+            method: Method::PUT,
+            uri: "http://h:1/api/x?y=%2F".parse().unwrap(),
+            body: Bytes::from_static(b"{\"a\":1}"),
+            headers: vec![("X-Reason", "why".to_owned())],
+        };
         let password = Password::new("p");
         let limit = Duration::from_millis(if answer.is_some() { 10_000 } else { 50 });
-        tokio::join!(get(&place, &uri, "u", &password, limit), serving)
+        tokio::join!(send(&place, request, "u", &password, limit), serving)
     }
 
     #[tokio::test]
@@ -128,7 +151,8 @@ mod tests {
         let (answer, heard) = asked(Some(told)).await;
         let answer = answer.unwrap();
         assert_eq!((answer.status.as_u16(), &answer.body[..]), (404, &b"{}"[..]));
-        assert!(heard.starts_with("GET /api/x?y=%2F HTTP/1.1\r\n"), "{heard}");
+        assert!(heard.starts_with("PUT /api/x?y=%2F HTTP/1.1\r\n"), "{heard}");
+        assert!(heard.contains("x-reason: why\r\n") && heard.ends_with("{\"a\":1}"), "{heard}");
         assert!(heard.contains("host: h:1\r\n"), "{heard}");
         assert!(heard.contains("authorization: Basic dTpw\r\n"), "{heard}");
     }

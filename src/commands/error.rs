@@ -17,6 +17,9 @@ pub enum CommandError {
     /// The command line asks for something that cannot be.
     #[error("{problem}")]
     Usage { problem: String, hint: Option<String> },
+    /// A command of RabbitMQ that has no meaning here.
+    #[error("'{command}' does not exist here: it belongs to {feature}")]
+    Foreign { command: String, feature: &'static str },
     /// A file the user named.
     #[error("cannot {doing}")]
     File { doing: String, source: io::Error },
@@ -82,6 +85,7 @@ impl CommandError {
             }
             Self::PartlyDone { error, .. } => error.code(),
             Self::TimedOut { .. } => Code::TimedOut,
+            Self::Foreign { .. } => Code::Unreachable,
             Self::Handler { .. }
             | Self::Output(_)
             | Self::Runtime(_)
@@ -108,6 +112,7 @@ impl CommandError {
                 Some("the queue may have been deleted: see `mq list-queues`".into())
             }
             Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
+            Self::Foreign { .. } => Some("`mq --help` lists the commands that mq has".into()),
             Self::File { .. }
             | Self::Unsound(_)
             | Self::CheckFailed { .. }

@@ -5,7 +5,7 @@
 //! `if` about the protocol is asking for an engine method.
 //!
 //! To add a command, write its file, and in this one its module, its variant of [`Command`] and the line that runs it.
-//! A list is a row of [`list`].
+//! A list, or a command of administration, is a row of [`admin`].
 //!
 //! Reading order: [`purge_queue`] (the shortest), [`Context`], [`CommandError`], [`publish`], [`consume`].
 
@@ -19,6 +19,7 @@ mod input;
 mod options;
 mod template;
 
+pub mod admin;
 pub mod bench;
 pub mod bind;
 pub mod completions;
@@ -29,7 +30,7 @@ pub mod delete_exchange;
 pub mod delete_queue;
 pub mod get;
 pub mod help;
-pub mod list;
+mod list;
 pub mod man;
 pub mod ping;
 pub mod publish;
@@ -68,7 +69,7 @@ pub enum Command {
     DeleteQueue(delete_queue::Args),
     PurgeQueue(purge_queue::Args),
     #[command(flatten)]
-    List(list::ListCommand),
+    Admin(admin::AdminCommand),
     Status(status::Args),
     Store(store::Args),
     Ping(ping::Args),
@@ -97,7 +98,7 @@ impl Command {
             Self::DeleteExchange(args) => delete_exchange::run(args, cx).await,
             Self::DeleteQueue(args) => delete_queue::run(args, cx).await,
             Self::PurgeQueue(args) => purge_queue::run(args, cx).await,
-            Self::List(list) => list::run(list, cx).await,
+            Self::Admin(command) => admin::run(command, cx).await,
             Self::Status(args) => status::run(args, cx).await,
             Self::Ping(args) => ping::run(args, cx).await,
             Self::Bench(args) => bench::run(args, cx).await,

@@ -57,6 +57,9 @@ pub enum Error {
     /// The broker answered no. `nearest` are names that exist and are close to one that does not.
     #[error("the broker refused to {doing}: {code} {text}")]
     Refused { doing: String, code: u16, text: String, nearest: Vec<String> },
+    /// The management API of this broker has no such call.
+    #[error("this broker cannot {doing}")]
+    NotOffered { doing: String, source: Cause },
     /// No answer came.
     #[error("no answer to '{doing}' within {}", humantime::format_duration(*.waited))]
     TimedOut { doing: String, waited: Duration, blocked: Option<String> },
@@ -124,6 +127,16 @@ impl From<&Arc<io::Error>> for Cause {
 }
 
 impl Error {
+    /// The refusal of something that the broker would refuse if it were asked.
+    pub(crate) fn refused(doing: impl Into<String>, code: u16, text: impl Into<String>) -> Self {
+        Self::Refused { doing: doing.into(), code, text: text.into(), nearest: Vec::new() }
+    }
+
+    /// A call that this broker does not have.
+    pub(crate) fn not_offered(doing: impl Into<String>, why: &str) -> Self {
+        Self::NotOffered { doing: doing.into(), source: Cause::new(why) }
+    }
+
     pub(crate) fn usage(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { problem: problem.into(), hint: Some(hint.into()) }
     }
@@ -174,6 +187,7 @@ impl Error {
             Self::Unreachable { .. }
             | Self::OtherBroker { .. }
             | Self::Unfit { .. }
+            | Self::NotOffered { .. }
             | Self::TlsFile { .. }
             | Self::WentAway { .. }
             | Self::HostEnded { .. }
@@ -234,6 +248,9 @@ impl Error {
             Self::Threads { .. } => {
                 Some("use fewer publishers and consumers: each is a thread".into())
             }
+            Self::NotOffered { .. } => Some(
+                "later releases may: `mq server-version` shows the broker's".into(),
+            ),
             Self::WentAway { .. }
             | Self::Protocol { .. }
             | Self::DataDirectory { .. }

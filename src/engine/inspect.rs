@@ -1,4 +1,4 @@
-//! Questions to RabbitMQ's management API, which `mq serve` has as well.
+//! Calls of RabbitMQ's management API, which `mq serve` has as well.
 //!
 //! Rows are the API's own JSON objects, because their field names are a promise of `mq`.
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::engine::context::Context;
 use crate::engine::error::Error;
 use crate::engine::handle::Engine;
-use crate::engine::listing::{ApiList, list};
-use crate::engine::management::escape;
+use crate::engine::listing::{ApiList, list, rows};
+use crate::engine::management::{Call, escape};
 
-/// Questions to the management API.
+/// Calls of the management API.
 #[derive(Debug)]
 pub struct Inspect<'a> {
     cx: &'a Context,
@@ -46,8 +46,24 @@ impl Inspect<'_> {
         self.cx.api().await?.get(doing, path).await
     }
 
+    /// Any call, for a change: see [`Call`].
+    pub async fn send(&self, doing: &str, call: &Call) -> Result<Value, Error> {
+        self.cx.api().await?.send(doing, call).await
+    }
+
+    /// `GET /api/whoami`, asked by another user.
+    pub async fn whoami(&self, user: &str, password: &str) -> Result<Value, Error> {
+        let doing = format!("authenticate user '{user}'");
+        self.cx.api().await?.as_user(user, password).get(&doing, "whoami").await
+    }
+
+    /// The rows of a list at any path below `/api`, its parts escaped.
+    pub async fn rows(&self, doing: &str, path: &str) -> Result<Vec<Value>, Error> {
+        rows(self.cx.api().await?, doing, path).await
+    }
+
     /// The virtual host that is asked about.
-    pub(super) fn vhost(&self) -> &str {
+    pub fn vhost(&self) -> &str {
         self.cx.target.vhost()
     }
 }

@@ -16,10 +16,6 @@ pub enum ApiList {
     Connections,
     Channels,
     Vhosts,
-    Nodes,
-    Users,
-    Permissions,
-    Policies,
 }
 
 impl ApiList {
@@ -36,10 +32,6 @@ impl ApiList {
             Self::Connections => "connections".into(),
             Self::Channels => "channels".into(),
             Self::Vhosts => "vhosts".into(),
-            Self::Nodes => "nodes".into(),
-            Self::Users => "users".into(),
-            Self::Permissions => format!("vhosts/{vhost}/permissions"),
-            Self::Policies => format!("policies/{vhost}"),
         }
     }
 
@@ -52,10 +44,6 @@ impl ApiList {
             Self::Connections => "connections",
             Self::Channels => "channels",
             Self::Vhosts => "vhosts",
-            Self::Nodes => "nodes",
-            Self::Users => "users",
-            Self::Permissions => "permissions",
-            Self::Policies => "policies",
         }
     }
 }
@@ -66,8 +54,12 @@ pub(super) async fn list(
     target: &Target,
     listing: ApiList,
 ) -> Result<Vec<Value>, Error> {
-    let doing = format!("list {}", listing.name());
-    if let Value::Array(rows) = api.get(&doing, &listing.path(target)).await? {
+    rows(api, &format!("list {}", listing.name()), &listing.path(target)).await
+}
+
+/// The rows of the list at a path.
+pub(super) async fn rows(api: &Api, doing: &str, path: &str) -> Result<Vec<Value>, Error> {
+    if let Value::Array(rows) = api.get(doing, path).await? {
         return Ok(rows);
     }
     let why = "the server at this address is not a management API: its answer is not a list";

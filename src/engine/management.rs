@@ -1,4 +1,4 @@
-//! The management API of a broker: where it is, and one request to it.
+//! The management API of a broker: where it is, and one call of it.
 //!
 //! Requests go over TCP, TLS or the Unix socket of a data directory ([`client::http`]). Lists are taken as the
 //! JSON that came: the row types of the crate `rabbitmq_http_client` refuse what RabbitMQ 3.10 leaves out (a
@@ -15,14 +15,57 @@ use hyper::{StatusCode, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::client::http::{self, Request};
 use crate::client::tls::ServerNameCheck;
 use crate::client::{self, Endpoint, Login, Options, TlsOptions};
 use crate::engine::error::{Cause, Error, Service};
 use crate::wire::constants::PORT_MANAGEMENT;
 use crate::wire::url::{AmqpUrl, Password, Scheme};
 
+pub use crate::client::http::Method;
+
 /// The management API's port with TLS.
 const PORT_MANAGEMENT_TLS: u16 = 15671;
+
+/// One call of the management API.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub method: Method,
+    /// Below `/api`, its parts escaped
+    pub path: String,
+    pub body: Option<Value>,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Call {
+    /// A call with nothing but its path.
+    pub fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), body: None, headers: Vec::new() }
+    }
+
+    pub fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub fn put(path: impl Into<String>, body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::PUT, path) }
+    }
+
+    pub fn post(path: impl Into<String>, body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::POST, path) }
+    }
+
+    pub fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    /// The same call, with the reason that the broker tells others.
+    #[must_use]
+    pub fn because(mut self, reason: &str) -> Self {
+        self.headers.push(("X-Reason", reason.to_owned()));
+        self
+    }
+}
 
 /// The address of a broker's management API, and the credentials to ask it with. `Display` shows no password.
 #[derive(Clone, Debug)]
@@ -138,17 +181,42 @@ impl Api {
         Self { endpoint, socket, tls, user, password, timeout: options.timeout }
     }
 
+    /// The same API, asked by another user.
+    pub(super) fn as_user(&self, user: &str, password: &str) -> Self {
+        Self { user: user.to_owned(), password: Password::new(password), ..self.clone() }
+    }
+
     /// Asks for a path below `/api`.
     pub(super) async fn get(&self, doing: &str, path: &str) -> Result<Value, Error> {
-        let url = format!("{}/{path}", self.endpoint);
+        self.send(doing, &Call::get(path)).await
+    }
+
+    /// Makes one call; an answer without a body is `null`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with the status and the reason of the API, [`Error::NotOffered`] if it does not know such a
+    /// call.
+    pub(super) async fn send(&self, doing: &str, call: &Call) -> Result<Value, Error> {
+        let url = format!("{}/{}", self.endpoint, call.path);
         let url: Uri = url.parse().map_err(|error| {
             self.unreachable(Cause::new(format!("'{url}' is not a URL: {error}")))
         })?;
         let place = self.place(&url);
-        let asked = client::http::get(&place, &url, &self.user, &self.password, self.timeout).await;
+        let body = call.body.as_ref().map(ToString::to_string).unwrap_or_default();
+        let request = Request {
+            method: call.method.clone(),
+            uri: url,
+            body: body.into(),
+            headers: call.headers.clone(),
+        };
+        let asked = http::send(&place, request, &self.user, &self.password, self.timeout).await;
         let answer = asked.map_err(|error| self.failed(doing, error))?;
         if !answer.status.is_success() {
             return Err(refused(doing, answer.status, &answer.body));
+        }
+        if answer.body.is_empty() && call.method != Method::GET {
+            return Ok(Value::Null);
         }
         serde_json::from_slice(&answer.body).map_err(|error| {
             let why = format!("the server at this address is not a management API: its answer is not JSON, {error}");
@@ -209,7 +277,7 @@ impl fmt::Display for Api {
 }
 
 /// One part of a path: every character that could end it is escaped (the vhost `/` is `%2F`).
-pub(super) fn escape(part: &str) -> String {
+pub fn escape(part: &str) -> String {
     utf8_percent_encode(part, NON_ALPHANUMERIC).to_string()
 }
 
@@ -218,6 +286,9 @@ fn refused(doing: &str, status: StatusCode, body: &[u8]) -> Error {
     let told: Value = serde_json::from_slice(body).unwrap_or_default();
     let reason = told["reason"].as_str().or(told["error"].as_str());
     let text = reason.or(status.canonical_reason()).unwrap_or("refused").to_owned();
+    if matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::METHOD_NOT_ALLOWED) {
+        return Error::not_offered(doing, &text);
+    }
     Error::Refused { doing: doing.into(), code: status.as_u16(), text, nearest: Vec::new() }
 }
 
@@ -259,5 +330,8 @@ mod tests {
         assert_eq!(error.category(), crate::engine::Category::Denied);
         let error = refused("list queues", StatusCode::BAD_GATEWAY, b"<html>");
         assert_eq!(error.to_string(), "the broker refused to list queues: 502 Bad Gateway");
+        let error = refused("restart it", StatusCode::NOT_IMPLEMENTED, b"");
+        assert_eq!(error.to_string(), "this broker cannot restart it");
+        assert_eq!(error.category(), crate::engine::Category::Unreachable);
     }
 }

@@ -8,6 +8,7 @@
 //! [`publish`], [`consume`], [`rpc`], [`inspect`], [`route`], [`payload`] (messages as JSON lines), [`mod@bench`],
 //! [`error`].
 
+pub mod admin;
 pub mod bench;
 pub mod consume;
 mod contents;
@@ -39,6 +40,7 @@ pub use crate::server::{Address, TlsVerify};
 pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 
+pub use admin::{hash_password, is_found, reach};
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
 pub use contents::{
     Damage, DamagedRecord, DirectoryContents, FoundBy, Repaired, WaitingIn, check, repair,
@@ -48,6 +50,7 @@ pub use handle::Engine;
 pub use host::{Host, HostOptions, StartReport, Watermark};
 pub use inspect::Inspect;
 pub use listing::ApiList;
+pub use management::{Call, Method, escape};
 pub use publish::{
     Confirmation, Message, PublishOutcome, PublishReport, Publisher, PublisherOptions,
 };

@@ -51,6 +51,29 @@ pub(super) fn bindings(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Ref
     Ok(bindings::to_queue(&vhost, queue.name()))
 }
 
+/// `GET /queues/quorum/:vhost/:queue/status`: the one replica, which has all there is. There is no log of Raft, so no
+/// index of it ever is behind another.
+pub(super) fn quorum_status(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
+    let vhost = view.vhost(names.vhost()?)?;
+    let kind = find(&vhost, names)?.settings().wanted.kind.name();
+    if kind != QueueKind::Quorum.name() {
+        let reason = format!("{kind}_queue_not_supported");
+        return Err(Refusal::Unhealthy(json!({"status": "failed", "reason": reason})));
+    }
+    Ok(vec![json!({
+        "Node Name": view.node(),
+        "Raft State": "leader",
+        "Membership": "voter",
+        "Last Log Index": 0,
+        "Last Written": 0,
+        "Last Applied": 0,
+        "Commit Index": 0,
+        "Snapshot Index": -1,
+        "Term": 1,
+        "Machine Version": 0,
+    })])
+}
+
 fn find(vhost: &Vhost, names: &Names) -> Result<Arc<Queue>, Refusal> {
     let name = names.get("queue")?;
     vhost.find_queue(name).ok_or(Refusal::NotFound)

@@ -283,7 +283,7 @@ mod tests {
 
     fn shown(format: Format, look: ListingOptions) -> String {
         let stdout = Shared::default();
-        let settings = OutputSettings { format: Some(format), is_quiet: false };
+        let settings = OutputSettings { format: Some(format), is_quiet: false, is_headless: false };
         let mut out = Output::to_writers(settings, Box::new(stdout.clone()), Box::new(io::sink()));
         let rows = vec![
             json!({"name": "b", "messages": 1500, "memory": 2048, "owner": {"user": "guest"}}),
@@ -349,7 +349,8 @@ mod tests {
             (Format::Jsonl, "{\"name\":\"q\"}\n"),
         ] {
             let (stdout, stderr) = (Shared::default(), Shared::default());
-            let settings = OutputSettings { format: Some(format), is_quiet: false };
+            let settings =
+                OutputSettings { format: Some(format), is_quiet: false, is_headless: false };
             let writers = (Box::new(stdout.clone()), Box::new(stderr.clone()));
             let mut out = Output::to_writers(settings, writers.0, writers.1);
             let mut listing = Listing::new(COLUMNS, 2, ListingOptions::default());

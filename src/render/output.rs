@@ -30,6 +30,8 @@ pub struct OutputSettings {
     pub format: Option<Format>,
     /// `--quiet`: no talk.
     pub is_quiet: bool,
+    /// No header line above rows.
+    pub is_headless: bool,
 }
 
 /// The two streams of a command, and what may be done on them.
@@ -111,6 +113,11 @@ impl Output {
     /// Text in colour where stdout shows colour.
     pub fn paint(&self, paint: Paint, text: &str) -> String {
         if self.paints.stdout { painted(paint, text) } else { text.to_owned() }
+    }
+
+    /// True if rows have no header line.
+    pub fn is_headless(&self) -> bool {
+        self.settings.is_headless
     }
 
     /// Writes bytes of data as they are.
@@ -261,6 +268,15 @@ impl Output {
         write!(self.stderr, "{question} [y/N] ")?;
         self.stderr.flush()?;
         ask::answer(&mut io::stdin().lock()).map(Some)
+    }
+
+    /// Asks for a word that the terminal does not show; `Interrupted` when Ctrl-C is pressed.
+    pub fn ask_secretly(&mut self, question: &str) -> io::Result<String> {
+        write!(self.stderr, "{question}: ")?;
+        self.stderr.flush()?;
+        let answer = ask::secret(&io::stdin());
+        writeln!(self.stderr)?;
+        answer
     }
 
     /// Waits until Enter is pressed; returns at once at the end of input.

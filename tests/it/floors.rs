@@ -221,6 +221,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "contents target",
             "directory management",
             "error",
+            "admin",
             "hints",
         ],
     ),
@@ -240,9 +241,21 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "get help rpc_call",
             "consume unbind",
-            "bench bind completions declare_exchange declare_queue delete_exchange delete_queue list man ping publish purge_queue route rpc_serve serve status store tutorial wait",
-            "handler input options",
+            "admin bench bind completions declare_exchange declare_queue delete_exchange delete_queue man ping publish purge_queue route rpc_serve serve status store tutorial wait",
+            "handler input list options",
             "context declare error examples failing template",
+        ],
+    ),
+    (
+        "commands/admin",
+        &[
+            "table",
+            "definitions features health never node parameters permissions plugins queues",
+            "connections policies users vhosts",
+            "lists",
+            "secret show",
+            "row",
+            "given",
         ],
     ),
     (
@@ -255,7 +268,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "ask format paint progress visible words",
         ],
     ),
-    ("cli", &["invocation", "command_line local tips", "global"]),
+    ("cli", &["invocation", "command_line local tips", "rabbitmqctl", "global"]),
     ("tutorial", &["lessons stage", "act own_broker", "error"]),
 ];
 

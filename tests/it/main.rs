@@ -17,6 +17,7 @@ mod bounded_memory;
 #[path = "../interop/broker.rs"]
 mod broker;
 mod bugs;
+mod cmd_admin;
 mod cmd_bench;
 mod cmd_consume;
 mod cmd_exec;

@@ -59,15 +59,23 @@ pub struct PasswordHash {
 impl PasswordHash {
     /// Hashes a password; the salt keeps equal passwords apart and is no secret.
     pub fn new(password: &str, salt: [u8; SALT_BYTES]) -> Self {
-        let hashing = Hashing::default();
+        Self::salted(Hashing::default(), password, salt)
+    }
+
+    fn salted(hashing: Hashing, password: &str, salt: [u8; SALT_BYTES]) -> Self {
         let hash = hashing.hash(&salt, password.as_bytes());
         Self { hashing, bytes: [&salt[..], &hash[..]].concat() }
     }
 
     /// Hashes a password with a salt that no other has.
     pub fn fresh(password: &str) -> Self {
+        Self::fresh_of(Hashing::default(), password)
+    }
+
+    /// The same with a hash function of choice.
+    pub fn fresh_of(hashing: Hashing, password: &str) -> Self {
         let [a, b, c, d, ..] = RandomState::new().hash_one(password.len()).to_be_bytes();
-        Self::new(password, [a, b, c, d])
+        Self::salted(hashing, password, [a, b, c, d])
     }
 
     /// Takes a hash as definitions have it: salt and hash; empty for no password.

@@ -87,3 +87,18 @@ pub(in crate::management) fn delete(request: &ChangeRequest<'_>) -> Result<Chang
         _ => fault.into(),
     })?)
 }
+
+/// `POST /vhosts/:vhost/start/:node`: a vhost runs as long as the broker does.
+pub(in crate::management) fn start(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    request.vhost()?;
+    if request.names.get("node")? != request.view.node() {
+        return Err(Refusal::bad_request("The given node is not a member of the cluster"));
+    }
+    Ok(ChangeOutcome::Quietly)
+}
+
+/// `POST /rebalance/queues`: one node leads all queues.
+#[expect(clippy::unnecessary_wraps, reason = "as every change")]
+pub(in crate::management) fn rebalance(_: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    Ok(ChangeOutcome::Quietly)
+}
