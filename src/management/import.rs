@@ -5,26 +5,21 @@
 //! exchanges whose names begin with `amq.` are left out. Parameters of components that this broker does not run
 //! (shovels, federation) are kept, listed and exported, and do nothing.
 //!
-//! Reading order: [`DefinitionsFile::read`], [`DefinitionsReading`], [`DefinitionsFile::import`].
+//! Reading order: [`DefinitionsFile::read`], [`DefinitionsFile::import`]; `definition_lists` reads the lists.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::body::Body;
-use super::change::{
-    policies, read_binding, read_exchange, read_parameter, read_permission, read_policy,
-    read_queue, read_topic, read_user, read_vhost,
-};
+use super::change::policies;
+use super::definition_lists::DefinitionsReading;
 use super::refusal::Refusal;
-use crate::broker::admin::{NewDefinitions, PolicyName};
+use crate::broker::admin::NewDefinitions;
 use crate::broker::auth::Hashing;
-use crate::broker::compat::Compat;
-use crate::broker::parameters::{Parameter, ParameterName};
 use crate::broker::policies::Author;
 use crate::broker::time::Millis;
 use crate::broker::{Broker, Defaults};
-use crate::wire::{FieldValue, ShortStr};
+use crate::wire::ShortStr;
 
 /// The reason for refusing definitions, in RabbitMQ's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +85,7 @@ impl DefinitionsFile {
         now: Millis,
     ) -> Result<(), Refusal> {
         let mut reading = DefinitionsReading {
-            vhost,
+            vhost: vhost.cloned(),
             compat: broker.compat(),
             hashing: self.implied_hashing(),
             kept: BTreeSet::new(),
@@ -119,136 +114,6 @@ impl DefinitionsFile {
             (Some(major), Some(minor)) if (major, minor) < WITH_HASHING => Hashing::Md5,
             _ => Hashing::default(),
         }
-    }
-}
-
-/// The objects of a list of definitions; a list that is `null` or not there is empty.
-fn objects(root: &Map<String, Value>, list: &str) -> Result<Vec<Body>, Refusal> {
-    let wrong = || Refusal::bad_request(format!("{list} should be a list of objects"));
-    let values = match root.get(list) {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(value) => value.as_array().ok_or_else(wrong)?,
-    };
-    let object = |value: &Value| value.as_object().cloned().map(Body).ok_or_else(wrong);
-    values.iter().map(object).collect()
-}
-
-/// Answers whether a name is the broker's own; such queues and exchanges are left out.
-fn is_reserved(kind: &str, vhost: &ShortStr, name: &ShortStr) -> bool {
-    let is_reserved = name.starts_with("amq.");
-    if is_reserved {
-        tracing::warn!(%vhost, %name, "the definitions have a {kind} with a reserved name; it is left out");
-    }
-    is_reserved
-}
-
-/// Definitions on their way from JSON.
-struct DefinitionsReading<'a> {
-    /// The vhost that all objects go to; `None` if every object says so itself.
-    vhost: Option<&'a ShortStr>,
-    compat: Compat,
-    hashing: Hashing,
-    /// Components whose parameters are only kept.
-    kept: BTreeSet<String>,
-    new: NewDefinitions,
-}
-
-impl DefinitionsReading<'_> {
-    fn place(&self, body: &Body) -> Result<ShortStr, Refusal> {
-        self.vhost.map_or_else(|| body.name("vhost"), |vhost| Ok(vhost.clone()))
-    }
-
-    fn read(&mut self, root: &Map<String, Value>) -> Result<(), Refusal> {
-        if self.vhost.is_none() {
-            self.read_access(root)?;
-        }
-        for body in objects(root, "policies")? {
-            let name = (self.place(&body)?, body.name("name")?);
-            self.new.policies.push((policy(Author::User, name), read_policy(&body)?));
-        }
-        for body in objects(root, "parameters")? {
-            self.read_parameter(&body)?;
-        }
-        for mut body in objects(root, "queues")? {
-            body.assume("durable", true);
-            let (vhost, name) = (self.place(&body)?, body.name("name")?);
-            if !is_reserved("queue", &vhost, &name) {
-                self.new.queues.push((vhost, read_queue(name, &body)?));
-            }
-        }
-        for mut body in objects(root, "exchanges")? {
-            body.require(&["type"])?;
-            body.assume("durable", true);
-            let (vhost, name) = (self.place(&body)?, body.name("name")?);
-            // The default exchange need not be declared.
-            if !name.is_empty() && !is_reserved("exchange", &vhost, &name) {
-                self.new.exchanges.push((vhost, read_exchange(name, &body, self.compat)?));
-            }
-        }
-        for body in objects(root, "bindings")? {
-            let request = read_binding(&body)?;
-            // Every queue has its binding to the default exchange.
-            if !request.source.is_empty() {
-                self.new.bindings.push((self.place(&body)?, request));
-            }
-        }
-        Ok(())
-    }
-
-    /// Users, vhosts and what is granted.
-    fn read_access(&mut self, root: &Map<String, Value>) -> Result<(), Refusal> {
-        for mut body in objects(root, "users")? {
-            body.assume("hashing_algorithm", self.hashing.name());
-            self.new.users.push(read_user(body.name("name")?, &body)?);
-        }
-        for body in objects(root, "vhosts")? {
-            let name = body.name("name")?;
-            // RabbitMQ 4 has limits here as well.
-            if let Some(Value::Object(limits)) = body.get("limits")
-                && !limits.is_empty()
-            {
-                self.new.limits.push((name.clone(), super::json::sorted(limits)?));
-            }
-            self.new.vhosts.push((name, read_vhost(&body)?));
-        }
-        for body in objects(root, "permissions")? {
-            let granted = (body.name("user")?, read_permission(&body)?);
-            self.new.permissions.push((body.name("vhost")?, granted));
-        }
-        for body in objects(root, "topic_permissions")? {
-            let granted = (body.name("user")?, read_topic(&body)?);
-            self.new.topics.push((body.name("vhost")?, granted));
-        }
-        for body in objects(root, "global_parameters")? {
-            let value = read_parameter(body.get("value").unwrap_or(&Value::Null))?;
-            let (vhost, component) = (ShortStr::empty(), ShortStr::empty());
-            let name = ParameterName { vhost, component, name: body.name("name")? };
-            self.new.parameters.push(Parameter { name, value });
-        }
-        Ok(())
-    }
-
-    fn read_parameter(&mut self, body: &Body) -> Result<(), Refusal> {
-        body.require(&["component", "name", "value"])?;
-        let vhost = self.place(body)?;
-        let value = read_parameter(body.get("value").unwrap_or(&Value::Null))?;
-        let (component, name) = (body.name("component")?, body.name("name")?);
-        match (component.as_str(), value) {
-            ("vhost-limits", FieldValue::Table(limits)) => self.new.limits.push((vhost, limits)),
-            ("operator_policy", FieldValue::Table(value)) => {
-                self.new.policies.push((policy(Author::Operator, (vhost, name)), value));
-            }
-            ("policy" | "operator_policy" | "vhost-limits" | "", _) => {
-                let reason = format!("not a value of component '{component}'");
-                return Err(Refusal::bad_request(reason).about(&vhost, &name));
-            }
-            (_, value) => {
-                self.kept.insert(component.as_str().to_owned());
-                let name = ParameterName { vhost, component, name };
-                self.new.parameters.push(Parameter { name, value });
-            }
-        }
-        Ok(())
     }
 }
 
@@ -290,14 +155,11 @@ fn check(new: &NewDefinitions, broker: &Broker) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn policy(author: Author, (vhost, name): (ShortStr, ShortStr)) -> PolicyName {
-    PolicyName { author, vhost, name }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::broker::parameters::ParameterName;
+    use crate::wire::FieldValue;
 
     fn global(name: &str) -> ParameterName {
         let (vhost, component) = (ShortStr::empty(), ShortStr::empty());

@@ -11,8 +11,8 @@
 //! `metrics` tells the same to Prometheus, on a listener of its own.
 //!
 //! Reading order: `routes` (the table of requests), `dispatch` (from a row to an answer), `view`, then any family;
-//! `change_request` and `change` for what is put and deleted, `import` for definitions. `state` keeps the samples of
-//! rates.
+//! `change_request` and `change` for what is put and deleted, `definition_lists` for definitions. `state` keeps the
+//! samples of rates.
 
 mod arguments;
 mod auth;
@@ -23,6 +23,7 @@ mod change_request;
 mod channels;
 mod connections;
 mod consumers;
+mod definition_lists;
 mod definitions;
 mod dispatch;
 mod exchanges;
