@@ -14,7 +14,7 @@ const NOT_RUN: &[&str] = &["serve", "bench"];
 const SERVER: &str = "rpc-serve";
 
 /// The shell commands under the heading `Examples:` of a command's help.
-fn examples(command: &str) -> Vec<String> {
+pub(crate) fn examples(command: &str) -> Vec<String> {
     let run = program().args([command, "--help"]).output().unwrap();
     let help = String::from_utf8(run.stdout).unwrap();
     let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1);

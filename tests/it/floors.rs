@@ -252,7 +252,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         "commands/admin",
         &[
             "table",
-            "definitions features health never node parameters permissions plugins queues",
+            "health",
+            "definitions features never node parameters permissions plugins queues",
             "connections policies users vhosts",
             "lists",
             "secret show",

@@ -18,6 +18,7 @@ mod bounded_memory;
 mod broker;
 mod bugs;
 mod cmd_admin;
+mod cmd_admin_examples;
 mod cmd_bench;
 mod cmd_consume;
 mod cmd_exec;

@@ -7,9 +7,10 @@ use super::row::{
     AdminRow, AdminWork, CTL_DIAGNOSTICS, DIAGNOSTICS, Operand, Program, QUEUES_DIAGNOSTICS,
     Switch, UPGRADE,
 };
-use super::show;
+use super::{node, show};
 use crate::commands::{Answer, CommandError, Context};
-use crate::engine::{Error, escape, reach};
+use crate::engine::{escape, reach};
+use crate::render::words;
 
 /// Days within which a certificate may expire by default: rabbitmq-diagnostics wants to be told, four weeks are usual.
 const WITHIN_WEEKS: u64 = 4;
@@ -94,7 +95,7 @@ pub(super) const ROWS: &[AdminRow] = &[
         programs: DIAGNOSTICS,
         about: "Check that the broker listens for a protocol",
         operands: &[Operand::one("protocol", "The protocol, for example amqp, amqp/ssl or http")],
-        examples: &["mq check-protocol-listener amqp"],
+        examples: &["mq check-protocol-listener amqp || echo 'nothing listens for it'"],
         work: AdminWork::Check {
             path: "health/checks/protocol-listener/{protocol}",
             good: "the broker listens for this protocol",
@@ -256,17 +257,7 @@ async fn leaders(given: &Given, cx: &mut Context) -> Result<Answer, CommandError
 }
 
 async fn connectivity(given: &Given, cx: &mut Context) -> Result<Answer, CommandError> {
-    let overview = cx.engine.inspect().overview().await?;
-    let listeners = overview["listeners"].as_array().cloned().unwrap_or_default();
-    if listeners.is_empty() {
-        let doing = "check its ports";
-        return Err(Error::refused(
-            doing,
-            401,
-            "the user may not see the listeners: it needs the tag monitoring",
-        )
-        .into());
-    }
+    let listeners = node::listeners(cx).await?;
     let mut unreached = Vec::new();
     for listener in &listeners {
         let Some(port) = listener["port"].as_u64().and_then(|port| u16::try_from(port).ok()) else {
@@ -280,7 +271,8 @@ async fn connectivity(given: &Given, cx: &mut Context) -> Result<Answer, Command
     if !unreached.is_empty() {
         return Err(CommandError::CheckFailed { problems: unreached });
     }
-    show::text("all ports of the broker can be reached", cx)
+    let count = words::counted(listeners.len() as u64, "port");
+    show::text(&format!("{count} of the broker can be reached"), cx)
 }
 
 /// The host at which a listener is reached; one on all addresses is reached on this machine's own.

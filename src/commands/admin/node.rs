@@ -56,7 +56,7 @@ pub(super) const ROWS: &[AdminRow] = &[
         programs: DIAGNOSTICS,
         about: "List the addresses on which the broker listens",
         examples: &["mq listeners"],
-        work: AdminWork::Run(|given, cx| Box::pin(listeners(given, cx))),
+        work: AdminWork::Run(|_, cx| Box::pin(list_listeners(cx))),
         ..AdminRow::PLAIN
     },
     AdminRow {
@@ -294,17 +294,17 @@ async fn await_nodes(given: &Given, cx: &mut Context) -> Result<Answer, CommandE
     )))
 }
 
-async fn listeners(_: &Given, cx: &mut Context) -> Result<Answer, CommandError> {
+/// The addresses on which the broker listens.
+pub(super) async fn listeners(cx: &Context) -> Result<Vec<Value>, CommandError> {
     let overview = cx.engine.inspect().overview().await?;
-    let Some(listeners) = overview["listeners"].as_array() else {
-        let text = "the user may not see the listeners: it needs the tag monitoring";
-        return Err(Error::refused("list its listeners", 401, text).into());
-    };
-    let columns = ["ip_address", "port", "protocol"].map(str::to_owned);
-    let format = cx.out.list_format();
-    let has_header = !cx.out.is_headless();
-    cx.out.rows(format, &columns, listeners, has_header)?;
-    Ok(Answer::Yes)
+    let text = "the user may not see the listeners: it needs the tag monitoring";
+    let none = || Error::refused("list its listeners", 401, text);
+    Ok(overview["listeners"].as_array().ok_or_else(none)?.clone())
+}
+
+async fn list_listeners(cx: &mut Context) -> Result<Answer, CommandError> {
+    let listeners = listeners(cx).await?;
+    show::rows(&["ip_address", "port", "protocol"], &listeners, cx)
 }
 
 /// Asks for something that older brokers do not have: nothing in its path can be missing but the call itself.
@@ -411,11 +411,8 @@ async fn auth_attempts(given: &Given, cx: &mut Context) -> Result<Answer, Comman
     let rows = cx.engine.inspect().rows(doing, &path).await?;
     let columns = ["protocol", "auth_attempts", "auth_attempts_succeeded", "auth_attempts_failed"];
     let of_source = ["remote_address", "username"].into_iter().filter(|_| !source.is_empty());
-    let columns: Vec<String> = of_source.chain(columns).map(str::to_owned).collect();
-    let format = cx.out.list_format();
-    let has_header = !cx.out.is_headless();
-    cx.out.rows(format, &columns, &rows, has_header)?;
-    Ok(Answer::Yes)
+    let columns: Vec<&str> = of_source.chain(columns).collect();
+    show::rows(&columns, &rows, cx)
 }
 
 async fn reset_auth_attempts(_: &Given, cx: &mut Context) -> Result<Answer, CommandError> {

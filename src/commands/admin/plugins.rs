@@ -1,6 +1,9 @@
 //! Plugins. On a broker of ours they are built in, and on RabbitMQ its own program enables them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::given::Given;
 use super::row::{AdminRow, AdminWork, List, Operand, PLUGINS, RowsFrom};
@@ -8,6 +11,9 @@ use super::show;
 use crate::commands::{Answer, CommandError, Context};
 use crate::engine::{Engine, Error};
 use crate::render::Column;
+
+/// The pause between two questions: RabbitMQ counts every five seconds.
+const PAUSE: Duration = Duration::from_millis(200);
 
 const NAMES: Operand = Operand::many("plugin", "The plugins");
 
@@ -68,12 +74,20 @@ pub(super) const ROWS: &[AdminRow] = &[
     },
 ];
 
-/// The names of the plugins of the first node.
+/// The names of the plugins of the first node. RabbitMQ tells them some seconds after its start.
 async fn enabled(engine: &Engine) -> Result<Vec<String>, CommandError> {
-    let nodes = engine.inspect().rows("list plugins", "nodes").await?;
-    let plugins = nodes.first().and_then(|node| node["enabled_plugins"].as_array());
-    let names = plugins.into_iter().flatten().filter_map(Value::as_str);
-    Ok(names.map(str::to_owned).collect())
+    let asked = Instant::now();
+    loop {
+        let nodes = engine.inspect().rows("list plugins", "nodes").await?;
+        if let Some(plugins) = nodes.first().and_then(|node| node["enabled_plugins"].as_array()) {
+            return Ok(plugins.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+        }
+        if asked.elapsed() >= engine.target().timeout() {
+            let problem = "the broker has not told its plugins yet".into();
+            return Err(CommandError::TimedOut { problem });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// A row for each plugin of each node.

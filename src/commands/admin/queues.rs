@@ -105,11 +105,8 @@ async fn quorum_status(given: &Given, cx: &mut Context) -> Result<Answer, Comman
         "Snapshot Index",
         "Term",
         "Machine Version",
-    ]
-    .map(str::to_owned);
-    let (format, has_header) = (cx.out.list_format(), !cx.out.is_headless());
-    cx.out.rows(format, &columns, &replicas, has_header)?;
-    Ok(Answer::Yes)
+    ];
+    show::rows(&columns, &replicas, cx)
 }
 
 async fn stream_status(given: &Given, cx: &mut Context) -> Result<Answer, CommandError> {

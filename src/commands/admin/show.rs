@@ -98,3 +98,15 @@ pub(super) fn object(object: &Value, cx: &mut Context) -> Result<Answer, Command
     }
     Ok(Answer::Yes)
 }
+
+/// Prints rows with these columns, as the format says.
+pub(super) fn rows(
+    columns: &[&str],
+    rows: &[Value],
+    cx: &mut Context,
+) -> Result<Answer, CommandError> {
+    let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
+    let (format, has_header) = (cx.out.list_format(), !cx.out.is_headless());
+    cx.out.rows(format, &columns, rows, has_header)?;
+    Ok(Answer::Yes)
+}
