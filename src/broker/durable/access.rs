@@ -4,7 +4,8 @@
 //! older release has not written gets its default.
 
 use super::rows::{
-    OLD_HASH_BYTES, RowKind, RowProblem, name_key, read_name, read_value, value, written,
+    InVhost, OLD_HASH_BYTES, RowKind, RowProblem, key_in, name_key, read_name, read_name_in,
+    read_value, value, written,
 };
 use crate::broker::auth::{Hashing, PasswordHash, Permission, TopicPermission, User, UserLimits};
 use crate::broker::parameters::{Parameter, ParameterName};
@@ -186,14 +187,6 @@ fn read_old_user(name: ShortStr, from: &mut Reader<'_>) -> Result<SavedUser, Row
     Ok(SavedUser { user, is_old: true })
 }
 
-/// The key of a user's permission in a vhost.
-fn permission_key(vhost: &ShortStr, user: &ShortStr) -> Vec<u8> {
-    written(|to| {
-        to.short(vhost);
-        to.short(user);
-    })
-}
-
 /// The key of a user's permission for an exchange.
 fn topic_key(vhost: &ShortStr, user: &ShortStr, exchange: &ShortStr) -> Vec<u8> {
     written(|to| {
@@ -213,17 +206,15 @@ pub(in crate::broker) fn put_permission(
             to.long(pattern.as_str().as_bytes());
         }
     });
-    Change::Put(Table::Permissions, Row { key: permission_key(vhost, user), value })
+    Change::Put(Table::Permissions, Row { key: key_in(vhost, user), value })
 }
 
 pub(in crate::broker) fn remove_permission(vhost: &ShortStr, user: &ShortStr) -> Change {
-    Change::Remove(Table::Permissions, permission_key(vhost, user))
+    Change::Remove(Table::Permissions, key_in(vhost, user))
 }
 
 fn read_permission(row: &Row) -> Result<Granted<Permission>, RowProblem> {
-    let mut key = Reader::new(&row.key);
-    let (vhost, user) = (ShortStr::read(&mut key)?, ShortStr::read(&mut key)?);
-    key.finish()?;
+    let InVhost { vhost, row: user } = read_name_in(&row.key)?;
     let permission = read_value(&row.value, |from| {
         let [configure, write, read] = [text_of(from)?, text_of(from)?, text_of(from)?];
         Ok(Permission::new(&configure, &write, &read)?)
@@ -254,7 +245,7 @@ pub(in crate::broker) fn remove_topics(
 ) -> Change {
     match exchange {
         Some(exchange) => Change::Remove(Table::TopicPermissions, topic_key(vhost, user, exchange)),
-        None => Change::RemoveAll(Table::TopicPermissions, permission_key(vhost, user)),
+        None => Change::RemoveAll(Table::TopicPermissions, key_in(vhost, user)),
     }
 }
 

@@ -118,7 +118,7 @@ pub(super) fn read_name(key: &[u8]) -> Result<ShortStr, RowProblem> {
     Ok(name)
 }
 
-/// The key of an exchange or a queue.
+/// The key of an exchange or a queue, or of a user's permission in a vhost.
 pub(super) fn key_in(vhost: &ShortStr, name: &ShortStr) -> Vec<u8> {
     written(|to| {
         to.short(vhost);
@@ -126,8 +126,8 @@ pub(super) fn key_in(vhost: &ShortStr, name: &ShortStr) -> Vec<u8> {
     })
 }
 
-/// The name of an exchange or a queue.
-fn read_name_in(key: &[u8]) -> Result<InVhost<ShortStr>, RowProblem> {
+/// The name of an exchange or a queue, or of the user who has a permission.
+pub(super) fn read_name_in(key: &[u8]) -> Result<InVhost<ShortStr>, RowProblem> {
     let mut from = Reader::new(key);
     let (vhost, row) = (ShortStr::read(&mut from)?, ShortStr::read(&mut from)?);
     from.finish()?;
