@@ -91,7 +91,7 @@ use std::sync::{Arc, OnceLock};
 pub use route::Route;
 
 use self::alarm::Alarm;
-use self::auth::{Permission, Permissions, Rights, User, Users};
+use self::auth::{GUEST, Permission, Permissions, Rights, User, Users};
 use self::compat::Compat;
 use self::drops::Drops;
 use self::durable::{Changes, Granted, Recovery, SavedUser, SavedVhost, VhostDefinitions, access};
@@ -115,23 +115,20 @@ use crate::store::{Runner, Store, StoreError};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, ReplyCode, ShortStr};
 
-/// The first user of a new broker. The salt keeps two brokers' hashes apart; it is no secret.
-fn guest(node: &str) -> User {
-    let [a, b, c, d, ..] = RandomState::new().hash_one(node).to_be_bytes();
-    User::guest([a, b, c, d])
-}
-
 /// The contents of a new broker. Definitions that bring their own users or vhosts take the place of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Defaults {
-    /// The vhost `/`.
-    pub vhost: bool,
-    /// The user `guest`, an administrator, who may do everything in `/`.
-    pub user: bool,
+    /// The first vhost (RabbitMQ: `default_vhost`).
+    pub vhost: Option<ShortStr>,
+    /// The first user, who may do everything in that vhost (RabbitMQ: `default_user`, `default_pass`).
+    pub user: Option<User>,
 }
 
-impl Defaults {
-    pub const ALL: Self = Self { vhost: true, user: true };
+impl Default for Defaults {
+    /// The vhost `/` and the user `guest`.
+    fn default() -> Self {
+        Self { vhost: Some(literal("/")), user: Some(User::administrator(literal(GUEST), GUEST)) }
+    }
 }
 
 /// A whole broker.
@@ -172,21 +169,19 @@ pub struct Broker {
 impl Broker {
     /// A broker with nothing but the vhost `/` and the user `guest`, which keeps everything in memory.
     pub fn new(node: String) -> Self {
-        Self::new_with(node, Defaults::ALL)
+        Self::new_with(node, Defaults::default())
     }
 
     /// A broker that begins with `defaults` and keeps everything in memory.
     pub fn new_with(node: String, defaults: Defaults) -> Self {
-        let name = literal("/");
-        let user = defaults.user.then(|| guest(&node));
-        let granted = user.as_ref().map(|user| user.name.clone());
-        let metadata = VhostMetadata::of_new(&name);
-        let vhost = defaults.vhost.then(|| SavedVhost { name: name.clone(), metadata });
+        let Defaults { vhost, user } = defaults;
+        let granted = vhost.clone().zip(user.as_ref().map(|user| user.name.clone()));
+        let of_new = |name: ShortStr| SavedVhost { metadata: VhostMetadata::of_new(&name), name };
         let user = user.map(|user| SavedUser { user, is_old: false });
-        let (vhosts, users) = (vhost.into_iter().collect(), user.into_iter().collect());
-        let broker = Self::with(node, vhosts, users, None);
-        if let Some(user) = granted.filter(|_| defaults.vhost) {
-            broker.permissions.set(&name, &user, Some(Permission::full()));
+        let vhosts = vhost.map(of_new).into_iter().collect();
+        let broker = Self::with(node, vhosts, user.into_iter().collect(), None);
+        if let Some((vhost, user)) = granted {
+            broker.permissions.set(&vhost, &user, Some(Permission::full()));
         }
         broker
     }
@@ -197,7 +192,7 @@ impl Broker {
     ///
     /// Names the file and what in it cannot be read or understood.
     pub fn open(node: String, definitions: Definitions) -> Result<Self, StoreError> {
-        Self::open_with(node, definitions, Defaults::ALL)
+        Self::open_with(node, definitions, &Defaults::default())
     }
 
     /// The broker of these definitions; new ones begin with `defaults`.
@@ -208,12 +203,10 @@ impl Broker {
     pub fn open_with(
         node: String,
         definitions: Definitions,
-        defaults: Defaults,
+        defaults: &Defaults,
     ) -> Result<Self, StoreError> {
         if definitions.is_new()? {
-            let vhost = defaults.vhost.then(|| literal("/"));
-            let user = defaults.user.then(|| guest(&node));
-            durable::begin(&definitions, vhost.as_ref(), user.as_ref())?;
+            durable::begin(&definitions, defaults.vhost.as_ref(), defaults.user.as_ref())?;
         }
         let vhosts = durable::read(&definitions, &access::VHOSTS)?;
         let users = durable::read(&definitions, &access::USERS)?;

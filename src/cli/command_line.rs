@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser};
 
 use super::global::GlobalOptions;
 use super::rabbitmqctl;
+use crate::commands::serve::config::Applied;
 use crate::commands::{Command, admin};
 use crate::render::terminal_width;
 
@@ -61,6 +62,14 @@ fn wrapped(names: &[&str], width: usize) -> String {
 }
 
 impl Cli {
+    /// Takes the settings that were made outside the command line.
+    pub fn with(mut self, applied: Applied) -> Self {
+        if let Command::Serve(args) = &mut self.command {
+            args.set_applied(applied);
+        }
+        self
+    }
+
     /// The command line as clap sees it, with rabbitmqctl's underscore names added.
     pub fn definition() -> clap::Command {
         let mut definition = Self::command();

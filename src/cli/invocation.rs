@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
-use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use tokio::runtime::Builder;
 
 use super::command_line::Cli;
 use super::global::GlobalOptions;
 use super::{local, rabbitmqctl, tips};
+use crate::commands::serve;
 use crate::commands::{self, Answer, Command, CommandError, Context, Interrupt};
 use crate::engine::{Engine, Target};
 use crate::exit::Code;
@@ -44,18 +44,25 @@ impl Invocation {
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stopped> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let mut definition = Cli::definition();
-        let read = local::joined(arguments.clone(), &definition)
-            .and_then(|arguments| definition.try_get_matches_from_mut(arguments))
-            .and_then(|matches| {
-                let mut cli = Cli::from_arg_matches(&matches)?;
-                let names_node = rabbitmqctl::taken_over(&mut cli.global, &matches);
-                Ok(Self { cli, names_node })
-            })
-            .map_err(|error| tips::shown(error.format(&mut definition), &definition));
-        match read {
-            Ok(invocation) => Ok(invocation),
-            Err(error) => Err(Stopped { error, wants_json: wants_json(&arguments) }),
-        }
+        let stopped = |error| Stopped { error, wants_json: wants_json(&arguments) };
+        let joined = local::joined(arguments.clone(), &definition);
+        let extended = joined.map(|all| serve::config::extended(all, &definition, &environment()));
+        let read = match extended {
+            Ok(Ok((arguments, applied))) => {
+                definition.try_get_matches_from_mut(arguments).and_then(|matches| {
+                    let mut cli = Cli::from_arg_matches(&matches)?.with(applied);
+                    let names_node = rabbitmqctl::taken_over(&mut cli.global, &matches);
+                    Ok(Self { cli, names_node })
+                })
+            }
+            // A file or a variable is wrong, not the usage.
+            Ok(Err(wrong)) => {
+                let wrong = clap::Error::raw(ErrorKind::InvalidValue, format!("{wrong}\n"));
+                return Err(stopped(wrong));
+            }
+            Err(error) => Err(error),
+        };
+        read.map_err(|error| stopped(tips::shown(error.format(&mut definition), &definition)))
     }
 
     /// Runs the command; prints its error, if any.
@@ -277,6 +284,14 @@ impl Stopped {
         }
         if is_mistake { Code::Usage } else { Code::Done }
     }
+}
+
+/// The variables of the process that are text.
+fn environment() -> Vec<(String, String)> {
+    let texts = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(texts).collect()
 }
 
 /// Answers whether the answer was to be JSON, as far as a command line that was not understood shows.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
-use crate::broker::auth::Origin;
+use crate::broker::auth::{GUEST, Origin, User};
 use crate::broker::compat::Compat;
 use crate::broker::node_limits::NodeLimits;
 use crate::broker::{Broker, Defaults};
@@ -27,6 +27,9 @@ use crate::server::{
 };
 use crate::store::definitions::Definitions;
 use crate::store::{OpenReport, Store, format};
+use crate::wire::ShortStr;
+use crate::wire::shortstr::literal;
+use crate::wire::url::Password;
 
 /// The options of a broker in this process.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +52,37 @@ pub struct HostOptions {
     pub memory: Watermark,
     /// A file of definitions to load before clients are let in.
     pub definitions: Option<PathBuf>,
+    /// The name of the node, such as `rabbit@host`; `mq@` and the machine's name if none is given.
+    pub node: Option<String>,
+    /// The first vhost and user of a new broker.
+    pub first: FirstAccess,
+    /// Lets `guest` log in from other machines.
+    pub guest_from_anywhere: bool,
     /// The directory that others find it by; its Unix sockets are there.
     pub directory: Option<PathBuf>,
+}
+
+/// The vhost that a new broker has, and the user who may do everything in it.
+#[derive(Clone, Debug)]
+pub struct FirstAccess {
+    pub vhost: ShortStr,
+    /// An administrator.
+    pub user: ShortStr,
+    pub password: Password,
+}
+
+impl Default for FirstAccess {
+    /// RabbitMQ's: `guest` in `/`.
+    fn default() -> Self {
+        Self { vhost: literal("/"), user: literal(GUEST), password: Password::new(GUEST) }
+    }
+}
+
+impl FirstAccess {
+    fn defaults(&self) -> Defaults {
+        let user = User::administrator(self.user.clone(), self.password.reveal());
+        Defaults { vhost: Some(self.vhost.clone()), user: Some(user) }
+    }
 }
 
 /// A limit of memory.
@@ -161,13 +193,16 @@ impl Host {
         lock: Option<DirectoryLock>,
         options: HostOptions,
     ) -> Result<Self, Error> {
-        let node = format!("mq@{}", host_name());
+        let node = options.node.clone().unwrap_or_else(|| format!("mq@{}", host_name()));
         let clock = Clock::start();
         let definitions = options.definitions.as_deref().map(read_definitions).transpose()?;
-        let defaults = definitions.as_ref().map_or(Defaults::ALL, DefinitionsFile::defaults);
+        let defaults = match &definitions {
+            Some(file) => file.defaults(options.first.defaults()),
+            None => options.first.defaults(),
+        };
         // No client is let in before everything is there again.
         let (mut broker, start_report) = if let Some(directory) = directory {
-            open_directory(directory, node, clock, options.compat, defaults)?
+            open_directory(directory, node, clock, options.compat, &defaults)?
         } else {
             let broker = Broker::new_with(node, defaults);
             broker.started_at(clock.start_unix_ms());
@@ -180,6 +215,7 @@ impl Host {
         }
         broker.limits =
             NodeLimits { memory_bytes_max: options.memory.bytes(), ..options.limits.clone() };
+        broker.users.is_guest_local = !options.guest_from_anywhere;
         let broker = Arc::new(broker);
         let listening = Self::listen(directory, options, Arc::clone(&broker), clock).await;
         listening
@@ -349,7 +385,7 @@ fn open_directory(
     node: String,
     clock: Clock,
     compat: Compat,
-    defaults: Defaults,
+    defaults: &Defaults,
 ) -> Result<(Broker, StartReport), Error> {
     let path = directory.path();
     let open = || {

@@ -36,10 +36,12 @@ pub use crate::broker::arguments::{Flag, FlagValue, QueueArgument, queue_argumen
 pub use crate::broker::compat::Compat;
 pub use crate::broker::exchange::ExchangeKind;
 pub use crate::broker::node_limits::NodeLimits;
+pub use crate::server::resources::machine_bytes;
 pub use crate::server::{Address, TlsVerify};
 pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 
+pub use crate::wire::url::Password;
 pub use admin::{hash_password, is_found, reach};
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
 pub use contents::{
@@ -47,7 +49,7 @@ pub use contents::{
 };
 pub use error::{Category, Error};
 pub use handle::Engine;
-pub use host::{Host, HostOptions, StartReport, Watermark};
+pub use host::{FirstAccess, Host, HostOptions, StartReport, Watermark};
 pub use inspect::Inspect;
 pub use listing::ApiList;
 pub use management::{Call, Method, escape};

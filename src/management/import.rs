@@ -59,11 +59,14 @@ impl DefinitionsFile {
 
     /// Returns the defaults of a new broker that takes these definitions in first: no user `guest` if they bring users,
     /// and no vhost `/` if they bring vhosts.
-    pub fn defaults(&self) -> Defaults {
+    pub fn defaults(&self, usual: Defaults) -> Defaults {
         let brings = |list: &str| {
             self.0.get(list).and_then(Value::as_array).is_some_and(|list| !list.is_empty())
         };
-        Defaults { vhost: !brings("vhosts"), user: !brings("users") }
+        Defaults {
+            vhost: usual.vhost.filter(|_| !brings("vhosts")),
+            user: usual.user.filter(|_| !brings("users")),
+        }
     }
 
     /// Takes the definitions in, all of which must be good.

@@ -20,6 +20,7 @@ mod bugs;
 mod cmd_admin;
 mod cmd_admin_examples;
 mod cmd_bench;
+mod cmd_config;
 mod cmd_consume;
 mod cmd_exec;
 mod cmd_get;

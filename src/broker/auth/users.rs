@@ -4,12 +4,11 @@ use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
-use super::password::{PasswordHash, SALT_BYTES};
+use super::password::PasswordHash;
 use crate::lock::RwLock;
 use crate::wire::ShortStr;
-use crate::wire::shortstr::literal;
 
-/// Name and password of the user every new broker has; may log in from this machine only.
+/// Name and password of the user every new broker has, if no other is chosen.
 pub const GUEST: &str = "guest";
 
 /// The limits of a user; `None` is no limit.
@@ -33,6 +32,8 @@ pub struct User {
 pub struct Users {
     /// Hashed fast, because only administrators add names.
     users: RwLock<FxHashMap<ShortStr, User>>,
+    /// `guest` may log in from this machine only (RabbitMQ: `loopback_users.guest`); set before the broker is used.
+    pub is_guest_local: bool,
 }
 
 /// The place that a login comes from.
@@ -50,12 +51,12 @@ impl From<IpAddr> for Origin {
 }
 
 impl User {
-    /// `guest`, an administrator: the user of a new broker.
-    pub fn guest(salt: [u8; SALT_BYTES]) -> Self {
+    /// An administrator, such as the first user of a new broker.
+    pub fn administrator(name: ShortStr, password: &str) -> Self {
         Self {
-            name: literal(GUEST),
+            name,
             tags: vec!["administrator".to_owned()],
-            password: PasswordHash::new(GUEST, salt),
+            password: PasswordHash::fresh(password),
             limits: UserLimits::default(),
         }
     }
@@ -69,14 +70,19 @@ impl User {
 impl Users {
     pub fn new(users: impl IntoIterator<Item = User>) -> Self {
         let users = users.into_iter().map(|user| (user.name.clone(), user)).collect();
-        Self { users: RwLock::new(users) }
+        Self { users: RwLock::new(users), is_guest_local: true }
     }
 
     /// The user, when name and password are right and the origin is allowed (RabbitMQ: `loopback_users`).
     pub fn log_in(&self, name: &[u8], password: &[u8], origin: Origin) -> Option<User> {
         let user = self.get(std::str::from_utf8(name).ok()?)?;
-        let is_allowed = user.name != GUEST || origin == Origin::Local;
+        let is_allowed = !self.is_kept_out(&user, origin);
         (user.password.fits(password) && is_allowed).then_some(user)
+    }
+
+    /// Answers whether a user may log in from the broker's own machine only, and comes from elsewhere.
+    fn is_kept_out(&self, user: &User, origin: Origin) -> bool {
+        self.is_guest_local && user.name == GUEST && origin == Origin::Remote
     }
 
     /// Returns the reason why a login failed, for the log: clients are not told.
@@ -84,7 +90,7 @@ impl Users {
         let user = std::str::from_utf8(name).ok().and_then(|name| self.get(name));
         match user {
             None => "no such user",
-            Some(user) if user.name == GUEST && origin == Origin::Remote => {
+            Some(user) if self.is_kept_out(&user, origin) => {
                 "this user may log in from the broker's own machine only"
             }
             Some(_) => "wrong password",
@@ -131,10 +137,11 @@ impl Users {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::shortstr::literal;
 
     #[test]
     fn guest_logs_in_from_this_machine_only() {
-        let users = Users::new([User::guest([1, 2, 3, 4])]);
+        let users = Users::new([User::administrator(literal(GUEST), GUEST)]);
         let cases = [
             ("guest", "guest", Origin::Local, true),
             ("guest", "guest", Origin::Remote, false),

@@ -216,7 +216,12 @@ mod tests {
         fn new() -> Self {
             let directory = TempDir::new().unwrap();
             let definitions = Arc::new(Definitions::open(directory.path()).unwrap());
-            begin(&definitions, Some(&literal("/")), Some(&User::guest([0; 4]))).unwrap();
+            begin(
+                &definitions,
+                Some(&literal("/")),
+                Some(&User::administrator(literal("guest"), "guest")),
+            )
+            .unwrap();
             let of_vhost = VhostDefinitions::new(literal("/"), Some(Arc::clone(&definitions)));
             let vhost = Vhost::new(literal("/"), Shared::default(), Arc::default(), of_vhost);
             Self { vhost, definitions, directory }

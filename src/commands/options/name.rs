@@ -8,8 +8,10 @@ use crate::engine::ShortStr;
 /// The reason why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::commands) enum InvalidName {
-    #[error("it is empty, and a queue has a name")]
+    #[error("it is empty")]
     Empty,
+    #[error("it is empty, and a queue has a name")]
+    EmptyQueue,
     #[error("it has a line break, which brokers remove from names")]
     Broken,
     #[error("it has {bytes} bytes, and a name has at most 255")]
@@ -26,10 +28,18 @@ pub(in crate::commands) fn exchange(text: &str) -> Result<ShortStr, InvalidName>
     ShortStr::try_from(text).map_err(|_| InvalidName::TooLong { bytes: text.len() })
 }
 
+/// Reads the name of a user or a vhost.
+pub(in crate::commands) fn not_empty(text: &str) -> Result<ShortStr, InvalidName> {
+    if text.is_empty() {
+        return Err(InvalidName::Empty);
+    }
+    ShortStr::try_from(text).map_err(|_| InvalidName::TooLong { bytes: text.len() })
+}
+
 /// Reads the name of a queue.
 pub(in crate::commands) fn queue(text: &str) -> Result<ShortStr, InvalidName> {
     if text.is_empty() {
-        return Err(InvalidName::Empty);
+        return Err(InvalidName::EmptyQueue);
     }
     ShortStr::try_from(text).map_err(|_| InvalidName::TooLong { bytes: text.len() })
 }

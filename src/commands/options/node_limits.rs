@@ -46,6 +46,34 @@ impl LimitOptions {
         self.memory_high_watermark.0
     }
 
+    /// The value of each key of rabbitmq.conf, and the option that sets it.
+    pub(in crate::commands) fn effective(
+        &self,
+        compat: Compat,
+    ) -> Result<Vec<(&'static str, &'static str, Option<String>)>, CommandError> {
+        let limits = self.limits(compat)?;
+        let (key, watermark) = match self.watermark() {
+            Watermark::Relative(part) => ("vm_memory_high_watermark.relative", part.to_string()),
+            Watermark::Absolute(bytes) => ("vm_memory_high_watermark.absolute", bytes.to_string()),
+        };
+        let number = |number: Option<u32>| number.map(|number| number.to_string());
+        let timeout = limits.consumer_timeout_ms.map(|timeout| timeout.to_string());
+        Ok(vec![
+            (key, "memory-high-watermark", Some(watermark)),
+            (
+                "disk_free_limit.absolute",
+                "disk-free-limit",
+                Some(limits.disk_free_bytes_min.to_string()),
+            ),
+            ("max_message_size", "max-message-size", Some(limits.message_bytes_max.to_string())),
+            ("heartbeat", "heartbeat", Some(limits.heartbeat_s.to_string())),
+            ("consumer_timeout", "consumer-timeout", timeout),
+            ("connection_max", "max-connections", number(limits.connections_max)),
+            ("channel_max_per_node", "max-channels", number(limits.channels_max)),
+            ("consumer_max_per_channel", "consumer-max-per-channel", number(limits.consumers_max)),
+        ])
+    }
+
     /// All other limits.
     pub(in crate::commands) fn limits(&self, compat: Compat) -> Result<NodeLimits, CommandError> {
         let usual = NodeLimits::default();

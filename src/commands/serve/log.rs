@@ -85,6 +85,21 @@ impl LogOptions {
         self.format == LogFormat::Json
     }
 
+    /// The value of each key, and the option that sets it.
+    pub(super) fn effective(&self) -> [(&'static str, &'static str, Option<String>); 3] {
+        let format = if self.is_json() { "json" } else { "plaintext" };
+        let level = self.level.and_then(|level| level.to_possible_value());
+        [
+            ("log.console.formatter", "log-format", Some(format.to_owned())),
+            ("log.console.level", "log-level", level.map(|level| level.get_name().to_owned())),
+            (
+                "mq.log_level_file",
+                "log-level-file",
+                self.level_file.as_ref().map(|path| path.display().to_string()),
+            ),
+        ]
+    }
+
     fn filter(&self, is_quiet: bool) -> Result<EnvFilter, CommandError> {
         if let Some(level) = self.level {
             return Ok(level.filter());

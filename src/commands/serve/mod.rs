@@ -2,6 +2,8 @@
 //!
 //! All its messages go to its log (`log`), from the first line on, because an operator reads nothing else.
 
+pub mod config;
+mod first;
 mod log;
 
 use std::error::Error as _;
@@ -11,6 +13,8 @@ use std::str::FromStr;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::config::Applied;
+use self::first::FirstOptions;
 use self::log::{LogOptions, ServerLog};
 use super::examples::examples;
 use super::options::node_limits::LimitOptions;
@@ -36,6 +40,16 @@ const METRICS: Address = Address::Loopback { port: 15692 };
     "mq serve --data-dir /srv/mq --listen 0.0.0.0:5672 --http 127.0.0.1:15672",
 ]))]
 pub struct Args {
+    /// Read this file in the syntax of rabbitmq.conf, and then all *.conf in conf.d beside it; options of the command
+    /// line come first [env: MQ_CONFIG, RABBITMQ_CONFIG_FILE]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the value of every key of the configuration and where it comes from, and start no broker
+    #[arg(long)]
+    print_config: bool,
+    /// The settings that are not from the command line; their values stand in the other fields.
+    #[arg(skip)]
+    applied: Applied,
     /// Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both
     /// 127.0.0.1 and ::1 [default: localhost:5672]
     #[arg(long, value_name = "ADDRESS")]
@@ -75,6 +89,8 @@ pub struct Args {
     /// Print the AMQP URL, then the management URL and the URL of the metrics, one per line
     #[arg(long)]
     print_url: bool,
+    #[command(flatten)]
+    first: FirstOptions,
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
@@ -165,7 +181,13 @@ pub async fn run(
     is_quiet: bool,
     out: &mut Output,
 ) -> Result<Answer, CommandError> {
+    if args.print_config {
+        return args.print_effective(&tls, out);
+    }
     let log = ServerLog::start(&args.log, is_quiet)?;
+    for warning in &args.applied.warnings {
+        tracing::warn!("{warning}");
+    }
     // Listened for from here on, so that a signal during the start is not lost.
     let mut signals = Signals::listen()?;
     let options = args.host_options(tls)?;
@@ -241,6 +263,58 @@ fn recovered(start_report: StartReport) -> Option<String> {
 }
 
 impl Args {
+    /// Says where values come from that were not on the command line.
+    pub fn set_applied(&mut self, applied: Applied) {
+        self.applied = applied;
+    }
+
+    /// Prints the configuration in effect, in the syntax of its file.
+    fn print_effective(&self, tls: &TlsFiles, out: &mut Output) -> Result<Answer, CommandError> {
+        for (key, option, value) in self.effective(tls)? {
+            let source = self.applied.source(option);
+            match value {
+                Some(value) => out.line(&format!("{key} = {value} # {source}"))?,
+                None => out.line(&format!("# {key} is not set"))?,
+            }
+        }
+        Ok(Answer::Yes)
+    }
+
+    /// The value of each key; the option is the one that sets it.
+    fn effective(
+        &self,
+        tls: &TlsFiles,
+    ) -> Result<Vec<(String, &'static str, Option<String>)>, CommandError> {
+        let options = self.host_options(tls.clone())?;
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let listeners = |name: &str, option, addresses: &[Address]| {
+            let numbered = addresses.iter().enumerate().map(|(at, address)| {
+                (format!("listeners.{name}.{}", at + 1), option, Some(address.to_string()))
+            });
+            let none = addresses
+                .is_empty()
+                .then(|| (format!("listeners.{name}"), option, Some("none".to_owned())));
+            numbered.chain(none).collect::<Vec<_>>()
+        };
+        let mut all = listeners("tcp", "listen", &options.listen);
+        all.extend(listeners("ssl", "tls-listen", &options.tls_listen));
+        let rows = [
+            ("ssl_options.cacertfile", "tls-ca", path(&options.tls.ca)),
+            ("ssl_options.certfile", "tls-cert", path(&options.tls.cert)),
+            ("ssl_options.keyfile", "tls-key", path(&options.tls.key)),
+            ("load_definitions", "definitions", path(&options.definitions)),
+            ("mq.data_dir", "data-dir", path(&options.directory)),
+            ("mq.memory", "memory", self.memory.then(|| "true".to_owned())),
+            ("mq.threads", "threads", Some(self.threads().to_string())),
+        ];
+        let owned = |(key, option, value): (&str, _, _)| (key.to_owned(), option, value);
+        all.extend(rows.into_iter().map(owned));
+        all.extend(self.first.effective().into_iter().map(owned));
+        all.extend(self.limits.effective(options.compat)?.into_iter().map(owned));
+        all.extend(self.log.effective().into_iter().map(owned));
+        Ok(all)
+    }
+
     /// Returns the number of threads that serve connections. One core is left to the thread that writes to the disk, to
     /// the kernel's network and to clients on the same machine: with as many threads as cores a message costs more.
     pub fn threads(&self) -> usize {
@@ -284,6 +358,9 @@ impl Args {
             metrics: self.metrics.map_or(is_usual.then_some(METRICS), |OptionalAddress(at)| at),
             compat,
             definitions: self.definitions.clone(),
+            node: self.first.node(),
+            first: self.first.access(),
+            guest_from_anywhere: self.first.guest_from_anywhere(),
             limits: self.limits.limits(compat)?,
             memory: self.limits.watermark(),
             directory,

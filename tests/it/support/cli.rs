@@ -101,7 +101,9 @@ pub(crate) fn mq(broker: &Broker) -> Command {
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mq"));
     command.env("NO_COLOR", "1");
-    for name in ["RUST_LOG", "MQ_URL", "AMQP_URL", "RABBITMQ_URL", "MQ_HTTP_URL", "MQ_LOCAL"] {
+    for name in
+        ["RUST_LOG", "MQ_URL", "AMQP_URL", "RABBITMQ_URL", "MQ_HTTP_URL", "MQ_LOCAL", "MQ_CONFIG"]
+    {
         command.env_remove(name);
     }
     command

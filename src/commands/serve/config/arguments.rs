@@ -1,0 +1,297 @@
+//! Settings as arguments of `mq serve`.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
+
+use super::keys::{self, Does, Form};
+use super::settings::{Setting, Settings, Source, Wrong};
+use crate::commands::options::size::Size;
+use crate::engine::machine_bytes;
+
+/// The ports that a key without one means.
+const HTTP_PORT: &str = "15672";
+/// RabbitMQ listens on all addresses, unless a key names one.
+const EVERYWHERE: &str = "0.0.0.0";
+
+/// Options of which only one may be given.
+const EXCLUSIVE: [[&str; 2]; 2] = [["data-dir", "memory"], ["log-level", "log-level-file"]];
+
+/// An option that a setting gives.
+#[derive(Clone, Debug)]
+struct Given {
+    option: &'static str,
+    /// `None` for a flag.
+    value: Option<String>,
+    key: String,
+    source: Source,
+}
+
+/// The settings that count, for the log and for `--print-config`.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    given: Vec<Given>,
+    on_command_line: Vec<String>,
+    pub(in crate::commands::serve) warnings: Vec<String>,
+}
+
+impl Applied {
+    /// The place that the value of an option comes from.
+    pub(in crate::commands::serve) fn source(&self, option: &str) -> Source {
+        if self.on_command_line.iter().any(|given| given == option) {
+            return Source::CommandLine;
+        }
+        let given = self.given.iter().rfind(|given| given.option == option);
+        given.map_or(Source::Default, |given| given.source.clone())
+    }
+}
+
+/// The arguments with the settings of files and variables behind them, if the command is `serve`.
+///
+/// # Errors
+///
+/// Names the file and line, or the variable, and what is wrong with it.
+pub fn extended(
+    arguments: Vec<OsString>,
+    definition: &Command,
+    environment: &[(String, String)],
+) -> Result<(Vec<OsString>, Applied), String> {
+    let Ok(matches) = definition.clone().try_get_matches_from(&arguments) else {
+        // Parsed again, and then refused with all that is wrong.
+        return Ok((arguments, Applied::default()));
+    };
+    let Some(("serve", serve)) = matches.subcommand() else {
+        return Ok((arguments, Applied::default()));
+    };
+    let config = serve.get_one::<std::path::PathBuf>("config").map(std::path::PathBuf::as_path);
+    let applied = applied(config, serve, environment).map_err(|wrong| wrong.to_string())?;
+    let all = with_settings(&arguments, &applied.given);
+    if let Err(error) = definition.clone().try_get_matches_from(&all)
+        && let Some(wrong) = blamed(&error, &applied.given)
+    {
+        return Err(wrong.to_string());
+    }
+    Ok((all, applied))
+}
+
+fn applied(
+    config: Option<&Path>,
+    serve: &ArgMatches,
+    environment: &[(String, String)],
+) -> Result<Applied, Wrong> {
+    let settings = Settings::read(config, environment)?;
+    let on_command_line: Vec<String> = serve
+        .ids()
+        .filter(|id| serve.value_source(id.as_str()) == Some(ValueSource::CommandLine))
+        .map(|id| id.as_str().replace('_', "-"))
+        .collect();
+    let mut given = given(&settings)?;
+    let is_there = |option: &str| on_command_line.iter().any(|there| there == option);
+    given.retain(|given| {
+        let excluded = EXCLUSIVE
+            .iter()
+            .any(|pair| pair.contains(&given.option) && pair.iter().any(|one| is_there(one)));
+        !is_there(given.option) && !excluded
+    });
+    Ok(Applied { given, on_command_line, warnings: settings.warnings })
+}
+
+/// The options that settings give.
+fn given(settings: &Settings) -> Result<Vec<Given>, Wrong> {
+    let mut all = Vec::new();
+    for (key, setting) in &settings.by_key {
+        let Some(Does::Sets { option, form }) = keys::find(key).map(|row| row.does) else {
+            continue;
+        };
+        let value = value_of(form, key, setting, settings).map_err(|why| Wrong::Value {
+            at: setting.source.clone(),
+            key: key.clone(),
+            value: if key == "default_pass" { "***".into() } else { setting.value.clone() },
+            why,
+        })?;
+        let Some(value) = value else { continue };
+        let given = Given { option, value, key: key.clone(), source: setting.source.clone() };
+        // Several listeners are several options, several keys of one value are one.
+        let is_list = matches!(form, Form::Listener);
+        if is_list || !all.iter().any(|known: &Given| known.option == option) {
+            all.push(given);
+        }
+    }
+    Ok(all)
+}
+
+/// The value of the option; the outer `None` if the setting gives no option, the inner one for a flag.
+fn value_of(
+    form: Form,
+    key: &str,
+    setting: &Setting,
+    settings: &Settings,
+) -> Result<Option<Option<String>>, String> {
+    let text = setting.value.as_str();
+    let option = match form {
+        Form::Same => text.to_owned(),
+        Form::Listener if text == "none" => return Ok(None),
+        Form::Listener => listener(text)?,
+        Form::Seconds => format!("{}s", number(text)?),
+        Form::Milliseconds => format!("{}ms", number(text)?),
+        Form::Size => size(text)?.to_string(),
+        Form::PartOfMemory => part_of_memory(text)?.to_string(),
+        Form::Number if text == "infinity" => return Ok(None),
+        Form::Number => number(text)?.to_string(),
+        Form::Loopback => match (key, text) {
+            ("loopback_users.guest", "false") | ("loopback_users", "none") => "none".to_owned(),
+            ("loopback_users.guest", "true") => "guest".to_owned(),
+            _ => return Err("it must be true or false, and loopback_users none".to_owned()),
+        },
+        Form::LogFormat => match text {
+            "plaintext" => "text".to_owned(),
+            "json" => text.to_owned(),
+            _ => return Err("it must be plaintext or json".to_owned()),
+        },
+        Form::Verify => verify(settings)?.to_owned(),
+        Form::HttpPart => http(settings),
+        Form::Only(only) if text == only => {
+            let is_flag = matches!(keys::find(key), Some(row) if FLAGS.contains(&row.name));
+            return Ok(is_flag.then_some(None));
+        }
+        Form::Only(only) => return Err(format!("nothing but {only} is implemented")),
+    };
+    Ok(Some(Some(option)))
+}
+
+/// Keys that stand for options without a value.
+const FLAGS: [&str; 2] = ["mq.memory", "mq.print_url"];
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it is not a number".to_owned())
+}
+
+/// A port on all addresses, or an address.
+fn listener(text: &str) -> Result<String, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok(format!("{EVERYWHERE}:{port}")),
+        Err(_) if text.contains(':') => Ok(text.to_owned()),
+        Err(_) => Err("it must be a port, or an address with a port".to_owned()),
+    }
+}
+
+/// RabbitMQ's sizes: `k`, `M` and `G` with or without `B` or `iB`, where `MB` is a million bytes and `M` is `MiB`.
+fn size(text: &str) -> Result<u64, String> {
+    let lower = text.to_ascii_lowercase();
+    let whole = match lower.as_bytes().last() {
+        Some(b'k' | b'm' | b'g') => format!("{lower}ib"),
+        _ => lower,
+    };
+    whole.parse::<Size>().map(|size| size.bytes).map_err(|error| error.to_string())
+}
+
+fn part_of_memory(text: &str) -> Result<u64, String> {
+    let part: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
+    let memory = machine_bytes().ok_or("the machine's memory is not known")?;
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a limit needs no more than the digits of a double"
+    )]
+    Ok((memory as f64 * part.max(0.0)) as u64)
+}
+
+/// How certificates of clients are checked, from both keys that say so (RabbitMQ: Erlang's `ssl`).
+fn verify(settings: &Settings) -> Result<&'static str, String> {
+    let value = |key| settings.by_key.get(key).map(|setting| setting.value.as_str());
+    let is_required = value("ssl_options.fail_if_no_peer_cert");
+    match (value("ssl_options.verify"), is_required) {
+        (_, Some(other)) if !matches!(other, "true" | "false") => {
+            Err("it must be true or false".to_owned())
+        }
+        (Some("verify_peer"), Some("true")) => Ok("required"),
+        (Some("verify_peer"), _) => Ok("optional"),
+        (Some("verify_none") | None, Some("true")) => {
+            Err("fail_if_no_peer_cert needs ssl_options.verify = verify_peer".to_owned())
+        }
+        (Some("verify_none") | None, _) => Ok("none"),
+        (Some(_), _) => Err("it must be verify_peer or verify_none".to_owned()),
+    }
+}
+
+/// The address of the management API from its two keys.
+fn http(settings: &Settings) -> String {
+    let part = |name: &str| {
+        let keys = ["management.tcp", "management.listener"];
+        keys.iter().find_map(|key| settings.by_key.get(&format!("{key}.{name}")))
+    };
+    let value = |name, usual| part(name).map_or(usual, |setting| setting.value.as_str());
+    let ip = value("ip", EVERYWHERE);
+    let port = value("port", HTTP_PORT);
+    if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
+}
+
+fn with_settings(arguments: &[OsString], given: &[Given]) -> Vec<OsString> {
+    let mut all = arguments.to_vec();
+    all.extend(given.iter().map(|given| {
+        OsString::from(match &given.value {
+            Some(value) => format!("--{}={value}", given.option),
+            None => format!("--{}", given.option),
+        })
+    }));
+    all
+}
+
+/// The setting whose value clap does not take.
+fn blamed(error: &clap::Error, given: &[Given]) -> Option<Wrong> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let option = argument.split(['=', ' ']).next()?.trim_start_matches("--");
+    let blamed = given.iter().find(|given| given.option == option)?;
+    let why = error.to_string();
+    let why = why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let value =
+        if option == "default-pass" { "***" } else { blamed.value.as_deref().unwrap_or("true") };
+    Some(Wrong::Value {
+        at: blamed.source.clone(),
+        key: blamed.key.clone(),
+        value: value.to_owned(),
+        why,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+
+    use super::*;
+
+    /// Every option of `mq serve` has a key.
+    #[test]
+    fn every_option_has_a_key() {
+        let command = crate::commands::serve::Args::augment_args(Command::new("serve"));
+        let without = ["config", "print-config", "help"];
+        for argument in command.get_arguments().filter_map(|argument| argument.get_long()) {
+            let has_key = keys::KEYS
+                .iter()
+                .any(|row| matches!(row.does, Does::Sets { option, .. } if option == argument));
+            assert!(has_key || without.contains(&argument), "--{argument} has no key");
+        }
+    }
+
+    #[test]
+    fn sizes_are_rabbitmqs() {
+        #[rustfmt::skip]
+        let cases = [
+            ("1073741824", Ok(1 << 30)),
+            ("2GB",        Ok(2_000_000_000)),
+            ("2G",         Ok(2 << 30)),
+            ("512MiB",     Ok(512 << 20)),
+            ("64k",        Ok(64 << 10)),
+            ("much",       Err(())),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(size(text).map_err(drop), expected, "{text}");
+        }
+    }
+}

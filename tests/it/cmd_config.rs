@@ -1,0 +1,172 @@
+//! `mq serve --config`: files of RabbitMQ's syntax and variables of its image configure the broker.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::support::cli::{Running, program};
+
+/// A directory with a configuration file.
+struct Folder {
+    directory: TempDir,
+    file: PathBuf,
+}
+
+impl Folder {
+    fn with(text: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("rabbitmq.conf");
+        fs::write(&file, text).unwrap();
+        Self { directory, file }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn file(&self) -> &str {
+        self.file.to_str().unwrap()
+    }
+}
+
+/// Starts `mq serve --print-url` with variables; answers with the address of AMQP.
+fn serve(arguments: &[&str], variables: &[(&str, &str)]) -> (Running, String) {
+    let mut command = program();
+    command.args(["serve", "--print-url"]).args(arguments).envs(variables.iter().copied());
+    let mut broker = Running::spawn(&mut command, "listening on");
+    let url = broker.line();
+    let (_, address) = url.trim().split_once("://").unwrap();
+    let address = address.rsplit('@').next().unwrap().trim_end_matches('/').to_owned();
+    (broker, address)
+}
+
+/// The exit code of `mq ping` as this user, in this vhost.
+fn ping(address: &str, login: &str, vhost: &str) -> Option<i32> {
+    let url = format!("amqp://{login}@{address}/{vhost}");
+    program().args(["ping", "--url", &url]).output().unwrap().status.code()
+}
+
+const FIRST: &str = "
+# who may log in
+listeners.tcp.1 = 127.0.0.1:0
+default_user = app
+default_pass = 's3#cret'
+default_vhost = shop
+log.file.level = debug
+";
+
+#[test]
+fn a_file_makes_the_first_user_and_vhost_and_says_what_has_no_effect() {
+    let folder = Folder::with(FIRST);
+    let (mut broker, address) = serve(&["--memory", "--config", folder.file()], &[]);
+    broker.wait_for("listening on");
+    let warning = format!(
+        "{}:7: 'log.file.level' has no effect, because the log goes to stderr",
+        folder.file()
+    );
+    broker.wait_for(&warning);
+    assert_eq!(ping(&address, "app:s3%23cret", "shop"), Some(0));
+    assert_ne!(ping(&address, "app:s3%23cret", "%2F"), Some(0), "there is one vhost");
+    assert_ne!(ping(&address, "guest:guest", "shop"), Some(0), "there is one user");
+}
+
+#[test]
+fn the_variables_of_the_image_count_at_the_first_start_only() {
+    let data = TempDir::new().unwrap();
+    let data = data.path().to_str().unwrap();
+    let start = |user: &str| {
+        let variables = [
+            ("RABBITMQ_DEFAULT_USER", user),
+            ("RABBITMQ_DEFAULT_PASS", "secret"),
+            ("RABBITMQ_DEFAULT_VHOST", "v"),
+            ("RABBITMQ_NODENAME", "rabbit@here"),
+            ("RABBITMQ_ERLANG_COOKIE", "monster"),
+        ];
+        serve(&["--data-dir", data, "--listen", "127.0.0.1:0"], &variables)
+    };
+    let (mut first, address) = start("one");
+    first.wait_for("RABBITMQ_ERLANG_COOKIE has no effect here");
+    assert_eq!(ping(&address, "one:secret", "v"), Some(0));
+    first.signal(Signal::TERM);
+    assert!(first.end().0.success());
+    let (_second, address) = start("two");
+    assert_eq!(ping(&address, "one:secret", "v"), Some(0));
+    assert_ne!(ping(&address, "two:secret", "v"), Some(0), "the broker is not new");
+}
+
+#[test]
+fn the_command_line_comes_before_variables_and_they_before_files() {
+    let folder =
+        Folder::with("heartbeat = 10\nmax_message_size = 1MiB\nconsumer_timeout = 60000\n");
+    let further = folder.path().join("conf.d");
+    fs::create_dir(&further).unwrap();
+    fs::write(further.join("20-more.conf"), "max_message_size = 3MiB\n").unwrap();
+    fs::write(further.join("10-some.conf"), "max_message_size = 2MiB\nheartbeat = 20\n").unwrap();
+    let run = program()
+        .args(["serve", "--memory", "--config", folder.file(), "--print-config"])
+        .args(["--consumer-timeout", "5s", "--listen", "127.0.0.1:1"])
+        .envs([("MQ_HEARTBEAT", "30"), ("RABBITMQ_DEFAULT_PASS", "hidden")])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(run.stdout).unwrap();
+    let further = further.display();
+    let expected = [
+        "heartbeat = 30 # MQ_HEARTBEAT".to_owned(),
+        format!("max_message_size = 3145728 # {further}/20-more.conf:1"),
+        "consumer_timeout = 5000 # command line".to_owned(),
+        "listeners.tcp.1 = 127.0.0.1:1 # command line".to_owned(),
+        "default_user = guest # default".to_owned(),
+        "default_pass = '***' # RABBITMQ_DEFAULT_PASS".to_owned(),
+    ];
+    for line in expected {
+        assert!(told.lines().any(|told| told == line), "{line}\n{told}");
+    }
+    assert!(!told.contains("hidden"));
+    // What is printed is a configuration itself.
+    let again = Folder::with(&told);
+    let run =
+        program().args(["serve", "--config", again.file(), "--print-config"]).output().unwrap();
+    let values = |text: &str| {
+        let value = |line: &str| line.split(" # ").next().unwrap().to_owned();
+        text.lines().map(value).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&String::from_utf8(run.stdout).unwrap()), values(&told));
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_line_and_ends_the_start() {
+    #[rustfmt::skip]
+    let cases = [
+        // file                                variable                              what is said
+        ("\nheartbeats = 5",                   ("", ""),                             "FILE:2: 'heartbeats' is not a key of rabbitmq.conf; did you mean 'heartbeat'?"),
+        ("heartbeat = soon",                   ("", ""),                             "FILE:1: heartbeat = soon: it is not a number"),
+        ("mq.threads = none",                  ("", ""),                             "FILE:1: mq.threads = none: invalid value 'none' for '--threads <N>'"),
+        ("heartbeat",                          ("", ""),                             "FILE, line 1: 'heartbeat' is not 'key = value'"),
+        ("channel_max = 5",                    ("", ""),                             "FILE:1: 'channel_max' is not implemented; leave it out"),
+        ("log.console = false",                ("", ""),                             "FILE:1: log.console = false: nothing but true is implemented"),
+        ("ssl_options.fail_if_no_peer_cert = true", ("", ""),                        "needs ssl_options.verify = verify_peer"),
+        ("",                                   ("MQ_HEARTBEAT", "x"),                "MQ_HEARTBEAT: heartbeat = x: it is not a number"),
+        ("",                                   ("RABBITMQ_SSL_VERIFY", "x"),         "the variable RABBITMQ_SSL_VERIFY is not supported"),
+        ("",                                   ("RABBITMQ_NODENAME", "rabbit"),      "RABBITMQ_NODENAME: mq.node_name = rabbit: "),
+        ("default_pass = ''",                  ("", ""),                             "default_pass = ***: "),
+    ];
+    for (text, variable, expected) in cases {
+        let folder = Folder::with(text);
+        let mut command = program();
+        command.args(["serve", "--memory", "--config", folder.file()]);
+        if !variable.0.is_empty() {
+            command.env(variable.0, variable.1);
+        }
+        let run = command.output().unwrap();
+        let told = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(64), "{text}: {told}");
+        let expected = expected.replace("FILE", folder.file());
+        assert!(told.starts_with("error: ") && told.contains(&expected), "{expected}\n{told}");
+        assert!(!told.contains("Usage:"), "{told}");
+    }
+    let run = program().args(["serve", "--config", "/nowhere/rabbitmq.conf"]).output().unwrap();
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert!(told.contains("cannot read the configuration '/nowhere/rabbitmq.conf': No such file"));
+}
