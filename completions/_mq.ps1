@@ -242,6 +242,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             break
         }
         'mq;serve' {
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this file in the syntax of rabbitmq.conf, and then all *.conf in conf.d beside it; options of the command line come first [env: MQ_CONFIG, RABBITMQ_CONFIG_FILE]')
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]')
             [CompletionResult]::new('--http', '--http', [CompletionResultType]::ParameterName, 'Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]')
             [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Serve metrics for Prometheus on this address, below /metrics and without a login; none turns them off [default: localhost:15692; none if --listen or --tls-listen is given]')
@@ -251,6 +252,11 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Serve connections with this many threads [default: one fewer than there are cores, at least one]')
             [CompletionResult]::new('--compat', '--compat', [CompletionResultType]::ParameterName, 'Behave like this release of RabbitMQ; 4.3 also refuses what RabbitMQ 4.3 refuses by default, so that a test run shows what an upgrade breaks [default: like RabbitMQ 4.3.6, but features that it refuses by default still work]')
             [CompletionResult]::new('--definitions', '--definitions', [CompletionResultType]::ParameterName, 'Import the definitions in this file, which RabbitMQ exported, before clients can connect')
+            [CompletionResult]::new('--node-name', '--node-name', [CompletionResultType]::ParameterName, 'Give the node this name, for example rabbit@localhost [default: mq@ and the machine''s name]')
+            [CompletionResult]::new('--default-vhost', '--default-vhost', [CompletionResultType]::ParameterName, 'Create this virtual host if the broker is new [default: /]')
+            [CompletionResult]::new('--default-user', '--default-user', [CompletionResultType]::ParameterName, 'Create this user, an administrator with all permissions in the default virtual host, if the broker is new [default: guest]')
+            [CompletionResult]::new('--default-pass', '--default-pass', [CompletionResultType]::ParameterName, 'Give the default user this password; other programs can see it on the command line, not in MQ_DEFAULT_PASS or a file for --config [default: guest]')
+            [CompletionResult]::new('--loopback-users', '--loopback-users', [CompletionResultType]::ParameterName, 'Let only the user guest log in solely from this machine, or with none, no user')
             [CompletionResult]::new('--memory-high-watermark', '--memory-high-watermark', [CompletionResultType]::ParameterName, 'Block publishers while the process uses more memory than this: a fraction of the machine''s memory, such as 0.6, or a size, such as 2GiB')
             [CompletionResult]::new('--disk-free-limit', '--disk-free-limit', [CompletionResultType]::ParameterName, 'Block publishers while the data directory''s disk has less free space than this [default: 50MB]')
             [CompletionResult]::new('--max-connections', '--max-connections', [CompletionResultType]::ParameterName, 'Accept at most this many connections [default: as many as the limit on file descriptors allows]')
@@ -277,6 +283,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('--tls-key', '--tls-key', [CompletionResultType]::ParameterName, 'Use the key in this PEM file for the certificate')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--print-config', '--print-config', [CompletionResultType]::ParameterName, 'Print the value of every key of the configuration and where it comes from, and start no broker')
             [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'Store nothing on disk: everything is lost when the broker stops')
             [CompletionResult]::new('--print-url', '--print-url', [CompletionResultType]::ParameterName, 'Print the AMQP URL, then the management URL and the URL of the metrics, one per line')
             [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'Print the rows and errors only')

@@ -240,6 +240,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Run RabbitMQ\'s
 complete -c mq -n "__fish_mq_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c mq -n "__fish_mq_needs_command" -f -a "man" -d 'Print the manual page of mq or of a command'
 complete -c mq -n "__fish_mq_needs_command" -f -a "help" -d 'Print the help of mq or of a command'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l config -d 'Read this file in the syntax of rabbitmq.conf, and then all *.conf in conf.d beside it; options of the command line come first [env: MQ_CONFIG, RABBITMQ_CONFIG_FILE]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l listen -d 'Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l metrics -d 'Serve metrics for Prometheus on this address, below /metrics and without a login; none turns them off [default: localhost:15692; none if --listen or --tls-listen is given]' -r
@@ -252,6 +253,12 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l threads -d 'Serve connec
 complete -c mq -n "__fish_mq_using_subcommand serve" -l compat -d 'Behave like this release of RabbitMQ; 4.3 also refuses what RabbitMQ 4.3 refuses by default, so that a test run shows what an upgrade breaks [default: like RabbitMQ 4.3.6, but features that it refuses by default still work]' -r -f -a "3.10\t''
 4.3\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l definitions -d 'Import the definitions in this file, which RabbitMQ exported, before clients can connect' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l node-name -d 'Give the node this name, for example rabbit@localhost [default: mq@ and the machine\'s name]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l default-vhost -d 'Create this virtual host if the broker is new [default: /]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l default-user -d 'Create this user, an administrator with all permissions in the default virtual host, if the broker is new [default: guest]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l default-pass -d 'Give the default user this password; other programs can see it on the command line, not in MQ_DEFAULT_PASS or a file for --config [default: guest]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l loopback-users -d 'Let only the user guest log in solely from this machine, or with none, no user' -r -f -a "guest\t''
+none\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory-high-watermark -d 'Block publishers while the process uses more memory than this: a fraction of the machine\'s memory, such as 0.6, or a size, such as 2GiB' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l disk-free-limit -d 'Block publishers while the data directory\'s disk has less free space than this [default: 50MB]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l max-connections -d 'Accept at most this many connections [default: as many as the limit on file descriptors allows]' -r
@@ -285,6 +292,7 @@ jsonl\t''
 csv\t''
 tsv\t''
 raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l print-config -d 'Print the value of every key of the configuration and where it comes from, and start no broker'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory -d 'Store nothing on disk: everything is lost when the broker stops'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l print-url -d 'Print the AMQP URL, then the management URL and the URL of the metrics, one per line'
 complete -c mq -n "__fish_mq_using_subcommand serve" -s s -l silent -d 'Print the rows and errors only'

@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser};
 
 use super::global::GlobalOptions;
 use super::rabbitmqctl;
-use crate::commands::serve::config::Applied;
+use crate::commands::serve::config::AppliedSettings;
 use crate::commands::{Command, admin};
 use crate::render::terminal_width;
 
@@ -44,26 +44,8 @@ fn after_help() -> String {
     )
 }
 
-/// Names with commas between, in indented lines of at most `width` columns.
-fn wrapped(names: &[&str], width: usize) -> String {
-    let mut lines = vec![String::new()];
-    for (place, name) in names.iter().enumerate() {
-        let comma = if place + 1 < names.len() { "," } else { "" };
-        match lines.last_mut() {
-            Some(line) if line.is_empty() || line.len() + name.len() + 2 <= width => {
-                line.push_str(if line.is_empty() { "  " } else { " " });
-                line.push_str(name);
-                line.push_str(comma);
-            }
-            _ => lines.push(format!("  {name}{comma}")),
-        }
-    }
-    lines.join("\n")
-}
-
-impl Cli {
-    /// Takes the settings that were made outside the command line.
-    pub fn with(mut self, applied: Applied) -> Self {
+    /// The same with the settings that were made outside the command line.
+    pub fn with(mut self, applied: AppliedSettings) -> Self {
         if let Command::Serve(args) = &mut self.command {
             args.set_applied(applied);
         }

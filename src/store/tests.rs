@@ -1,3 +1,5 @@
+//! The log as its callers see it.
+
 use super::*;
 
 /// Everything that waits, by queue.

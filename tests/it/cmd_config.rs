@@ -107,7 +107,11 @@ fn the_command_line_comes_before_variables_and_they_before_files() {
     let run = program()
         .args(["serve", "--memory", "--config", folder.file(), "--print-config"])
         .args(["--consumer-timeout", "5s", "--listen", "127.0.0.1:1"])
-        .envs([("MQ_HEARTBEAT", "30"), ("RABBITMQ_DEFAULT_PASS", "hidden")])
+        .envs([
+            ("MQ_HEARTBEAT", "30"),
+            ("MQ_MANAGEMENT_TCP_PORT", "1234"),
+            ("RABBITMQ_DEFAULT_PASS", "hidden"),
+        ])
         .output()
         .unwrap();
     let told = String::from_utf8(run.stdout).unwrap();
@@ -118,6 +122,7 @@ fn the_command_line_comes_before_variables_and_they_before_files() {
         "consumer_timeout = 5000 # command line".to_owned(),
         "listeners.tcp.1 = 127.0.0.1:1 # command line".to_owned(),
         "default_user = guest # default".to_owned(),
+        "management.tcp.port = 1234 # MQ_MANAGEMENT_TCP_PORT".to_owned(),
         "default_pass = '***' # RABBITMQ_DEFAULT_PASS".to_owned(),
     ];
     for line in expected {

@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use self::config::Applied;
+use self::config::AppliedSettings;
 use self::first::FirstOptions;
 use self::log::{LogOptions, ServerLog};
 use super::examples::examples;
@@ -49,7 +49,7 @@ pub struct Args {
     print_config: bool,
     /// The settings that are not from the command line; their values stand in the other fields.
     #[arg(skip)]
-    applied: Applied,
+    applied: AppliedSettings,
     /// Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both
     /// 127.0.0.1 and ::1 [default: localhost:5672]
     #[arg(long, value_name = "ADDRESS")]
@@ -264,7 +264,7 @@ fn recovered(start_report: StartReport) -> Option<String> {
 
 impl Args {
     /// Says where values come from that were not on the command line.
-    pub fn set_applied(&mut self, applied: Applied) {
+    pub fn set_applied(&mut self, applied: AppliedSettings) {
         self.applied = applied;
     }
 
@@ -298,6 +298,22 @@ impl Args {
         };
         let mut all = listeners("tcp", "listen", &options.listen);
         all.extend(listeners("ssl", "tls-listen", &options.tls_listen));
+        let http = [
+            ("management.tcp", "http", options.http),
+            ("prometheus.tcp", "metrics", options.metrics),
+        ];
+        for (name, option, address) in http {
+            let parts = address.map(|address| {
+                let text = address.to_string();
+                let (ip, port) = text.rsplit_once(':').unwrap_or((text.as_str(), ""));
+                [ip.trim_matches(['[', ']']).to_owned(), port.to_owned()]
+            });
+            let [ip, port] = parts.map_or([None, None], |parts| parts.map(Some));
+            all.extend([
+                (format!("{name}.ip"), option, ip),
+                (format!("{name}.port"), option, port),
+            ]);
+        }
         let rows = [
             ("ssl_options.cacertfile", "tls-ca", path(&options.tls.ca)),
             ("ssl_options.certfile", "tls-cert", path(&options.tls.cert)),

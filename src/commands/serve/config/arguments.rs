@@ -1,4 +1,4 @@
-//! Settings as arguments of `mq serve`.
+//! AllSettings as arguments of `mq serve`.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,12 +8,10 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
 use super::keys::{self, Does, Form};
-use super::settings::{Setting, Settings, Source, Wrong};
+use super::settings::{AllSettings, SetBy, Setting, Wrong};
 use crate::commands::options::size::Size;
 use crate::engine::machine_bytes;
 
-/// The ports that a key without one means.
-const HTTP_PORT: &str = "15672";
 /// RabbitMQ listens on all addresses, unless a key names one.
 const EVERYWHERE: &str = "0.0.0.0";
 
@@ -27,25 +25,25 @@ struct Given {
     /// `None` for a flag.
     value: Option<String>,
     key: String,
-    source: Source,
+    source: SetBy,
 }
 
 /// The settings that count, for the log and for `--print-config`.
 #[derive(Clone, Debug, Default)]
-pub struct Applied {
+pub struct AppliedSettings {
     given: Vec<Given>,
     on_command_line: Vec<String>,
     pub(in crate::commands::serve) warnings: Vec<String>,
 }
 
-impl Applied {
+impl AppliedSettings {
     /// The place that the value of an option comes from.
-    pub(in crate::commands::serve) fn source(&self, option: &str) -> Source {
+    pub(in crate::commands::serve) fn source(&self, option: &str) -> SetBy {
         if self.on_command_line.iter().any(|given| given == option) {
-            return Source::CommandLine;
+            return SetBy::CommandLine;
         }
         let given = self.given.iter().rfind(|given| given.option == option);
-        given.map_or(Source::Default, |given| given.source.clone())
+        given.map_or(SetBy::Default, |given| given.source.clone())
     }
 }
 
@@ -58,13 +56,13 @@ pub fn extended(
     arguments: Vec<OsString>,
     definition: &Command,
     environment: &[(String, String)],
-) -> Result<(Vec<OsString>, Applied), String> {
+) -> Result<(Vec<OsString>, AppliedSettings), String> {
     let Ok(matches) = definition.clone().try_get_matches_from(&arguments) else {
         // Parsed again, and then refused with all that is wrong.
-        return Ok((arguments, Applied::default()));
+        return Ok((arguments, AppliedSettings::default()));
     };
     let Some(("serve", serve)) = matches.subcommand() else {
-        return Ok((arguments, Applied::default()));
+        return Ok((arguments, AppliedSettings::default()));
     };
     let config = serve.get_one::<std::path::PathBuf>("config").map(std::path::PathBuf::as_path);
     let applied = applied(config, serve, environment).map_err(|wrong| wrong.to_string())?;
@@ -81,8 +79,8 @@ fn applied(
     config: Option<&Path>,
     serve: &ArgMatches,
     environment: &[(String, String)],
-) -> Result<Applied, Wrong> {
-    let settings = Settings::read(config, environment)?;
+) -> Result<AppliedSettings, Wrong> {
+    let settings = AllSettings::read(config, environment)?;
     let on_command_line: Vec<String> = serve
         .ids()
         .filter(|id| serve.value_source(id.as_str()) == Some(ValueSource::CommandLine))
@@ -96,11 +94,11 @@ fn applied(
             .any(|pair| pair.contains(&given.option) && pair.iter().any(|one| is_there(one)));
         !is_there(given.option) && !excluded
     });
-    Ok(Applied { given, on_command_line, warnings: settings.warnings })
+    Ok(AppliedSettings { given, on_command_line, warnings: settings.warnings })
 }
 
 /// The options that settings give.
-fn given(settings: &Settings) -> Result<Vec<Given>, Wrong> {
+fn given(settings: &AllSettings) -> Result<Vec<Given>, Wrong> {
     let mut all = Vec::new();
     for (key, setting) in &settings.by_key {
         let Some(Does::Sets { option, form }) = keys::find(key).map(|row| row.does) else {
@@ -128,7 +126,7 @@ fn value_of(
     form: Form,
     key: &str,
     setting: &Setting,
-    settings: &Settings,
+    settings: &AllSettings,
 ) -> Result<Option<Option<String>>, String> {
     let text = setting.value.as_str();
     let option = match form {
@@ -152,7 +150,7 @@ fn value_of(
             _ => return Err("it must be plaintext or json".to_owned()),
         },
         Form::Verify => verify(settings)?.to_owned(),
-        Form::HttpPart => http(settings),
+        Form::AddressPart { keys, port } => address(settings, keys, port),
         Form::Only(only) if text == only => {
             let is_flag = matches!(keys::find(key), Some(row) if FLAGS.contains(&row.name));
             return Ok(is_flag.then_some(None));
@@ -201,7 +199,7 @@ fn part_of_memory(text: &str) -> Result<u64, String> {
 }
 
 /// How certificates of clients are checked, from both keys that say so (RabbitMQ: Erlang's `ssl`).
-fn verify(settings: &Settings) -> Result<&'static str, String> {
+fn verify(settings: &AllSettings) -> Result<&'static str, String> {
     let value = |key| settings.by_key.get(key).map(|setting| setting.value.as_str());
     let is_required = value("ssl_options.fail_if_no_peer_cert");
     match (value("ssl_options.verify"), is_required) {
@@ -218,15 +216,13 @@ fn verify(settings: &Settings) -> Result<&'static str, String> {
     }
 }
 
-/// The address of the management API from its two keys.
-fn http(settings: &Settings) -> String {
-    let part = |name: &str| {
-        let keys = ["management.tcp", "management.listener"];
-        keys.iter().find_map(|key| settings.by_key.get(&format!("{key}.{name}")))
-    };
+/// The address of an HTTP listener from its keys.
+fn address(settings: &AllSettings, keys: &[&str], usual_port: &str) -> String {
+    let part =
+        |name: &str| keys.iter().find_map(|key| settings.by_key.get(&format!("{key}.{name}")));
     let value = |name, usual| part(name).map_or(usual, |setting| setting.value.as_str());
     let ip = value("ip", EVERYWHERE);
-    let port = value("port", HTTP_PORT);
+    let port = value("port", usual_port);
     if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A line of a file that sets something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct ConfigLine {
     pub(super) key: String,
     pub(super) value: String,
     /// Counted from 1.
@@ -29,7 +29,7 @@ pub(super) struct NotALine {
 /// # Errors
 ///
 /// Names the first line that is neither empty, a comment nor `key = value`.
-pub(super) fn parse(text: &str) -> Result<Vec<Line>, NotALine> {
+pub(super) fn parse(text: &str) -> Result<Vec<ConfigLine>, NotALine> {
     let mut lines = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let number = at + 1;
@@ -45,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Line>, NotALine> {
             return Err(not_a_line());
         }
         let value = value_of(value.trim()).ok_or_else(not_a_line)?;
-        lines.push(Line { key: key.to_owned(), value, number });
+        lines.push(ConfigLine { key: key.to_owned(), value, number });
     }
     Ok(lines)
 }
@@ -91,8 +91,11 @@ mod tests {
     #[test]
     fn a_file_has_keys_values_and_comments() {
         let text = "# a comment\n\nlisteners.tcp.default=5673\n default_pass = 's3#cret' # quoted\nlog.console.level = debug # loud\n";
-        let line =
-            |key: &str, value: &str, number| Line { key: key.into(), value: value.into(), number };
+        let line = |key: &str, value: &str, number| ConfigLine {
+            key: key.into(),
+            value: value.into(),
+            number,
+        };
         let expected = [
             line("listeners.tcp.default", "5673", 3),
             line("default_pass", "s3#cret", 4),

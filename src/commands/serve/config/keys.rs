@@ -25,8 +25,8 @@ pub(super) enum Form {
     LogFormat,
     /// `verify_peer` or `verify_none`; with `fail_if_no_peer_cert` it says how certificates of clients are checked.
     Verify,
-    /// The port or the address of the management API.
-    HttpPart,
+    /// The port or the IP address of an HTTP listener, whose keys begin so; this port if no key names one.
+    AddressPart { keys: &'static [&'static str], port: &'static str },
     /// Only this value says what is done here anyway.
     Only(&'static str),
 }
@@ -67,6 +67,10 @@ const NO_PLUGIN: &str = "the protocol or plugin is not part of this broker";
 const STDERR: &str = "the log goes to stderr";
 const BUILT_IN: &str = "the broker decides by itself";
 
+const MANAGEMENT: Form =
+    Form::AddressPart { keys: &["management.tcp", "management.listener"], port: "15672" };
+const PROMETHEUS: Form = Form::AddressPart { keys: &["prometheus.tcp"], port: "15692" };
+
 /// All keys. The first that fits counts.
 pub(super) const KEYS: &[Key] = &[
     sets("listeners.tcp.default", "listen", Form::Listener),
@@ -75,10 +79,12 @@ pub(super) const KEYS: &[Key] = &[
     sets("listeners.ssl.default", "tls-listen", Form::Listener),
     sets("listeners.ssl.$", "tls-listen", Form::Listener),
     sets("listeners.ssl", "tls-listen", Form::Listener),
-    sets("management.tcp.port", "http", Form::HttpPart),
-    sets("management.tcp.ip", "http", Form::HttpPart),
-    sets("management.listener.port", "http", Form::HttpPart),
-    sets("management.listener.ip", "http", Form::HttpPart),
+    sets("management.tcp.port", "http", MANAGEMENT),
+    sets("management.tcp.ip", "http", MANAGEMENT),
+    sets("management.listener.port", "http", MANAGEMENT),
+    sets("management.listener.ip", "http", MANAGEMENT),
+    sets("prometheus.tcp.port", "metrics", PROMETHEUS),
+    sets("prometheus.tcp.ip", "metrics", PROMETHEUS),
     sets("ssl_options.cacertfile", "tls-ca", Form::Same),
     sets("ssl_options.certfile", "tls-cert", Form::Same),
     sets("ssl_options.keyfile", "tls-key", Form::Same),
@@ -253,7 +259,7 @@ mod tests {
     fn a_key_is_found_by_its_parts() {
         #[rustfmt::skip]
         let cases = [
-            ("listeners.tcp.default",         Some("listeners.tcp.$")),
+            ("listeners.tcp.2",               Some("listeners.tcp.$")),
             ("listeners.tcp",                 Some("listeners.tcp")),
             ("listeners.tcp.a.b",             None),
             ("loopback_users.guest",          Some("loopback_users.guest")),

@@ -10,4 +10,4 @@ mod file;
 mod keys;
 mod settings;
 
-pub use self::arguments::{Applied, extended};
+pub use self::arguments::{AppliedSettings, extended};

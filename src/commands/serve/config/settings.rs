@@ -69,14 +69,14 @@ const REFUSED_VARIABLES: &[&str] = &[
 
 /// The place that a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::commands::serve) enum Source {
+pub(in crate::commands::serve) enum SetBy {
     File { path: PathBuf, line: usize },
     Variable(String),
     CommandLine,
     Default,
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SetBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
@@ -91,12 +91,12 @@ impl fmt::Display for Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Setting {
     pub(super) value: String,
-    pub(super) source: Source,
+    pub(super) source: SetBy,
 }
 
 /// The settings by key, and what is to be said of others.
 #[derive(Debug, Default)]
-pub(super) struct Settings {
+pub(super) struct AllSettings {
     pub(super) by_key: BTreeMap<String, Setting>,
     pub(super) warnings: Vec<String>,
 }
@@ -109,15 +109,15 @@ pub(super) enum Wrong {
     #[error("{}, {line}", path.display())]
     Line { path: PathBuf, line: file::NotALine },
     #[error("{at}: '{key}' is not a key of rabbitmq.conf{}", like(*nearest))]
-    Unknown { at: Source, key: String, nearest: Option<&'static str> },
+    Unknown { at: SetBy, key: String, nearest: Option<&'static str> },
     #[error("{at}: '{key}' is not implemented; leave it out")]
-    NotImplemented { at: Source, key: String },
+    NotImplemented { at: SetBy, key: String },
     #[error(
         "the variable {name} is not supported, as in RabbitMQ's image; use a file with --config"
     )]
     Variable { name: String },
     #[error("{at}: {key} = {value}: {why}")]
-    Value { at: Source, key: String, value: String, why: String },
+    Value { at: SetBy, key: String, value: String, why: String },
 }
 
 fn like(nearest: Option<&str>) -> String {
@@ -127,7 +127,7 @@ fn like(nearest: Option<&str>) -> String {
 /// The environment of the process.
 pub(super) type Environment<'a> = &'a [(String, String)];
 
-impl Settings {
+impl AllSettings {
     /// Reads everything; `config` is that of the command line.
     pub(super) fn read(config: Option<&Path>, environment: Environment<'_>) -> Result<Self, Wrong> {
         let mut settings = Self::default();
@@ -137,7 +137,7 @@ impl Settings {
         settings.read_rabbitmq_variables(environment)?;
         for (row, name) in KEYS.iter().filter_map(|row| Some((row, row.variable()?))) {
             if let Some(value) = variable(environment, &name) {
-                settings.set(row.name, value, Source::Variable(name))?;
+                settings.set(row.name, value, SetBy::Variable(name))?;
             }
         }
         Ok(settings)
@@ -150,7 +150,7 @@ impl Settings {
             let lines =
                 file::parse(&text).map_err(|line| Wrong::Line { path: path.clone(), line })?;
             for line in lines {
-                let source = Source::File { path: path.clone(), line: line.number };
+                let source = SetBy::File { path: path.clone(), line: line.number };
                 self.set(&line.key, &line.value, source)?;
             }
         }
@@ -166,7 +166,7 @@ impl Settings {
         self.warnings.extend(without_effect.map(|name| format!("{name} has no effect here")));
         for (name, key) in VARIABLES {
             if let Some(value) = variable(environment, name) {
-                self.set(key, value, Source::Variable((*name).to_owned()))?;
+                self.set(key, value, SetBy::Variable((*name).to_owned()))?;
             }
         }
         let (port, address) =
@@ -182,10 +182,10 @@ impl Settings {
                 (listener, NODE_IP_ADDRESS)
             }
         };
-        self.set("listeners.tcp.default", &listener, Source::Variable(name.to_owned()))
+        self.set("listeners.tcp.default", &listener, SetBy::Variable(name.to_owned()))
     }
 
-    fn set(&mut self, key: &str, value: &str, source: Source) -> Result<(), Wrong> {
+    fn set(&mut self, key: &str, value: &str, source: SetBy) -> Result<(), Wrong> {
         let key = key.to_owned();
         let Some(row) = keys::find(&key) else {
             return Err(Wrong::Unknown { at: source, nearest: keys::nearest(&key), key });

@@ -1,3 +1,5 @@
+//! A level in memory, on pages and read again.
+
 use std::num::NonZeroU32;
 
 use super::*;
