@@ -256,7 +256,7 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l definitions -d 'Import t
 complete -c mq -n "__fish_mq_using_subcommand serve" -l node-name -d 'Give the node this name, for example rabbit@localhost [default: mq@ and the machine\'s name]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l default-vhost -d 'Create this virtual host if the broker is new [default: /]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l default-user -d 'Create this user, an administrator with all permissions in the default virtual host, if the broker is new [default: guest]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l default-pass -d 'Give the default user this password; other programs can see it on the command line, not in MQ_DEFAULT_PASS or a file for --config [default: guest]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l default-pass -d 'Give the default user this password; other programs can see it on the command line, but not in the environment or a file for --config [default: guest]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l loopback-users -d 'Let only the user guest log in solely from this machine, or with none, no user' -r -f -a "guest\t''
 none\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory-high-watermark -d 'Block publishers while the process uses more memory than this: a fraction of the machine\'s memory, such as 0.6, or a size, such as 2GiB' -r

@@ -45,6 +45,7 @@ fn after_help() -> String {
 }
 
     /// The same with the settings that were made outside the command line.
+    #[must_use]
     pub fn with(mut self, applied: AppliedSettings) -> Self {
         if let Command::Serve(args) = &mut self.command {
             args.set_applied(applied);

@@ -3,6 +3,7 @@
 pub(super) mod age;
 pub(super) mod argument;
 pub(super) mod confirm;
+pub(super) mod effective;
 pub(super) mod name;
 pub(super) mod node_limits;
 pub(super) mod properties;

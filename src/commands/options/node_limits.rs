@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::effective::EffectiveValue;
 use super::size::Size;
 use crate::commands::CommandError;
 use crate::engine::{Compat, NodeLimits, Watermark};
@@ -50,7 +51,7 @@ impl LimitOptions {
     pub(in crate::commands) fn effective(
         &self,
         compat: Compat,
-    ) -> Result<Vec<(&'static str, &'static str, Option<String>)>, CommandError> {
+    ) -> Result<Vec<EffectiveValue>, CommandError> {
         let limits = self.limits(compat)?;
         let (key, watermark) = match self.watermark() {
             Watermark::Relative(part) => ("vm_memory_high_watermark.relative", part.to_string()),
@@ -59,18 +60,34 @@ impl LimitOptions {
         let number = |number: Option<u32>| number.map(|number| number.to_string());
         let timeout = limits.consumer_timeout_ms.map(|timeout| timeout.to_string());
         Ok(vec![
-            (key, "memory-high-watermark", Some(watermark)),
-            (
+            EffectiveValue::new(key, "memory-high-watermark", Some(watermark)),
+            EffectiveValue::new(
                 "disk_free_limit.absolute",
                 "disk-free-limit",
                 Some(limits.disk_free_bytes_min.to_string()),
             ),
-            ("max_message_size", "max-message-size", Some(limits.message_bytes_max.to_string())),
-            ("heartbeat", "heartbeat", Some(limits.heartbeat_s.to_string())),
-            ("consumer_timeout", "consumer-timeout", timeout),
-            ("connection_max", "max-connections", number(limits.connections_max)),
-            ("channel_max_per_node", "max-channels", number(limits.channels_max)),
-            ("consumer_max_per_channel", "consumer-max-per-channel", number(limits.consumers_max)),
+            EffectiveValue::new(
+                "max_message_size",
+                "max-message-size",
+                Some(limits.message_bytes_max.to_string()),
+            ),
+            EffectiveValue::new("heartbeat", "heartbeat", Some(limits.heartbeat_s.to_string())),
+            EffectiveValue::new("consumer_timeout", "consumer-timeout", timeout),
+            EffectiveValue::new(
+                "connection_max",
+                "max-connections",
+                number(limits.connections_max),
+            ),
+            EffectiveValue::new(
+                "channel_max_per_node",
+                "max-channels",
+                number(limits.channels_max),
+            ),
+            EffectiveValue::new(
+                "consumer_max_per_channel",
+                "consumer-max-per-channel",
+                number(limits.consumers_max),
+            ),
         ])
     }
 

@@ -1,5 +1,6 @@
 //! The name of the node, and the vhost and user that a new broker begins with.
 
+use crate::commands::options::effective::EffectiveValue;
 use crate::commands::options::name;
 use crate::engine::{FirstAccess, Password, ShortStr};
 
@@ -16,8 +17,8 @@ pub(super) struct FirstOptions {
     /// [default: guest]
     #[arg(long, value_name = "NAME", value_parser = name::not_empty)]
     default_user: Option<ShortStr>,
-    /// Give the default user this password; other programs can see it on the command line, not in MQ_DEFAULT_PASS or a
-    /// file for --config [default: guest]
+    /// Give the default user this password; other programs can see it on the command line, but not in the environment or
+    /// a file for --config [default: guest]
     #[arg(long, value_name = "PASSWORD", value_parser = password)]
     default_pass: Option<Password>,
     /// Let only the user guest log in solely from this machine, or with none, no user
@@ -59,15 +60,15 @@ impl FirstOptions {
     }
 
     /// The value of each key; passwords are hidden.
-    pub(super) fn effective(&self) -> [(&'static str, &'static str, Option<String>); 5] {
+    pub(super) fn effective(&self) -> [EffectiveValue; 5] {
         let FirstAccess { vhost, user, .. } = self.access();
         let guest = (self.loopback_users == LoopbackUsers::Guest).to_string();
         [
-            ("mq.node_name", "node-name", self.node()),
-            ("default_vhost", "default-vhost", Some(vhost.to_string())),
-            ("default_user", "default-user", Some(user.to_string())),
-            ("default_pass", "default-pass", Some("'***'".to_owned())),
-            ("loopback_users.guest", "loopback-users", Some(guest)),
+            EffectiveValue::new("mq.node_name", "node-name", self.node()),
+            EffectiveValue::new("default_vhost", "default-vhost", Some(vhost.to_string())),
+            EffectiveValue::new("default_user", "default-user", Some(user.to_string())),
+            EffectiveValue::new("default_pass", "default-pass", Some("'***'".to_owned())),
+            EffectiveValue::new("loopback_users.guest", "loopback-users", Some(guest)),
         ]
     }
 

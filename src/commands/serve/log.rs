@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::commands::CommandError;
+use crate::commands::options::effective::EffectiveValue;
 
 /// Lines that may wait to be written.
 const LINES_MAX: usize = 4096;
@@ -86,13 +87,17 @@ impl LogOptions {
     }
 
     /// The value of each key, and the option that sets it.
-    pub(super) fn effective(&self) -> [(&'static str, &'static str, Option<String>); 3] {
+    pub(super) fn effective(&self) -> [EffectiveValue; 3] {
         let format = if self.is_json() { "json" } else { "plaintext" };
         let level = self.level.and_then(|level| level.to_possible_value());
         [
-            ("log.console.formatter", "log-format", Some(format.to_owned())),
-            ("log.console.level", "log-level", level.map(|level| level.get_name().to_owned())),
-            (
+            EffectiveValue::new("log.console.formatter", "log-format", Some(format.to_owned())),
+            EffectiveValue::new(
+                "log.console.level",
+                "log-level",
+                level.map(|level| level.get_name().to_owned()),
+            ),
+            EffectiveValue::new(
                 "mq.log_level_file",
                 "log-level-file",
                 self.level_file.as_ref().map(|path| path.display().to_string()),

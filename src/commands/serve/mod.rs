@@ -11,12 +11,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::ValueEnum;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::config::AppliedSettings;
 use self::first::FirstOptions;
 use self::log::{LogOptions, ServerLog};
 use super::examples::examples;
+use super::options::effective::EffectiveValue;
 use super::options::node_limits::LimitOptions;
 use super::{Answer, CommandError};
 use crate::engine::directory::default_directory;
@@ -262,6 +264,28 @@ fn recovered(start_report: StartReport) -> Option<String> {
     })
 }
 
+/// The keys of listeners, counted from 1.
+fn listeners(name: &str, option: &'static str, addresses: &[Address]) -> Vec<EffectiveValue> {
+    let set = |key: String, value| EffectiveValue::new(key, option, Some(value));
+    if addresses.is_empty() {
+        return vec![set(format!("listeners.{name}"), "none".to_owned())];
+    }
+    let numbered = (1..).zip(addresses);
+    numbered
+        .map(|(at, address)| set(format!("listeners.{name}.{at}"), address.to_string()))
+        .collect()
+}
+
+/// The keys of an HTTP listener.
+fn parts(name: &str, option: &'static str, address: Option<Address>) -> [EffectiveValue; 2] {
+    let text = address.map(|address| address.to_string());
+    let parts = text.as_deref().and_then(|text| text.rsplit_once(':'));
+    let ip = parts.map(|(ip, _)| ip.trim_matches(['[', ']']).to_owned());
+    let port = parts.map(|(_, port)| port.to_owned());
+    [("ip", ip), ("port", port)]
+        .map(|(part, value)| EffectiveValue::new(format!("{name}.{part}"), option, value))
+}
+
 impl Args {
     /// Says where values come from that were not on the command line.
     pub fn set_applied(&mut self, applied: AppliedSettings) {
@@ -270,7 +294,7 @@ impl Args {
 
     /// Prints the configuration in effect, in the syntax of its file.
     fn print_effective(&self, tls: &TlsFiles, out: &mut Output) -> Result<Answer, CommandError> {
-        for (key, option, value) in self.effective(tls)? {
+        for EffectiveValue { key, option, value } in self.effective(tls)? {
             let source = self.applied.source(option);
             match value {
                 Some(value) => out.line(&format!("{key} = {value} # {source}"))?,
@@ -280,54 +304,44 @@ impl Args {
         Ok(Answer::Yes)
     }
 
-    /// The value of each key; the option is the one that sets it.
-    fn effective(
-        &self,
-        tls: &TlsFiles,
-    ) -> Result<Vec<(String, &'static str, Option<String>)>, CommandError> {
+    /// The value of each key.
+    fn effective(&self, tls: &TlsFiles) -> Result<Vec<EffectiveValue>, CommandError> {
+        let set = |key: &str, option, value| EffectiveValue::new(key, option, value);
         let options = self.host_options(tls.clone())?;
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        let listeners = |name: &str, option, addresses: &[Address]| {
-            let numbered = addresses.iter().enumerate().map(|(at, address)| {
-                (format!("listeners.{name}.{}", at + 1), option, Some(address.to_string()))
-            });
-            let none = addresses
-                .is_empty()
-                .then(|| (format!("listeners.{name}"), option, Some("none".to_owned())));
-            numbered.chain(none).collect::<Vec<_>>()
-        };
+        let flag = |is_set: bool| is_set.then(|| "true".to_owned());
+        let compat = self.compat.and_then(|release| release.to_possible_value());
         let mut all = listeners("tcp", "listen", &options.listen);
         all.extend(listeners("ssl", "tls-listen", &options.tls_listen));
-        let http = [
-            ("management.tcp", "http", options.http),
-            ("prometheus.tcp", "metrics", options.metrics),
-        ];
-        for (name, option, address) in http {
-            let parts = address.map(|address| {
-                let text = address.to_string();
-                let (ip, port) = text.rsplit_once(':').unwrap_or((text.as_str(), ""));
-                [ip.trim_matches(['[', ']']).to_owned(), port.to_owned()]
-            });
-            let [ip, port] = parts.map_or([None, None], |parts| parts.map(Some));
+        all.extend(parts("management.tcp", "http", options.http));
+        all.extend(parts("prometheus.tcp", "metrics", options.metrics));
+        all.extend([
+            set("ssl_options.cacertfile", "tls-ca", path(&options.tls.ca)),
+            set("ssl_options.certfile", "tls-cert", path(&options.tls.cert)),
+            set("ssl_options.keyfile", "tls-key", path(&options.tls.key)),
+        ]);
+        if let Some(verify) = self.tls_verify {
+            let [peer, required] = match verify {
+                Verify::None => ["verify_none", "false"],
+                Verify::Optional => ["verify_peer", "false"],
+                Verify::Required => ["verify_peer", "true"],
+            };
             all.extend([
-                (format!("{name}.ip"), option, ip),
-                (format!("{name}.port"), option, port),
+                set("ssl_options.verify", "tls-verify", Some(peer.to_owned())),
+                set("ssl_options.fail_if_no_peer_cert", "tls-verify", Some(required.to_owned())),
             ]);
         }
-        let rows = [
-            ("ssl_options.cacertfile", "tls-ca", path(&options.tls.ca)),
-            ("ssl_options.certfile", "tls-cert", path(&options.tls.cert)),
-            ("ssl_options.keyfile", "tls-key", path(&options.tls.key)),
-            ("load_definitions", "definitions", path(&options.definitions)),
-            ("mq.data_dir", "data-dir", path(&options.directory)),
-            ("mq.memory", "memory", self.memory.then(|| "true".to_owned())),
-            ("mq.threads", "threads", Some(self.threads().to_string())),
-        ];
-        let owned = |(key, option, value): (&str, _, _)| (key.to_owned(), option, value);
-        all.extend(rows.into_iter().map(owned));
-        all.extend(self.first.effective().into_iter().map(owned));
-        all.extend(self.limits.effective(options.compat)?.into_iter().map(owned));
-        all.extend(self.log.effective().into_iter().map(owned));
+        all.extend([
+            set("load_definitions", "definitions", path(&options.definitions)),
+            set("mq.data_dir", "data-dir", path(&options.directory)),
+            set("mq.memory", "memory", flag(self.memory)),
+            set("mq.threads", "threads", Some(self.threads().to_string())),
+            set("mq.compat", "compat", compat.map(|release| release.get_name().to_owned())),
+            set("mq.print_url", "print-url", flag(self.print_url)),
+        ]);
+        all.extend(self.first.effective());
+        all.extend(self.limits.effective(options.compat)?);
+        all.extend(self.log.effective());
         Ok(all)
     }
 

@@ -1,4 +1,4 @@
-//! AllSettings as arguments of `mq serve`.
+//! Settings as arguments of `mq serve`.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -110,7 +110,11 @@ fn given(settings: &AllSettings) -> Result<Vec<Given>, Wrong> {
             value: if key == "default_pass" { "***".into() } else { setting.value.clone() },
             why,
         })?;
-        let Some(value) = value else { continue };
+        let value = match value {
+            AsOption::None => continue,
+            AsOption::Flag => None,
+            AsOption::Value(value) => Some(value),
+        };
         let given = Given { option, value, key: key.clone(), source: setting.source.clone() };
         // Several listeners are several options, several keys of one value are one.
         let is_list = matches!(form, Form::Listener);
@@ -121,23 +125,31 @@ fn given(settings: &AllSettings) -> Result<Vec<Given>, Wrong> {
     Ok(all)
 }
 
-/// The value of the option; the outer `None` if the setting gives no option, the inner one for a flag.
+/// A setting as an option.
+enum AsOption {
+    /// It gives none.
+    None,
+    Flag,
+    Value(String),
+}
+
+/// The option that a setting gives.
 fn value_of(
     form: Form,
     key: &str,
     setting: &Setting,
     settings: &AllSettings,
-) -> Result<Option<Option<String>>, String> {
+) -> Result<AsOption, String> {
     let text = setting.value.as_str();
     let option = match form {
         Form::Same => text.to_owned(),
-        Form::Listener if text == "none" => return Ok(None),
+        Form::Listener if text == "none" => return Ok(AsOption::None),
         Form::Listener => listener(text)?,
         Form::Seconds => format!("{}s", number(text)?),
         Form::Milliseconds => format!("{}ms", number(text)?),
         Form::Size => size(text)?.to_string(),
         Form::PartOfMemory => part_of_memory(text)?.to_string(),
-        Form::Number if text == "infinity" => return Ok(None),
+        Form::Number if text == "infinity" => return Ok(AsOption::None),
         Form::Number => number(text)?.to_string(),
         Form::Loopback => match (key, text) {
             ("loopback_users.guest", "false") | ("loopback_users", "none") => "none".to_owned(),
@@ -153,11 +165,11 @@ fn value_of(
         Form::AddressPart { keys, port } => address(settings, keys, port),
         Form::Only(only) if text == only => {
             let is_flag = matches!(keys::find(key), Some(row) if FLAGS.contains(&row.name));
-            return Ok(is_flag.then_some(None));
+            return Ok(if is_flag { AsOption::Flag } else { AsOption::None });
         }
         Form::Only(only) => return Err(format!("nothing but {only} is implemented")),
     };
-    Ok(Some(Some(option)))
+    Ok(AsOption::Value(option))
 }
 
 /// Keys that stand for options without a value.
@@ -218,9 +230,9 @@ fn verify(settings: &AllSettings) -> Result<&'static str, String> {
 
 /// The address of an HTTP listener from its keys.
 fn address(settings: &AllSettings, keys: &[&str], usual_port: &str) -> String {
-    let part =
+    let set =
         |name: &str| keys.iter().find_map(|key| settings.by_key.get(&format!("{key}.{name}")));
-    let value = |name, usual| part(name).map_or(usual, |setting| setting.value.as_str());
+    let value = |name, usual| set(name).map_or(usual, |setting| setting.value.as_str());
     let ip = value("ip", EVERYWHERE);
     let port = value("port", usual_port);
     if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
