@@ -13995,12 +13995,16 @@ _mq() {
             return 0
             ;;
         mq__subcmd__serve)
-            opts="-p -n -t -s -u -o -q -h --listen --http --metrics --tls-listen --tls-verify --data-dir --memory --threads --compat --definitions --print-url --memory-high-watermark --disk-free-limit --max-connections --max-channels --consumer-max-per-channel --max-message-size --heartbeat --consumer-timeout --log-format --log-level --log-level-file --node --silent --no-table-headers --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-p -n -t -s -u -o -q -h --config --print-config --listen --http --metrics --tls-listen --tls-verify --data-dir --memory --threads --compat --definitions --print-url --node-name --default-vhost --default-user --default-pass --loopback-users --memory-high-watermark --disk-free-limit --max-connections --max-channels --consumer-max-per-channel --max-message-size --heartbeat --consumer-timeout --log-format --log-level --log-level-file --node --silent --no-table-headers --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --listen)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -14035,6 +14039,26 @@ _mq() {
                     ;;
                 --definitions)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-vhost)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-pass)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --loopback-users)
+                    COMPREPLY=($(compgen -W "guest none" -- "${cur}"))
                     return 0
                     ;;
                 --memory-high-watermark)

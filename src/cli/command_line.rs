@@ -44,7 +44,25 @@ fn after_help() -> String {
     )
 }
 
-    /// The same with the settings that were made outside the command line.
+/// Names with commas between, in indented lines of at most `width` columns.
+fn wrapped(names: &[&str], width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for (place, name) in names.iter().enumerate() {
+        let comma = if place + 1 < names.len() { "," } else { "" };
+        match lines.last_mut() {
+            Some(line) if line.is_empty() || line.len() + name.len() + 2 <= width => {
+                line.push_str(if line.is_empty() { "  " } else { " " });
+                line.push_str(name);
+                line.push_str(comma);
+            }
+            _ => lines.push(format!("  {name}{comma}")),
+        }
+    }
+    lines.join("\n")
+}
+
+impl Cli {
+    /// Takes the settings that were made outside the command line.
     #[must_use]
     pub fn with(mut self, applied: AppliedSettings) -> Self {
         if let Command::Serve(args) = &mut self.command {
