@@ -20,7 +20,7 @@ const EXCLUSIVE: [[&str; 2]; 2] = [["data-dir", "memory"], ["log-level", "log-le
 
 /// An option that a setting gives.
 #[derive(Clone, Debug)]
-struct Given {
+struct GivenOption {
     option: &'static str,
     /// `None` for a flag.
     value: Option<String>,
@@ -31,7 +31,7 @@ struct Given {
 /// The settings that count, for the log and for `--print-config`.
 #[derive(Clone, Debug, Default)]
 pub struct AppliedSettings {
-    given: Vec<Given>,
+    given: Vec<GivenOption>,
     on_command_line: Vec<String>,
     pub(in crate::commands::serve) warnings: Vec<String>,
 }
@@ -98,7 +98,7 @@ fn applied(
 }
 
 /// The options that settings give.
-fn given(settings: &AllSettings) -> Result<Vec<Given>, Wrong> {
+fn given(settings: &AllSettings) -> Result<Vec<GivenOption>, Wrong> {
     let mut all = Vec::new();
     for (key, setting) in &settings.by_key {
         let Some(Does::Sets { option, form }) = keys::find(key).map(|row| row.does) else {
@@ -115,10 +115,10 @@ fn given(settings: &AllSettings) -> Result<Vec<Given>, Wrong> {
             AsOption::Flag => None,
             AsOption::Value(value) => Some(value),
         };
-        let given = Given { option, value, key: key.clone(), source: setting.source.clone() };
+        let given = GivenOption { option, value, key: key.clone(), source: setting.source.clone() };
         // Several listeners are several options, several keys of one value are one.
         let is_list = matches!(form, Form::Listener);
-        if is_list || !all.iter().any(|known: &Given| known.option == option) {
+        if is_list || !all.iter().any(|known: &GivenOption| known.option == option) {
             all.push(given);
         }
     }
@@ -238,7 +238,7 @@ fn address(settings: &AllSettings, keys: &[&str], usual_port: &str) -> String {
     if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
 }
 
-fn with_settings(arguments: &[OsString], given: &[Given]) -> Vec<OsString> {
+fn with_settings(arguments: &[OsString], given: &[GivenOption]) -> Vec<OsString> {
     let mut all = arguments.to_vec();
     all.extend(given.iter().map(|given| {
         OsString::from(match &given.value {
@@ -250,7 +250,7 @@ fn with_settings(arguments: &[OsString], given: &[Given]) -> Vec<OsString> {
 }
 
 /// The setting whose value clap does not take.
-fn blamed(error: &clap::Error, given: &[Given]) -> Option<Wrong> {
+fn blamed(error: &clap::Error, given: &[GivenOption]) -> Option<Wrong> {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
