@@ -150,6 +150,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('has-reached-target-cluster-size', 'has-reached-target-cluster-size', [CompletionResultType]::ParameterValue, 'Check that the cluster has as many nodes as it is configured for')
             [CompletionResult]::new('await-online-quorum-plus-one', 'await-online-quorum-plus-one', [CompletionResultType]::ParameterValue, 'Wait until this node may be stopped without the loss of a quorum')
             [CompletionResult]::new('server-version', 'server-version', [CompletionResultType]::ParameterValue, 'Print the version of RabbitMQ that the broker speaks as')
+            [CompletionResult]::new('version', 'version', [CompletionResultType]::ParameterValue, 'Print the version of this program')
             [CompletionResult]::new('set-cluster-name', 'set-cluster-name', [CompletionResultType]::ParameterValue, 'Name the cluster, which a single node is too')
             [CompletionResult]::new('cluster-status', 'cluster-status', [CompletionResultType]::ParameterValue, 'Print the nodes of the cluster and their alarms and listeners')
             [CompletionResult]::new('await-online-nodes', 'await-online-nodes', [CompletionResultType]::ParameterValue, 'Wait until the cluster has so many nodes')
@@ -171,6 +172,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('restart-shovel', 'restart-shovel', [CompletionResultType]::ParameterValue, 'Restart a shovel of the plugin shovel')
             [CompletionResult]::new('delete-shovel', 'delete-shovel', [CompletionResultType]::ParameterValue, 'Delete a shovel of the plugin shovel')
             [CompletionResult]::new('quorum-status', 'quorum-status', [CompletionResultType]::ParameterValue, 'Print the replicas of a quorum queue')
+            [CompletionResult]::new('peek', 'peek', [CompletionResultType]::ParameterValue, 'Print the message at a position of a queue and leave it there, as redelivered')
             [CompletionResult]::new('stream-status', 'stream-status', [CompletionResultType]::ParameterValue, 'Print the replicas of a stream')
             [CompletionResult]::new('rebalance', 'rebalance', [CompletionResultType]::ParameterValue, 'Spread the leaders of queues over the nodes')
             [CompletionResult]::new('reclaim-quorum-memory', 'reclaim-quorum-memory', [CompletionResultType]::ParameterValue, 'Release memory of a quorum queue')
@@ -3199,6 +3201,31 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'mq;version' {
+            [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Work in this virtual host, as --vhost')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Accepted and ignored: --url names the broker')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Accepted and ignored: --url names the broker')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Wait so many seconds for each reply, as --timeout')
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--http-url', '--http-url', [CompletionResultType]::ParameterName, 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]')
+            [CompletionResult]::new('--local', '--local', [CompletionResultType]::ParameterName, 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]')
+            [CompletionResult]::new('--tls-ca', '--tls-ca', [CompletionResultType]::ParameterName, 'Trust the certificates in this PEM file [default: the system''s]')
+            [CompletionResult]::new('--tls-cert', '--tls-cert', [CompletionResultType]::ParameterName, 'Present the certificate in this PEM file to the broker, or serve with it')
+            [CompletionResult]::new('--tls-key', '--tls-key', [CompletionResultType]::ParameterName, 'Use the key in this PEM file for the certificate')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'Print the rows and errors only')
+            [CompletionResult]::new('--silent', '--silent', [CompletionResultType]::ParameterName, 'Print the rows and errors only')
+            [CompletionResult]::new('--no-table-headers', '--no-table-headers', [CompletionResultType]::ParameterName, 'Print lists without their header line')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'mq;set-cluster-name' {
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Work in this virtual host, as --vhost')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Accepted and ignored: --url names the broker')
@@ -3713,6 +3740,31 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             break
         }
         'mq;quorum-status' {
+            [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Work in this virtual host, as --vhost')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Accepted and ignored: --url names the broker')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Accepted and ignored: --url names the broker')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Wait so many seconds for each reply, as --timeout')
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--http-url', '--http-url', [CompletionResultType]::ParameterName, 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]')
+            [CompletionResult]::new('--local', '--local', [CompletionResultType]::ParameterName, 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]')
+            [CompletionResult]::new('--tls-ca', '--tls-ca', [CompletionResultType]::ParameterName, 'Trust the certificates in this PEM file [default: the system''s]')
+            [CompletionResult]::new('--tls-cert', '--tls-cert', [CompletionResultType]::ParameterName, 'Present the certificate in this PEM file to the broker, or serve with it')
+            [CompletionResult]::new('--tls-key', '--tls-key', [CompletionResultType]::ParameterName, 'Use the key in this PEM file for the certificate')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'Print the rows and errors only')
+            [CompletionResult]::new('--silent', '--silent', [CompletionResultType]::ParameterName, 'Print the rows and errors only')
+            [CompletionResult]::new('--no-table-headers', '--no-table-headers', [CompletionResultType]::ParameterName, 'Print lists without their header line')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;peek' {
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Work in this virtual host, as --vhost')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Accepted and ignored: --url names the broker')
             [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Accepted and ignored: --url names the broker')

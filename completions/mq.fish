@@ -151,6 +151,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "check-if-metadata-store-is-in
 complete -c mq -n "__fish_mq_needs_command" -f -a "has-reached-target-cluster-size" -d 'Check that the cluster has as many nodes as it is configured for'
 complete -c mq -n "__fish_mq_needs_command" -f -a "await-online-quorum-plus-one" -d 'Wait until this node may be stopped without the loss of a quorum'
 complete -c mq -n "__fish_mq_needs_command" -f -a "server-version" -d 'Print the version of RabbitMQ that the broker speaks as'
+complete -c mq -n "__fish_mq_needs_command" -f -a "version" -d 'Print the version of this program'
 complete -c mq -n "__fish_mq_needs_command" -f -a "set-cluster-name" -d 'Name the cluster, which a single node is too'
 complete -c mq -n "__fish_mq_needs_command" -f -a "cluster-status" -d 'Print the nodes of the cluster and their alarms and listeners'
 complete -c mq -n "__fish_mq_needs_command" -f -a "await-online-nodes" -d 'Wait until the cluster has so many nodes'
@@ -172,6 +173,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "shovel-status" -d 'List the s
 complete -c mq -n "__fish_mq_needs_command" -f -a "restart-shovel" -d 'Restart a shovel of the plugin shovel'
 complete -c mq -n "__fish_mq_needs_command" -f -a "delete-shovel" -d 'Delete a shovel of the plugin shovel'
 complete -c mq -n "__fish_mq_needs_command" -f -a "quorum-status" -d 'Print the replicas of a quorum queue'
+complete -c mq -n "__fish_mq_needs_command" -f -a "peek" -d 'Print the message at a position of a queue and leave it there, as redelivered'
 complete -c mq -n "__fish_mq_needs_command" -f -a "stream-status" -d 'Print the replicas of a stream'
 complete -c mq -n "__fish_mq_needs_command" -f -a "rebalance" -d 'Spread the leaders of queues over the nodes'
 complete -c mq -n "__fish_mq_needs_command" -f -a "reclaim-quorum-memory" -d 'Release memory of a quorum queue'
@@ -2790,6 +2792,27 @@ complete -c mq -n "__fish_mq_using_subcommand server-version" -s s -l silent -d 
 complete -c mq -n "__fish_mq_using_subcommand server-version" -l no-table-headers -d 'Print lists without their header line'
 complete -c mq -n "__fish_mq_using_subcommand server-version" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand server-version" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand version" -s p -d 'Work in this virtual host, as --vhost' -r
+complete -c mq -n "__fish_mq_using_subcommand version" -s n -l node -d 'Accepted and ignored: --url names the broker' -r
+complete -c mq -n "__fish_mq_using_subcommand version" -s t -d 'Wait so many seconds for each reply, as --timeout' -r
+complete -c mq -n "__fish_mq_using_subcommand version" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand version" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand version" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand version" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand version" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand version" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand version" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand version" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand version" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand version" -s s -l silent -d 'Print the rows and errors only'
+complete -c mq -n "__fish_mq_using_subcommand version" -l no-table-headers -d 'Print lists without their header line'
+complete -c mq -n "__fish_mq_using_subcommand version" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-cluster-name" -s p -d 'Work in this virtual host, as --vhost' -r
 complete -c mq -n "__fish_mq_using_subcommand set-cluster-name" -s n -l node -d 'Accepted and ignored: --url names the broker' -r
 complete -c mq -n "__fish_mq_using_subcommand set-cluster-name" -s t -d 'Wait so many seconds for each reply, as --timeout' -r
@@ -3244,6 +3267,27 @@ complete -c mq -n "__fish_mq_using_subcommand quorum-status" -s s -l silent -d '
 complete -c mq -n "__fish_mq_using_subcommand quorum-status" -l no-table-headers -d 'Print lists without their header line'
 complete -c mq -n "__fish_mq_using_subcommand quorum-status" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand quorum-status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand peek" -s p -d 'Work in this virtual host, as --vhost' -r
+complete -c mq -n "__fish_mq_using_subcommand peek" -s n -l node -d 'Accepted and ignored: --url names the broker' -r
+complete -c mq -n "__fish_mq_using_subcommand peek" -s t -d 'Wait so many seconds for each reply, as --timeout' -r
+complete -c mq -n "__fish_mq_using_subcommand peek" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand peek" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand peek" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand peek" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand peek" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand peek" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand peek" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand peek" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand peek" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand peek" -s s -l silent -d 'Print the rows and errors only'
+complete -c mq -n "__fish_mq_using_subcommand peek" -l no-table-headers -d 'Print lists without their header line'
+complete -c mq -n "__fish_mq_using_subcommand peek" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand peek" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand stream-status" -s p -d 'Work in this virtual host, as --vhost' -r
 complete -c mq -n "__fish_mq_using_subcommand stream-status" -s n -l node -d 'Accepted and ignored: --url names the broker' -r
 complete -c mq -n "__fish_mq_using_subcommand stream-status" -s t -d 'Wait so many seconds for each reply, as --timeout' -r

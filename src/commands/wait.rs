@@ -24,6 +24,7 @@ const PAUSE: Duration = Duration::from_millis(50);
     "mq wait",
     "mq wait --timeout 5s && mq publish --queue orders 'Hello World!'",
 ]))]
+#[command(aliases = ["await-startup", "await_startup"])]
 pub struct Args {}
 
 #[derive(Debug, Serialize)]

@@ -41,9 +41,13 @@ impl<T: AsFd> Drop for Hidden<'_, T> {
     }
 }
 
-/// Reads one line that is not shown.
-pub(super) fn secret(terminal: &(impl AsFd + ReadByte)) -> io::Result<String> {
+/// Asks, and reads one line that is not shown. Who answers at once must not see the answer either.
+pub(super) fn secret(
+    terminal: &(impl AsFd + ReadByte),
+    ask: impl FnOnce() -> io::Result<()>,
+) -> io::Result<String> {
     let _hidden = Hidden::new(terminal)?;
+    ask()?;
     typed(|| terminal.read_byte())
 }
 

@@ -272,9 +272,11 @@ impl Output {
 
     /// Asks for a word that the terminal does not show; `Interrupted` when Ctrl-C is pressed.
     pub fn ask_secretly(&mut self, question: &str) -> io::Result<String> {
-        write!(self.stderr, "{question}: ")?;
-        self.stderr.flush()?;
-        let answer = ask::secret(&io::stdin());
+        let question = format!("{}: ", self.shown(question));
+        let answer = ask::secret(&io::stdin(), || {
+            self.stderr.write_all(question.as_bytes())?;
+            self.stderr.flush()
+        });
         writeln!(self.stderr)?;
         answer
     }

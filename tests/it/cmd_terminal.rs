@@ -163,3 +163,40 @@ fn exit_code_70_is_not_for_what_answers_in_a_brokers_place() {
     assert_eq!(run.status.code(), Some(77), "{stderr}");
     assert!(stderr.contains("it offers no login by EXTERNAL, only by PLAIN"), "{stderr}");
 }
+
+/// The screen of a command that asks for a password, and its exit code; `typed` is what the person types.
+fn asked_for_a_password(broker: &Broker, words: &str, typed: &str) -> (String, Option<i32>) {
+    let mut command = Command::new("script");
+    let inside = format!("exec '{}' {words}", env!("CARGO_BIN_EXE_mq"));
+    command.args(["--quiet", "--return", "--command", &inside, "/dev/null"]);
+    command.env("MQ_URL", broker.url()).env("MQ_HTTP_URL", broker.management_url());
+    command.env("NO_COLOR", "1").env("TERM", "xterm").env_remove("MQ_LOCAL");
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = piped.spawn().unwrap();
+    let mut screen = process.stdout.take().unwrap();
+    let mut shown = String::new();
+    // What is typed before the question would be shown by the terminal.
+    while !shown.contains(": ") {
+        let mut bytes = [0; 256];
+        let count = screen.read(&mut bytes).unwrap();
+        assert!(count > 0, "it never asked, but said: {shown}");
+        shown.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    let mut keys = process.stdin.take().unwrap();
+    keys.write_all(typed.as_bytes()).unwrap();
+    screen.read_to_string(&mut shown).unwrap();
+    drop(keys);
+    (shown, process.wait().unwrap().code())
+}
+
+#[test]
+fn a_password_that_is_typed_is_not_shown() {
+    let broker = Broker::mq();
+    let (screen, code) = asked_for_a_password(&broker, "add-user alice", "wonderlant\x7fd\r");
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("password of 'alice': ") && !screen.contains("wonder"), "{screen}");
+    answer(&broker, &["authenticate-user", "alice", "wonderland"], "");
+    let (screen, code) = asked_for_a_password(&broker, "add-user bob", "won\x03");
+    assert_eq!(code, Some(130), "{screen}");
+    assert!(!answer(&broker, &["list-users", "-s"], "").contains("bob"));
+}

@@ -1,11 +1,13 @@
 //! The node and its cluster.
 
+use std::future::ready;
+
 use serde_json::{Map, Value, json};
 
 use super::given::Given;
 use super::row::{
-    AdminRow, AdminWork, CTL_DIAGNOSTICS, ChangeCall, DIAGNOSTICS, List, Operand, RowsFrom, Switch,
-    UPGRADE,
+    AdminRow, AdminWork, CTL_DIAGNOSTICS, ChangeCall, DIAGNOSTICS, List, Operand, Program,
+    RowsFrom, Switch, UPGRADE,
 };
 use super::show;
 use crate::commands::{Answer, CommandError, Context};
@@ -19,6 +21,14 @@ pub(super) const ROWS: &[AdminRow] = &[
         about: "Print the version of RabbitMQ that the broker speaks as",
         examples: &["mq server-version"],
         work: AdminWork::Run(|given, cx| Box::pin(version(given, cx))),
+        ..AdminRow::PLAIN
+    },
+    AdminRow {
+        name: "version",
+        programs: &[Program::Ctl, Program::Diagnostics, Program::Plugins],
+        about: "Print the version of this program",
+        examples: &["mq version"],
+        work: AdminWork::Run(|_, cx| Box::pin(ready(show::text(env!("CARGO_PKG_VERSION"), cx)))),
         ..AdminRow::PLAIN
     },
     AdminRow {

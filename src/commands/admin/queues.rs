@@ -23,6 +23,15 @@ pub(super) const ROWS: &[AdminRow] = &[
         ..AdminRow::PLAIN
     },
     AdminRow {
+        name: "peek",
+        programs: QUEUES,
+        about: "Print the message at a position of a queue and leave it there, as redelivered",
+        operands: &[QUEUE, Operand::one("position", "The position; 1 is the first message")],
+        examples: &["mq publish --queue bills one two && mq peek bills 2"],
+        work: AdminWork::Run(|given, cx| Box::pin(peek(given, cx))),
+        ..AdminRow::PLAIN
+    },
+    AdminRow {
         name: "stream-status",
         programs: &[Program::Streams, Program::Diagnostics, Program::Queues],
         about: "Print the replicas of a stream",
@@ -107,6 +116,26 @@ async fn quorum_status(given: &Given, cx: &mut Context) -> Result<Answer, Comman
         "Machine Version",
     ];
     show::rows(&columns, &replicas, cx)
+}
+
+/// Messages that a look at one of them may take out and put back.
+const POSITION_MAX: u64 = 10_000;
+
+async fn peek(given: &Given, cx: &mut Context) -> Result<Answer, CommandError> {
+    let text = given.text("position");
+    let position = text.parse().ok().filter(|position| (1..=POSITION_MAX).contains(position));
+    let position: u64 = position.ok_or_else(|| {
+        CommandError::usage(format!("'{text}' is not a position from 1 to {POSITION_MAX}"))
+    })?;
+    let doing = given.words("look into queue '{queue}'");
+    let body = json!({"count": position, "ackmode": "ack_requeue_true", "encoding": "auto"});
+    let call = Call::post(given.path("queues/{vhost}/{queue}/get"), body);
+    let messages = cx.engine.inspect().send(&doing, &call).await?;
+    let at = usize::try_from(position - 1).ok().and_then(|place| messages.get(place));
+    match at {
+        Some(message) => show::object(message, cx),
+        None => Err(show::failed(given.words("queue '{queue}' has no message at this position"))),
+    }
 }
 
 async fn stream_status(given: &Given, cx: &mut Context) -> Result<Answer, CommandError> {
