@@ -12,37 +12,76 @@ use super::view::View;
 use crate::broker::compat::Compat;
 use crate::broker::queue::Queue;
 
-/// Flags whose effect can be seen from outside and holds here. Flags about a cluster's storage mean nothing for us.
-const FLAGS: [(&str, &str); 3] = [
-    ("drop_unroutable_metric", "Count unroutable publishes to be dropped in stats"),
-    ("empty_basic_get_metric", "Count AMQP `basic.get` on empty queues in stats"),
-    (
-        "implicit_default_bindings",
-        "Default bindings are now implicit, instead of being stored in the database",
-    ),
+/// The flags of RabbitMQ 4.3, and whether 3.10 has them. All are on: what they turn on in RabbitMQ holds here, or is about
+/// its own storage and clusters, where there is nothing older to come from.
+#[rustfmt::skip]
+const FLAGS: &[(bool, &str, &str)] = &[
+    (true, "classic_mirrored_queue_version", "Support setting version for classic mirrored queues"),
+    (false, "classic_queue_type_delivery_support", "Bug fix for classic queue deliveries using mixed versions"),
+    (false, "detailed_queues_endpoint", "Add a detailed queues HTTP API endpoint. Reduce number of metrics in the default endpoint"),
+    (false, "direct_exchange_routing_v2", "v2 direct exchange routing implementation"),
+    (true, "drop_unroutable_metric", "Count unroutable publishes to be dropped in stats"),
+    (true, "empty_basic_get_metric", "Count AMQP `basic.get` on empty queues in stats"),
+    (false, "feature_flags_v2", "Feature flags subsystem V2"),
+    (true, "implicit_default_bindings", "Default bindings are now implicit, instead of being stored in the database"),
+    (false, "khepri_db", "New Raft-based metadata store"),
+    (false, "listener_records_in_ets", "Store listener records in ETS instead of Mnesia"),
+    (true, "maintenance_mode_status", "Maintenance mode status"),
+    (false, "message_containers", "Message containers"),
+    (false, "message_containers_deaths_v2", "Bug fix for dead letter cycle detection"),
+    (true, "quorum_queue", "Support queues of type `quorum`"),
+    (false, "quorum_queue_non_voters", "Allows new quorum queue members to be added as non voters initially"),
+    (false, "rabbit_exchange_type_local_random", "Local random exchange"),
+    (false, "rabbitmq_4.0.0", "Allows rolling upgrades from 3.13.x to 4.0.x"),
+    (false, "rabbitmq_4.1.0", "Allows rolling upgrades to 4.1.x"),
+    (false, "rabbitmq_4.2.0", "Allows rolling upgrades to 4.2.x"),
+    (false, "rabbitmq_4.3.0", "Allows rolling upgrades to 4.3.x"),
+    (false, "restart_streams", "Support for restarting streams with optional preferred next leader argument. Used to implement stream leader rebalancing"),
+    (false, "stream_filtering", "Support for stream filtering"),
+    (true, "stream_queue", "Support queues of type `stream`"),
+    (false, "stream_sac_coordinator_unblock_group", "Bug fix to unblock a group of consumers in a super stream partition"),
+    (false, "stream_single_active_consumer", "Single active consumer for streams"),
+    (false, "stream_update_config_command", "A new internal command that is used to update streams as part of a policy"),
+    (false, "tie_binding_to_dest_with_keep_while_cond", "Use keep_while condition to tie a binding record lifetime to its destination record in Khepri"),
+    (false, "topic_binding_projection_v4", "Enable the topic binding Khepri projection v4"),
+    (false, "topic_binding_projection_v5", "Enable the topic binding Khepri projection v5"),
+    (false, "track_qq_members_uids", "Track queue members UIDs in the metadata store"),
+    (false, "tracking_records_in_ets", "Store tracking records in ETS instead of Mnesia"),
+    (true, "user_limits", "Configure connection and channel limits for a user"),
+    (true, "virtual_host_metadata", "Virtual host metadata (description, tags, etc)"),
 ];
 
+/// Flags that RabbitMQ 4.3 does not require yet.
+const OPTIONAL: [&str; 5] = [
+    "rabbitmq_4.3.0",
+    "tie_binding_to_dest_with_keep_while_cond",
+    "topic_binding_projection_v4",
+    "topic_binding_projection_v5",
+    "track_qq_members_uids",
+];
+
+/// The flags of the release that is spoken, each with its description.
+fn known(compat: Compat) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_there = move |is_in_3_10: bool| is_in_3_10 || !compat.is_3_10();
+    FLAGS
+        .iter()
+        .filter(move |flag| is_there(flag.0))
+        .map(|(_, name, description)| (*name, *description))
+}
+
 /// `GET /feature-flags`.
-pub(super) fn flags(_: &View<'_>) -> Vec<Value> {
+pub(super) fn flags(view: &View<'_>) -> Vec<Value> {
     let row = |(name, description): (&str, &str)| {
         json!({
             "name": name,
             "desc": description,
             "doc_url": "",
             "state": "enabled",
-            "stability": "required",
+            "stability": if OPTIONAL.contains(&name) { "stable" } else { "required" },
             "provided_by": PRODUCT,
         })
     };
-    FLAGS.into_iter().map(row).collect()
-}
-
-/// `PUT /feature-flags/:name/enable`: each is on already.
-fn check_known(name: &str) -> Result<(), Refusal> {
-    if FLAGS.iter().any(|(known, _)| *known == name) {
-        return Ok(());
-    }
-    Err(Refusal::bad_request("unsupported"))
+    known(view.broker.compat()).map(row).collect()
 }
 
 /// A feature that RabbitMQ 4.3 has deprecated.
@@ -149,8 +188,11 @@ pub(super) fn used_deprecated(view: &View<'_>) -> Vec<Value> {
     DEPRECATED.iter().filter(|feature| feature.name == TRANSIENT).map(Deprecated::row).collect()
 }
 
-/// Enables a feature flag: all that are known are enabled.
+/// `PUT /feature-flags/:name/enable`: each is on already.
 pub(super) fn enable(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
-    check_known(request.names.get("name")?)?;
-    Ok(ChangeOutcome::Quietly)
+    let asked = request.names.get("name")?;
+    if known(request.view.broker.compat()).any(|(name, _)| name == asked) {
+        return Ok(ChangeOutcome::Quietly);
+    }
+    Err(Refusal::bad_request("unsupported"))
 }

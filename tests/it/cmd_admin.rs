@@ -2,7 +2,7 @@
 //! that mq does not have.
 
 use crate::broker::Broker;
-use crate::support::cli::{Case, answer, mq, on_both, prepare, program};
+use crate::support::cli::{Case, Running, answer, mq, on_both, prepare, program};
 
 on_both!(
     a_user_is_created_changed_and_deleted,
@@ -252,5 +252,75 @@ fn options_of_rabbitmqctl_stand_anywhere() {
     ];
     for (arguments, stdout, stderr) in cases {
         Case { arguments, stdout, stderr, ..Case::default() }.on(&broker);
+    }
+}
+
+#[test]
+fn a_client_is_told_why_its_connection_is_closed() {
+    let broker = Broker::mq();
+    let listen = ["consume", "--queue", "q"];
+    let closings: [&[&str]; 3] = [
+        &["close_all_connections", "the broker moves", "-p", "/"],
+        &["close_all_user_connections", "guest", "the broker moves"],
+        &["close_all_connections", "the broker moves", "--global", "--limit", "9"],
+    ];
+    for words in closings {
+        let mut consumer = Running::start(&broker, &listen, "waiting for messages");
+        prepare(&broker, &[words]);
+        let (_, _, stderr) = consumer.end();
+        assert!(stderr.contains("the broker moves"), "{words:?}: {stderr}");
+    }
+    let mut consumer = Running::start(&broker, &listen, "waiting for messages");
+    let name = answer(&broker, &["list_connections", "name", "-s", "--filter", "channels>0"], "");
+    prepare(&broker, &[&["close_connection", name.trim(), "the broker moves"]]);
+    assert!(consumer.end().2.contains("the broker moves"), "{name}");
+    assert_eq!(run(&broker, &["close_connection", name.trim(), "again"]).2, 65);
+}
+
+/// Names come to the management API as they are, whatever they would mean in its paths.
+#[test]
+fn hostile_names_are_names() {
+    let broker = Broker::mq();
+    for name in ["a/b", "../users", "%2F", "a b?x=1#y", "\u{e9}", "{vhost}"] {
+        prepare(
+            &broker,
+            &[
+                &["add_vhost", name],
+                &["add_user", name, "p"],
+                &["set_permissions", "-p", name, name, ".*", ".*", ".*"],
+                &["set_policy", "-p", name, name, ".*", r#"{"max-length": 1}"#],
+                &["set_topic_permissions", "-p", name, name, "amq.topic", ".*", ".*"],
+                &["set_user_limits", name, r#"{"max-channels": 5}"#],
+            ],
+        );
+        let rows = answer(&broker, &["list_user_permissions", name, "vhost", "-s"], "");
+        assert_eq!(rows, format!("{name}\n"));
+        let rows = answer(&broker, &["list_policies", "-p", name, "vhost", "name", "-s"], "");
+        assert_eq!(rows, format!("{name}\t{name}\n"));
+        prepare(&broker, &[&["delete_user", name], &["delete_vhost", name]]);
+    }
+    assert_eq!(answer(&broker, &["list_users", "-s"], ""), "guest\tadministrator\n");
+    assert_eq!(answer(&broker, &["list_vhosts", "-s"], ""), "/\n");
+}
+
+#[test]
+fn who_may_not_administer_is_told_what_is_missing() {
+    let broker = Broker::mq();
+    prepare(
+        &broker,
+        &[
+            &["add_user", "eve", "apple"],
+            &["set_permissions", "eve", ".*", ".*", ".*"],
+            &["set_user_tags", "eve", "management"],
+        ],
+    );
+    let url = broker.url().replace("guest:guest", "eve:apple");
+    for words in [&["add_user", "mallory", "p"][..], &["list_users"], &["delete_vhost", "/"]] {
+        let run = mq(&broker).args(words).arg("--url").arg(&url).output().unwrap();
+        let stderr = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(77), "{words:?}: {stderr}");
+        assert!(stderr.contains("401 Not administrator user"), "{words:?}: {stderr}");
+        assert!(stderr.contains("`mq set-user-tags` gives it"), "{words:?}: {stderr}");
+        assert!(!stderr.contains("apple"), "{words:?}: {stderr}");
     }
 }

@@ -253,7 +253,7 @@ async fn the_crate_reads_users_definitions_and_health() {
     assert!(client.list_runtime_parameters().await.unwrap().is_empty());
     assert!(client.list_all_vhost_limits().await.unwrap().is_empty());
     assert!(client.list_all_user_limits().await.unwrap().is_empty());
-    assert_eq!(client.list_feature_flags().await.unwrap().0.len(), 3);
+    assert_eq!(client.list_feature_flags().await.unwrap().0.len(), 33);
     let definitions = client.export_cluster_wide_definitions_as_data().await.unwrap();
     assert_eq!((definitions.queues.len(), definitions.bindings.len()), (3, 2));
     assert_eq!(definitions.exchanges[0].name, "events");

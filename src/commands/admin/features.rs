@@ -38,7 +38,7 @@ pub(super) const ROWS: &[AdminRow] = &[
             Switch::flag("opt-in", "Enable it although it is experimental"),
             Switch::flag("experimental", "The older name of --opt-in"),
         ],
-        examples: &["mq enable-feature-flag all"],
+        examples: &["mq enable-feature-flag all", "mq enable_feature_flag quorum_queue"],
         work: AdminWork::Run(|given, cx| Box::pin(enable(given, cx))),
         ..AdminRow::PLAIN
     },
