@@ -71,13 +71,19 @@ impl Cli {
         self
     }
 
-    /// The command line as clap sees it, with rabbitmqctl's underscore names added.
-    pub fn definition() -> clap::Command {
-        let mut definition = Self::command();
+    /// The command line as help and completions teach it.
+    pub fn taught() -> clap::Command {
+        let definition = Self::command();
         if terminal_width(std::io::stdout()).is_none() {
             // As wide as on a wide terminal, rather than a word a line.
-            definition = definition.term_width(HELP_WIDTH_MAX);
+            return definition.term_width(HELP_WIDTH_MAX);
         }
+        definition
+    }
+
+    /// The command line as clap sees it, with rabbitmqctl's underscore names and options added.
+    pub fn definition() -> clap::Command {
+        let definition = Self::taught();
         let definition = rabbitmqctl::added_to(definition);
         definition.mut_subcommands(|command| {
             let command = rabbitmqctl::added_to(command);

@@ -122,7 +122,7 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
     }
     match command {
         Command::Completions(args) => {
-            (commands::completions::run(&args, Cli::definition(), &mut out), out)
+            (commands::completions::run(&args, &Cli::taught(), &mut out), out)
         }
         Command::Man(args) => (commands::man::run(&args, Cli::definition(), &mut out), out),
         Command::Help(args) => (commands::help::run(&args, Cli::definition(), &mut out), out),

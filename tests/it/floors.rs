@@ -241,9 +241,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "get help rpc_call",
+            "completions get help rpc_call",
             "consume unbind",
-            "admin bench bind completions declare_exchange declare_queue delete_exchange delete_queue man ping publish purge_queue route rpc_serve serve status store tutorial wait",
+            "admin bench bind declare_exchange declare_queue delete_exchange delete_queue man ping publish purge_queue route rpc_serve serve status store tutorial wait",
             "handler input list options",
             "context declare error examples failing template",
         ],
