@@ -2,6 +2,8 @@
 //!
 //! The commands are listed in [`crate::commands`]; each has its help, its options and its examples with its code.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory, Parser};
 
 use super::global::GlobalOptions;
@@ -73,20 +75,29 @@ impl Cli {
 
     /// The command line as help and completions teach it.
     pub fn taught() -> clap::Command {
-        let definition = Self::command();
-        if terminal_width(std::io::stdout()).is_none() {
-            // As wide as on a wide terminal, rather than a word a line.
-            return definition.term_width(HELP_WIDTH_MAX);
-        }
-        definition
+        Self::begun().mut_subcommands(admin::filled)
     }
 
     /// The command line as clap sees it, with rabbitmqctl's underscore names and options added.
     pub fn definition() -> clap::Command {
-        let definition = Self::taught();
-        let definition = rabbitmqctl::added_to(definition);
-        definition.mut_subcommands(|command| {
-            let command = rabbitmqctl::added_to(command);
+        Self::definition_of(|_| true)
+    }
+
+    /// The same for arguments that are to be parsed: only commands that they name have their options.
+    ///
+    /// Cost: some 2 ms less than that of all commands.
+    pub fn definition_for(arguments: &[OsString]) -> clap::Command {
+        Self::definition_of(|name| {
+            let underscored = name.replace('-', "_");
+            arguments.iter().any(|argument| *argument == *name || *argument == *underscored)
+        })
+    }
+
+    fn definition_of(is_wanted: impl Fn(&str) -> bool) -> clap::Command {
+        rabbitmqctl::added_to(Self::begun()).mut_subcommands(|mut command| {
+            if is_wanted(command.get_name()) {
+                command = rabbitmqctl::added_to(admin::filled(command));
+            }
             let is_grouped = admin::is_grouped(command.get_name());
             let command = command.hide(is_grouped);
             let name = command.get_name();
@@ -97,6 +108,16 @@ impl Cli {
                 command
             }
         })
+    }
+
+    /// The command line with the administration commands by name only.
+    fn begun() -> clap::Command {
+        let definition = Self::command();
+        if terminal_width(std::io::stdout()).is_none() {
+            // As wide as on a wide terminal, rather than a word a line.
+            return definition.term_width(HELP_WIDTH_MAX);
+        }
+        definition
     }
 }
 

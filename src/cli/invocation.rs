@@ -44,7 +44,7 @@ impl Invocation {
     /// Reads the command line, the program's name first.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stopped> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let mut definition = Cli::definition();
+        let mut definition = Cli::definition_for(&arguments);
         let stopped = |error| Stopped { error, wants_json: wants_json(&arguments) };
         let joined = local::joined(arguments.clone(), &definition);
         let extended = joined.map(|all| serve::config::extended(all, &definition, &environment()));

@@ -24,6 +24,10 @@ use crate::wire::url::{AmqpUrl, Password, Scheme};
 
 pub use crate::client::http::Method;
 
+/// A question is asked so often while RabbitMQ answers 500, as it does to a list of what another client deletes.
+const ASKED_MAX: u32 = 3;
+/// The time between two of these.
+const ASKED_AFTER: Duration = Duration::from_millis(100);
 /// The management API's port with TLS.
 const PORT_MANAGEMENT_TLS: u16 = 15671;
 
@@ -188,7 +192,14 @@ impl Api {
 
     /// Asks for a path below `/api`.
     pub(super) async fn get(&self, doing: &str, path: &str) -> Result<Value, Error> {
-        self.send(doing, &Call::get(path)).await
+        let call = Call::get(path);
+        for _ in 1..ASKED_MAX {
+            match self.send(doing, &call).await {
+                Err(Error::Refused { code: 500, .. }) => tokio::time::sleep(ASKED_AFTER).await,
+                answer => return answer,
+            }
+        }
+        self.send(doing, &call).await
     }
 
     /// Makes one call; an answer without a body is `null`.

@@ -164,6 +164,32 @@ fn exit_code_70_is_not_for_what_answers_in_a_brokers_place() {
     assert!(stderr.contains("it offers no login by EXTERNAL, only by PLAIN"), "{stderr}");
 }
 
+/// RabbitMQ answers 500 to a question about what another client deletes in that moment.
+#[test]
+fn a_question_is_asked_again_after_a_500() {
+    let web = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", web.local_addr().unwrap());
+    let ask = |answers: &[&str]| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for answer in answers {
+                    let (mut stream, _) = web.accept().unwrap();
+                    let _ = stream.read(&mut [0; 4096]).unwrap();
+                    let head = "Content-Length: 2\r\nConnection: close\r\n\r\n";
+                    write!(stream, "HTTP/1.1 {answer}\r\n{head}[]").unwrap();
+                }
+            });
+            let run = program().args(["list-vhosts", "--http-url", &url]).output().unwrap();
+            (run.status.code(), String::from_utf8(run.stderr).unwrap())
+        })
+    };
+    let (failed, fine) = ("500 Internal Server Error", "200 OK");
+    assert_eq!(ask(&[failed, failed, fine]), (Some(0), String::new()));
+    let (code, stderr) = ask(&[failed; 3]);
+    assert_eq!(code, Some(65), "{stderr}");
+    assert!(stderr.contains(failed), "{stderr}");
+}
+
 /// The screen of a command that asks for a password, and its exit code; `typed` is what the person types.
 fn asked_for_a_password(broker: &Broker, words: &str, typed: &str) -> (String, Option<i32>) {
     let mut command = Command::new("script");

@@ -71,7 +71,9 @@ pub fn refused() -> impl Iterator<Item = &'static str> {
 
 impl Subcommand for AdminCommand {
     fn augment_subcommands(command: Command) -> Command {
-        rows().fold(command, |command, row| command.subcommand(of_row(row)))
+        rows().fold(command, |command, row| {
+            command.subcommand(Command::new(row.name).about(row.about))
+        })
     }
 
     fn augment_subcommands_for_update(command: Command) -> Command {
@@ -98,7 +100,16 @@ impl FromArgMatches for AdminCommand {
     }
 }
 
-fn of_row(row: &'static AdminRow) -> Command {
+/// Gives an administration command its arguments, which it does not have from the start: to make those of a hundred
+/// commands takes longer than to run one. Any other command stays as it is.
+pub fn filled(command: Command) -> Command {
+    match rows().find(|row| row.name == command.get_name()) {
+        Some(row) => of_row(row, command),
+        None => command,
+    }
+}
+
+fn of_row(row: &'static AdminRow, command: Command) -> Command {
     let programs: Vec<String> = row
         .programs
         .iter()
@@ -111,7 +122,7 @@ fn of_row(row: &'static AdminRow) -> Command {
     long = format!("{long}\n\nIn RabbitMQ: {}.", programs.join(", "));
     let operands = row.operands.iter().map(|one| operand(row, one));
     let switches = row.switches.iter().map(switch);
-    let command = Command::new(row.name).about(row.about).long_about(long);
+    let command = command.long_about(long);
     let mut command = command.args(operands).args(switches);
     if let AdminWork::List(_) = row.work {
         command = ListOptions::augment_args(command);

@@ -57,6 +57,9 @@ pub fn extended(
     definition: &Command,
     environment: &[(String, String)],
 ) -> Result<(Vec<OsString>, AppliedSettings), String> {
+    if arguments.iter().all(|argument| argument != "serve") {
+        return Ok((arguments, AppliedSettings::default()));
+    }
     let Ok(matches) = definition.clone().try_get_matches_from(&arguments) else {
         // Parsed again, and then refused with all that is wrong.
         return Ok((arguments, AppliedSettings::default()));
