@@ -20,6 +20,9 @@ pub enum CommandError {
     /// A command of RabbitMQ that has no meaning here.
     #[error("'{command}' does not exist here: it belongs to {feature}")]
     Foreign { command: String, feature: &'static str },
+    /// A command of RabbitMQ that is not built yet.
+    #[error("'{command}' is not implemented")]
+    NotImplemented { command: String, instead: &'static str },
     /// A file the user named.
     #[error("cannot {doing}")]
     File { doing: String, source: io::Error },
@@ -85,7 +88,7 @@ impl CommandError {
             }
             Self::PartlyDone { error, .. } => error.code(),
             Self::TimedOut { .. } => Code::TimedOut,
-            Self::Foreign { .. } => Code::Unreachable,
+            Self::Foreign { .. } | Self::NotImplemented { .. } => Code::Unreachable,
             Self::Handler { .. }
             | Self::Output(_)
             | Self::Runtime(_)
@@ -112,6 +115,7 @@ impl CommandError {
                 Some("the queue may have been deleted: see `mq list-queues`".into())
             }
             Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
+            Self::NotImplemented { instead, .. } => Some((*instead).to_owned()),
             Self::Foreign { .. } => Some("`mq --help` lists the commands that mq has".into()),
             Self::File { .. }
             | Self::Unsound(_)

@@ -58,15 +58,15 @@ pub fn is_grouped(name: &str) -> bool {
 /// The headings of the main help with the names under them, a pair each. Commands that do not exist here are left out.
 pub fn groups() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
     TABLE.iter().filter_map(|group| {
-        let here = group.rows.iter().filter(|row| !matches!(row.work, AdminWork::Never(_)));
+        let here = group.rows.iter().filter(|row| !row.is_refused());
         let names: Vec<&str> = here.map(|row| row.name).collect();
         (!names.is_empty()).then_some((group.heading?, names))
     })
 }
 
-/// The names of the commands that belong to parts of RabbitMQ that do not exist here.
+/// The names of the commands that do not exist here.
 pub fn refused() -> impl Iterator<Item = &'static str> {
-    rows().filter(|row| matches!(row.work, AdminWork::Never(_))).map(|row| row.name)
+    rows().filter(|row| row.is_refused()).map(|row| row.name)
 }
 
 impl Subcommand for AdminCommand {
@@ -135,7 +135,7 @@ fn of_row(row: &'static AdminRow, command: Command) -> Command {
 
 /// For a command that does not exist here any words will do.
 fn operand(row: &AdminRow, operand: &Operand) -> Arg {
-    let is_foreign = matches!(row.work, AdminWork::Never(_));
+    let is_foreign = row.is_refused();
     let name = operand.name.replace('_', "-").to_uppercase();
     let argument = Arg::new(operand.name).value_name(name).help(operand.help);
     match operand.count {
@@ -166,8 +166,14 @@ fn switch(switch: &Switch) -> Arg {
 impl AdminCommand {
     /// The error of a command that needs no broker, because it exists on none of ours.
     pub fn refusal(&self) -> Option<CommandError> {
-        let AdminWork::Never(feature) = self.row.work else { return None };
-        Some(CommandError::Foreign { command: self.row.original_name(), feature })
+        let command = self.row.original_name();
+        match self.row.work {
+            AdminWork::Never(feature) => Some(CommandError::Foreign { command, feature }),
+            AdminWork::NotImplemented(instead) => {
+                Some(CommandError::NotImplemented { command, instead })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -185,6 +191,6 @@ pub async fn run(asked: AdminCommand, cx: &mut Context) -> Result<Answer, Comman
         }
         AdminWork::Run(run) => run(&given, cx).await,
         AdminWork::Nothing(why) => show::nothing(asked.row.name, why, cx).await,
-        AdminWork::Never(_) => unreachable!("refused before"),
+        AdminWork::Never(_) | AdminWork::NotImplemented(_) => unreachable!("refused before"),
     }
 }

@@ -1,9 +1,9 @@
-//! Commands of RabbitMQ that belong to Erlang, to clusters or to plugins that do not exist here. Each says so, with the exit
-//! code for what is not there, rather than that the command is unknown.
+//! Commands of RabbitMQ that do not exist here: they belong to Erlang, to clusters or to plugins, or are not implemented.
+//! Each says so, with the exit code for what is not there, rather than that the command is unknown.
 
 use super::row::{
     AdminRow, AdminWork, CTL, CTL_DIAGNOSTICS, DIAGNOSTICS, Operand, PLUGINS, Program, QUEUES,
-    STREAMS,
+    STREAMS, UPGRADE,
 };
 
 const ABOUT: &str = "Not in mq: it needs Erlang, a cluster or a plugin that mq does not have";
@@ -19,6 +19,30 @@ const fn row(name: &'static str, programs: &'static [Program], feature: &'static
         ..AdminRow::PLAIN
     }
 }
+
+const fn not_implemented(
+    name: &'static str,
+    programs: &'static [Program],
+    instead: &'static str,
+) -> AdminRow {
+    AdminRow {
+        name,
+        programs,
+        about: "Not implemented in mq",
+        operands: ARGUMENTS,
+        work: AdminWork::NotImplemented(instead),
+        ..AdminRow::PLAIN
+    }
+}
+
+const STOP: &str = "stop `mq serve` with SIGTERM, as with Ctrl-C";
+const RESTART: &str = "stop `mq serve` with SIGTERM and start it again";
+const RESET: &str = "stop `mq serve` and remove its data directory";
+const LISTENERS: &str = "`mq serve` listens as long as it runs; stop it with SIGTERM";
+const DISK: &str = "start `mq serve` with --disk-free-limit";
+const LOG: &str = "`mq serve` writes its log to stderr: read it there";
+const SERVER: &str = "`mq serve --print-config` shows how a broker is configured";
+const LOGINS: &str = "Prometheus reads the counts of logins at /metrics of `mq serve`";
 
 const ENCRYPTION: &str = "the encryption of values in RabbitMQ's Erlang configuration";
 const CODE: &str = "Erlang: it runs code in the broker";
@@ -84,4 +108,32 @@ pub(super) const ROWS: &[AdminRow] = &[
     row("reset-offset", STREAMS, STREAM),
     row("list-trust-store-certificates", CTL_DIAGNOSTICS, TRUST_STORE),
     row("refresh-trust-store", CTL, TRUST_STORE),
+    not_implemented("stop", CTL, STOP),
+    not_implemented("shutdown", CTL, STOP),
+    not_implemented("stop-app", CTL, RESTART),
+    not_implemented("start-app", CTL, RESTART),
+    not_implemented("reset", CTL, RESET),
+    not_implemented("force-reset", CTL, RESET),
+    not_implemented("suspend-listeners", CTL, LISTENERS),
+    not_implemented("resume-listeners", CTL, LISTENERS),
+    not_implemented("drain", UPGRADE, LISTENERS),
+    not_implemented("revive", UPGRADE, LISTENERS),
+    not_implemented("set-disk-free-limit", CTL, DISK),
+    not_implemented("activate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
+    not_implemented("deactivate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
+    not_implemented("set-vm-memory-high-watermark", CTL, "start `mq serve` with --memory-high-watermark"),
+    not_implemented("set-log-level", CTL, "start `mq serve` with --log-level-file and send SIGHUP after a change of the file"),
+    not_implemented("log-location", DIAGNOSTICS, LOG),
+    not_implemented("log-tail", DIAGNOSTICS, LOG),
+    not_implemented("log-tail-stream", DIAGNOSTICS, LOG),
+    not_implemented("certificates", DIAGNOSTICS, SERVER),
+    not_implemented("cipher-suites", DIAGNOSTICS, SERVER),
+    not_implemented("tls-versions", DIAGNOSTICS, SERVER),
+    not_implemented("command-line-arguments", DIAGNOSTICS, SERVER),
+    not_implemented("os-env", DIAGNOSTICS, SERVER),
+    not_implemented("list-network-interfaces", DIAGNOSTICS, "`mq listeners` shows the addresses that a broker listens on"),
+    not_implemented("enable-auth-attempt-source-tracking", DIAGNOSTICS, LOGINS),
+    not_implemented("disable-auth-attempt-source-tracking", DIAGNOSTICS, LOGINS),
+    not_implemented("message-size-stats", DIAGNOSTICS, "Prometheus reads the sizes of messages at /metrics of `mq serve`"),
+    not_implemented("consume-event-stream", DIAGNOSTICS, "the log of `mq serve --log-format json` tells of connections, refusals and alarms"),
 ];

@@ -35,6 +35,11 @@ pub(super) struct AdminRow {
 }
 
 impl AdminRow {
+    /// Answers whether the command does not exist here.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.work, AdminWork::Never(_) | AdminWork::NotImplemented(_))
+    }
+
     /// A row with nothing but what every row has; the others are made of it.
     pub(super) const PLAIN: Self = Self {
         name: "",
@@ -174,6 +179,8 @@ pub(super) enum AdminWork {
     Nothing(&'static str),
     /// It belongs to this part of RabbitMQ, which does not exist here.
     Never(&'static str),
+    /// It would have a meaning here and is not implemented; this is done instead, or nothing is.
+    NotImplemented(&'static str),
 }
 
 /// One call that changes something. Texts and path have places for operands: `{username}`; `{vhost}` is the operand of
