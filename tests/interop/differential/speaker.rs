@@ -100,7 +100,13 @@ impl Speaker {
                 let status = super::brokers::http(place.http_port, method, &path, body);
                 return vec![format!("http {status}")];
             }
-            Action::Wait { time } => return self.listen(*time),
+            Action::Wait { time } => {
+                self.listen_to(&mut answers, *time);
+                if let Wait::For(_) = wait {
+                    // RabbitMQ looks for what has timed out now and then, later on a busy machine.
+                    self.rest(&mut answers, wait, QUIET, self.place.answers_within);
+                }
+            }
             Action::HangUp { connection } => {
                 if let Some(line) = self.lines.remove(connection) {
                     // What belonged to the connection goes a moment later.
@@ -171,11 +177,16 @@ impl Speaker {
     /// Listens for so long.
     pub(crate) fn listen(&mut self, time: Duration) -> Vec<String> {
         let mut answers = Answers::new();
+        self.listen_to(&mut answers, time);
+        lines(answers)
+    }
+
+    fn listen_to(&mut self, answers: &mut Answers, time: Duration) {
         let end = Instant::now() + time;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || !self.hear(left, &mut answers) {
-                return lines(answers);
+            if left.is_zero() || !self.hear(left, answers) {
+                return;
             }
         }
     }
