@@ -62,6 +62,15 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "list-consumers" -d 'List the 
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-connections" -d 'List the connections of clients to the broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-channels" -d 'List the channels of clients to the broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-vhosts" -d 'List the virtual hosts of the broker'
+complete -c mq -n "__fish_mq_needs_command" -f -a "status" -d 'Show the broker\'s version and its connections, queues and messages'
+complete -c mq -n "__fish_mq_needs_command" -f -a "store" -d 'Check or repair the data directory of a broker'
+complete -c mq -n "__fish_mq_needs_command" -f -a "ping" -d 'Measure how long the broker takes to reply'
+complete -c mq -n "__fish_mq_needs_command" -f -a "wait" -d 'Wait until the broker answers, at most --timeout [default: 30s]'
+complete -c mq -n "__fish_mq_needs_command" -f -a "bench" -d 'Measure a broker: rates, latencies and lost messages'
+complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Run RabbitMQ\'s tutorials as lessons on a live broker'
+complete -c mq -n "__fish_mq_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c mq -n "__fish_mq_needs_command" -f -a "man" -d 'Print the manual page of mq or of a command'
+complete -c mq -n "__fish_mq_needs_command" -f -a "help" -d 'Print the help of mq or of a command'
 complete -c mq -n "__fish_mq_needs_command" -f -a "add-user" -d 'Create a user, without permissions'
 complete -c mq -n "__fish_mq_needs_command" -f -a "change-password" -d 'Give a user another password'
 complete -c mq -n "__fish_mq_needs_command" -f -a "authenticate-user" -d 'Check the password of a user; exit code 1 if the broker does not accept it'
@@ -176,15 +185,6 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "force-checkpoint" -d 'Write c
 complete -c mq -n "__fish_mq_needs_command" -f -a "check-if-new-quorum-queue-replicas-have-finished-initial-sync" -d 'Check that no replica of a quorum queue is behind'
 complete -c mq -n "__fish_mq_needs_command" -f -a "coordinator-status" -d 'Print the state of the coordinator of streams'
 complete -c mq -n "__fish_mq_needs_command" -f -a "restart-stream" -d 'Elect the leader of a stream again'
-complete -c mq -n "__fish_mq_needs_command" -f -a "status" -d 'Show the broker\'s version and its connections, queues and messages'
-complete -c mq -n "__fish_mq_needs_command" -f -a "store" -d 'Check or repair the data directory of a broker'
-complete -c mq -n "__fish_mq_needs_command" -f -a "ping" -d 'Measure how long the broker takes to reply'
-complete -c mq -n "__fish_mq_needs_command" -f -a "wait" -d 'Wait until the broker answers, at most --timeout [default: 30s]'
-complete -c mq -n "__fish_mq_needs_command" -f -a "bench" -d 'Measure a broker: rates, latencies and lost messages'
-complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Run RabbitMQ\'s tutorials as lessons on a live broker'
-complete -c mq -n "__fish_mq_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c mq -n "__fish_mq_needs_command" -f -a "man" -d 'Print the manual page of mq or of a command'
-complete -c mq -n "__fish_mq_needs_command" -f -a "help" -d 'Print the help of mq or of a command'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l config -d 'Read this file in the syntax of rabbitmq.conf, and then all *.conf in conf.d beside it; options of the command line come first [env: MQ_CONFIG, RABBITMQ_CONFIG_FILE]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l listen -d 'Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]' -r
@@ -776,6 +776,210 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l no-headers -d 'Leave out the header line of tsv and csv'
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand status" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand status" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand status" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand status" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand status" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -f -a "check" -d 'Check that a data directory is undamaged, and list what is stored in it'
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -f -a "repair" -d 'Repair damage that a broker must not repair by itself when it starts'
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand ping" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand ping" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand ping" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand ping" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand ping" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand wait" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand wait" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand wait" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand wait" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand bench" -s x -l publishers -d 'Publish on this many connections [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s y -l consumers -d 'Consume on this many connections; 0 only publishes [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l queues -d 'Use this many queues, distributed among publishers and consumers [default: 1]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s s -l size -d 'Publish bodies of this size, for example 1KiB [default: 1KiB]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s z -l duration -d 'Measure for this long, for example 10s or 5m [default: 10s, or until --count is reached]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l warmup -d 'Load the broker for this long before measuring [default: 1s, or 0s with --count]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s n -l count -d 'Publish this many messages in all, and end after they are delivered' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s c -l confirm -d 'Publish with confirms, at most this many unconfirmed per publisher [default: without confirms]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s a -l ack -d 'Acknowledge once per this many deliveries [default: automatic acknowledgement]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l prefetch -d 'Let each consumer hold at most this many unacknowledged messages [default: no limit]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s r -l rate -d 'Publish at this rate, all publishers together, for example 3000/s [default: as fast as possible]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l max-backlog -d 'Pause publishers while this many messages are in the broker; 0 means no limit [default: 50000, or 0 with --rate]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s t -l exchange-type -d 'Publish to an exchange of this type [default: to the default exchange]' -r -f -a "direct\t''
+fanout\t''
+topic\t''
+headers\t''"
+complete -c mq -n "__fish_mq_using_subcommand bench" -l bindings -d 'Bind this many routing keys; each message has one of them [default: one per queue]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l argument -d 'Declare queues with this argument, for example x-queue-type=quorum; may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l fail-if -d 'Exit with code 1 if this condition holds, for example \'p99>20ms\' or \'publish-rate<100k\'; may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l against -d 'Also measure the broker at this address, in turns with the first, and compare' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l rounds -d 'Measure each broker this many times [default: 3]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bench" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand bench" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand bench" -l durable -d 'Make the exchange durable, as the queues always are'
+complete -c mq -n "__fish_mq_using_subcommand bench" -s p -l persistent -d 'Make messages persistent, and the exchange durable'
+complete -c mq -n "__fish_mq_using_subcommand bench" -l verify -d 'Check that every message arrives once, in its publisher\'s order and unchanged; exit with code 1 if not'
+complete -c mq -n "__fish_mq_using_subcommand bench" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l step -d 'Wait for Enter after each step'
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l check -d 'Print only the result of each check, to test a broker'
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand completions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand completions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand completions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand completions" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand man" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand man" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand man" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand man" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand man" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand man" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand help" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand help" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand help" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand help" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand help" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand help" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand add-user" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand add-user" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand add-user" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
@@ -2049,207 +2253,3 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand restart-stream" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand restart-stream" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand status" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand status" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand status" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand status" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand status" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand status" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand status" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand status" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand status" -s h -l help -d 'Print help'
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s h -l help -d 'Print help'
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -f -a "check" -d 'Check that a data directory is undamaged, and list what is stored in it'
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -f -a "repair" -d 'Repair damage that a broker must not repair by itself when it starts'
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand ping" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand ping" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand ping" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand ping" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand ping" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand ping" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand ping" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand ping" -s h -l help -d 'Print help'
-complete -c mq -n "__fish_mq_using_subcommand wait" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand wait" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand wait" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand wait" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand wait" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand wait" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand wait" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand bench" -s x -l publishers -d 'Publish on this many connections [default: 1]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -s y -l consumers -d 'Consume on this many connections; 0 only publishes [default: 1]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l queues -d 'Use this many queues, distributed among publishers and consumers [default: 1]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -s s -l size -d 'Publish bodies of this size, for example 1KiB [default: 1KiB]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -s z -l duration -d 'Measure for this long, for example 10s or 5m [default: 10s, or until --count is reached]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l warmup -d 'Load the broker for this long before measuring [default: 1s, or 0s with --count]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -s n -l count -d 'Publish this many messages in all, and end after they are delivered' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -s c -l confirm -d 'Publish with confirms, at most this many unconfirmed per publisher [default: without confirms]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -s a -l ack -d 'Acknowledge once per this many deliveries [default: automatic acknowledgement]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l prefetch -d 'Let each consumer hold at most this many unacknowledged messages [default: no limit]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -s r -l rate -d 'Publish at this rate, all publishers together, for example 3000/s [default: as fast as possible]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l max-backlog -d 'Pause publishers while this many messages are in the broker; 0 means no limit [default: 50000, or 0 with --rate]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -s t -l exchange-type -d 'Publish to an exchange of this type [default: to the default exchange]' -r -f -a "direct\t''
-fanout\t''
-topic\t''
-headers\t''"
-complete -c mq -n "__fish_mq_using_subcommand bench" -l bindings -d 'Bind this many routing keys; each message has one of them [default: one per queue]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l argument -d 'Declare queues with this argument, for example x-queue-type=quorum; may be given several times' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l fail-if -d 'Exit with code 1 if this condition holds, for example \'p99>20ms\' or \'publish-rate<100k\'; may be given several times' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l against -d 'Also measure the broker at this address, in turns with the first, and compare' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l rounds -d 'Measure each broker this many times [default: 3]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand bench" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand bench" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand bench" -l durable -d 'Make the exchange durable, as the queues always are'
-complete -c mq -n "__fish_mq_using_subcommand bench" -s p -l persistent -d 'Make messages persistent, and the exchange durable'
-complete -c mq -n "__fish_mq_using_subcommand bench" -l verify -d 'Check that every message arrives once, in its publisher\'s order and unchanged; exit with code 1 if not'
-complete -c mq -n "__fish_mq_using_subcommand bench" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l step -d 'Wait for Enter after each step'
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l check -d 'Print only the result of each check, to test a broker'
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand completions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand completions" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand completions" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand completions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand completions" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand completions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand completions" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand man" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand man" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand man" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand man" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand man" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand man" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand man" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand man" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand man" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand man" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand help" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand help" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
-complete -c mq -n "__fish_mq_using_subcommand help" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand help" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand help" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
-complete -c mq -n "__fish_mq_using_subcommand help" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand help" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
-complete -c mq -n "__fish_mq_using_subcommand help" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
-complete -c mq -n "__fish_mq_using_subcommand help" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand help" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -75,7 +75,7 @@ impl Cli {
 
     /// The command line as help and completions teach it.
     pub fn taught() -> clap::Command {
-        Self::begun().mut_subcommands(admin::filled)
+        Self::begun().subcommands(admin::grouped()).mut_subcommands(admin::filled)
     }
 
     /// The command line as clap sees it, with rabbitmqctl's underscore names and options added.
@@ -93,8 +93,23 @@ impl Cli {
         })
     }
 
+    /// The administration commands that are wanted; all, for the sake of suggestions, if no command is named.
+    fn grouped(
+        definition: &clap::Command,
+        is_wanted: &impl Fn(&str) -> bool,
+    ) -> Vec<clap::Command> {
+        let is_named = |command: &clap::Command| is_wanted(command.get_name());
+        let all: Vec<_> = admin::grouped().collect();
+        if definition.get_subcommands().chain(&all).any(is_named) {
+            return all.into_iter().filter(is_named).collect();
+        }
+        all
+    }
+
     fn definition_of(is_wanted: impl Fn(&str) -> bool) -> clap::Command {
-        rabbitmqctl::added_to(Self::begun()).mut_subcommands(|mut command| {
+        let begun = Self::begun();
+        let grouped = Self::grouped(&begun, &is_wanted);
+        rabbitmqctl::added_to(begun.subcommands(grouped)).mut_subcommands(|mut command| {
             if is_wanted(command.get_name()) {
                 command = rabbitmqctl::added_to(admin::filled(command));
             }

@@ -71,9 +71,10 @@ pub fn refused() -> impl Iterator<Item = &'static str> {
 
 impl Subcommand for AdminCommand {
     fn augment_subcommands(command: Command) -> Command {
-        rows().fold(command, |command, row| {
-            command.subcommand(Command::new(row.name).about(row.about))
-        })
+        // Those with a heading are added by `grouped` as far as they are wanted.
+        let shown = TABLE.iter().filter(|group| group.heading.is_none());
+        let rows = shown.flat_map(|group| group.rows);
+        command.subcommands(rows.map(|row| Command::new(row.name).about(row.about)))
     }
 
     fn augment_subcommands_for_update(command: Command) -> Command {
@@ -98,6 +99,12 @@ impl FromArgMatches for AdminCommand {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
+}
+
+/// The commands that the main help shows under headings, without their arguments.
+pub fn grouped() -> impl Iterator<Item = Command> {
+    let headed = TABLE.iter().filter(|group| group.heading.is_some());
+    headed.flat_map(|group| group.rows).map(|row| Command::new(row.name).about(row.about))
 }
 
 /// Gives an administration command its arguments, which it does not have from the start: to make those of a hundred
