@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 use super::command_line::Cli;
 use super::global::GlobalOptions;
 use super::{local, rabbitmqctl, tips};
-use crate::commands::serve;
+use crate::commands::serve::config::{self, Unread};
 use crate::commands::{self, Answer, Command, CommandError, Context, Interrupt};
 use crate::engine::{Engine, Target};
 use crate::exit::Code;
@@ -46,24 +46,22 @@ impl Invocation {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let mut definition = Cli::definition_for(&arguments);
         let stopped = |error| Stopped { error, wants_json: wants_json(&arguments) };
-        let joined = local::joined(arguments.clone(), &definition);
-        let extended = joined.map(|all| serve::config::extended(all, &definition, &environment()));
-        let read = match extended {
-            Ok(Ok((arguments, applied))) => {
-                definition.try_get_matches_from_mut(arguments).and_then(|matches| {
-                    let mut cli = Cli::from_arg_matches(&matches)?.with(applied);
-                    let names_node = rabbitmqctl::taken_over(&mut cli.global, &matches);
-                    Ok(Self { cli, names_node })
-                })
+        let read = local::joined(arguments.clone(), &definition)
+            .map_err(Unread::Usage)
+            .and_then(|all| config::read(&mut definition, all, environment))
+            .and_then(|(matches, applied)| {
+                let mut cli = Cli::from_arg_matches(&matches).map_err(Unread::Usage)?.with(applied);
+                let names_node = rabbitmqctl::taken_over(&mut cli.global, &matches);
+                Ok(Self { cli, names_node })
+            });
+        read.map_err(|unread| match unread {
+            Unread::Usage(error) => {
+                stopped(tips::shown(error.format(&mut definition), &definition))
             }
-            // A file or a variable is wrong, not the usage.
-            Ok(Err(wrong)) => {
-                let wrong = clap::Error::raw(ErrorKind::InvalidValue, format!("{wrong}\n"));
-                return Err(stopped(wrong));
+            Unread::Setting(wrong) => {
+                stopped(clap::Error::raw(ErrorKind::InvalidValue, format!("{wrong}\n")))
             }
-            Err(error) => Err(error),
-        };
-        read.map_err(|error| stopped(tips::shown(error.format(&mut definition), &definition)))
+        })
     }
 
     /// Runs the command; prints its error, if any.

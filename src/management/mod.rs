@@ -82,8 +82,8 @@ pub fn metrics_router(management: Arc<Management>) -> Router {
     around(metrics::router(management))
 }
 
-/// What every request passes first. It stands around the router, because a layer within it would come after the choice
-/// of the route.
+/// The layer that every request passes first. It stands around the router, because a layer within it would come after
+/// the choice of the route.
 fn around(router: Router) -> Router {
     Router::new()
         .fallback_service(router)

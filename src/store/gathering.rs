@@ -293,7 +293,7 @@ impl Gathering {
         Gathered { batch, pieces, full }
     }
 
-    /// What has been taken in since the log was opened.
+    /// The counts since the log was opened.
     pub(super) fn taken_in(&self) -> TakenIn {
         TakenIn { records: self.next_sequence - self.first_sequence, batches: self.batches }
     }

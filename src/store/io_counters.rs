@@ -55,7 +55,7 @@ pub struct IoCounters {
     pub syncs: Operations,
 }
 
-/// What a store has taken in since it was opened.
+/// The counts of a store since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TakenIn {
     /// Messages that are to survive.

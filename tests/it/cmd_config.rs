@@ -140,6 +140,28 @@ fn the_command_line_comes_before_variables_and_they_before_files() {
     assert_eq!(values(&String::from_utf8(run.stdout).unwrap()), values(&told));
 }
 
+/// A file, and variables, may set an option by different keys.
+#[test]
+fn of_two_keys_for_one_option_the_later_counts() {
+    #[rustfmt::skip]
+    let cases = [
+        // file                                                        variable                                           in effect
+        ("vm_memory_high_watermark.absolute = 2GB\n",                  ("MQ_VM_MEMORY_HIGH_WATERMARK_RELATIVE", "0.3"),    "vm_memory_high_watermark.relative = 0.3 # MQ_VM_MEMORY_HIGH_WATERMARK_RELATIVE"),
+        ("vm_memory_high_watermark.relative = 0.3\n",                  ("MQ_VM_MEMORY_HIGH_WATERMARK_ABSOLUTE", "2GB"),    "vm_memory_high_watermark.absolute = 2000000000 # MQ_VM_MEMORY_HIGH_WATERMARK_ABSOLUTE"),
+        ("log.console.level = debug\nlog.default.level = error\n",     ("MQ_HEARTBEAT", "1"),                             "log.console.level = debug # FILE:1"),
+        ("log.default.level = error\n",                                ("MQ_HEARTBEAT", "1"),                             "log.console.level = error # FILE:1"),
+    ];
+    for (text, variable, expected) in cases {
+        let folder = Folder::with(text);
+        let mut command = program();
+        command.args(["serve", "--memory", "--config", folder.file(), "--print-config"]);
+        let run = command.env(variable.0, variable.1).output().unwrap();
+        let told = String::from_utf8(run.stdout).unwrap();
+        let expected = expected.replace("FILE", folder.file());
+        assert!(told.lines().any(|line| line == expected), "{expected}\n{told}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_named_with_its_line_and_ends_the_start() {
     #[rustfmt::skip]
@@ -147,6 +169,7 @@ fn what_is_wrong_is_named_with_its_line_and_ends_the_start() {
         // file                                variable                              what is said
         ("\nheartbeats = 5",                   ("", ""),                             "FILE:2: 'heartbeats' is not a key of rabbitmq.conf; did you mean 'heartbeat'?"),
         ("heartbeat = soon",                   ("", ""),                             "FILE:1: heartbeat = soon: it is not a number"),
+        ("listeners.tcp.1 = 127.0.0.1:0\nlisteners.tcp.2 = here:1", ("", ""),       "FILE:2: listeners.tcp.2 = here:1: "),
         ("mq.threads = none",                  ("", ""),                             "FILE:1: mq.threads = none: invalid value 'none' for '--threads <N>'"),
         ("heartbeat",                          ("", ""),                             "FILE, line 1: 'heartbeat' is not 'key = value'"),
         ("channel_max = 5",                    ("", ""),                             "FILE:1: 'channel_max' is not implemented; leave it out"),

@@ -1,7 +1,7 @@
 //! Settings as arguments of `mq serve`.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
@@ -47,35 +47,40 @@ impl AppliedSettings {
     }
 }
 
-/// The arguments with the settings of files and variables behind them, if the command is `serve`.
+/// A command line that cannot be obeyed.
+#[derive(Debug)]
+pub enum Unread {
+    /// The command line itself is wrong.
+    Usage(clap::Error),
+    /// A file or a variable is wrong; the text names it and what is wrong with it.
+    Setting(String),
+}
+
+/// Reads a command line. Those of `serve` that it leaves open come from files and variables.
 ///
 /// # Errors
 ///
-/// Names the file and line, or the variable, and what is wrong with it.
-pub fn extended(
+/// [`Unread`]
+pub fn read(
+    definition: &mut Command,
     arguments: Vec<OsString>,
-    definition: &Command,
-    environment: &[(String, String)],
-) -> Result<(Vec<OsString>, AppliedSettings), String> {
-    if arguments.iter().all(|argument| argument != "serve") {
-        return Ok((arguments, AppliedSettings::default()));
-    }
-    let Ok(matches) = definition.clone().try_get_matches_from(&arguments) else {
-        // Parsed again, and then refused with all that is wrong.
-        return Ok((arguments, AppliedSettings::default()));
-    };
+    environment: impl FnOnce() -> Vec<(String, String)>,
+) -> Result<(ArgMatches, AppliedSettings), Unread> {
+    let matches = definition.try_get_matches_from_mut(&arguments).map_err(Unread::Usage)?;
     let Some(("serve", serve)) = matches.subcommand() else {
-        return Ok((arguments, AppliedSettings::default()));
+        return Ok((matches, AppliedSettings::default()));
     };
-    let config = serve.get_one::<std::path::PathBuf>("config").map(std::path::PathBuf::as_path);
-    let applied = applied(config, serve, environment).map_err(|wrong| wrong.to_string())?;
-    let all = with_settings(&arguments, &applied.given);
-    if let Err(error) = definition.clone().try_get_matches_from(&all)
-        && let Some(wrong) = blamed(&error, &applied.given)
-    {
-        return Err(wrong.to_string());
+    let config = serve.get_one::<PathBuf>("config").map(PathBuf::as_path);
+    let wrong = |wrong: Wrong| Unread::Setting(wrong.to_string());
+    let applied = applied(config, serve, &environment()).map_err(wrong)?;
+    if applied.given.is_empty() {
+        return Ok((matches, applied));
     }
-    Ok((all, applied))
+    let all = with_settings(arguments, &applied.given);
+    match definition.try_get_matches_from_mut(all) {
+        Ok(matches) => Ok((matches, applied)),
+        Err(error) => Err(blamed(&error, &applied.given).map_or(Unread::Usage(error), wrong)),
+    }
 }
 
 fn applied(
@@ -100,17 +105,18 @@ fn applied(
     Ok(AppliedSettings { given, on_command_line, warnings: settings.warnings })
 }
 
-/// The options that settings give.
+/// The options that settings give. Of several keys of one option the last that was set counts; of several listeners
+/// each does.
 fn given(settings: &AllSettings) -> Result<Vec<GivenOption>, Wrong> {
-    let mut all = Vec::new();
-    for (key, setting) in &settings.by_key {
+    let mut all: Vec<GivenOption> = Vec::new();
+    for (key, setting) in settings.in_order() {
         let Some(Does::Sets { option, form }) = keys::find(key).map(|row| row.does) else {
             continue;
         };
         let value = value_of(form, key, setting, settings).map_err(|why| Wrong::Value {
             at: setting.source.clone(),
-            key: key.clone(),
-            value: if key == "default_pass" { "***".into() } else { setting.value.clone() },
+            key: key.to_owned(),
+            value: shown(key, &setting.value),
             why,
         })?;
         let value = match value {
@@ -118,14 +124,18 @@ fn given(settings: &AllSettings) -> Result<Vec<GivenOption>, Wrong> {
             AsOption::Flag => None,
             AsOption::Value(value) => Some(value),
         };
-        let given = GivenOption { option, value, key: key.clone(), source: setting.source.clone() };
-        // Several listeners are several options, several keys of one value are one.
-        let is_list = matches!(form, Form::Listener);
-        if is_list || !all.iter().any(|known: &GivenOption| known.option == option) {
-            all.push(given);
+        if form != Form::Listener {
+            all.retain(|known| known.option != option);
         }
+        let source = setting.source.clone();
+        all.push(GivenOption { option, value, key: key.to_owned(), source });
     }
     Ok(all)
+}
+
+/// A value as errors show it.
+fn shown(key: &str, value: &str) -> String {
+    if key == "default_pass" { "***".to_owned() } else { value.to_owned() }
 }
 
 /// A setting as an option.
@@ -145,7 +155,8 @@ fn value_of(
 ) -> Result<AsOption, String> {
     let text = setting.value.as_str();
     let option = match form {
-        Form::Same => text.to_owned(),
+        Form::Unless(special) if settings.get(special).is_some() => return Ok(AsOption::None),
+        Form::Same | Form::Unless(_) => text.to_owned(),
         Form::Listener if text == "none" => return Ok(AsOption::None),
         Form::Listener => listener(text)?,
         Form::Seconds => format!("{}s", number(text)?),
@@ -166,17 +177,15 @@ fn value_of(
         },
         Form::Verify => verify(settings)?.to_owned(),
         Form::AddressPart { keys, port } => address(settings, keys, port),
-        Form::Only(only) if text == only => {
-            let is_flag = matches!(keys::find(key), Some(row) if FLAGS.contains(&row.name));
-            return Ok(if is_flag { AsOption::Flag } else { AsOption::None });
-        }
-        Form::Only(only) => return Err(format!("nothing but {only} is implemented")),
+        Form::Flag => return only("true", text).map(|()| AsOption::Flag),
+        Form::Only(wanted) => return only(wanted, text).map(|()| AsOption::None),
     };
     Ok(AsOption::Value(option))
 }
 
-/// Keys that stand for options without a value.
-const FLAGS: [&str; 2] = ["mq.memory", "mq.print_url"];
+fn only(wanted: &str, text: &str) -> Result<(), String> {
+    if text == wanted { Ok(()) } else { Err(format!("nothing but {wanted} is implemented")) }
+}
 
 fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "it is not a number".to_owned())
@@ -213,9 +222,9 @@ fn part_of_memory(text: &str) -> Result<u64, String> {
     Ok((memory as f64 * part.max(0.0)) as u64)
 }
 
-/// How certificates of clients are checked, from both keys that say so (RabbitMQ: Erlang's `ssl`).
+/// The check of clients' certificates, from both keys that choose it (RabbitMQ: Erlang's `ssl`).
 fn verify(settings: &AllSettings) -> Result<&'static str, String> {
-    let value = |key| settings.by_key.get(key).map(|setting| setting.value.as_str());
+    let value = |key| settings.get(key).map(|setting| setting.value.as_str());
     let is_required = value("ssl_options.fail_if_no_peer_cert");
     match (value("ssl_options.verify"), is_required) {
         (_, Some(other)) if !matches!(other, "true" | "false") => {
@@ -233,40 +242,41 @@ fn verify(settings: &AllSettings) -> Result<&'static str, String> {
 
 /// The address of an HTTP listener from its keys.
 fn address(settings: &AllSettings, keys: &[&str], usual_port: &str) -> String {
-    let set =
-        |name: &str| keys.iter().find_map(|key| settings.by_key.get(&format!("{key}.{name}")));
+    let set = |name: &str| keys.iter().find_map(|key| settings.get(&format!("{key}.{name}")));
     let value = |name, usual| set(name).map_or(usual, |setting| setting.value.as_str());
     let ip = value("ip", EVERYWHERE);
     let port = value("port", usual_port);
     if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
 }
 
-fn with_settings(arguments: &[OsString], given: &[GivenOption]) -> Vec<OsString> {
-    let mut all = arguments.to_vec();
-    all.extend(given.iter().map(|given| {
+fn with_settings(mut arguments: Vec<OsString>, given: &[GivenOption]) -> Vec<OsString> {
+    arguments.extend(given.iter().map(|given| {
         OsString::from(match &given.value {
             Some(value) => format!("--{}={value}", given.option),
             None => format!("--{}", given.option),
         })
     }));
-    all
+    arguments
 }
 
 /// The setting whose value clap does not take.
 fn blamed(error: &clap::Error, given: &[GivenOption]) -> Option<Wrong> {
-    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
-        return None;
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
     };
+    let argument = text(ContextKind::InvalidArg)?;
     let option = argument.split(['=', ' ']).next()?.trim_start_matches("--");
-    let blamed = given.iter().find(|given| given.option == option)?;
+    let mut of_option = given.iter().filter(|given| given.option == option);
+    let first = of_option.clone().next()?;
+    let value = text(ContextKind::InvalidValue);
+    let blamed = of_option.find(|given| given.value.as_deref() == value).unwrap_or(first);
     let why = error.to_string();
     let why = why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let value =
-        if option == "default-pass" { "***" } else { blamed.value.as_deref().unwrap_or("true") };
     Some(Wrong::Value {
         at: blamed.source.clone(),
         key: blamed.key.clone(),
-        value: value.to_owned(),
+        value: shown(&blamed.key, blamed.value.as_deref().unwrap_or("true")),
         why,
     })
 }

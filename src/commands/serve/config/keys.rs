@@ -27,11 +27,15 @@ pub(super) enum Form {
     Verify,
     /// The port or the IP address of an HTTP listener, whose keys begin so; this port if no key names one.
     AddressPart { keys: &'static [&'static str], port: &'static str },
+    /// As it is, unless this more special key is set.
+    Unless(&'static str),
+    /// `true` for an option without a value.
+    Flag,
     /// Only this value says what is done here anyway.
     Only(&'static str),
 }
 
-/// What a key does.
+/// The effect of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Does {
     /// It sets an option of `mq serve`.
@@ -114,17 +118,17 @@ pub(super) const KEYS: &[Key] = &[
     sets("channel_max_per_node", "max-channels", Form::Number),
     sets("consumer_max_per_channel", "consumer-max-per-channel", Form::Number),
     sets("log.console.level", "log-level", Form::Same),
-    sets("log.default.level", "log-level", Form::Same),
+    sets("log.default.level", "log-level", Form::Unless("log.console.level")),
     sets("log.console.formatter", "log-format", Form::LogFormat),
     sets("log.console", "log-format", Form::Only("true")),
     // Not keys of RabbitMQ: options of `mq serve` that it has no key for.
     sets("mq.data_dir", "data-dir", Form::Same),
-    sets("mq.memory", "memory", Form::Only("true")),
+    sets("mq.memory", "memory", Form::Flag),
     sets("mq.threads", "threads", Form::Same),
     sets("mq.compat", "compat", Form::Same),
     sets("mq.node_name", "node-name", Form::Same),
     sets("mq.log_level_file", "log-level-file", Form::Same),
-    sets("mq.print_url", "print-url", Form::Only("true")),
+    sets("mq.print_url", "print-url", Form::Flag),
     nothing("log.file", STDERR),
     nothing("log.file.*", STDERR),
     nothing("log.dir", STDERR),

@@ -10,4 +10,4 @@ mod file;
 mod keys;
 mod settings;
 
-pub use self::arguments::{AppliedSettings, extended};
+pub use self::arguments::{AppliedSettings, Unread, read};

@@ -1,7 +1,6 @@
 //! All that is set outside the command line: files, then the variables of the `rabbitmq` image, then `MQ_` variables.
-//! What comes later counts.
+//! A later one replaces an earlier one.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,10 +93,11 @@ pub(super) struct Setting {
     pub(super) source: SetBy,
 }
 
-/// The settings by key, and what is to be said of others.
+/// The settings, each key once, and warnings of keys and variables without an effect.
 #[derive(Debug, Default)]
 pub(super) struct AllSettings {
-    pub(super) by_key: BTreeMap<String, Setting>,
+    /// In the order in which they were set last.
+    all: Vec<(String, Setting)>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -141,6 +141,15 @@ impl AllSettings {
             }
         }
         Ok(settings)
+    }
+
+    /// The settings in the order in which they were set.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (&str, &Setting)> {
+        self.all.iter().map(|(key, setting)| (key.as_str(), setting))
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Setting> {
+        self.in_order().find(|(known, _)| *known == key).map(|(_, setting)| setting)
     }
 
     fn read_path(&mut self, path: &Path) -> Result<(), Wrong> {
@@ -196,7 +205,8 @@ impl AllSettings {
                 self.warnings.push(format!("{source}: '{key}' has no effect, because {why}"));
             }
             Does::Sets { .. } => {
-                _ = self.by_key.insert(key, Setting { value: value.to_owned(), source });
+                self.all.retain(|(known, _)| *known != key);
+                self.all.push((key, Setting { value: value.to_owned(), source }));
             }
         }
         Ok(())
