@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mq::store::{NewRecord, QueueId};
 
-use crate::crashes::{ENDS, left, operations, survive, with_trace, work, world};
+use crate::crashes::{ENDS, crash_everywhere, left, with_trace, work, world};
 use crate::model::{Left, Mark};
 use crate::random::Random;
 use crate::world::{Habit, World};
@@ -96,39 +96,14 @@ fn in_company(seed: u64, habit: Habit) -> World {
     World { has_company: true, ..world(seed, habit) }
 }
 
-/// The workload of a seed, ended at an operation of the disk.
-fn run_to(seed: u64, habit: Habit, operation: u64) -> World {
-    let mut world = in_company(seed, habit);
-    world.disk.crash_at(operation);
-    with_trace(&format!("seed {seed} to {operation}"), &mut world, |world| {
-        if world.open(Left::Closed)? {
-            work(world, operations(world.habit))?;
-        }
-        Ok(())
-    });
-    world
-}
-
-fn crash_everywhere(seed: u64, habit: Habit) {
-    let operations = run_to(seed, habit, u64::MAX).disk.operations();
-    for operation in 0..operations {
-        let crashed = run_to(seed, habit, operation);
-        for (nth, end) in (0..).zip(ENDS) {
-            let mut world = crashed.on(crashed.disk.clone());
-            let name = format!("seed {seed} ended at {operation} with {end:?}, {nth}");
-            with_trace(&name, &mut world, |world| survive(world, end, operation * 8 + nth));
-        }
-    }
-}
-
 #[test]
 fn what_is_settled_during_a_sync_stays_so_wherever_the_broker_ends() {
-    crash_everywhere(1, Habit::InOrder);
+    crash_everywhere(1, || in_company(1, Habit::InOrder));
 }
 
 #[test]
 fn what_is_settled_while_sparse_files_are_given_up_stays_so() {
-    crash_everywhere(1, Habit::Sparse);
+    crash_everywhere(1, || in_company(1, Habit::Sparse));
 }
 
 /// A directory that lives through many brokers.

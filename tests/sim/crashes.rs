@@ -91,23 +91,21 @@ pub(crate) fn survive(world: &mut World, end: End, seed: u64) -> Result<(), Stri
     Ok(())
 }
 
-/// The workload of a seed, ended at an operation of the disk; answers how many there are in all.
-fn run_to(seed: u64, habit: Habit, operation: u64) -> World {
-    let mut world = self::world(seed, habit);
-    world.disk.crash_at(operation);
-    with_trace(&format!("seed {seed} to {operation}"), &mut world, |world| {
-        if world.open(Left::Closed)? {
-            work(world, operations(world.habit))?;
-        }
-        Ok(())
-    });
-    world
-}
-
-fn crash_everywhere(seed: u64, habit: Habit) {
-    let operations = run_to(seed, habit, u64::MAX).disk.operations();
-    for operation in 0..operations {
-        let crashed = run_to(seed, habit, operation);
+/// Ends the workload of a new world at each operation of the disk, in every way, and opens what is left.
+pub(crate) fn crash_everywhere(seed: u64, world: impl Fn() -> World) {
+    let run_to = |operation| {
+        let mut world = world();
+        world.disk.crash_at(operation);
+        with_trace(&format!("seed {seed} to {operation}"), &mut world, |world| {
+            if world.open(Left::Closed)? {
+                work(world, operations(world.habit))?;
+            }
+            Ok(())
+        });
+        world
+    };
+    for operation in 0..run_to(u64::MAX).disk.operations() {
+        let crashed = run_to(operation);
         for (nth, end) in (0..).zip(ENDS) {
             let mut world = crashed.on(crashed.disk.clone());
             let name = format!("seed {seed} ended at {operation} with {end:?}, {nth}");
@@ -119,14 +117,14 @@ fn crash_everywhere(seed: u64, habit: Habit) {
 #[test]
 fn nothing_safe_is_lost_wherever_the_broker_ends() {
     for seed in 1..=4 {
-        crash_everywhere(seed, Habit::InOrder);
+        crash_everywhere(seed, || world(seed, Habit::InOrder));
     }
 }
 
 #[test]
 fn nothing_safe_is_lost_while_sparse_files_are_given_up() {
     for seed in 1..=2 {
-        crash_everywhere(seed, Habit::Sparse);
+        crash_everywhere(seed, || world(seed, Habit::Sparse));
     }
 }
 
