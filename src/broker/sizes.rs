@@ -59,7 +59,8 @@ pub struct SizeCounters {
 
 #[derive(Debug, Default)]
 struct Classes {
-    counts: [u64; CLASSES],
+    /// Only of a channel that has published in several classes; most stay in one.
+    counts: Option<Box<[u64; CLASSES]>>,
     /// The class of the publishes that have no count yet.
     class: usize,
     /// Publishes that have a count.
@@ -72,9 +73,11 @@ impl SizeCounters {
     pub fn begin(&self, size: u64, published: u64) -> SizeClass {
         let class = SIZE_BOUNDS.partition_point(|bound| *bound < size);
         let mut classes = self.classes.lock();
-        let before = classes.class;
-        classes.counts[before] += published - classes.counted;
-        classes.counted = published;
+        let Classes { class: before, counted, .. } = *classes;
+        if published > counted {
+            classes.counts.get_or_insert_default()[before] += published - counted;
+            classes.counted = published;
+        }
         classes.class = class;
         SizeClass::of(class)
     }
@@ -83,11 +86,10 @@ impl SizeCounters {
     pub fn add_to(&self, sum: &mut Sizes, published: impl FnOnce() -> u64) {
         let classes = self.classes.lock();
         sum.counts[classes.class] += published().saturating_sub(classes.counted);
-        // Most channels stay in one class.
-        if classes.counted > 0 {
-            for (sum, count) in sum.counts.iter_mut().zip(classes.counts) {
-                *sum += count;
-            }
+        for (sum, count) in
+            sum.counts.iter_mut().zip(classes.counts.iter().flat_map(|counts| **counts))
+        {
+            *sum += count;
         }
         sum.bytes += self.bytes.get();
     }
