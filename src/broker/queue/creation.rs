@@ -16,7 +16,8 @@ use crate::broker::time::Millis;
 use crate::lock::Mutex;
 
 impl Queue {
-    pub fn new(settings: Settings, shared: Shared, now: Millis) -> Arc<Self> {
+    pub fn new(settings: Settings, shared: impl Into<Arc<Shared>>, now: Millis) -> Arc<Self> {
+        let shared = shared.into();
         let Settings { name, vhost, .. } = &settings;
         let pages = Pages::new(Arc::clone(&shared.spill), name.clone(), vhost.clone());
         let limits = Limits::merge(&settings.wanted, None, None);

@@ -265,7 +265,7 @@ mod tests {
     fn queues(bench: &Bench) -> (Arc<Vhost>, Arc<Queue>, Arc<Queue>) {
         let name = literal("/");
         let definitions = VhostDefinitions::new(name.clone(), None);
-        let vhost = Vhost::new(name, bench.queue.shared.clone(), Arc::default(), definitions);
+        let vhost = Vhost::new(name, (*bench.queue.shared).clone(), Arc::default(), definitions);
         let dead = declare(&vhost, "dead", FieldTable::new());
         let to_dead = FieldTable::new()
             .with("x-dead-letter-exchange", "")

@@ -35,7 +35,7 @@ pub struct Queue {
     pub(super) settings: Settings,
     /// The queue itself, for the timers.
     pub(super) this: Weak<Queue>,
-    pub(super) shared: Shared,
+    pub(super) shared: Arc<Shared>,
     pub(super) state: Mutex<State>,
 }
 
@@ -130,7 +130,7 @@ impl State {
     }
 }
 
-/// The handles by which a queue reaches the broker around it.
+/// The handles by which the queues of a vhost reach the broker around them.
 #[derive(Clone, Debug, Default)]
 pub struct Shared {
     pub timers: Arc<Timers<Queue>>,

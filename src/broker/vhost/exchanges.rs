@@ -32,7 +32,7 @@ impl Vhost {
             if settings.is_durable {
                 settings.id = self.definitions.add_queue(&settings)?;
             }
-            holder = Some(Queue::new(settings, self.shared.clone(), 0));
+            holder = Some(Queue::new(settings, Arc::clone(&self.shared), 0));
         }
         if settings.is_durable {
             self.definitions.add_exchange(&settings)?;

@@ -69,7 +69,7 @@ impl Vhost {
         if settings.is_durable {
             settings.id = self.definitions.add_queue(&settings)?;
         }
-        let queue = Queue::new(settings, self.shared.clone(), now);
+        let queue = Queue::new(settings, Arc::clone(&self.shared), now);
         self.apply_policies_to_new(&queue, now);
         self.write().queues.insert(queue.name().clone(), Arc::clone(&queue));
         self.churn.queue_created.add(1);

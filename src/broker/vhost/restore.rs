@@ -49,7 +49,7 @@ pub(in crate::broker) fn restore(
 impl Vhost {
     /// Puts a queue in that is written down, or need not be.
     pub(in crate::broker) fn restore_queue(&self, settings: Settings, now: Millis) {
-        let queue = Queue::new(settings, self.shared.clone(), now);
+        let queue = Queue::new(settings, Arc::clone(&self.shared), now);
         if let Some(exchange) = queue.settings().holds_for() {
             // An exchange that was never written down, or struck out since, has nothing to keep.
             if let Some(exchange) = self.write().exchanges.get_mut(exchange) {

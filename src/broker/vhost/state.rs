@@ -31,7 +31,7 @@ pub struct Vhost {
     /// Durable auto-delete exchanges that have lost their last binding and could not be struck out yet.
     left_over: Mutex<Vec<ShortStr>>,
     /// The state that its queues share with those of the other vhosts.
-    pub(super) shared: queue::Shared,
+    pub(super) shared: Arc<queue::Shared>,
     /// Counts of channels that have ended; open ones count for themselves.
     pub counters: MessageCounters,
     pub(super) churn: Arc<ChurnCounters>,
@@ -91,7 +91,8 @@ impl Vhost {
             is_change_long,
             definitions,
             left_over,
-            shared: queue::Shared { letter_publisher: Some(this.clone() as Weak<_>), ..shared },
+            shared: queue::Shared { letter_publisher: Some(this.clone() as Weak<_>), ..shared }
+                .into(),
             counters,
             churn,
             governed: Governed::default(),
