@@ -49,6 +49,7 @@ mod durable;
 mod examples;
 mod floors;
 mod generated;
+mod http_matrix;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../support/installing.rs"]
 mod installing;
