@@ -407,6 +407,10 @@ impl Broker {
     pub fn disconnect(&self, connection: &registry::Connection) {
         self.registry.remove(connection.id);
         self.shared.ended.connections.absorb(&connection.counters);
+        let vhost = connection.agreed().and_then(|agreed| self.vhost(&agreed.vhost).ok());
+        if let Some(vhost) = vhost {
+            vhost.octets.absorb(&connection.counters);
+        }
         self.churn.connection_closed.add(1);
     }
 

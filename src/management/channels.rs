@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::rates::Subject;
 use super::refusal::Refusal;
+use super::subject::Subject;
 use super::view::{Names, View};
 use super::{consumers, message_stats};
 use crate::broker::registry::{Channel, Connection, NegotiatedParameters};

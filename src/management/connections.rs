@@ -4,11 +4,13 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};
 
-use super::rates::{Numbers, Subject};
+use super::rates::Numbers;
 use super::refusal::Refusal;
+use super::subject::Subject;
 use super::view::{Names, View};
 use super::{arguments, channels};
 use crate::broker::registry::{Connection, NegotiatedParameters};
+use crate::broker::stats::ConnectionCounters;
 
 /// `GET /connections` and `/vhosts/:vhost/connections`.
 pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
@@ -46,11 +48,8 @@ pub(super) fn channels(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Ref
 }
 
 /// Octets that came and went.
-pub(super) fn octets(connection: &Connection) -> Numbers {
-    vec![
-        ("recv_oct", connection.counters.received_bytes.get()),
-        ("send_oct", connection.counters.sent_bytes.get()),
-    ]
+pub(super) fn octets(counters: &ConnectionCounters) -> Numbers {
+    vec![("recv_oct", counters.received_bytes.get()), ("send_oct", counters.sent_bytes.get())]
 }
 
 fn row(view: &View<'_>, connection: &Connection, agreed: &NegotiatedParameters) -> Value {
@@ -97,6 +96,10 @@ fn row(view: &View<'_>, connection: &Connection, agreed: &NegotiatedParameters) 
     if let Some(name) = name {
         row["user_provided_name"] = name.into();
     }
-    view.rates.put_counters(&mut row, &Subject::Connection(connection.id), &octets(connection));
+    view.rates.put_counters(
+        &mut row,
+        &Subject::Connection(connection.id),
+        &octets(&connection.counters),
+    );
     row
 }

@@ -117,7 +117,7 @@ where
                     -> Result<Response, Refusal> {
             who.check(&user)?;
             let selection = Selection::new(&query)?;
-            let view = management.view(&user);
+            let view = management.view(&user, &query)?;
             moment::reach("http.read");
             let body = answer(&view, &Names(names), &selection)?;
             Ok(Json(body).into_response())
@@ -139,7 +139,7 @@ fn changing(
                     headers: HeaderMap,
                     body: Bytes|
                     -> Result<ChangeOutcome, Refusal> {
-            let view = management.view(&user);
+            let view = management.view(&user, &query)?;
             who.check(&user)?;
             let done = change(&ChangeRequest { view, names: Names(names), query, body, headers })?;
             if let ChangeOutcome::Published(receipt) = &done {

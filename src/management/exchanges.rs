@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::rates::Subject;
 use super::refusal::Refusal;
+use super::subject::Subject;
 use super::view::{Names, View};
 use super::{arguments, bindings, policies};
 use crate::broker::exchange::ExchangeKind;

@@ -67,9 +67,7 @@ pub(super) fn aliveness(view: &View<'_>, names: &Names) -> Result<Value, Refusal
 
 /// `GET /healthchecks/node/:node`.
 pub(super) fn node(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    if names.get("node")? != view.node() {
-        return Err(Refusal::NotFound);
-    }
+    view.check_node(names)?;
     Ok(json!({"status": "ok"}))
 }
 

@@ -12,7 +12,7 @@
 //!
 //! Reading order: `routes` (the table of requests), `dispatch` (from a row to an answer), `view`, then any family;
 //! `change_request` and `change` for what is put and deleted, `definition_lists` for definitions. `state` keeps the
-//! samples of rates.
+//! samples of rates, `histories` their past.
 
 mod arguments;
 mod auth;
@@ -29,16 +29,21 @@ mod dispatch;
 mod exchanges;
 mod features;
 mod health;
+mod histories;
+mod history;
 mod idle_timeout;
 mod import;
 mod json;
 mod listing;
+mod memory;
 mod message_stats;
 mod metrics;
+mod node_numbers;
 mod nodes;
 mod overview;
 mod policies;
 mod queues;
+mod ranges;
 mod rates;
 mod refusal;
 mod routes;
@@ -46,6 +51,7 @@ mod sampling;
 mod server_info;
 mod serving;
 mod state;
+mod subject;
 mod users;
 mod vhosts;
 mod view;

@@ -1,17 +1,18 @@
 //! The node: figures of its process and its machine.
 //!
-//! Read from Linux's `/proc`; what cannot be read there is 0, or absent when 0 would be a claim.
-
-use std::fs;
+//! What is not known is absent when 0 would be a claim.
 
 use serde_json::{Value, json};
 
+use super::node_numbers::{IoNumbers, NodeNumbers};
+use super::rates::Numbers;
 use super::refusal::Refusal;
-use super::server_info::{METRICS, PRODUCT};
+use super::server_info::{METRICS, PRODUCT, ServerInfo};
+use super::subject::Subject;
 use super::view::{Names, View};
 use super::{exchanges, overview};
+use crate::broker::Broker;
 use crate::broker::stats::LetterCounters;
-use crate::server::resources;
 
 /// `GET /nodes`.
 pub(super) fn list(view: &View<'_>) -> Vec<Value> {
@@ -20,16 +21,79 @@ pub(super) fn list(view: &View<'_>) -> Vec<Value> {
 
 /// `GET /nodes/:node`.
 pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    if names.get("node")? != view.node() {
-        return Err(Refusal::NotFound);
-    }
+    view.check_node(names)?;
     Ok(row(view))
 }
 
+/// All numbers of the node that have rates, for a sample.
+pub(super) fn numbers(broker: &Broker, server: &ServerInfo) -> [(Subject, Numbers); 3] {
+    let node = NodeNumbers::read(broker, server);
+    [
+        (Subject::NodeUse, in_use(&node)),
+        (Subject::NodeWork, done(&node)),
+        (Subject::NodeTimes, mean_times(&node)),
+    ]
+}
+
+/// What the node has in use.
+fn in_use(node: &NodeNumbers) -> Numbers {
+    let disk_free = node.disk_free.map(|bytes| ("disk_free", bytes));
+    let all = [
+        ("mem_used", node.resident_bytes),
+        ("fd_used", node.files),
+        ("sockets_used", node.sockets),
+        // Threads: there are no Erlang processes.
+        ("proc_used", node.threads),
+    ];
+    all.into_iter().chain(disk_free).collect()
+}
+
+/// What the node has done. Mnesia, the queue index and Erlang's collector are not here, so they have done nothing.
+fn done(node: &NodeNumbers) -> Numbers {
+    vec![
+        ("gc_num", 0),
+        ("gc_bytes_reclaimed", 0),
+        ("context_switches", node.context_switches),
+        ("io_read_count", node.reads.count),
+        ("io_read_bytes", node.reads.bytes),
+        ("io_write_count", node.writes.count),
+        ("io_write_bytes", node.writes.bytes),
+        ("io_sync_count", node.syncs.count),
+        ("io_seek_count", 0),
+        ("io_reopen_count", 0),
+        ("mnesia_ram_tx_count", 0),
+        ("mnesia_disk_tx_count", 0),
+        ("msg_store_read_count", 0),
+        ("msg_store_write_count", node.stored),
+        ("queue_index_write_count", 0),
+        ("queue_index_read_count", 0),
+        ("connection_created", node.connections_opened),
+        ("connection_closed", node.connections_closed),
+        ("channel_created", node.channels_opened),
+        ("channel_closed", node.channels_closed),
+        ("queue_declared", node.queues_declared),
+        ("queue_created", node.queues_created),
+        ("queue_deleted", node.queues_deleted),
+    ]
+}
+
+/// The mean times of the operations on files since the start, in microseconds.
+fn mean_times(node: &NodeNumbers) -> Numbers {
+    let mean = |all: &IoNumbers| {
+        let micros = all.time.as_micros().checked_div(all.count.into()).unwrap_or(0);
+        u64::try_from(micros).unwrap_or(u64::MAX)
+    };
+    vec![
+        ("io_read_avg_time", mean(&node.reads)),
+        ("io_write_avg_time", mean(&node.writes)),
+        ("io_sync_avg_time", mean(&node.syncs)),
+        ("io_seek_avg_time", 0),
+    ]
+}
+
 fn row(view: &View<'_>) -> Value {
-    let process = Process::read();
-    let (limits, alarm) = (&view.broker.limits, &view.broker.alarm);
-    let connections = view.broker.registry.count();
+    let node = NodeNumbers::read(view.broker, view.server);
+    let alarm = &view.broker.alarm;
     let mut row = json!({
         "name": view.node(),
         "type": "disc",
@@ -40,17 +104,14 @@ fn row(view: &View<'_>) -> Value {
         "processors": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         "run_queue": 0,
         "rates_mode": "basic",
-        "fd_used": process.files,
-        "fd_total": process.files_max,
-        "sockets_used": connections,
-        "sockets_total": process.files_max,
-        // Threads: there are no Erlang processes.
-        "proc_used": process.threads,
-        "proc_total": process.threads_max,
-        "mem_used": process.resident_bytes,
-        "mem_limit": resources::memory_limit(view.broker),
+        "fd_total": node.files_max,
+        "sockets_total": node.files_max,
+        "proc_total": node.threads_max,
+        "mem_limit": node.memory_limit,
         "mem_alarm": alarm.is_short_of_memory(),
-        "disk_free_limit": limits.disk_free_bytes_min,
+        // The memory that the system says the process has.
+        "mem_calculation_strategy": "rss",
+        "disk_free_limit": node.disk_limit,
         "disk_free_alarm": alarm.is_short_of_disk(),
         "messages_dropped": dropped(view),
         "messages_dead_lettered": dead_lettered(view),
@@ -74,10 +135,10 @@ fn row(view: &View<'_>) -> Value {
     });
     if let Some(directory) = &view.server.data_directory {
         row["db_dir"] = directory.to_string_lossy().into();
-        if let Some(bytes) = resources::disk_free_bytes(directory) {
-            row["disk_free"] = bytes.into();
-        }
     }
+    view.rates.put_lengths(&mut row, &Subject::NodeUse, &in_use(&node));
+    view.rates.put_counters(&mut row, &Subject::NodeWork, &done(&node));
+    view.rates.put_times(&mut row, &Subject::NodeTimes, &mean_times(&node));
     row
 }
 
@@ -107,60 +168,4 @@ fn dead_lettered(view: &View<'_>) -> Value {
 /// Counts dropped messages for each reason of the broker's own; RabbitMQ has no such counters.
 fn dropped(view: &View<'_>) -> Value {
     view.broker.drops().snapshot().map(|(name, count)| (name, Value::from(count))).collect()
-}
-
-/// The system's figures of this process.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Process {
-    pub(super) files: usize,
-    pub(super) files_max: u32,
-    threads: u64,
-    threads_max: u32,
-    pub(super) resident_bytes: u64,
-}
-
-impl Process {
-    pub(super) fn read() -> Self {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-        Self {
-            files: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
-            files_max: limit(&limits, "Max open files"),
-            threads: field(&status, "Threads:"),
-            threads_max: limit(&limits, "Max processes"),
-            resident_bytes: resources::resident_bytes().unwrap_or(0),
-        }
-    }
-}
-
-/// The first number after `name` in a file of lines.
-fn field(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let word = line.and_then(|rest| rest.split_whitespace().next());
-    word.and_then(|word| word.parse().ok()).unwrap_or(0)
-}
-
-/// The limit in force; one that is `unlimited` is as large as clients can read.
-fn limit(text: &str, name: &str) -> u32 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let word = line.and_then(|rest| rest.split_whitespace().next());
-    word.map_or(0, |word| word.parse().unwrap_or(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_found_in_files_of_lines() {
-        let status = "Name:\tmq\nVmRSS:\t    4096 kB\nThreads:\t3\n";
-        assert_eq!(field(status, "VmRSS:"), 4096);
-        assert_eq!(field(status, "Threads:"), 3);
-        assert_eq!(field(status, "Missing:"), 0);
-        let limits =
-            "Max processes   unlimited  unlimited  processes\nMax open files  1024 4096 files\n";
-        assert_eq!(limit(limits, "Max open files"), 1024);
-        assert_eq!(limit(limits, "Max processes"), u32::MAX);
-        assert_eq!(limit(limits, "Max nothing"), 0);
-    }
 }

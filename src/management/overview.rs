@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::rates::Subject;
+use super::history::KEPT_S;
 use super::refusal::Refusal;
 use super::server_info::PRODUCT;
+use super::subject::Subject;
 use super::view::{Names, View};
 use super::{exchanges, message_stats, policies, queues};
 use crate::broker::vhost::Vhost;
@@ -32,8 +33,7 @@ pub(super) fn overview(view: &View<'_>) -> Value {
     let mut overview = json!({
         "management_version": view.broker.compat().version(),
         "rates_mode": "basic",
-        // Rates are kept for some seconds, samples are not.
-        "sample_retention_policies": {"global": [], "basic": [], "detailed": []},
+        "sample_retention_policies": {"global": KEPT_S, "basic": KEPT_S, "detailed": KEPT_S},
         "exchange_types": exchanges::types(),
         "product_name": PRODUCT,
         "product_version": env!("CARGO_PKG_VERSION"),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::listing::Selection;
-use super::rates::{Numbers, Subject};
+use super::rates::Numbers;
 use super::refusal::Refusal;
+use super::subject::Subject;
 use super::view::{Names, View};
 use super::{arguments, bindings, consumers, message_stats, policies};
 use crate::broker::arguments::QueueKind;

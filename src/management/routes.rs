@@ -9,7 +9,7 @@ use super::dispatch::Responder::{Always, AlwaysList, Change, List, NotThereYet, 
 use super::dispatch::RouteRow;
 use super::{
     bindings, change, channels, connections, consumers, definitions, exchanges, features, health,
-    nodes, overview, policies, queues, users, vhosts,
+    memory, nodes, overview, policies, queues, users, vhosts,
 };
 
 /// All routes, by path; paths begin below `/api`.
@@ -81,6 +81,8 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/healthchecks/node/{node}",                                             EveryUser,     One(health::node)),
     (Get,    "/nodes",                                                                Monitor,       AlwaysList(nodes::list)),
     (Get,    "/nodes/{node}",                                                         Monitor,       One(nodes::one)),
+    (Get,    "/nodes/{node}/memory",                                                  Monitor,       One(memory::breakdown)),
+    (Get,    "/nodes/{node}/memory/relative",                                         Monitor,       One(memory::relative)),
     (Get,    "/operator-policies",                                                    EveryUser,     List(policies::list_operators)),
     (Get,    "/operator-policies/{vhost}",                                            EveryUser,     List(policies::list_operators)),
     (Get,    "/operator-policies/{vhost}/{name}",                                     EveryUser,     One(policies::one_operators)),
@@ -151,8 +153,6 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/vhosts/{vhost}/topic-permissions",                                     Administrator, List(users::topic_permissions)),
     (Get,    "/whoami",                                                               EveryUser,     Always(users::whoami)),
     // Paths of RabbitMQ and its plugins that do not exist here yet.
-    (Any,    "/nodes/{node}/memory",                                                  EveryUser,     NotThereYet),
-    (Any,    "/nodes/{node}/memory/relative",                                         EveryUser,     NotThereYet),
     (Any,    "/auth",                                                                 EveryUser,     NotThereYet),
     (Any,    "/auth/{*rest}",                                                         EveryUser,     NotThereYet),
     (Any,    "/login",                                                                EveryUser,     NotThereYet),

@@ -4,14 +4,18 @@
 
 use std::time::Duration;
 
-use super::rates::{Numbers, Sample, Subject};
-use super::{connections, message_stats, queues};
+use super::rates::{Numbers, Sample};
+use super::server_info::ServerInfo;
+use super::subject::Subject;
+use super::{connections, message_stats, nodes, queues, vhosts};
 use crate::broker::Broker;
 
 /// Everything that has a rate, the sums first.
-pub(super) fn sample(broker: &Broker, now: Duration) -> Sample {
+pub(super) fn sample(broker: &Broker, server: &ServerInfo, now: Duration) -> Sample {
     let vhosts = broker.vhosts();
     let messages = message_stats::by_vhost(broker);
+    let octets = vhosts::octets_by_name(broker).into_iter();
+    let octets = octets.map(|(name, numbers)| (Subject::VhostOctets(name), numbers));
     let sums: [(Subject, Numbers); 3] = [
         (Subject::Messages, message_stats::total(&messages)),
         (Subject::Churn, broker.churn.snapshot()),
@@ -36,14 +40,21 @@ pub(super) fn sample(broker: &Broker, now: Duration) -> Sample {
     });
     let connections = broker.registry.list().into_iter().flat_map(|connection| {
         let id = connection.id;
-        let octets = (Subject::Connection(id), connections::octets(&connection));
+        let octets = (Subject::Connection(id), connections::octets(&connection.counters));
         let channels = connection.channels().into_iter().map(move |channel| {
             let numbers = message_stats::of_messages(&channel.counters);
             (Subject::Channel(id, channel.number), numbers)
         });
         std::iter::once(octets).chain(channels.collect::<Vec<_>>())
     });
-    let vhosts = messages.chain(lengths);
-    let all = sums.into_iter().chain(vhosts).chain(exchanges).chain(queues).chain(connections);
+    let vhosts = messages.chain(lengths).chain(octets);
+    let node = nodes::numbers(broker, server);
+    let all = sums
+        .into_iter()
+        .chain(node)
+        .chain(vhosts)
+        .chain(exchanges)
+        .chain(queues)
+        .chain(connections);
     Sample::new(now, all)
 }

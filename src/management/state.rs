@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::listing::Query;
+use super::ranges::Ranges;
 use super::rates::{self, Sampler};
+use super::refusal::Refusal;
 use super::sampling;
 use super::server_info::ServerInfo;
 use super::view::View;
@@ -20,7 +23,8 @@ pub struct Management {
 
 impl Management {
     pub fn new(broker: Arc<Broker>, server: ServerInfo) -> Arc<Self> {
-        let sampler = Sampler::new();
+        let first = sampling::sample(&broker, &server, server.since_start());
+        let sampler = Sampler::new(server.started_at, first);
         Arc::new(Self { broker, server, sampler })
     }
 
@@ -36,16 +40,22 @@ impl Management {
     }
 
     /// The view that one request of `user` has.
-    pub(super) fn view<'a>(&'a self, user: &'a User) -> View<'a> {
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BadRequest`] if its parameters ask for samples of impossible times.
+    pub(super) fn view<'a>(&'a self, user: &'a User, query: &Query) -> Result<View<'a>, Refusal> {
         let now = self.server.since_start();
         self.sample_when_due(now);
-        View::new(&self.broker, &self.server, self.sampler.rates(now), user, now)
+        let ranges = Ranges::new(query, self.sampler.unix_s(now))?;
+        let rates = self.sampler.rates(now, ranges);
+        Ok(View::new(&self.broker, &self.server, rates, user, now))
     }
 
     /// Reads all counters when the newest sample has become old.
     fn sample_when_due(&self, now: Duration) {
         if self.sampler.is_due(now) {
-            self.sampler.add(sampling::sample(&self.broker, now));
+            self.sampler.add(sampling::sample(&self.broker, &self.server, now));
         }
     }
 }

@@ -5,29 +5,56 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::rates::{Numbers, Subject};
+use super::rates::Numbers;
 use super::refusal::Refusal;
+use super::subject::Subject;
 use super::view::{Names, View};
-use super::{message_stats, queues};
+use super::{connections, message_stats, queues};
+use crate::broker::Broker;
 use crate::broker::vhost::Vhost;
 use crate::broker::vhost_metadata::VhostMetadata;
 use crate::wire::ShortStr;
 
 /// `GET /vhosts`.
 pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
-    let messages = message_stats::by_vhost(view.broker);
-    Ok(view.vhosts(names)?.iter().map(|vhost| row(view, &messages, vhost)).collect())
+    let counted = VhostCounters::read(view.broker);
+    Ok(view.vhosts(names)?.iter().map(|vhost| row(view, &counted, vhost)).collect())
 }
 
 /// `GET /vhosts/:vhost`.
 pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    let messages = message_stats::by_vhost(view.broker);
-    view.vhost(names.vhost()?).map(|vhost| row(view, &messages, &vhost))
+    let counted = VhostCounters::read(view.broker);
+    view.vhost(names.vhost()?).map(|vhost| row(view, &counted, &vhost))
 }
 
-fn row(view: &View<'_>, messages: &BTreeMap<ShortStr, Numbers>, vhost: &Arc<Vhost>) -> Value {
+/// The counters of all vhosts.
+struct VhostCounters {
+    messages: BTreeMap<ShortStr, Numbers>,
+    octets: BTreeMap<ShortStr, Numbers>,
+}
+
+impl VhostCounters {
+    fn read(broker: &Broker) -> Self {
+        Self { messages: message_stats::by_vhost(broker), octets: octets_by_name(broker) }
+    }
+}
+
+/// The octets that came to and went from every vhost: those of its connections, open and ended.
+pub(super) fn octets_by_name(broker: &Broker) -> BTreeMap<ShortStr, Numbers> {
+    let ended = |vhost: Arc<Vhost>| (vhost.name().clone(), connections::octets(&vhost.octets));
+    let mut all: BTreeMap<_, _> = broker.vhosts().into_iter().map(ended).collect();
+    for connection in broker.registry.list() {
+        let Some(agreed) = connection.agreed() else { continue };
+        if let Some(numbers) = all.get_mut(&agreed.vhost) {
+            message_stats::add(numbers, &connections::octets(&connection.counters));
+        }
+    }
+    all
+}
+
+fn row(view: &View<'_>, counted: &VhostCounters, vhost: &Arc<Vhost>) -> Value {
     let name = vhost.name().clone();
-    let counters = messages.get(&name).cloned().unwrap_or_default();
+    let counters = counted.messages.get(&name).cloned().unwrap_or_default();
     let VhostMetadata { description, tags, default_queue_type, is_traced, is_protected } =
         vhost.metadata();
     let mut said = json!({"description": description, "tags": tags});
@@ -51,6 +78,9 @@ fn row(view: &View<'_>, messages: &BTreeMap<ShortStr, Numbers>, vhost: &Arc<Vhos
         "message_stats": view.rates.counters(&Subject::Vhost(name.clone()), &counters),
     });
     let lengths = queues::total_lengths(std::slice::from_ref(vhost));
-    view.rates.put_lengths(&mut row, &Subject::VhostLengths(name), &lengths);
+    view.rates.put_lengths(&mut row, &Subject::VhostLengths(name.clone()), &lengths);
+    if let Some(octets) = counted.octets.get(&name) {
+        view.rates.put_counters(&mut row, &Subject::VhostOctets(name), octets);
+    }
     row
 }

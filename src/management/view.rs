@@ -21,7 +21,7 @@ const DEFAULT_EXCHANGE: &str = "amq.default";
 pub(super) struct View<'a> {
     pub(super) broker: &'a Broker,
     pub(super) server: &'a ServerInfo,
-    pub(super) rates: Rates,
+    pub(super) rates: Rates<'a>,
     /// The user that asks.
     pub(super) user: &'a User,
     pub(super) uptime_ms: u64,
@@ -31,7 +31,7 @@ impl<'a> View<'a> {
     pub(super) fn new(
         broker: &'a Broker,
         server: &'a ServerInfo,
-        rates: Rates,
+        rates: Rates<'a>,
         user: &'a User,
         uptime: Duration,
     ) -> Self {
@@ -41,6 +41,11 @@ impl<'a> View<'a> {
 
     pub(super) fn node(&self) -> &'a str {
         &self.broker.node
+    }
+
+    /// Refuses the name of another node.
+    pub(super) fn check_node(&self, names: &Names) -> Result<(), Refusal> {
+        if names.get("node")? == self.node() { Ok(()) } else { Err(Refusal::NotFound) }
     }
 
     /// The vhosts a list is about: the one in the path, or all.

@@ -61,6 +61,7 @@ mod loopback;
 mod management;
 mod management_change;
 mod management_messages;
+mod management_numbers;
 mod management_release;
 mod metrics;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]

@@ -385,8 +385,7 @@ async fn what_is_not_there_has_one_answer_for_each_reason() {
         let answer = site.get(path).await;
         assert_eq!((answer.status.as_u16(), answer.body), (404, not_found.clone()), "{path}");
     }
-    for path in ["shovels", "nodes/mq@test/memory", "federation-links/%2F", "auth/attempts/mq@test"]
-    {
+    for path in ["shovels", "federation-links/%2F", "auth/attempts/mq@test"] {
         let answer = site.get(path).await;
         let error = answer.body["error"].as_str();
         assert_eq!((answer.status.as_u16(), error), (501, Some("not_implemented")), "{path}");

@@ -7,7 +7,7 @@ use super::governed::Governed;
 use crate::broker::durable::VhostDefinitions;
 use crate::broker::exchange::{Exchange, ExchangeKind, ExchangeSettings};
 use crate::broker::queue;
-use crate::broker::stats::{ChurnCounters, MessageCounters};
+use crate::broker::stats::{ChurnCounters, ConnectionCounters, MessageCounters};
 use crate::broker::topology::Topology;
 use crate::lock::{Mutex, RwLock};
 use crate::wire::shortstr::literal;
@@ -34,6 +34,8 @@ pub struct Vhost {
     pub(super) shared: Arc<queue::Shared>,
     /// Counts of channels that have ended; open ones count for themselves.
     pub counters: MessageCounters,
+    /// Counts of connections that have ended.
+    pub octets: ConnectionCounters,
     pub(super) churn: Arc<ChurnCounters>,
     pub(super) governed: Governed,
 }
@@ -94,6 +96,7 @@ impl Vhost {
             shared: queue::Shared { letter_publisher: Some(this.clone() as Weak<_>), ..shared }
                 .into(),
             counters,
+            octets: ConnectionCounters::default(),
             churn,
             governed: Governed::default(),
         })

@@ -3,11 +3,12 @@
 //! A family that RabbitMQ has and that is missing here has no number here: reductions and other counts of Erlang's, Raft's
 //! logs, persistent messages of a queue.
 
-use super::node::{Attempts, NodeNumbers};
+use super::logins::Attempts;
 use super::numbers::{ChannelNumbers, ConnectionNumbers, ExchangeNumbers, QueueNumbers};
 use super::text::MetricKind::{self, Counter, Gauge};
 use super::text::Number;
 use crate::broker::stats::MessageCounters;
+use crate::management::node_numbers::NodeNumbers;
 
 /// A family: its name without prefix, its type, its help, and where an object's value is.
 pub(super) type Family<T> = (&'static str, MetricKind, &'static str, fn(&T) -> Option<Number>);

@@ -5,12 +5,13 @@ use super::families::{
     CONNECTION, CONNECTION_COARSE, EXCHANGE, Family, NODE, NODE_COARSE, NODE_PERSISTER, QUEUE,
     QUEUE_COARSE, QUEUE_CONSUMER_COUNT, QUEUE_DELIVERY, QUEUE_EXCHANGE,
 };
-use super::node::{Attempts, NodeNumbers, attempts};
+use super::logins::{Attempts, attempts};
 use super::numbers::{ChannelNumbers, ConnectionNumbers, ExchangeNumbers, QueueNumbers};
 use super::objects::Objects;
 use super::text::{MetricKind, Text, labels};
 use super::totals::MetricTotals;
 use crate::broker::Broker;
+use crate::management::node_numbers::NodeNumbers;
 
 /// The objects that are told of.
 #[derive(Clone, Copy, Debug)]

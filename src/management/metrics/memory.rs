@@ -1,22 +1,11 @@
-//! `/metrics/memory-breakdown`: where the memory of the process is, in RabbitMQ's categories (`rabbit_vm:memory`).
-//!
-//! Known here are the messages that wait in queues, the program itself and the rest. Everything that only Erlang has is 0,
-//! because it is not there.
+//! `/metrics/memory-breakdown`: where the memory of the process is, in RabbitMQ's categories.
 
 use super::families::Family;
 use super::groups::write_one;
 use super::text::MetricKind::Gauge;
 use super::text::{Number, Text};
 use crate::broker::Broker;
-use crate::server::resources;
-
-/// The memory of the process.
-#[derive(Clone, Copy, Debug)]
-struct MemoryFigures {
-    program: u64,
-    messages: u64,
-    rest: u64,
-}
+use crate::management::memory::MemoryFigures;
 
 #[expect(clippy::unnecessary_wraps, reason = "what a family's function answers")]
 fn none(_: &MemoryFigures) -> Option<Number> {
@@ -54,9 +43,5 @@ const FAMILIES: &[Family<MemoryFigures>] = &[
 ];
 
 pub(super) fn write(text: &mut Text<'_>, broker: &Broker) {
-    let resident = resources::resident_bytes().unwrap_or(0);
-    let program = resources::program_bytes().unwrap_or(0).min(resident);
-    let messages = broker.waiting_bytes().min(resident - program);
-    let memory = MemoryFigures { program, messages, rest: resident - program - messages };
-    write_one(text, FAMILIES, &memory);
+    write_one(text, FAMILIES, &MemoryFigures::read(broker));
 }

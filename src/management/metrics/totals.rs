@@ -3,11 +3,11 @@
 //! An object that ends gives its counts to [`EndedCounts`](crate::broker::ended::EndedCounts), so that the sums never fall. That is
 //! read first: an object that ends meanwhile is missing once, and is never counted twice.
 
-use super::node::NodeNumbers;
 use super::numbers::{ChannelNumbers, ConnectionNumbers, ExchangeNumbers, QueueNumbers};
 use crate::broker::Broker;
 use crate::broker::arguments::QueueKind;
 use crate::broker::stats::{MessageCounters, QueueCounters};
+use crate::management::node_numbers::NodeNumbers;
 use crate::management::server_info::ServerInfo;
 
 /// The sums of all objects, those that have ended included where numbers only grow.

@@ -21,7 +21,6 @@ pub(super) const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("*", "lacks *cowboy_opts", ERLANG),
     ("*", "lacks *socket_opts.*", ERLANG),
     ("*", "lacks *gc_*", ERLANG),
-    ("*", "lacks *context_switches*", ERLANG),
     ("*", "lacks *pending_raft_commands", NOT_SPOKEN),
     ("*", "lacks *cached_segments", NOT_SPOKEN),
     ("GET /nodes/{node}/memory/ets*", "status 404, not 200", ERLANG),
