@@ -6231,7 +6231,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__serve)
-            opts="-u -o -q -h --config --print-config --listen --http --metrics --tls-listen --tls-verify --data-dir --memory --threads --compat --definitions --print-url --node-name --default-vhost --default-user --default-pass --loopback-users --memory-high-watermark --disk-free-limit --max-connections --max-channels --consumer-max-per-channel --max-message-size --heartbeat --consumer-timeout --log-format --log-level --log-level-file --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-u -o -q -h --config --print-config --listen --http --metrics --tls-listen --tls-verify --tls-versions --tls-ciphers --data-dir --memory --threads --compat --definitions --print-url --node-name --default-vhost --default-user --default-pass --default-user-tags --default-configure --default-write --default-read --loopback-users --memory-high-watermark --total-memory --disk-free-limit --max-connections --max-channels --channel-max --consumer-max-per-channel --max-message-size --vhost-max --frame-max --initial-frame-max --handshake-timeout --tls-handshake-timeout --heartbeat --consumer-timeout --log-format --log-level --log-level-file --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6259,6 +6259,14 @@ _mq() {
                     ;;
                 --tls-verify)
                     COMPREPLY=($(compgen -W "none optional required" -- "${cur}"))
+                    return 0
+                    ;;
+                --tls-versions)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ciphers)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --data-dir)
@@ -6293,11 +6301,31 @@ _mq() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --default-user-tags)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-configure)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-write)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-read)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --loopback-users)
-                    COMPREPLY=($(compgen -W "guest none" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --memory-high-watermark)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --total-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -6313,11 +6341,35 @@ _mq() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --channel-max)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --consumer-max-per-channel)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --max-message-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vhost-max)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --frame-max)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --initial-frame-max)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --handshake-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-handshake-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -193,23 +193,35 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-listen -d 'Listen fo
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-verify -d 'Check the certificates of TLS clients against --tls-ca: none asks for no certificate, optional refuses an invalid one, required also refuses a client without one [default: required with --tls-ca, else none]' -r -f -a "none\t''
 optional\t''
 required\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-versions -d 'Speak these versions of TLS only, for example 1.3 or 1.2,1.3 [default: 1.2,1.3]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-ciphers -d 'Allow these TLS ciphers only, by OpenSSL\'s names with commas between, for example TLS_AES_256_GCM_SHA384 [default: all of TLS 1.3, and of TLS 1.2 those with ECDHE and GCM or ChaCha20]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l data-dir -d 'Store queues and messages in this directory; --local finds the broker by it [default: $XDG_DATA_HOME/mq or ~/.local/share/mq]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l threads -d 'Serve connections with this many threads [default: one fewer than there are cores, at least one]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l compat -d 'Behave like this release of RabbitMQ; 4.3 also refuses what RabbitMQ 4.3 refuses by default, so that a test run shows what an upgrade breaks [default: like RabbitMQ 4.3.6, but features that it refuses by default still work]' -r -f -a "3.10\t''
 4.3\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l definitions -d 'Import the definitions in this file, which RabbitMQ exported, before clients can connect' -r -F
-complete -c mq -n "__fish_mq_using_subcommand serve" -l node-name -d 'Give the node this name, for example rabbit@localhost [default: mq@ and the machine\'s name]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l node-name -d 'Give the node this name, for example rabbit@localhost [default: rabbit@ and the machine\'s name]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l default-vhost -d 'Create this virtual host if the broker is new [default: /]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l default-user -d 'Create this user, an administrator with all permissions in the default virtual host, if the broker is new [default: guest]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l default-user -d 'Create this user in the default virtual host if the broker is new [default: guest]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l default-pass -d 'Give the default user this password; other programs can see it on the command line, but not in the environment or a file for --config [default: guest]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l loopback-users -d 'Let only the user guest log in solely from this machine, or with none, no user' -r -f -a "guest\t''
-none\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l default-user-tags -d 'Give the default user these tags, with commas between, or none [default: administrator]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l default-configure -d 'Let the default user configure queues and exchanges whose names match this regular expression [default: .*]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l default-write -d 'Let the default user write to queues and exchanges whose names match this regular expression [default: .*]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l default-read -d 'Let the default user read from queues and exchanges whose names match this regular expression [default: .*]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l loopback-users -d 'Let these users, with commas between, log in from this machine only, or with none, no user' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory-high-watermark -d 'Block publishers while the process uses more memory than this: a fraction of the machine\'s memory, such as 0.6, or a size, such as 2GiB' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l total-memory -d 'Take this for the machine\'s memory when a limit is a part of it, for example 2GiB [default: the machine\'s, or what its control group is given]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l disk-free-limit -d 'Block publishers while the data directory\'s disk has less free space than this [default: 50MB]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l max-connections -d 'Accept at most this many connections [default: as many as the limit on file descriptors allows]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l max-channels -d 'Allow at most this many channels, all connections together [default: no limit]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l channel-max -d 'Allow at most this many channels on a connection; 0 sets no limit [default: 2047]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-max-per-channel -d 'Allow at most this many consumers on a channel [default: no limit]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l max-message-size -d 'Refuse messages whose body is larger than this, at most 512MiB [default: 128MiB; 16MiB with --compat 4.3]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l vhost-max -d 'Allow at most this many virtual hosts [default: no limit]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l frame-max -d 'Propose frames of at most this size to clients, from 4096 to 131072 bytes [default: 131072]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l initial-frame-max -d 'Accept frames of at most this size before a client has logged in, from 4096 to 131072 bytes [default: 8192]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l handshake-timeout -d 'Close a connection that is not open after this time, for example 10s; none waits forever [default: 10s]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-handshake-timeout -d 'Close a TLS connection whose handshake takes longer than this, for example 5s [default: 5s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l heartbeat -d 'Propose this heartbeat interval to clients, for example 30s; 0s proposes no heartbeats [default: 60s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-timeout -d 'Close channels that hold a message unacknowledged for longer than this, for example 30m [default: never]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log to stderr in this format; json writes one object per line, startup errors included' -r -f -a "text\t''

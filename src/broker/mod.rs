@@ -96,7 +96,7 @@ use self::compat::Compat;
 use self::drops::Drops;
 use self::durable::{Changes, Granted, Recovery, SavedUser, SavedVhost, VhostDefinitions, access};
 use self::ended::EndedCounts;
-use self::node_limits::NodeLimits;
+use self::node_limits::LiveLimits;
 use self::parameters::Parameters;
 use self::publish::{Publisher, Sender};
 use self::queue::{DeletionIf, Queue};
@@ -120,21 +120,24 @@ use crate::wire::{Fault, ReplyCode, ShortStr};
 pub struct Defaults {
     /// The first vhost (RabbitMQ: `default_vhost`).
     pub vhost: Option<ShortStr>,
-    /// The first user, who may do everything in that vhost (RabbitMQ: `default_user`, `default_pass`).
+    /// The first user (RabbitMQ: `default_user`, `default_pass`, `default_user_tags`).
     pub user: Option<User>,
+    /// The permission of that user in that vhost (RabbitMQ: `default_permissions`).
+    pub permission: Permission,
 }
 
 impl Default for Defaults {
     /// The vhost `/` and the user `guest`.
     fn default() -> Self {
-        Self { vhost: Some(literal("/")), user: Some(User::administrator(literal(GUEST), GUEST)) }
+        let user = User::administrator(literal(GUEST), GUEST);
+        Self { vhost: Some(literal("/")), user: Some(user), permission: Permission::full() }
     }
 }
 
 /// A whole broker.
 #[derive(Debug)]
 pub struct Broker {
-    /// RabbitMQ's name for a node: `mq@host`.
+    /// RabbitMQ's name for a node: `rabbit@host`.
     pub node: String,
     vhosts: RwLock<BTreeMap<ShortStr, Arc<Vhost>>>,
     pub users: Users,
@@ -156,8 +159,7 @@ pub struct Broker {
     shared: queue::Shared,
     /// Publishers are to pause.
     pub alarm: Arc<Alarm>,
-    /// Set before the broker is used.
-    pub limits: NodeLimits,
+    pub limits: LiveLimits,
     /// The first frame that every client is sent: encoded once, because it is the same for all.
     pub greeting: OnceLock<Box<[u8]>>,
     /// The id of this run of the broker, different from those of all others, of whatever name.
@@ -174,14 +176,14 @@ impl Broker {
 
     /// A broker that begins with `defaults` and keeps everything in memory.
     pub fn new_with(node: String, defaults: Defaults) -> Self {
-        let Defaults { vhost, user } = defaults;
+        let Defaults { vhost, user, permission } = defaults;
         let granted = vhost.clone().zip(user.as_ref().map(|user| user.name.clone()));
         let of_new = |name: ShortStr| SavedVhost { metadata: VhostMetadata::of_new(&name), name };
         let user = user.map(|user| SavedUser { user, is_old: false });
         let vhosts = vhost.map(of_new).into_iter().collect();
         let broker = Self::with(node, vhosts, user.into_iter().collect(), None);
         if let Some((vhost, user)) = granted {
-            broker.permissions.set(&vhost, &user, Some(Permission::full()));
+            broker.permissions.set(&vhost, &user, Some(permission));
         }
         broker
     }
@@ -206,7 +208,9 @@ impl Broker {
         defaults: &Defaults,
     ) -> Result<Self, StoreError> {
         if definitions.is_new()? {
-            durable::begin(&definitions, defaults.vhost.as_ref(), defaults.user.as_ref())?;
+            let Defaults { vhost, user, permission } = defaults;
+            let user = user.as_ref().map(|user| (user, permission));
+            durable::begin(&definitions, vhost.as_ref(), user)?;
         }
         let vhosts = durable::read(&definitions, &access::VHOSTS)?;
         let users = durable::read(&definitions, &access::USERS)?;
@@ -269,7 +273,7 @@ impl Broker {
             definitions: definitions.cloned(),
             shared,
             alarm: Arc::default(),
-            limits: NodeLimits::default(),
+            limits: LiveLimits::default(),
             greeting: OnceLock::new(),
             instance: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
             management: OnceLock::new(),

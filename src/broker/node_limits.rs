@@ -1,24 +1,51 @@
 //! The limits of one node for its clients, all together and each: options of `mq serve`.
 //!
-//! They are set before the broker is used and never changed. The values agreed on for a connection (frames, channels)
-//! are in `wire::constants`; vhosts and users have limits of their own.
+//! They may change while the broker runs ([`LiveLimits`]): a connection that is open keeps what it was given when it
+//! opened (frames, channels, messages, heartbeat). Vhosts and users have limits of their own.
+
+use std::ops::RangeInclusive;
 
 use super::time::Millis;
-use crate::wire::constants::{HEARTBEAT_DEFAULT_S, MESSAGE_SIZE_MAX_DEFAULT};
+use crate::lock::RwLock;
+use crate::wire::constants::{
+    CHANNEL_MAX_DEFAULT, FRAME_MAX_DEFAULT, FRAME_MIN_SIZE, HEARTBEAT_DEFAULT_S,
+    MESSAGE_SIZE_MAX_DEFAULT,
+};
 use crate::wire::{Fault, ReplyCode};
 
 /// Bytes that must stay free on the disk (RabbitMQ: `disk_free_limit.absolute`).
 pub const DISK_FREE_MIN_DEFAULT: u64 = 50_000_000;
 
+/// Milliseconds that a handshake may take (RabbitMQ: `handshake_timeout`).
+const HANDSHAKE_MS: Millis = 10_000;
+/// Milliseconds that a TLS handshake may take (RabbitMQ: `ssl_handshake_timeout`).
+const TLS_HANDSHAKE_MS: Millis = 5_000;
+/// Largest frame before one is agreed on: the specification's minimum, as in RabbitMQ 3; room for a fat table
+/// of client properties all the same.
+const HANDSHAKE_FRAME_MAX: u32 = 2 * FRAME_MIN_SIZE;
+
 /// The limits of a node; `None` is none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeLimits {
     /// Connections at a time (RabbitMQ: `connection_max`)
     pub connections_max: Option<u32>,
     /// Channels of all connections at a time (RabbitMQ: `channel_max_per_node`)
     pub channels_max: Option<u32>,
+    /// Channels of a connection; 0 is no limit (RabbitMQ: `channel_max`)
+    pub channels_per_connection_max: u16,
     /// Consumers of a channel (RabbitMQ: `consumer_max_per_channel`)
     pub consumers_max: Option<u32>,
+    /// Virtual hosts (RabbitMQ: `vhost_max`)
+    pub vhosts_max: Option<u32>,
+    /// Bytes of a frame (RabbitMQ: `frame_max`)
+    pub frame_bytes_max: u32,
+    /// Bytes of a frame before both sides have agreed on `frame_bytes_max` (RabbitMQ: `initial_frame_max`)
+    pub handshake_frame_bytes_max: u32,
+    /// The time that a client has from its first byte to `connection.open`; `None` is no limit (RabbitMQ:
+    /// `handshake_timeout`)
+    pub handshake_ms: Option<Millis>,
+    /// The time that a TLS handshake may take (RabbitMQ: `ssl_handshake_timeout`)
+    pub tls_handshake_ms: Millis,
     /// Bytes of a message's body (RabbitMQ: `max_message_size`)
     pub message_bytes_max: u64,
     /// The seconds between heartbeats that clients are offered; 0 offers none
@@ -36,7 +63,13 @@ impl Default for NodeLimits {
         Self {
             connections_max: None,
             channels_max: None,
+            channels_per_connection_max: CHANNEL_MAX_DEFAULT,
             consumers_max: None,
+            vhosts_max: None,
+            frame_bytes_max: FRAME_MAX_DEFAULT,
+            handshake_frame_bytes_max: HANDSHAKE_FRAME_MAX,
+            handshake_ms: Some(HANDSHAKE_MS),
+            tls_handshake_ms: TLS_HANDSHAKE_MS,
             message_bytes_max: MESSAGE_SIZE_MAX_DEFAULT,
             heartbeat_s: HEARTBEAT_DEFAULT_S,
             consumer_timeout_ms: None,
@@ -49,6 +82,8 @@ impl Default for NodeLimits {
 impl NodeLimits {
     /// Largest message that may be allowed, in bytes (RabbitMQ: `MAX_MSG_SIZE`).
     pub const MESSAGE_BYTES_CAP: u64 = 512 << 20;
+    /// The sizes that frames may be limited to: a connection has room for a frame of the usual size.
+    pub const FRAME_BYTES: RangeInclusive<u32> = FRAME_MIN_SIZE..=FRAME_MAX_DEFAULT;
 
     /// Checks that one more connection may be opened; `open` counts it already.
     ///
@@ -58,6 +93,17 @@ impl NodeLimits {
     pub fn check_connections(&self, open: usize) -> Result<(), Fault> {
         let Some(max) = exceeded(self.connections_max, open) else { return Ok(()) };
         refuse(format!("connection refused: node connection limit ({max}) is reached"))
+    }
+
+    /// Checks that one more vhost may be added beside `there` others.
+    ///
+    /// # Errors
+    ///
+    /// `PRECONDITION_FAILED` in RabbitMQ's words (`rabbit_vhost:are_vhosts_under_limit`).
+    pub fn check_vhosts(&self, there: usize, name: &str) -> Result<(), Fault> {
+        let Some(max) = exceeded(self.vhosts_max, there + 1) else { return Ok(()) };
+        let text = format!("cannot create vhost '{name}': vhost limit of {max} is reached");
+        Err(Fault::new(ReplyCode::PreconditionFailed, text))
     }
 
     /// Checks that one more channel may be opened beside `open` others on the node.
@@ -80,6 +126,24 @@ impl NodeLimits {
     pub fn check_consumers(&self, running: usize) -> Result<(), Fault> {
         let Some(max) = exceeded(self.consumers_max, running + 1) else { return Ok(()) };
         refuse(format!("reached maximum ({max}) of consumers per channel"))
+    }
+}
+
+/// The limits in force, which may change while the broker runs.
+#[derive(Debug, Default)]
+pub struct LiveLimits(RwLock<NodeLimits>);
+
+impl LiveLimits {
+    /// Returns the limits as they are now.
+    ///
+    /// Cost: a read lock and a copy; asked for each connection, channel and consumer, and for no message.
+    pub fn get(&self) -> NodeLimits {
+        *self.0.read()
+    }
+
+    /// Puts other limits in force, for connections, channels and consumers to come.
+    pub fn set(&self, limits: NodeLimits) {
+        *self.0.write() = limits;
     }
 }
 

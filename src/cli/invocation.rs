@@ -200,7 +200,7 @@ async fn run_async(
     let command = match command {
         Command::Serve(args) => {
             let (tls, is_quiet) = (global.target_options().tls, global.quiet);
-            return (Box::pin(commands::serve::run(args, tls, is_quiet, &mut out)).await, out);
+            return (Box::pin(commands::serve::run(*args, tls, is_quiet, &mut out)).await, out);
         }
         command => command,
     };

@@ -54,7 +54,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
 pub enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Publish(publish::Args),
     Consume(consume::Args),
     Get(get::Args),

@@ -13,111 +13,22 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
-use crate::broker::auth::{GUEST, Origin, User};
+use crate::broker::auth::Origin;
 use crate::broker::compat::Compat;
-use crate::broker::node_limits::NodeLimits;
 use crate::broker::{Broker, Defaults};
 use crate::engine::contents::{self, Damage, FoundBy};
 use crate::engine::directory::{self, DataDirectory, DirectoryLock};
 use crate::engine::error::{Cause, Error};
+use crate::engine::host_options::HostOptions;
 use crate::engine::target::TlsFiles;
-use crate::management::{self, DefinitionsFile, Listener, METRICS, Management, ServerInfo};
+use crate::management::{
+    self, DefinitionsFile, EffectiveConfiguration, Listener, METRICS, Management, ServerInfo,
+};
 use crate::server::{
-    self, Address, BindError, Clock, Config, Listeners, Server, StartError, TlsVerify, resources,
+    self, Address, BindError, Clock, Config, Listeners, Server, StartError, TlsProtocol, TlsVerify,
 };
 use crate::store::definitions::Definitions;
 use crate::store::{OpenReport, Store, format};
-use crate::wire::ShortStr;
-use crate::wire::shortstr::literal;
-use crate::wire::url::Password;
-
-/// The options of a broker in this process.
-#[derive(Clone, Debug, Default)]
-pub struct HostOptions {
-    pub listen: Vec<Address>,
-    pub tls_listen: Vec<Address>,
-    /// The broker's certificate and key, and the authorities of its TLS clients.
-    pub tls: TlsFiles,
-    /// Says if TLS clients must show a certificate; without effect if no authority is given.
-    pub tls_verify: TlsVerify,
-    /// The management API's address.
-    pub http: Option<Address>,
-    /// The address at which Prometheus finds the metrics.
-    pub metrics: Option<Address>,
-    /// The release of RabbitMQ whose answers the broker gives.
-    pub compat: Compat,
-    /// The limits of clients; that of memory is `memory`.
-    pub limits: NodeLimits,
-    /// The memory that the process may use before publishers pause.
-    pub memory: Watermark,
-    /// A file of definitions to load before clients are let in.
-    pub definitions: Option<PathBuf>,
-    /// The name of the node, such as `rabbit@host`; `mq@` and the machine's name if none is given.
-    pub node: Option<String>,
-    /// The first vhost and user of a new broker.
-    pub first: FirstAccess,
-    /// Lets `guest` log in from other machines.
-    pub guest_from_anywhere: bool,
-    /// The directory that others find it by; its Unix sockets are there.
-    pub directory: Option<PathBuf>,
-}
-
-/// The vhost that a new broker has, and the user who may do everything in it.
-#[derive(Clone, Debug)]
-pub struct FirstAccess {
-    pub vhost: ShortStr,
-    /// An administrator.
-    pub user: ShortStr,
-    pub password: Password,
-}
-
-impl Default for FirstAccess {
-    /// RabbitMQ's: `guest` in `/`.
-    fn default() -> Self {
-        Self { vhost: literal("/"), user: literal(GUEST), password: Password::new(GUEST) }
-    }
-}
-
-impl FirstAccess {
-    fn defaults(&self) -> Defaults {
-        let user = User::administrator(self.user.clone(), self.password.reveal());
-        Defaults { vhost: Some(self.vhost.clone()), user: Some(user) }
-    }
-}
-
-/// A limit of memory.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Watermark {
-    /// A part of the machine's, from 0 to 1
-    Relative(f64),
-    /// Bytes
-    Absolute(u64),
-}
-
-impl Default for Watermark {
-    /// RabbitMQ's (`vm_memory_high_watermark.relative`).
-    fn default() -> Self {
-        Self::Relative(0.6)
-    }
-}
-
-impl Watermark {
-    /// The limit in bytes; none where the machine's memory is not known.
-    fn bytes(self) -> Option<u64> {
-        match self {
-            Self::Absolute(bytes) => Some(bytes),
-            #[expect(
-                clippy::cast_precision_loss,
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a limit of memory needs no more than the digits of a double"
-            )]
-            Self::Relative(part) => {
-                resources::machine_bytes().map(|bytes| (bytes as f64 * part.max(0.0)) as u64)
-            }
-        }
-    }
-}
 
 /// The contents of a broker's directory when it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +43,7 @@ pub struct StartReport {
 /// A running broker.
 pub struct Host {
     server: Server,
+    configuration: EffectiveConfiguration,
     start_report: StartReport,
     http: Vec<SocketAddr>,
     metrics: Vec<SocketAddr>,
@@ -193,7 +105,7 @@ impl Host {
         lock: Option<DirectoryLock>,
         options: HostOptions,
     ) -> Result<Self, Error> {
-        let node = options.node.clone().unwrap_or_else(|| format!("mq@{}", host_name()));
+        let node = options.node.clone().unwrap_or_else(|| format!("rabbit@{}", host_name()));
         let clock = Clock::start();
         let definitions = options.definitions.as_deref().map(read_definitions).transpose()?;
         let defaults = match &definitions {
@@ -201,7 +113,7 @@ impl Host {
             None => options.first.defaults(),
         };
         // No client is let in before everything is there again.
-        let (mut broker, start_report) = if let Some(directory) = directory {
+        let (broker, start_report) = if let Some(directory) = directory {
             open_directory(directory, node, clock, options.compat, &defaults)?
         } else {
             let broker = Broker::new_with(node, defaults);
@@ -213,9 +125,8 @@ impl Host {
             let imported = file.import(&broker).map_err(|error| not_imported(path, &error));
             imported.inspect_err(|_| broker.close())?;
         }
-        broker.limits =
-            NodeLimits { memory_bytes_max: options.memory.bytes(), ..options.limits.clone() };
-        broker.users.is_guest_local = !options.guest_from_anywhere;
+        broker.limits.set(options.limits_in_force());
+        broker.users.keep_local(options.local_only.0.clone());
         let broker = Arc::new(broker);
         let listening = Self::listen(directory, options, Arc::clone(&broker), clock).await;
         listening
@@ -242,7 +153,7 @@ impl Host {
         let config = Config {
             listen: options.listen,
             tls_listen: options.tls_listen,
-            tls: tls_files(options.tls, options.tls_verify),
+            tls: tls_files(options.tls, options.tls_verify, options.tls_protocol),
             unix: directory.map(DataDirectory::amqp_socket),
             directory: directory.map(|directory| directory.path().to_path_buf()),
         };
@@ -250,8 +161,11 @@ impl Host {
         let (start_report, management) = (StartReport::default(), JoinSet::new());
         let management_thread = OwnThread::start();
         let on = management_thread.handle();
+        let configuration = EffectiveConfiguration::default();
+        configuration.set(options.configuration);
         let mut host = Self {
             server,
+            configuration,
             start_report,
             http,
             metrics,
@@ -300,6 +214,7 @@ impl Host {
             started_at: self.server.started_at(),
             listeners: self.listeners(),
             data_directory: directory.map(|directory| directory.path().to_path_buf()),
+            configuration: self.configuration.clone(),
         };
         Management::new(Arc::clone(self.server.broker()), server)
     }
@@ -341,6 +256,15 @@ impl Host {
     /// The URLs at which Prometheus finds the metrics.
     pub fn metrics_urls(&self) -> Vec<String> {
         self.metrics.iter().map(|address| format!("http://{address}/")).collect()
+    }
+
+    /// Puts those of the options in force that may change while the broker runs: limits, and the users that may log in
+    /// from this machine only.
+    pub fn change(&self, options: &HostOptions) {
+        let broker = self.server.broker();
+        broker.limits.set(options.limits_in_force());
+        broker.users.keep_local(options.local_only.0.clone());
+        self.configuration.set(options.configuration.clone());
     }
 
     /// Reads the files of the TLS listeners again; after an error they go on with what they had.
@@ -437,9 +361,13 @@ fn not_imported(path: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::Definitions { path, source }
 }
 
-fn tls_files(files: TlsFiles, verify: TlsVerify) -> Option<server::TlsFiles> {
+fn tls_files(
+    files: TlsFiles,
+    verify: TlsVerify,
+    protocol: TlsProtocol,
+) -> Option<server::TlsFiles> {
     let (certificate, key) = files.cert.zip(files.key)?;
-    Some(server::TlsFiles { certificate, key, client_ca: files.ca, verify })
+    Some(server::TlsFiles { certificate, key, client_ca: files.ca, verify, protocol })
 }
 
 fn not_started(error: StartError) -> Error {

@@ -46,6 +46,11 @@ impl Inspect<'_> {
         self.cx.api().await?.get(doing, path).await
     }
 
+    /// The same for an answer that may not be JSON.
+    pub async fn text(&self, doing: &str, path: &str) -> Result<String, Error> {
+        self.cx.api().await?.text(doing, path).await
+    }
+
     /// Any call, for a change: see [`Call`].
     pub async fn send(&self, doing: &str, call: &Call) -> Result<Value, Error> {
         self.cx.api().await?.send(doing, call).await

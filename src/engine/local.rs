@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep};
 use crate::client::{self, Connection, Dialed, Options};
 use crate::engine::directory::DataDirectory;
 use crate::engine::error::{Cause, Error};
-use crate::engine::host::{Host, HostOptions};
+use crate::engine::host::Host;
+use crate::engine::host_options::HostOptions;
 
 /// The pause between two looks at the process that has just taken the lock, until it listens; a broker starts in less.
 const JOIN_PAUSE: Duration = Duration::from_millis(5);

@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::{StatusCode, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
@@ -209,6 +210,24 @@ impl Api {
     /// [`Error::Refused`] with the status and the reason of the API, [`Error::NotOffered`] if it does not know such a
     /// call.
     pub(super) async fn send(&self, doing: &str, call: &Call) -> Result<Value, Error> {
+        let body = self.ask(doing, call).await?;
+        if body.is_empty() && call.method != Method::GET {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            let why = format!("the server at this address is not a management API: its answer is not JSON, {error}");
+            self.unreachable(Cause::new(why))
+        })
+    }
+
+    /// Asks for a path below `/api` whose answer may be any text.
+    pub(super) async fn text(&self, doing: &str, path: &str) -> Result<String, Error> {
+        let body = self.ask(doing, &Call::get(path)).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Makes one call; answers with the body.
+    async fn ask(&self, doing: &str, call: &Call) -> Result<Bytes, Error> {
         let url = format!("{}/{}", self.endpoint, call.path);
         let url: Uri = url.parse().map_err(|error| {
             self.unreachable(Cause::new(format!("'{url}' is not a URL: {error}")))
@@ -226,13 +245,7 @@ impl Api {
         if !answer.status.is_success() {
             return Err(refused(doing, answer.status, &answer.body));
         }
-        if answer.body.is_empty() && call.method != Method::GET {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            let why = format!("the server at this address is not a management API: its answer is not JSON, {error}");
-            self.unreachable(Cause::new(why))
-        })
+        Ok(answer.body)
     }
 
     /// Returns the place at which the API with this URL listens.

@@ -19,6 +19,7 @@ pub mod error;
 mod handle;
 mod hints;
 pub mod host;
+mod host_options;
 mod identity;
 pub mod inspect;
 mod listing;
@@ -33,11 +34,13 @@ pub mod target;
 pub mod topology;
 
 pub use crate::broker::arguments::{Flag, FlagValue, QueueArgument, queue_arguments};
+pub use crate::broker::auth::Permission;
 pub use crate::broker::compat::Compat;
 pub use crate::broker::exchange::ExchangeKind;
 pub use crate::broker::node_limits::NodeLimits;
+pub use crate::management::ConfigurationEntry;
 pub use crate::server::resources::machine_bytes;
-pub use crate::server::{Address, TlsVerify};
+pub use crate::server::{Address, TlsCipher, TlsProtocol, TlsVerify, TlsVersion};
 pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 
@@ -49,7 +52,8 @@ pub use contents::{
 };
 pub use error::{Category, Error};
 pub use handle::Engine;
-pub use host::{FirstAccess, Host, HostOptions, StartReport, Watermark};
+pub use host::{Host, StartReport};
+pub use host_options::{FirstAccess, HostOptions, LocalUsers, Watermark};
 pub use inspect::Inspect;
 pub use listing::ApiList;
 pub use management::{Call, Method, escape};

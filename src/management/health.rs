@@ -40,7 +40,7 @@ pub(super) fn is_up(_: &View<'_>) -> Value {
 /// `GET /health/checks/below-node-connection-limit`.
 pub(super) fn connections(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
     let open = view.broker.registry.count();
-    match view.broker.limits.connections_max {
+    match view.broker.limits.get().connections_max {
         None => Ok(json!({"status": "ok", "limit": "infinity", "connections": open})),
         Some(limit) if open < limit as usize => {
             Ok(json!({"status": "ok", "limit": limit, "connections": open}))

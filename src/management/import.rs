@@ -66,6 +66,7 @@ impl DefinitionsFile {
         Defaults {
             vhost: usual.vhost.filter(|_| !brings("vhosts")),
             user: usual.user.filter(|_| !brings("users")),
+            permission: usual.permission,
         }
     }
 

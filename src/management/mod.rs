@@ -21,6 +21,7 @@ mod body;
 mod change;
 mod change_request;
 mod channels;
+mod configuration;
 mod connections;
 mod consumers;
 mod definition_lists;
@@ -67,6 +68,7 @@ use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 
+pub use self::configuration::{ConfigurationEntry, EffectiveConfiguration};
 pub use self::import::{DefinitionsFile, ImportError};
 pub use self::server_info::{Listener, METRICS, ServerInfo};
 pub use self::serving::serve;

@@ -63,7 +63,7 @@ impl NodeNumbers {
             let taken_in = store.taken_in();
             (taken_in.records, taken_in.batches)
         });
-        let (churn, limits, process) = (&broker.churn, &broker.limits, Process::read());
+        let (churn, limits, process) = (&broker.churn, broker.limits.get(), Process::read());
         Self {
             connections_opened: churn.connection_created.get(),
             connections_closed: churn.connection_closed.get(),

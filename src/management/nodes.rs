@@ -91,6 +91,11 @@ fn mean_times(node: &NodeNumbers) -> Numbers {
     ]
 }
 
+/// `GET /config/effective`.
+pub(super) fn configuration(view: &View<'_>) -> Vec<Value> {
+    view.server.configuration.rows()
+}
+
 fn row(view: &View<'_>) -> Value {
     let node = NodeNumbers::read(view.broker, view.server);
     let alarm = &view.broker.alarm;

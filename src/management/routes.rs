@@ -30,6 +30,7 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/channels/{channel}",                                                   EveryUser,     One(channels::one)),
     (Get,    "/cluster-name",                                                         EveryUser,     Always(policies::cluster_name)),
     (Put,    "/cluster-name",                                                         Administrator, Change(change::parameters::name_cluster)),
+    (Get,    "/config/effective",                                                     Administrator, AlwaysList(nodes::configuration)),
     (Get,    "/connections",                                                          EveryUser,     List(connections::list)),
     (Get,    "/connections/username/{user}",                                          EveryUser,     List(connections::of_user)),
     (Delete, "/connections/username/{user}",                                          EveryUser,     Change(change::connections::close_of_user)),

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::configuration::EffectiveConfiguration;
+
 /// Our name where RabbitMQ says "RabbitMQ".
 pub(super) const PRODUCT: &str = "mq";
 
@@ -17,6 +19,7 @@ pub struct ServerInfo {
     /// The TCP ports that are open.
     pub listeners: Vec<Listener>,
     pub data_directory: Option<PathBuf>,
+    pub configuration: EffectiveConfiguration,
 }
 
 /// RabbitMQ's name for the protocol of the metrics.

@@ -18,8 +18,6 @@ use crate::broker::auth::Origin;
 use crate::broker::registry::Peer;
 use crate::tls::{self, TlsFailure};
 
-/// The longest time for a TLS handshake (RabbitMQ: `ssl_handshake_timeout`).
-const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
 /// The pause when the machine has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -94,7 +92,8 @@ fn serve_tcp(
             serve(stream, peer, origin, slot, shared);
         }
         Transport::Tls(tls) => {
-            let accepted = tokio::time::timeout(TLS_HANDSHAKE, tls.acceptor().accept(stream));
+            let most = Duration::from_millis(shared.broker.limits.get().tls_handshake_ms);
+            let accepted = tokio::time::timeout(most, tls.acceptor().accept(stream));
             let shared = Arc::clone(shared);
             tokio::spawn(async move {
                 let accepted = accepted.await.map_err(io::Error::from).flatten();

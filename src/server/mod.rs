@@ -37,7 +37,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 pub use address::{Address, Listeners};
 pub use bind_error::BindError;
 pub use clock::Clock;
-pub use tls::{TlsFiles, TlsVerify};
+pub use tls::{TlsCipher, TlsFiles, TlsProtocol, TlsVerify, TlsVersion};
 
 use self::listener::Transport;
 use self::shared::Shared;

@@ -42,7 +42,7 @@ fn bytes_of_pages(column: usize) -> Option<u64> {
 
 /// Bytes of memory above which publishers pause: those of the machine if there is no limit, 0 if they are not known.
 pub fn memory_limit(broker: &Broker) -> u64 {
-    broker.limits.memory_bytes_max.or_else(machine_bytes).unwrap_or(0)
+    broker.limits.get().memory_bytes_max.or_else(machine_bytes).unwrap_or(0)
 }
 
 /// Bytes of memory that this process may have: the machine's, or what its control group is given.
@@ -90,13 +90,14 @@ pub(super) fn watch(
 pub(super) fn look(broker: &Broker, directory: Option<&Path>, gauge: &mut Gauge) -> u64 {
     let mut left = u64::MAX;
     // A limit that is passed is 0 bytes away.
-    if let (Some(max), Some(resident)) = (broker.limits.memory_bytes_max, resident_bytes()) {
+    let limits = broker.limits.get();
+    if let (Some(max), Some(resident)) = (limits.memory_bytes_max, resident_bytes()) {
         let used = gauge.used(resident, broker.waiting_bytes());
         report(broker, Shortage::Memory, used > max);
         left = left.min(max.saturating_sub(used));
     }
     if let Some(free) = directory.and_then(disk_free_bytes) {
-        let min = broker.limits.disk_free_bytes_min;
+        let min = limits.disk_free_bytes_min;
         report(broker, Shortage::DiskSpace, free < min);
         left = left.min(free.saturating_sub(min));
     }
@@ -185,9 +186,9 @@ mod tests {
     fn each_shortage_has_its_own_alarm() {
         let here = Path::new(".");
         let of = |memory_bytes_max, disk_free_bytes_min| {
-            let mut broker = Broker::new("mq@test".into());
-            broker.limits =
-                NodeLimits { memory_bytes_max, disk_free_bytes_min, ..NodeLimits::default() };
+            let broker = Broker::new("mq@test".into());
+            let usual = NodeLimits::default();
+            broker.limits.set(NodeLimits { memory_bytes_max, disk_free_bytes_min, ..usual });
             broker
         };
         #[rustfmt::skip]
@@ -210,11 +211,13 @@ mod tests {
 
     #[test]
     fn an_alarm_ends_when_there_is_enough_again() {
-        let mut broker = Broker::new("mq@test".into());
-        broker.limits.memory_bytes_max = Some(1);
+        let broker = Broker::new("mq@test".into());
+        let with_memory =
+            |memory_bytes_max| NodeLimits { memory_bytes_max, ..NodeLimits::default() };
+        broker.limits.set(with_memory(Some(1)));
         look(&broker, None, &mut Gauge::default());
         assert!(broker.alarm.is_on());
-        broker.limits.memory_bytes_max = Some(u64::MAX);
+        broker.limits.set(with_memory(Some(u64::MAX)));
         look(&broker, None, &mut Gauge::default());
         assert!(!broker.alarm.is_on());
     }

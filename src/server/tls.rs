@@ -2,10 +2,13 @@
 //!
 //! The files are read at the start and again on [`Tls::reload`]; connections that are open keep what they agreed on.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
+use rustls::{CipherSuite, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
 use crate::lock::RwLock;
@@ -19,6 +22,97 @@ pub struct TlsFiles {
     /// The certificate authority that must have signed clients' certificates.
     pub client_ca: Option<PathBuf>,
     pub verify: TlsVerify,
+    pub protocol: TlsProtocol,
+}
+
+/// The versions of TLS and the ciphers that clients may use; an empty list allows all that there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsProtocol {
+    pub versions: Vec<TlsVersion>,
+    pub ciphers: Vec<TlsCipher>,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    V1_2,
+    V1_3,
+}
+
+impl FromStr for TlsVersion {
+    type Err = String;
+
+    /// Reads `1.2`, or RabbitMQ's `tlsv1.2`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().trim_start_matches("tlsv") {
+            "1.2" => Ok(Self::V1_2),
+            "1.3" => Ok(Self::V1_3),
+            _ => Err("it must be 1.2 or 1.3".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1_2 => "tlsv1.2",
+            Self::V1_3 => "tlsv1.3",
+        })
+    }
+}
+
+/// The cipher suites that there are, by OpenSSL's names, which RabbitMQ uses.
+const CIPHERS: [(&str, CipherSuite); 9] = [
+    ("TLS_AES_256_GCM_SHA384", CipherSuite::TLS13_AES_256_GCM_SHA384),
+    ("TLS_AES_128_GCM_SHA256", CipherSuite::TLS13_AES_128_GCM_SHA256),
+    ("TLS_CHACHA20_POLY1305_SHA256", CipherSuite::TLS13_CHACHA20_POLY1305_SHA256),
+    ("ECDHE-ECDSA-AES256-GCM-SHA384", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+    ("ECDHE-ECDSA-AES128-GCM-SHA256", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305", CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    ("ECDHE-RSA-AES256-GCM-SHA384", CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    ("ECDHE-RSA-AES128-GCM-SHA256", CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+    ("ECDHE-RSA-CHACHA20-POLY1305", CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+];
+
+/// A cipher suite, by OpenSSL's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsCipher(&'static str);
+
+impl FromStr for TlsCipher {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = CIPHERS.iter().find(|(name, _)| *name == text);
+        found.map(|(name, _)| Self(name)).ok_or_else(|| {
+            let all: Vec<_> = CIPHERS.iter().map(|(name, _)| *name).collect();
+            format!("it must be one of {}", all.join(", "))
+        })
+    }
+}
+
+impl fmt::Display for TlsCipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl TlsProtocol {
+    fn versions(&self) -> Vec<&'static SupportedProtocolVersion> {
+        if self.versions.is_empty() {
+            return rustls::ALL_VERSIONS.to_vec();
+        }
+        let version = |version: &TlsVersion| match version {
+            TlsVersion::V1_2 => &rustls::version::TLS12,
+            TlsVersion::V1_3 => &rustls::version::TLS13,
+        };
+        self.versions.iter().map(version).collect()
+    }
+
+    fn allows(&self, suite: CipherSuite) -> bool {
+        let is_named = |name: &str| self.ciphers.iter().any(|cipher| cipher.0 == name);
+        self.ciphers.is_empty()
+            || CIPHERS.iter().any(|(name, known)| *known == suite && is_named(name))
+    }
 }
 
 /// The certificate that a client must show (RabbitMQ: `ssl_options.verify` and `fail_if_no_peer_cert`).
@@ -73,10 +167,12 @@ fn config(files: &TlsFiles) -> Result<Arc<ServerConfig>, FileError> {
             "the certificate is that of a certificate authority, which strict clients refuse; use it to sign one for this broker"
         );
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.cipher_suites.retain(|suite| files.protocol.allows(suite.suite()));
+    let provider = Arc::new(provider);
     let of_certificate = |error: rustls::Error| unusable(files, &error);
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(&files.protocol.versions())
         .map_err(of_certificate)?;
     let builder = match (&files.client_ca, files.verify) {
         (None, _) | (Some(_), TlsVerify::None) => builder.with_no_client_auth(),

@@ -172,8 +172,14 @@ fn what_is_wrong_is_named_with_its_line_and_ends_the_start() {
         ("listeners.tcp.1 = 127.0.0.1:0\nlisteners.tcp.2 = here:1", ("", ""),       "FILE:2: listeners.tcp.2 = here:1: "),
         ("mq.threads = none",                  ("", ""),                             "FILE:1: mq.threads = none: invalid value 'none' for '--threads <N>'"),
         ("heartbeat",                          ("", ""),                             "FILE, line 1: 'heartbeat' is not 'key = value'"),
-        ("channel_max = 5",                    ("", ""),                             "FILE:1: 'channel_max' is not implemented; leave it out"),
-        ("log.console = false",                ("", ""),                             "FILE:1: log.console = false: nothing but true is implemented"),
+        ("cluster_queue_limit = 5",            ("", ""),                             "FILE:1: 'cluster_queue_limit' is not implemented; leave it out"),
+        ("proxy_protocol = true",              ("", ""),                             "FILE:1: proxy_protocol = true: nothing but false is implemented"),
+        ("auth_backends.1 = ldap",             ("", ""),                             "FILE:1: auth_backends.1 = ldap: nothing but internal is implemented"),
+        ("listeners.tcp.nodelay = true",       ("", ""),                             "FILE:1: listeners.tcp.nodelay = true: it must be a port"),
+        ("frame_max = 1MiB",                   ("", ""),                             "--frame-max must be a size from 4096 to 131072 bytes"),
+        ("default_permissions.read = (",       ("", ""),                             "FILE:1: default_permissions.read = (: "),
+        ("loopback_users.guest = no",          ("", ""),                             "FILE:1: loopback_users.guest = no: it must be true or false"),
+        ("default_user = $(NOBODY)",           ("", ""),                             "FILE:1: 'default_user' has $(NOBODY), and the variable NOBODY is not set"),
         ("ssl_options.fail_if_no_peer_cert = true", ("", ""),                        "needs ssl_options.verify = verify_peer"),
         ("",                                   ("MQ_HEARTBEAT", "x"),                "MQ_HEARTBEAT: heartbeat = x: it is not a number"),
         ("",                                   ("RABBITMQ_SSL_VERIFY", "x"),         "the variable RABBITMQ_SSL_VERIFY is not supported"),
@@ -197,4 +203,115 @@ fn what_is_wrong_is_named_with_its_line_and_ends_the_start() {
     let run = program().args(["serve", "--config", "/nowhere/rabbitmq.conf"]).output().unwrap();
     let told = String::from_utf8(run.stderr).unwrap();
     assert!(told.contains("cannot read the configuration '/nowhere/rabbitmq.conf': No such file"));
+}
+
+/// The values in effect, by key, of a broker with this file.
+fn printed(text: &str, variables: &[(&str, &str)]) -> String {
+    let folder = Folder::with(text);
+    let mut command = program();
+    command.args(["serve", "--memory", "--config", folder.file(), "--print-config"]);
+    let run = command.envs(variables.iter().copied()).output().unwrap();
+    let problem = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.success(), "{text}\n{problem}");
+    String::from_utf8(run.stdout).unwrap()
+}
+
+/// Keys that public files have, in the forms in which they have them.
+#[test]
+fn values_are_understood_as_rabbitmq_does() {
+    #[rustfmt::skip]
+    let cases = [
+        // file                                                              in effect
+        ("channel_max = 512",                                                "max_channels_per_connection = 512"),
+        ("max_channels_per_connection = 0",                                  "max_channels_per_connection = 0"),
+        ("connection_max = 2048",                                            "max_connections = 2048"),
+        ("max_connections = infinity",                                       "# max_connections is not set"),
+        ("frame_max = 131072",                                               "frame_max = 131072"),
+        ("handshake_timeout = infinity",                                     "handshake_timeout = infinity"),
+        ("handshake_timeout = 5000",                                         "handshake_timeout = 5000"),
+        ("ssl_handshake_timeout = 7000",                                     "ssl_handshake_timeout = 7000"),
+        ("vhost_max = 3",                                                    "vhost_max = 3"),
+        ("listeners.tcp.local_v6 = ::1:5672",                                "listeners.tcp.1 = [::1]:5672"),
+        ("total_memory_available_override_value = 1GB\ndisk_free_limit.relative = 0.5", "disk_free_limit.absolute = 500000000"),
+        ("loopback_users.guest = false",                                     "loopback_users = none"),
+        ("loopback_users = none\nloopback_users.guest = true",               "loopback_users = none"),
+        ("loopback_users.app = true",                                        "loopback_users.app = true"),
+        ("loopback_users.rabbitmquser = false",                              "loopback_users = none"),
+        ("default_user_tags.management = true\ndefault_user_tags.mine = true", "default_user_tags.mine = true"),
+        ("default_user = $(APP_USER)",                                       "default_user = app"),
+        ("default_permissions.configure = ^app\\.",                          "default_permissions.configure = ^app\\."),
+        ("log.console.level = notice",                                       "log.console.level = warning"),
+        ("log.console.level = critical",                                     "log.console.level = error"),
+    ];
+    for (text, expected) in cases {
+        let told = printed(text, &[("APP_USER", "app")]);
+        let value = |line: &str| match line.split_once(" # ") {
+            Some((value, _)) => value.to_owned(),
+            None => line.to_owned(),
+        };
+        assert!(told.lines().any(|line| value(line) == expected), "{text}: {expected}\n{told}");
+    }
+}
+
+/// A key that says what the broker does anyway is taken without a word; another value of it has its warning.
+#[test]
+fn a_key_without_an_effect_is_warned_of_once_unless_nothing_is_lost() {
+    let folder = Folder::with(
+        "log.console = true\nlog.file = false\nhipe_compile = false\nssl_options.versions.1 = tlsv1.1\n\
+         tcp_listen_options.nodelay = true\nmqtt.allow_anonymous = true\n",
+    );
+    let (mut broker, _) =
+        serve(&["--memory", "--listen", "127.0.0.1:0", "--config", folder.file()], &[]);
+    broker.signal(Signal::TERM);
+    let (_, _, rest) = broker.end();
+    let said = format!("{}{rest}", broker.said());
+    let warnings: Vec<_> = said.lines().filter(|line| line.contains("has no effect")).collect();
+    let expected = [
+        "'ssl_options.versions.1 = tlsv1.1' has no effect, because the oldest version that the broker speaks is TLS 1.2",
+        "'tcp_listen_options.nodelay' has no effect",
+        "'mqtt.allow_anonymous' has no effect",
+    ];
+    assert_eq!(warnings.len(), expected.len(), "{said}");
+    for (warning, expected) in warnings.iter().zip(expected) {
+        assert!(warning.contains(expected), "{warning}");
+    }
+}
+
+#[test]
+fn limits_change_at_sighup_and_what_cannot_is_named() {
+    let folder = Folder::with("heartbeat = 10\nlog.console.level = info\n");
+    let options = ["--memory", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    let config = ["--config", folder.file()];
+    let (mut broker, address) = serve(&[&options[..], &config[..]].concat(), &[]);
+    let http = broker.line();
+    let effective = |key: &str| {
+        let url = format!("amqp://guest:guest@{address}");
+        let mut command = program();
+        command.args(["environment", "--url", &url, "--http-url", http.trim(), "-o", "json"]);
+        let run = command.output().unwrap();
+        let rows: Vec<serde_json::Value> = serde_json::from_slice(&run.stdout).unwrap();
+        let row = rows.iter().find(|row| row["key"] == key).cloned().unwrap_or_default();
+        (row["value"].to_string(), row["source"].to_string())
+    };
+    let place = |line: usize| format!("\"{}:{line}\"", folder.file());
+    assert_eq!(effective("heartbeat"), ("\"10\"".to_owned(), place(1)));
+    assert_eq!(effective("frame_max"), ("\"131072\"".to_owned(), "\"default\"".to_owned()));
+
+    fs::write(&folder.file, "# changed\nheartbeat = 25\nmax_connections = 1\nmq.threads = 3\n")
+        .unwrap();
+    broker.signal(Signal::HUP);
+    broker.wait_for("configuration changed key=\"heartbeat\" value=\"25\"");
+    broker.wait_for("a restart is needed for this key key=\"mq.threads\" value=\"3\"");
+    assert_eq!(effective("heartbeat"), ("\"25\"".to_owned(), place(2)));
+    assert_ne!(effective("mq.threads").0, "\"3\"");
+    let held = std::net::TcpStream::connect(&address).unwrap();
+    assert_eq!(ping(&address, "guest:guest", "%2F"), Some(77), "one connection is allowed");
+    drop(held);
+
+    fs::write(&folder.file, "heartbeats = 5\n").unwrap();
+    broker.signal(Signal::HUP);
+    broker.wait_for("the configuration stays as it was");
+    assert_eq!(effective("heartbeat").0, "\"25\"");
+    broker.signal(Signal::TERM);
+    assert!(broker.end().0.success());
 }

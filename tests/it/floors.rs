@@ -185,6 +185,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "listing",
             "node_numbers",
             "arguments idle_timeout refusal server_info",
+            "configuration",
         ],
     ),
     (
@@ -228,7 +229,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "context",
             "local",
             "host listing",
-            "contents target",
+            "contents host_options",
+            "target",
             "directory management",
             "error",
             "admin",

@@ -17,7 +17,7 @@ use mq::broker::mailbox::ConsumerSlot;
 use mq::broker::queue::Subscription;
 use mq::broker::registry::{ConnectionId, NegotiatedParameters, Peer};
 use mq::broker::vhost::{BindingRequest, QueueDeclaration, Vhost};
-use mq::management::{Listener, Management, ServerInfo, router, serve};
+use mq::management::{EffectiveConfiguration, Listener, Management, ServerInfo, router, serve};
 use mq::server::{Clock, Config, Server};
 use mq::wire::shortstr::literal;
 use mq::wire::{FieldTable, FieldValue};
@@ -75,6 +75,7 @@ impl Site {
             started_at: SystemTime::now(),
             listeners: vec![listen("amqp", 5672), listen("http", address.port())],
             data_directory: None,
+            configuration: EffectiveConfiguration::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let router = router(Management::new(Arc::clone(&broker), facts));
@@ -601,6 +602,7 @@ async fn a_unix_socket_is_served_until_the_end_is_asked_for() {
         started_at: SystemTime::now(),
         listeners: Vec::new(),
         data_directory: Some(folder.path().into()),
+        configuration: EffectiveConfiguration::default(),
     };
     let router = router(Management::new(Arc::new(Broker::new("mq@test".into())), facts));
     let (stop, stopped) = oneshot::channel::<()>();

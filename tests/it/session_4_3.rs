@@ -89,8 +89,8 @@ fn header_of(size: u64) -> Vec<u8> {
 
 /// What comes of announcing a body of so many bytes to a broker that allows 16 MiB, or the most there can be.
 fn announced(compat: Compat, max: u64, size: u64) -> Option<Refusal> {
-    let mut broker = Broker::new("mq@test".into());
-    broker.limits = NodeLimits { message_bytes_max: max, ..NodeLimits::default() };
+    let broker = Broker::new("mq@test".into());
+    broker.limits.set(NodeLimits { message_bytes_max: max, ..NodeLimits::default() });
     broker.answer_as(compat);
     let mut client = Client::open(&Arc::new(broker), 0);
     client.send(1, basic::Publish::default(), 0);

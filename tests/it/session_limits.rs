@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mq::broker::Broker;
 use mq::broker::node_limits::NodeLimits;
+use mq::broker::vhost_metadata::VhostChange;
 use mq::wire::Method;
 use mq::wire::constants::PROTOCOL_HEADER;
 use mq::wire::method::{basic, channel, connection};
@@ -12,8 +13,8 @@ use mq::wire::shortstr::literal;
 use super::support::session::{Client, Said, ready, start_ok};
 
 fn limited(limits: NodeLimits) -> Arc<Broker> {
-    let mut broker = Broker::new("mq@test".into());
-    broker.limits = limits;
+    let broker = Broker::new("mq@test".into());
+    broker.limits.set(limits);
     Arc::new(broker)
 }
 
@@ -127,4 +128,78 @@ fn clients_are_offered_the_nodes_heartbeat() {
         };
         assert_eq!(tune.heartbeat, heartbeat_s);
     }
+}
+
+/// The `tune` that a client is sent by a node with these limits, and what its `tune-ok` and `open` are answered.
+fn tuned(limits: NodeLimits, channel_max: u16, frame_max: u32) -> (connection::Tune, Vec<Said>) {
+    let broker = limited(limits);
+    let mut client = Client::new(&broker, 0);
+    client.bytes(&PROTOCOL_HEADER, 0);
+    client.send(0, start_ok("guest", true), 0);
+    let Some(Said::Method(0, Method::ConnectionTune(tune))) = client.said().pop() else {
+        panic!("no tune")
+    };
+    client.send(0, connection::TuneOk { channel_max, frame_max, heartbeat: 0 }, 0);
+    client.send(0, connection::Open { virtual_host: literal("/"), ..Default::default() }, 0);
+    if channel_max != 3 {
+        return (tune, client.said());
+    }
+    for number in 1..=4 {
+        client.send(number, channel::Open::default(), 0);
+    }
+    (tune, client.said())
+}
+
+#[test]
+fn clients_are_offered_the_nodes_channels_and_frames() {
+    let few = NodeLimits {
+        channels_per_connection_max: 3,
+        frame_bytes_max: 8192,
+        ..NodeLimits::default()
+    };
+    let any = NodeLimits { channels_per_connection_max: 0, ..NodeLimits::default() };
+    let (tune, said) = tuned(few, 3, 8192);
+    assert_eq!((tune.channel_max, tune.frame_max), (3, 8192));
+    let text =
+        "NOT_ALLOWED - number of channels opened (3) has reached the negotiated channel_max (3)";
+    assert_eq!(refusal(&said).2, text);
+    #[rustfmt::skip]
+    let cases = [
+        // limits  channel_max  frame_max  the text of the refusal
+        (few,      4,           8192,      Some("NOT_ALLOWED - negotiated channel_max = 4 is higher than the maximum allowed value (3)")),
+        (few,      0,           8192,      Some("NOT_ALLOWED - negotiated channel_max = 0 (no limit) is higher than the maximum allowed value (3)")),
+        (few,      2,           8193,      Some("NOT_ALLOWED - negotiated frame_max = 8193 is higher than the maximum allowed value (8192)")),
+        (any,      0,           131_072,   None),
+        (any,      u16::MAX,    131_072,   None),
+        (any,      1,           131_072,   None),
+    ];
+    for (limits, channel_max, frame_max, expected) in cases {
+        let (_, said) = tuned(limits, channel_max, frame_max);
+        let case = format!("{channel_max}, {frame_max}: {said:?}");
+        match expected {
+            Some(text) => assert_eq!(refusal(&said).2, text, "{case}"),
+            None => assert!(
+                matches!(said[..], [Said::Method(0, Method::ConnectionOpenOk(_))]),
+                "{case}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn the_time_of_a_handshake_is_the_nodes() {
+    for (handshake_ms, expected) in [(Some(3_000), Some(3_000)), (None, None)] {
+        let broker = limited(NodeLimits { handshake_ms, ..NodeLimits::default() });
+        assert_eq!(Client::new(&broker, 0).session.deadline(), expected);
+    }
+}
+
+#[test]
+fn a_vhost_too_many_is_refused() {
+    let broker = limited(NodeLimits { vhosts_max: Some(2), ..NodeLimits::default() });
+    let put = |name| broker.put_vhost(&literal(name), VhostChange::default(), None);
+    put("one").unwrap();
+    put("one").unwrap();
+    let fault = put("two").unwrap_err();
+    assert_eq!(fault.text, "cannot create vhost 'two': vhost limit of 2 is reached");
 }

@@ -66,8 +66,8 @@ fn closed(client: &mut Client, until: u64) -> Option<(u64, String)> {
 
 #[test]
 fn a_queues_time_goes_before_the_nodes() {
-    let mut node = Broker::new("mq@test".into());
-    node.limits = NodeLimits { consumer_timeout_ms: Some(20_000), ..NodeLimits::default() };
+    let node = Broker::new("mq@test".into());
+    node.limits.set(NodeLimits { consumer_timeout_ms: Some(20_000), ..NodeLimits::default() });
     let broker = Arc::new(node);
     let mut client = holding(&broker, timed("classic", 1000), &[b"1"]);
     let (at, told) = closed(&mut client, 3_000).expect("it is too long");
@@ -144,8 +144,8 @@ fn cancels_a_late_consumer(compat: Compat) {
 
 #[test]
 fn for_4_3_only_quorum_queues_are_timed_and_a_client_that_cannot_be_told_loses_its_channel() {
-    let mut node = Broker::new("mq@test".into());
-    node.limits = NodeLimits { consumer_timeout_ms: Some(1000), ..NodeLimits::default() };
+    let node = Broker::new("mq@test".into());
+    node.limits.set(NodeLimits { consumer_timeout_ms: Some(1000), ..NodeLimits::default() });
     node.answer_as(Compat::V4_3);
     let broker = Arc::new(node);
     let mut client = holding(&broker, FieldTable::new(), &[b"1"]);

@@ -33,7 +33,7 @@ impl Broker {
         vhost: &str,
         mut agreed: NegotiatedParameters,
     ) -> Result<Admitted, Fault> {
-        self.limits.check_connections(self.registry.count())?;
+        self.limits.get().check_connections(self.registry.count())?;
         let vhost = self.vhost(vhost)?;
         let (name, user) = (vhost.name().clone(), agreed.user.clone());
         let vhost_max = vhost.limits().connections_max;

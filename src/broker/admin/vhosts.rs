@@ -15,7 +15,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When it cannot be written to disk.
+    /// `PRECONDITION_FAILED` when the node has as many as it may; when it cannot be written to disk.
     pub fn put_vhost(
         &self,
         name: &ShortStr,
@@ -31,6 +31,7 @@ impl Broker {
             vhost.describe(metadata);
             return Ok(Put::Replaced);
         }
+        self.limits.get().check_vhosts(self.vhosts.read().len(), name)?;
         let mut metadata = VhostMetadata::of_new(name);
         change.apply(&mut metadata);
         let creator = creator.filter(|user| self.users.get(user).is_some());

@@ -23,4 +23,4 @@ pub use pattern::Pattern;
 pub use permission::{Permission, TopicPermission};
 pub use permissions::Permissions;
 pub use rights::{Resource, Right, Rights};
-pub use users::{GUEST, Origin, User, UserLimits, Users};
+pub use users::{ADMINISTRATOR, GUEST, Origin, User, UserLimits, Users};

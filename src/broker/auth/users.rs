@@ -7,9 +7,12 @@ use rustc_hash::FxHashMap;
 use super::password::PasswordHash;
 use crate::lock::RwLock;
 use crate::wire::ShortStr;
+use crate::wire::shortstr::literal;
 
 /// Name and password of the user every new broker has, if no other is chosen.
 pub const GUEST: &str = "guest";
+/// The tag of users who may do everything.
+pub const ADMINISTRATOR: &str = "administrator";
 
 /// The limits of a user; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,8 +35,8 @@ pub struct User {
 pub struct Users {
     /// Hashed fast, because only administrators add names.
     users: RwLock<FxHashMap<ShortStr, User>>,
-    /// `guest` may log in from this machine only (RabbitMQ: `loopback_users.guest`); set before the broker is used.
-    pub is_guest_local: bool,
+    /// Users that may log in from this machine only (RabbitMQ: `loopback_users`).
+    local_only: RwLock<Vec<ShortStr>>,
 }
 
 /// The place that a login comes from.
@@ -53,12 +56,12 @@ impl From<IpAddr> for Origin {
 impl User {
     /// An administrator, such as the first user of a new broker.
     pub fn administrator(name: ShortStr, password: &str) -> Self {
-        Self {
-            name,
-            tags: vec!["administrator".to_owned()],
-            password: PasswordHash::fresh(password),
-            limits: UserLimits::default(),
-        }
+        Self::tagged(name, password, vec![ADMINISTRATOR.to_owned()])
+    }
+
+    /// A user with these tags.
+    pub fn tagged(name: ShortStr, password: &str, tags: Vec<String>) -> Self {
+        Self { name, tags, password: PasswordHash::fresh(password), limits: UserLimits::default() }
     }
 
     /// Answers whether the user has one of these tags.
@@ -70,7 +73,12 @@ impl User {
 impl Users {
     pub fn new(users: impl IntoIterator<Item = User>) -> Self {
         let users = users.into_iter().map(|user| (user.name.clone(), user)).collect();
-        Self { users: RwLock::new(users), is_guest_local: true }
+        Self { users: RwLock::new(users), local_only: RwLock::new(vec![literal(GUEST)]) }
+    }
+
+    /// Lets these users, and no others, log in from this machine only.
+    pub fn keep_local(&self, names: Vec<ShortStr>) {
+        *self.local_only.write() = names;
     }
 
     /// The user, when name and password are right and the origin is allowed (RabbitMQ: `loopback_users`).
@@ -82,7 +90,7 @@ impl Users {
 
     /// Answers whether a user may log in from the broker's own machine only, and comes from elsewhere.
     fn is_kept_out(&self, user: &User, origin: Origin) -> bool {
-        self.is_guest_local && user.name == GUEST && origin == Origin::Remote
+        origin == Origin::Remote && self.local_only.read().contains(&user.name)
     }
 
     /// Returns the reason why a login failed, for the log: clients are not told.
@@ -137,7 +145,6 @@ impl Users {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::shortstr::literal;
 
     #[test]
     fn guest_logs_in_from_this_machine_only() {
@@ -156,6 +163,9 @@ mod tests {
         let why = |name: &str, origin| users.why_refused(name.as_bytes(), origin);
         assert_eq!(why("nobody", Origin::Local), "no such user");
         assert_eq!(why("guest", Origin::Local), "wrong password");
+        users.keep_local(vec![literal("other")]);
+        assert!(users.log_in(b"guest", b"guest", Origin::Remote).is_some());
+        users.keep_local(vec![literal("guest")]);
         assert!(why("guest", Origin::Remote).contains("own machine only"));
     }
 }

@@ -150,18 +150,18 @@ pub(super) struct RemovedRows<'a> {
 pub(super) fn begin(
     definitions: &Definitions,
     vhost: Option<&ShortStr>,
-    user: Option<&User>,
+    user: Option<(&User, &Permission)>,
 ) -> Result<(), StoreError> {
     let mut changes = Vec::new();
     if let Some(vhost) = vhost {
         let metadata = VhostMetadata::of_new(vhost);
         changes.push(access::put_vhost(vhost, &metadata));
     }
-    if let Some(user) = user {
+    if let Some((user, _)) = user {
         changes.push(access::put_user(user));
     }
-    if let Some((vhost, user)) = vhost.zip(user) {
-        changes.push(access::put_permission(vhost, &user.name, &Permission::full()));
+    if let Some((vhost, (user, permission))) = vhost.zip(user) {
+        changes.push(access::put_permission(vhost, &user.name, permission));
     }
     if changes.is_empty() {
         return Ok(());

@@ -190,8 +190,8 @@ fn what_goes_with_a_queue_is_gone_after_a_reopen() {
 fn a_full_disk_refuses_what_is_durable_and_changes_nothing() {
     let directory = TempDir::new().unwrap();
     let definitions = Arc::new(Definitions::open(directory.path()).unwrap());
-    begin(&definitions, Some(&literal("/")), Some(&User::administrator(literal("guest"), "guest")))
-        .unwrap();
+    let guest = User::administrator(literal("guest"), "guest");
+    begin(&definitions, Some(&literal("/")), Some((&guest, &Permission::full()))).unwrap();
     let of_vhost = VhostDefinitions::new(literal("/"), Some(Arc::clone(&definitions)));
     let vhost = Vhost::new(literal("/"), Shared::default(), Arc::default(), of_vhost);
     declare_queue(&vhost, "q", Life::Durable, FieldTable::new()).unwrap();

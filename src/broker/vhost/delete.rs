@@ -189,7 +189,7 @@ mod tests {
 
     use super::*;
     use crate::broker::Broker;
-    use crate::broker::auth::User;
+    use crate::broker::auth::{Permission, User};
     use crate::broker::durable::{VhostDefinitions, begin};
     use crate::broker::exchange::binding::DestinationName;
     use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
@@ -216,12 +216,8 @@ mod tests {
         fn new() -> Self {
             let directory = TempDir::new().unwrap();
             let definitions = Arc::new(Definitions::open(directory.path()).unwrap());
-            begin(
-                &definitions,
-                Some(&literal("/")),
-                Some(&User::administrator(literal("guest"), "guest")),
-            )
-            .unwrap();
+            let guest = User::administrator(literal("guest"), "guest");
+            begin(&definitions, Some(&literal("/")), Some((&guest, &Permission::full()))).unwrap();
             let of_vhost = VhostDefinitions::new(literal("/"), Some(Arc::clone(&definitions)));
             let vhost = Vhost::new(literal("/"), Shared::default(), Arc::default(), of_vhost);
             Self { vhost, definitions, directory }

@@ -326,9 +326,16 @@ async fn optional(name: &str, path: &str, cx: &Context) -> Result<Value, Command
 }
 
 async fn environment(_: &Given, cx: &mut Context) -> Result<Answer, CommandError> {
-    let environment = optional("environment", "config/effective", cx).await?;
-    cx.out.line(&format!("{environment:#}"))?;
-    Ok(Answer::Yes)
+    let doing = show::doing("environment");
+    let environment = match cx.engine.inspect().text(&doing, "config/effective").await {
+        Err(Error::Refused { code: 404, .. }) => return Err(show::not_offered("environment")),
+        other => other?,
+    };
+    match serde_json::from_str::<Vec<Value>>(&environment) {
+        Ok(rows) => show::rows(&["key", "value", "source"], &rows, cx),
+        // RabbitMQ answers with Erlang terms.
+        Err(_) => show::text(environment.trim_end(), cx),
+    }
 }
 
 async fn memory(given: &Given, cx: &mut Context) -> Result<Answer, CommandError> {

@@ -18,6 +18,10 @@ pub(in crate::commands) struct LimitOptions {
     /// or a size, such as 2GiB
     #[arg(long, value_name = "PART|SIZE", default_value = "0.6")]
     memory_high_watermark: MemoryWatermark,
+    /// Take this for the machine's memory when a limit is a part of it, for example 2GiB [default: the machine's, or
+    /// what its control group is given]
+    #[arg(long, value_name = "SIZE")]
+    total_memory: Option<Size>,
     /// Block publishers while the data directory's disk has less free space than this [default: 50MB]
     #[arg(long, value_name = "SIZE")]
     disk_free_limit: Option<Size>,
@@ -27,12 +31,30 @@ pub(in crate::commands) struct LimitOptions {
     /// Allow at most this many channels, all connections together [default: no limit]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     max_channels: Option<u32>,
+    /// Allow at most this many channels on a connection; 0 sets no limit [default: 2047]
+    #[arg(long, value_name = "NUMBER")]
+    channel_max: Option<u16>,
     /// Allow at most this many consumers on a channel [default: no limit]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     consumer_max_per_channel: Option<u32>,
     /// Refuse messages whose body is larger than this, at most 512MiB [default: 128MiB; 16MiB with --compat 4.3]
     #[arg(long, value_name = "SIZE")]
     max_message_size: Option<Size>,
+    /// Allow at most this many virtual hosts [default: no limit]
+    #[arg(long, value_name = "NUMBER")]
+    vhost_max: Option<u32>,
+    /// Propose frames of at most this size to clients, from 4096 to 131072 bytes [default: 131072]
+    #[arg(long, value_name = "SIZE")]
+    frame_max: Option<Size>,
+    /// Accept frames of at most this size before a client has logged in, from 4096 to 131072 bytes [default: 8192]
+    #[arg(long, value_name = "SIZE")]
+    initial_frame_max: Option<Size>,
+    /// Close a connection that is not open after this time, for example 10s; none waits forever [default: 10s]
+    #[arg(long, value_name = "DURATION")]
+    handshake_timeout: Option<TimeLimit>,
+    /// Close a TLS connection whose handshake takes longer than this, for example 5s [default: 5s]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    tls_handshake_timeout: Option<Duration>,
     /// Propose this heartbeat interval to clients, for example 30s; 0s proposes no heartbeats [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     heartbeat: Option<Duration>,
@@ -47,6 +69,11 @@ impl LimitOptions {
         self.memory_high_watermark.0
     }
 
+    /// Returns the memory that relative limits are a part of, if it is not the machine's.
+    pub(in crate::commands) fn machine_bytes(&self) -> Option<u64> {
+        self.total_memory.map(|size| size.bytes)
+    }
+
     /// The value of each key of rabbitmq.conf, and the option that sets it.
     pub(in crate::commands) fn effective(
         &self,
@@ -57,38 +84,32 @@ impl LimitOptions {
             Watermark::Relative(part) => ("vm_memory_high_watermark.relative", part.to_string()),
             Watermark::Absolute(bytes) => ("vm_memory_high_watermark.absolute", bytes.to_string()),
         };
-        let number = |number: Option<u32>| number.map(|number| number.to_string());
-        let timeout = limits.consumer_timeout_ms.map(|timeout| timeout.to_string());
-        Ok(vec![
-            EffectiveValue::new(key, "memory-high-watermark", Some(watermark)),
-            EffectiveValue::new(
-                "disk_free_limit.absolute",
-                "disk-free-limit",
-                Some(limits.disk_free_bytes_min.to_string()),
-            ),
-            EffectiveValue::new(
-                "max_message_size",
-                "max-message-size",
-                Some(limits.message_bytes_max.to_string()),
-            ),
-            EffectiveValue::new("heartbeat", "heartbeat", Some(limits.heartbeat_s.to_string())),
-            EffectiveValue::new("consumer_timeout", "consumer-timeout", timeout),
-            EffectiveValue::new(
-                "connection_max",
-                "max-connections",
-                number(limits.connections_max),
-            ),
-            EffectiveValue::new(
-                "channel_max_per_node",
-                "max-channels",
-                number(limits.channels_max),
-            ),
-            EffectiveValue::new(
-                "consumer_max_per_channel",
-                "consumer-max-per-channel",
-                number(limits.consumers_max),
-            ),
-        ])
+        let text = |number: u64| Some(number.to_string());
+        let or_none = |limit: Option<u64>, none: &str| {
+            Some(limit.map_or_else(|| none.to_owned(), |limit| limit.to_string()))
+        };
+        let number = |limit: Option<u32>| limit.map(|limit| limit.to_string());
+        let total = self.machine_bytes().map(|bytes| bytes.to_string());
+        #[rustfmt::skip]
+        let all = [
+            (key, "memory-high-watermark", Some(watermark)),
+            ("total_memory_available_override_value", "total-memory", total),
+            ("disk_free_limit.absolute", "disk-free-limit", text(limits.disk_free_bytes_min)),
+            ("max_message_size", "max-message-size", text(limits.message_bytes_max)),
+            ("heartbeat", "heartbeat", text(limits.heartbeat_s.into())),
+            ("consumer_timeout", "consumer-timeout", limits.consumer_timeout_ms.map(|limit| limit.to_string())),
+            ("max_connections", "max-connections", number(limits.connections_max)),
+            ("max_channels_per_connection", "channel-max", text(limits.channels_per_connection_max.into())),
+            ("channel_max_per_node", "max-channels", number(limits.channels_max)),
+            ("consumer_max_per_channel", "consumer-max-per-channel", number(limits.consumers_max)),
+            ("vhost_max", "vhost-max", number(limits.vhosts_max)),
+            ("frame_max", "frame-max", text(limits.frame_bytes_max.into())),
+            ("initial_frame_max", "initial-frame-max", text(limits.handshake_frame_bytes_max.into())),
+            ("handshake_timeout", "handshake-timeout", or_none(limits.handshake_ms, "infinity")),
+            ("ssl_handshake_timeout", "tls-handshake-timeout", text(limits.tls_handshake_ms)),
+        ];
+        let value = |(key, option, value)| EffectiveValue::new(key, option, value);
+        Ok(all.into_iter().map(value).collect())
     }
 
     /// All other limits.
@@ -102,20 +123,66 @@ impl LimitOptions {
         }
         let heartbeat = self.heartbeat.map(|heartbeat| u16::try_from(heartbeat.as_secs()));
         let long = |_| CommandError::usage("--heartbeat may be at most 65535s");
-        let timeout_ms = self.consumer_timeout.map(|timeout| timeout.as_millis());
         Ok(NodeLimits {
             connections_max: self.max_connections,
             channels_max: self.max_channels,
+            channels_per_connection_max: self
+                .channel_max
+                .unwrap_or(usual.channels_per_connection_max),
             consumers_max: self.consumer_max_per_channel,
+            vhosts_max: self.vhost_max,
+            frame_bytes_max: frame("--frame-max", self.frame_max, usual.frame_bytes_max)?,
+            handshake_frame_bytes_max: frame(
+                "--initial-frame-max",
+                self.initial_frame_max,
+                usual.handshake_frame_bytes_max,
+            )?,
+            handshake_ms: self
+                .handshake_timeout
+                .map_or(usual.handshake_ms, |TimeLimit(limit)| limit),
+            tls_handshake_ms: self.tls_handshake_timeout.map_or(usual.tls_handshake_ms, millis),
             message_bytes_max,
             heartbeat_s: heartbeat.transpose().map_err(long)?.unwrap_or(usual.heartbeat_s),
-            // A time that cannot be counted is never over.
-            consumer_timeout_ms: timeout_ms.and_then(|timeout| u64::try_from(timeout).ok()),
+            consumer_timeout_ms: self.consumer_timeout.map(millis),
             memory_bytes_max: None,
             disk_free_bytes_min: self
                 .disk_free_limit
                 .map_or(usual.disk_free_bytes_min, |size| size.bytes),
         })
+    }
+}
+
+/// The bytes of frames that may be set.
+///
+/// # Errors
+///
+/// When a frame could not hold what it must, or is larger than a connection has room for.
+fn frame(option: &str, size: Option<Size>, usual: u32) -> Result<u32, CommandError> {
+    let Some(Size { bytes }) = size else { return Ok(usual) };
+    let range = NodeLimits::FRAME_BYTES;
+    u32::try_from(bytes).ok().filter(|bytes| range.contains(bytes)).ok_or_else(|| {
+        let (least, most) = (range.start(), range.end());
+        CommandError::usage(format!("{option} must be a size from {least} to {most} bytes"))
+    })
+}
+
+/// A time in milliseconds; one that cannot be counted is never over.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A time in milliseconds, or the word `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TimeLimit(Option<u64>);
+
+impl FromStr for TimeLimit {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(None));
+        }
+        humantime::parse_duration(text).map(|time| Self(Some(millis(time))))
     }
 }
 

@@ -60,8 +60,9 @@ enum LogFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogLevel {
     None,
+    #[value(aliases = ["critical", "alert", "emergency"])]
     Error,
-    #[value(alias = "warn")]
+    #[value(aliases = ["warn", "notice"])]
     Warning,
     Info,
     Debug,
@@ -132,7 +133,7 @@ pub(super) struct ServerLog {
     lines: Lines,
     /// Sets the level anew; nothing when the log was started already, by a test.
     set: Option<Box<dyn Fn(EnvFilter) + Send + Sync>>,
-    level_file: Option<PathBuf>,
+    is_quiet: bool,
 }
 
 impl ServerLog {
@@ -170,23 +171,25 @@ impl ServerLog {
                     .map(|()| Box::new(move |filter| drop(handle.reload(filter))) as _)
             }
         };
-        Ok(Self { lines, set, level_file: options.level_file.clone() })
+        Ok(Self { lines, set, is_quiet })
     }
 
-    /// Reads the level again, when it is in a file.
-    pub(super) fn reload(&self) {
-        let Some(path) = &self.level_file else { return };
-        match level_in(path) {
-            Ok(level) => {
-                if let Some(set) = &self.set {
-                    set(level.filter());
-                }
-                tracing::info!(?level, "log level reloaded");
-            }
+    /// Sets the level that these options ask for.
+    pub(super) fn change(&self, options: &LogOptions) {
+        let filter = match options.filter(self.is_quiet) {
+            Ok(filter) => filter,
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, cause, "the log level stays as it is");
+                return;
             }
+        };
+        let level = filter.to_string();
+        if let Some(set) = &self.set {
+            set(filter);
+        }
+        if options.level_file.is_some() {
+            tracing::info!(level, "log level reloaded");
         }
     }
 }

@@ -51,7 +51,7 @@ pub(in crate::management) fn publish(
     let key = body.name("routing_key")?;
     let properties = read_properties(&body)?;
     let payload = read_payload(&body)?;
-    let (size, max) = (payload.len() as u64, request.view.broker.limits.message_bytes_max);
+    let (size, max) = (payload.len() as u64, request.view.broker.limits.get().message_bytes_max);
     if size > max {
         return Err(precondition(format!("message size {size} is larger than max size {max}")));
     }

@@ -24,7 +24,7 @@ impl Session {
     ) -> Self {
         let heartbeat = Heartbeat::new(now);
         let cx = Context { broker, connection, login_origin, heartbeat };
-        let phase = Phase::Handshake(Handshake::new(now));
+        let phase = Phase::Handshake(Handshake::new(now, &cx.broker.limits.get()));
         Self { cx, phase, posts: VecDeque::new(), why: None }
     }
 
@@ -81,7 +81,7 @@ impl Session {
     /// The next time [`Self::on_timeout`] has something to do, in milliseconds of the broker's clock.
     pub fn deadline(&self) -> Option<Millis> {
         match &self.phase {
-            Phase::Handshake(handshake) => Some(handshake.deadline()),
+            Phase::Handshake(handshake) => handshake.deadline(),
             // Heartbeats of a peer that is not read from cannot be missed.
             Phase::Running(running) if running.waits.is_held() => self.cx.heartbeat.beats_at(),
             Phase::Running(running) => {

@@ -83,7 +83,7 @@ impl Running {
             let text = format!("attempt to reuse consumer tag '{tag}'");
             return Err(Fault::new(ReplyCode::NotAllowed, text));
         }
-        cx.broker.limits.check_consumers(channel.consumers.len())?;
+        cx.broker.limits.get().check_consumers(channel.consumers.len())?;
         let name = channel.queue_name(&consume.queue)?;
         self.rights.check(Right::Read, Resource::Queue(&name))?;
         if is_volatile(&cx.broker, &name) {

@@ -118,7 +118,7 @@ impl Running {
         cx: &Context,
         now: Millis,
     ) {
-        let node_ms = cx.broker.limits.consumer_timeout_ms;
+        let node_ms = cx.broker.limits.get().consumer_timeout_ms;
         let Some(timeout_ms) = timeout_of(origin, node_ms) else { return };
         match self.next_check {
             Some(check) if check.shortest_ms <= timeout_ms => {}
@@ -142,7 +142,7 @@ impl Running {
         }
         check.postpone(now);
         let check = *check;
-        let said = (cx.broker.compat(), cx.broker.limits.consumer_timeout_ms);
+        let said = (cx.broker.compat(), cx.broker.limits.get().consumer_timeout_ms);
         let mut all = Vec::new();
         for channel in self.channels.values_mut() {
             channel.ages.record(channel.unacked.first_tag(), channel.last_tag, now);

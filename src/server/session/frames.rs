@@ -8,7 +8,7 @@ use super::state::{Context, Phase, Running, Session};
 use crate::broker::mailbox::Post;
 use crate::broker::time::Millis;
 use crate::wire::constants::{
-    CLASS_BASIC, FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD,
+    CLASS_BASIC, FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD,
 };
 use crate::wire::frame::{self, Frame};
 use crate::wire::method::basic;
@@ -67,8 +67,8 @@ impl Session {
                     }
                     continue;
                 }
-                Phase::Handshake(handshake) => handshake.frame_max(),
-                Phase::Closing { .. } => FRAME_MAX_DEFAULT,
+                Phase::Handshake(handshake) => handshake.frame_max(&self.cx.broker.limits.get()),
+                Phase::Closing { .. } => self.cx.broker.limits.get().frame_bytes_max,
                 Phase::Silent { .. } => {
                     used = bytes.len();
                     break;

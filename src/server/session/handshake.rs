@@ -2,21 +2,16 @@
 
 use crate::broker::compat::Compat;
 use crate::broker::deprecated::frame_min_size;
+use crate::broker::node_limits::NodeLimits;
 use crate::broker::registry::NegotiatedParameters;
 use crate::broker::time::Millis;
-use crate::wire::constants::{CHANNEL_MAX_DEFAULT, FRAME_MAX_DEFAULT, FRAME_MIN_SIZE};
 use crate::wire::method::connection;
 use crate::wire::{Fault, ReplyCode};
-
-/// Milliseconds that a handshake may take (RabbitMQ: `handshake_timeout`).
-const HANDSHAKE_MS: Millis = 10_000;
-/// Largest frame before one is agreed on: the specification's minimum, as in RabbitMQ 3; room for a fat table
-/// of client properties all the same.
-const HANDSHAKE_FRAME_MAX: u32 = 2 * FRAME_MIN_SIZE;
 
 /// A connection that is not open yet.
 #[derive(Debug)]
 pub(super) struct Handshake {
+    /// `Millis::MAX` if there is none.
     deadline: Millis,
     pub(super) step: HandshakeStep,
 }
@@ -37,22 +32,24 @@ pub(super) enum HandshakeStep {
 }
 
 impl Handshake {
-    pub(super) fn new(now: Millis) -> Self {
-        Self { deadline: now + HANDSHAKE_MS, step: HandshakeStep::Header }
+    pub(super) fn new(now: Millis, limits: &NodeLimits) -> Self {
+        let deadline = now.saturating_add(limits.handshake_ms.unwrap_or(Millis::MAX));
+        Self { deadline, step: HandshakeStep::Header }
     }
 
     pub(super) fn awaits_header(&self) -> bool {
         matches!(self.step, HandshakeStep::Header)
     }
 
-    pub(super) fn deadline(&self) -> Millis {
-        self.deadline
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        (self.deadline != Millis::MAX).then_some(self.deadline)
     }
 
-    pub(super) fn frame_max(&self) -> u32 {
+    /// The largest frame; `limits` are the node's.
+    pub(super) fn frame_max(&self, limits: &NodeLimits) -> u32 {
         match &self.step {
             HandshakeStep::Header | HandshakeStep::StartOk | HandshakeStep::TuneOk(_) => {
-                HANDSHAKE_FRAME_MAX
+                limits.handshake_frame_bytes_max
             }
             HandshakeStep::Open(agreed) => agreed.frame_max,
         }
@@ -63,19 +60,26 @@ impl Handshake {
 pub(super) fn agree_on(
     mut agreed: NegotiatedParameters,
     tune_ok: &connection::TuneOk,
+    offered: &NodeLimits,
     compat: Compat,
 ) -> Result<NegotiatedParameters, Fault> {
-    check_limit("frame_max", tune_ok.frame_max, frame_min_size(compat), FRAME_MAX_DEFAULT)?;
-    check_limit("channel_max", u32::from(tune_ok.channel_max), 1, u32::from(CHANNEL_MAX_DEFAULT))?;
+    check_limit("frame_max", tune_ok.frame_max, frame_min_size(compat), offered.frame_bytes_max)?;
+    let most = u32::from(offered.channels_per_connection_max);
+    check_limit("channel_max", u32::from(tune_ok.channel_max), 1, most)?;
     agreed.frame_max = tune_ok.frame_max;
-    agreed.channel_max = tune_ok.channel_max;
+    // Neither side has a limit then.
+    agreed.channel_max = if tune_ok.channel_max == 0 { u16::MAX } else { tune_ok.channel_max };
     agreed.heartbeat_s = tune_ok.heartbeat;
     Ok(agreed)
 }
 
+/// Checks that a client lowers a limit or takes it as it is; a limit of 0 is none.
 fn check_limit(name: &str, asked: u32, least: u32, most: u32) -> Result<(), Fault> {
+    if most == 0 && (asked == 0 || asked >= least) {
+        return Ok(());
+    }
     let refuse = |why: String| Err(Fault::new(ReplyCode::NotAllowed, why));
-    if asked == 0 || asked > most {
+    if most > 0 && (asked == 0 || asked > most) {
         let no_limit = if asked == 0 { " (no limit)" } else { "" };
         return refuse(format!(
             "negotiated {name} = {asked}{no_limit} is higher than the maximum allowed value ({most})"

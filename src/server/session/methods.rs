@@ -38,7 +38,7 @@ impl Running {
             }
             Method::ChannelOpen(_) => {
                 let open = cx.broker.churn.channels_open();
-                cx.broker.limits.check_channels(open, &cx.broker.node)?;
+                cx.broker.limits.get().check_channels(open, &cx.broker.node)?;
                 cx.broker.check_channels(&self.user)?;
                 let info = cx.connection.add_channel(frame.channel, now);
                 cx.broker.churn.channel_created.add(1);

@@ -1,6 +1,6 @@
 //! From the protocol header to `connection.open-ok` (4.2.2, class `connection`).
 //!
-//! A peer has ten seconds for all of it (RabbitMQ: `handshake_timeout`). A client is told of a failed login only if it
+//! A peer has limited time for all of it (RabbitMQ: `handshake_timeout`). A client is told of a failed login only if it
 //! has the capability `authentication_failure_close`; others wait three seconds and find the stream closed, as with
 //! RabbitMQ, so that passwords cannot be tried fast.
 
@@ -20,9 +20,7 @@ use super::waits::Waits;
 use crate::broker::admin::Admitted;
 use crate::broker::registry::{Connection, NegotiatedParameters};
 use crate::broker::time::Millis;
-use crate::wire::constants::{
-    CHANNEL_MAX_DEFAULT, FRAME_HEARTBEAT, FRAME_MAX_DEFAULT, FRAME_METHOD, PROTOCOL_HEADER,
-};
+use crate::wire::constants::{FRAME_HEARTBEAT, FRAME_METHOD, PROTOCOL_HEADER};
 use crate::wire::frame::{self, Frame};
 use crate::wire::method::connection;
 use crate::wire::shortstr::literal;
@@ -74,7 +72,9 @@ impl Session {
                 self.on_start_ok(start_ok, now, out)
             }
             (HandshakeStep::TuneOk(agreed), Method::ConnectionTuneOk(tune_ok)) => {
-                agree_on(agreed, &tune_ok, self.cx.broker.compat()).map(HandshakeStep::Open)
+                let offered = self.cx.broker.limits.get();
+                agree_on(agreed, &tune_ok, &offered, self.cx.broker.compat())
+                    .map(HandshakeStep::Open)
             }
             (HandshakeStep::Open(agreed), Method::ConnectionOpen(open)) => {
                 return self.on_open(&agreed, &open, now, out);
@@ -135,10 +135,11 @@ impl Session {
             return Err(Fault::new(ReplyCode::AccessRefused, text));
         };
         logins.succeeded.add(1);
+        let limits = self.cx.broker.limits.get();
         let tune = connection::Tune {
-            channel_max: CHANNEL_MAX_DEFAULT,
-            frame_max: FRAME_MAX_DEFAULT,
-            heartbeat: self.cx.broker.limits.heartbeat_s,
+            channel_max: limits.channels_per_connection_max,
+            frame_max: limits.frame_bytes_max,
+            heartbeat: limits.heartbeat_s,
         };
         frame::write_method(out, 0, &tune.into());
         let client_properties = start_ok.client_properties;
@@ -170,7 +171,8 @@ impl Session {
         );
         log_opened(connection, agreed);
         self.cx.heartbeat.agree(agreed.heartbeat_s);
-        let timeout_ms = self.cx.broker.limits.consumer_timeout_ms;
+        let limits = self.cx.broker.limits.get();
+        let timeout_ms = limits.consumer_timeout_ms;
         self.phase = Phase::Running(Box::new(Running {
             user: agreed.user.clone(),
             publisher,
@@ -178,7 +180,7 @@ impl Session {
             vhost,
             frame_max: agreed.frame_max,
             channel_max: agreed.channel_max,
-            message_bytes_max: self.cx.broker.limits.message_bytes_max,
+            message_bytes_max: limits.message_bytes_max,
             wants_cancel_notify: has_capability(
                 &agreed.client_properties,
                 "consumer_cancel_notify",

@@ -1,6 +1,7 @@
 //! Settings as arguments of `mq serve`.
 
 use std::ffi::OsString;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
@@ -34,6 +35,15 @@ pub struct AppliedSettings {
     given: Vec<GivenOption>,
     on_command_line: Vec<String>,
     pub(in crate::commands::serve) warnings: Vec<String>,
+    command_line: Option<CommandLine>,
+}
+
+/// A command line that is read again when its files may have changed.
+#[derive(Clone, Debug)]
+struct CommandLine {
+    definition: Command,
+    arguments: Vec<OsString>,
+    environment: Vec<(String, String)>,
 }
 
 impl AppliedSettings {
@@ -44,6 +54,24 @@ impl AppliedSettings {
         }
         let given = self.given.iter().rfind(|given| given.option == option);
         given.map_or(SetBy::Default, |given| given.source.clone())
+    }
+
+    /// Reads the command line and its files again.
+    ///
+    /// # Errors
+    ///
+    /// Says what cannot be obeyed.
+    pub(in crate::commands::serve) fn again(&self) -> Result<(ArgMatches, Self), String> {
+        let Some(CommandLine { definition, arguments, environment }) = self.command_line.clone()
+        else {
+            return Err("there is no command line".to_owned());
+        };
+        let mut definition = definition;
+        let read = read(&mut definition, arguments, || environment);
+        read.map_err(|unread| match unread {
+            Unread::Usage(error) => error.to_string().trim_end().to_owned(),
+            Unread::Setting(wrong) => wrong,
+        })
     }
 }
 
@@ -72,11 +100,14 @@ pub fn read(
     };
     let config = serve.get_one::<PathBuf>("config").map(PathBuf::as_path);
     let wrong = |wrong: Wrong| Unread::Setting(wrong.to_string());
-    let applied = applied(config, serve, &environment()).map_err(wrong)?;
+    let environment = environment();
+    let mut applied = applied(config, serve, &environment).map_err(wrong)?;
+    let all = with_settings(arguments.clone(), &applied.given);
+    applied.command_line =
+        Some(CommandLine { definition: definition.clone(), arguments, environment });
     if applied.given.is_empty() {
         return Ok((matches, applied));
     }
-    let all = with_settings(arguments, &applied.given);
     match definition.try_get_matches_from_mut(all) {
         Ok(matches) => Ok((matches, applied)),
         Err(error) => Err(blamed(&error, &applied.given).map_or(Unread::Usage(error), wrong)),
@@ -102,7 +133,8 @@ fn applied(
             .any(|pair| pair.contains(&given.option) && pair.iter().any(|one| is_there(one)));
         !is_there(given.option) && !excluded
     });
-    Ok(AppliedSettings { given, on_command_line, warnings: settings.warnings })
+    let warnings = settings.warnings;
+    Ok(AppliedSettings { given, on_command_line, warnings, command_line: None })
 }
 
 /// The options that settings give. Of several keys of one option the last that was set counts; of several listeners
@@ -160,16 +192,17 @@ fn value_of(
         Form::Listener if text == "none" => return Ok(AsOption::None),
         Form::Listener => listener(text)?,
         Form::Seconds => format!("{}s", number(text)?),
-        Form::Milliseconds => format!("{}ms", number(text)?),
+        Form::MillisecondsOrInfinity if text == "infinity" => "none".to_owned(),
+        Form::Milliseconds | Form::MillisecondsOrInfinity => format!("{}ms", number(text)?),
         Form::Size => size(text)?.to_string(),
-        Form::PartOfMemory => part_of_memory(text)?.to_string(),
+        Form::PartOfMemory => part_of_memory(text, settings)?.to_string(),
         Form::Number if text == "infinity" => return Ok(AsOption::None),
         Form::Number => number(text)?.to_string(),
-        Form::Loopback => match (key, text) {
-            ("loopback_users.guest", "false") | ("loopback_users", "none") => "none".to_owned(),
-            ("loopback_users.guest", "true") => "guest".to_owned(),
-            _ => return Err("it must be true or false, and loopback_users none".to_owned()),
-        },
+        Form::Names { prefix } => names(prefix, key, text, settings)?,
+        Form::Values { prefix } => {
+            let values: Vec<_> = settings.below(prefix).map(|(_, value)| value).collect();
+            values.join(",")
+        }
         Form::LogFormat => match text {
             "plaintext" => "text".to_owned(),
             "json" => text.to_owned(),
@@ -195,9 +228,26 @@ fn number(text: &str) -> Result<u64, String> {
 fn listener(text: &str) -> Result<String, String> {
     match text.parse::<u16>() {
         Ok(port) => Ok(format!("{EVERYWHERE}:{port}")),
-        Err(_) if text.contains(':') => Ok(text.to_owned()),
+        // RabbitMQ takes `::1:5672`.
+        Err(_) if text.contains(':') => Ok(match text.rsplit_once(':') {
+            Some((ip, port)) if ip.parse::<Ipv6Addr>().is_ok() => format!("[{ip}]:{port}"),
+            Some(_) | None => text.to_owned(),
+        }),
         Err(_) => Err("it must be a port, or an address with a port".to_owned()),
     }
+}
+
+/// The names of keys below a prefix whose value is `true`; `none` if there are none, or if the prefix itself is `none`.
+fn names(prefix: &str, key: &str, text: &str, settings: &AllSettings) -> Result<String, String> {
+    match (key == prefix, text) {
+        (true, "none") | (false, "true" | "false") => {}
+        (true, _) => return Err("it must be none".to_owned()),
+        (false, _) => return Err("it must be true or false".to_owned()),
+    }
+    let is_none = settings.get(prefix).is_some_and(|setting| setting.value == "none");
+    let wanted = settings.below(prefix).filter(|(_, value)| !is_none && *value == "true");
+    let names: Vec<_> = wanted.map(|(name, _)| name).collect();
+    Ok(if names.is_empty() { "none".to_owned() } else { names.join(",") })
 }
 
 /// RabbitMQ's sizes: `k`, `M` and `G` with or without `B` or `iB`, where `MB` is a million bytes and `M` is `MiB`.
@@ -210,9 +260,11 @@ fn size(text: &str) -> Result<u64, String> {
     whole.parse::<Size>().map(|size| size.bytes).map_err(|error| error.to_string())
 }
 
-fn part_of_memory(text: &str) -> Result<u64, String> {
+fn part_of_memory(text: &str, settings: &AllSettings) -> Result<u64, String> {
     let part: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
-    let memory = machine_bytes().ok_or("the machine's memory is not known")?;
+    let said = settings.get("total_memory_available_override_value");
+    let said = said.map(|setting| size(&setting.value)).transpose()?;
+    let memory = said.or_else(machine_bytes).ok_or("the machine's memory is not known")?;
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

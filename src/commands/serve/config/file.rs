@@ -50,6 +50,26 @@ pub(super) fn parse(text: &str) -> Result<Vec<ConfigLine>, NotALine> {
     Ok(lines)
 }
 
+/// A value with `$(NAME)` replaced by the variable of that name (cuttlefish, phase `rhs_subs`).
+///
+/// # Errors
+///
+/// The name of a variable that is not set.
+pub(super) fn substituted<'a>(
+    value: &str,
+    variable: impl Fn(&str) -> Option<&'a str>,
+) -> Result<String, String> {
+    let (mut done, mut rest) = (String::new(), value);
+    while let Some((before, after)) = rest.split_once("$(") {
+        let Some((name, behind)) = after.split_once(')') else { break };
+        done.push_str(before);
+        done.push_str(variable(name).ok_or(name)?);
+        rest = behind;
+    }
+    done.push_str(rest);
+    Ok(done)
+}
+
 /// The value without its quotes and without a comment behind it.
 fn value_of(text: &str) -> Option<String> {
     if let Some(quoted) = text.strip_prefix('\'') {
@@ -102,6 +122,24 @@ mod tests {
             line("log.console.level", "debug", 5),
         ];
         assert_eq!(parse(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn variables_stand_in_values() {
+        let variable = |name: &str| (name == "USER").then_some("app");
+        #[rustfmt::skip]
+        let cases = [
+            ("plain",              Ok("plain")),
+            ("$(USER)",            Ok("app")),
+            ("a-$(USER)-$(USER)",  Ok("a-app-app")),
+            ("$(OTHER)",           Err("OTHER")),
+            ("$(USER",             Ok("$(USER")),
+            ("$USER",              Ok("$USER")),
+        ];
+        for (value, expected) in cases {
+            let found = substituted(value, variable);
+            assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned), "{value}");
+        }
     }
 
     #[test]

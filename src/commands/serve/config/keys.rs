@@ -2,6 +2,8 @@
 //!
 //! Sources: RabbitMQ's `rabbit.schema` and the schemas of its plugins.
 
+use crate::engine::TlsCipher;
+
 /// A value's form in the file, and that of the option's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -13,14 +15,18 @@ pub(super) enum Form {
     Seconds,
     /// A number of milliseconds.
     Milliseconds,
+    /// A number of milliseconds, or `infinity` for no limit.
+    MillisecondsOrInfinity,
     /// A size; RabbitMQ takes `1GB`, `1gb`, `1M`.
     Size,
     /// A part of the machine's memory, which limits the free space of the disk.
     PartOfMemory,
     /// A number, or `infinity` for no limit.
     Number,
-    /// `true` or `false` of `loopback_users.guest`, or `none` of `loopback_users`.
-    Loopback,
+    /// One of several keys `PREFIX.NAME = true`, which make a list of their names; `none` is an empty one.
+    Names { prefix: &'static str },
+    /// One of several keys `PREFIX.N = VALUE`, which make a list of their values.
+    Values { prefix: &'static str },
     /// `plaintext` or `json`.
     LogFormat,
     /// `verify_peer` or `verify_none`; with `fail_if_no_peer_cert` it says how certificates of clients are checked.
@@ -40,8 +46,9 @@ pub(super) enum Form {
 pub(super) enum Does {
     /// It sets an option of `mq serve`.
     Sets { option: &'static str, form: Form },
-    /// It has no effect here, for this reason. A warning says so.
-    Nothing(&'static str),
+    /// It has no effect here, for this reason. A warning says so, unless the value is `usual`: that is what is done
+    /// here anyway.
+    Nothing { usual: Option<&'static str>, why: &'static str },
     /// It would have an effect that is not implemented. The broker does not start.
     NotImplemented,
 }
@@ -58,7 +65,11 @@ const fn sets(name: &'static str, option: &'static str, form: Form) -> Key {
 }
 
 const fn nothing(name: &'static str, why: &'static str) -> Key {
-    Key { name, does: Does::Nothing(why) }
+    Key { name, does: Does::Nothing { usual: None, why } }
+}
+
+const fn usually(name: &'static str, usual: &'static str, why: &'static str) -> Key {
+    Key { name, does: Does::Nothing { usual: Some(usual), why } }
 }
 
 const fn not_implemented(name: &'static str) -> Key {
@@ -69,6 +80,8 @@ const ONE_NODE: &str = "the broker is one node";
 const NO_ERLANG: &str = "there is no Erlang runtime";
 const NO_PLUGIN: &str = "the protocol or plugin is not part of this broker";
 const STDERR: &str = "the log goes to stderr";
+const LIBRARY: &str = "the TLS library decides by itself";
+const NO_HEADERS: &str = "it is not implemented: answers have no such header";
 const BUILT_IN: &str = "the broker decides by itself";
 
 const MANAGEMENT: Form =
@@ -94,15 +107,17 @@ pub(super) const KEYS: &[Key] = &[
     sets("ssl_options.keyfile", "tls-key", Form::Same),
     sets("ssl_options.verify", "tls-verify", Form::Verify),
     sets("ssl_options.fail_if_no_peer_cert", "tls-verify", Form::Verify),
+    sets("ssl_options.versions.$", "tls-versions", Form::Values { prefix: "ssl_options.versions" }),
+    sets("ssl_options.ciphers.$", "tls-ciphers", Form::Values { prefix: "ssl_options.ciphers" }),
     sets("default_vhost", "default-vhost", Form::Same),
     sets("default_user", "default-user", Form::Same),
     sets("default_pass", "default-pass", Form::Same),
-    sets("default_user_tags.administrator", "default-user", Form::Only("true")),
-    sets("default_permissions.configure", "default-user", Form::Only(".*")),
-    sets("default_permissions.read", "default-user", Form::Only(".*")),
-    sets("default_permissions.write", "default-user", Form::Only(".*")),
-    sets("loopback_users.guest", "loopback-users", Form::Loopback),
-    sets("loopback_users", "loopback-users", Form::Loopback),
+    sets("default_user_tags.$", "default-user-tags", Form::Names { prefix: "default_user_tags" }),
+    sets("default_permissions.configure", "default-configure", Form::Same),
+    sets("default_permissions.write", "default-write", Form::Same),
+    sets("default_permissions.read", "default-read", Form::Same),
+    sets("loopback_users.$", "loopback-users", Form::Names { prefix: "loopback_users" }),
+    sets("loopback_users", "loopback-users", Form::Names { prefix: "loopback_users" }),
     sets("load_definitions", "definitions", Form::Same),
     sets("management.load_definitions", "definitions", Form::Same),
     sets("definitions.local.path", "definitions", Form::Same),
@@ -114,13 +129,21 @@ pub(super) const KEYS: &[Key] = &[
     sets("max_message_size", "max-message-size", Form::Size),
     sets("heartbeat", "heartbeat", Form::Seconds),
     sets("consumer_timeout", "consumer-timeout", Form::Milliseconds),
+    sets("max_connections", "max-connections", Form::Number),
     sets("connection_max", "max-connections", Form::Number),
+    sets("max_channels_per_connection", "channel-max", Form::Same),
+    sets("channel_max", "channel-max", Form::Same),
+    sets("vhost_max", "vhost-max", Form::Number),
+    sets("frame_max", "frame-max", Form::Size),
+    sets("initial_frame_max", "initial-frame-max", Form::Size),
+    sets("handshake_timeout", "handshake-timeout", Form::MillisecondsOrInfinity),
+    sets("ssl_handshake_timeout", "tls-handshake-timeout", Form::Milliseconds),
+    sets("total_memory_available_override_value", "total-memory", Form::Size),
     sets("channel_max_per_node", "max-channels", Form::Number),
     sets("consumer_max_per_channel", "consumer-max-per-channel", Form::Number),
     sets("log.console.level", "log-level", Form::Same),
     sets("log.default.level", "log-level", Form::Unless("log.console.level")),
     sets("log.console.formatter", "log-format", Form::LogFormat),
-    sets("log.console", "log-format", Form::Only("true")),
     // Not keys of RabbitMQ: options of `mq serve` that it has no key for.
     sets("mq.data_dir", "data-dir", Form::Same),
     sets("mq.memory", "memory", Form::Flag),
@@ -129,11 +152,24 @@ pub(super) const KEYS: &[Key] = &[
     sets("mq.node_name", "node-name", Form::Same),
     sets("mq.log_level_file", "log-level-file", Form::Same),
     sets("mq.print_url", "print-url", Form::Flag),
-    nothing("log.file", STDERR),
+    usually("log.console", "true", STDERR),
+    usually("log.file", "false", STDERR),
     nothing("log.file.*", STDERR),
     nothing("log.dir", STDERR),
     nothing("log.$.level", "the log has one level for everything"),
+    nothing("log.$.file", STDERR),
+    nothing("log.$.rotation.*", STDERR),
     nothing("log.console.use_colors", "the log has colours on a terminal only"),
+    nothing("log.console.color_esc_seqs.*", "the log has colours on a terminal only"),
+    nothing("log.console.formatter.*", "the two formats of the log are fixed"),
+    nothing("log.error_logger_format_depth", NO_ERLANG),
+    nothing("log.summarize_process_state", NO_ERLANG),
+    usually("log.exchange", "false", "it is not implemented: the log goes to stderr only"),
+    nothing("log.exchange.*", "it is not implemented: the log goes to stderr only"),
+    usually("log.syslog", "false", "it is not implemented: the log goes to stderr only"),
+    nothing("log.syslog.*", "it is not implemented: the log goes to stderr only"),
+    usually("log.journald", "false", "it is not implemented: the log goes to stderr only"),
+    nothing("log.journald.*", "it is not implemented: the log goes to stderr only"),
     nothing("cluster_formation.*", ONE_NODE),
     nothing("cluster_partition_handling", ONE_NODE),
     nothing("cluster_partition_handling.*", ONE_NODE),
@@ -143,78 +179,136 @@ pub(super) const KEYS: &[Key] = &[
     nothing("quorum_queue.*", ONE_NODE),
     nothing("raft.*", ONE_NODE),
     nothing("khepri_*", ONE_NODE),
+    nothing("metadata_store.*", ONE_NODE),
     nothing("mnesia_table_loading_retry_timeout", ONE_NODE),
     nothing("mnesia_table_loading_retry_limit", ONE_NODE),
     nothing("mirroring_sync_batch_size", ONE_NODE),
+    nothing("mirroring_sync_max_throughput", ONE_NODE),
+    nothing("consumer_disconnected_timeout", ONE_NODE),
     nothing("net_ticktime", NO_ERLANG),
     nothing("distribution.*", NO_ERLANG),
     nothing("kernel.*", NO_ERLANG),
     nothing("erlang.*", NO_ERLANG),
+    nothing("sysmon_handler.*", NO_ERLANG),
+    nothing("amqp_client.*", NO_ERLANG),
+    nothing("amqp10_client.*", NO_ERLANG),
+    usually("hipe_compile", "false", NO_ERLANG),
     nothing("vm_memory_calculation_strategy", NO_ERLANG),
-    nothing("total_memory_available_override_value", "the machine is asked for its memory"),
     nothing("background_gc_enabled", NO_ERLANG),
     nothing("background_gc_target_interval", NO_ERLANG),
+    nothing("socket_writer.gc_threshold", NO_ERLANG),
+    nothing("default_worker_pool_size", NO_ERLANG),
+    nothing("delegate_count", NO_ERLANG),
+    nothing("credentials_obfuscation.*", NO_ERLANG),
     nothing("vm_memory_high_watermark_paging_ratio", BUILT_IN),
     nothing("memory_monitor_interval", BUILT_IN),
     nothing("num_acceptors.*", BUILT_IN),
+    nothing("ranch_connection_max", BUILT_IN),
+    nothing("listeners.startup_delay", BUILT_IN),
     nothing("tcp_listen_options.*", BUILT_IN),
     nothing("queue_index_embed_msgs_below", BUILT_IN),
     nothing("msg_store_file_size_limit", BUILT_IN),
+    nothing("message_store_shutdown_timeout", BUILT_IN),
+    nothing("vhost_restart_strategy", BUILT_IN),
     nothing("classic_queue.*", BUILT_IN),
+    nothing("channel_operation_timeout", BUILT_IN),
+    nothing("motd_file", "the log has no message of the day"),
     nothing("collect_statistics", BUILT_IN),
     nothing("collect_statistics_interval", BUILT_IN),
-    nothing("management.rates_mode", BUILT_IN),
+    nothing("management_agent.*", BUILT_IN),
+    usually("ssl_options.honor_cipher_order", "true", LIBRARY),
+    usually("ssl_options.honor_ecc_order", "true", LIBRARY),
+    usually("ssl_options.secure_renegotiate", "true", LIBRARY),
+    usually("ssl_options.client_renegotiation", "false", LIBRARY),
+    nothing("ssl_options.reuse_sessions", LIBRARY),
+    nothing("ssl_options.reuse_session", LIBRARY),
+    nothing("ssl_options.depth", LIBRARY),
+    nothing("ssl_options.log_alert", LIBRARY),
+    nothing("ssl_options.log_level", LIBRARY),
+    nothing("ssl_options.bypass_pem_cache", "certificates are read at the start and on SIGHUP"),
+    usually("ssl_allow_poodle_attack", "false", LIBRARY),
+    usually("management.rates_mode", "basic", BUILT_IN),
     nothing("management.sample_retention_policies.*", BUILT_IN),
     nothing("management.http_log_dir", "requests are logged with everything else"),
+    nothing("http_dispatch.access_log_dir", "requests are logged with everything else"),
+    nothing("management.http.max_body_size", BUILT_IN),
+    nothing("management.http.hide_allow_header", BUILT_IN),
+    nothing("management.delegate_count", BUILT_IN),
+    nothing("management.db_cache_multiplier", BUILT_IN),
+    nothing("management.tcp.*", BUILT_IN),
+    nothing("management.listener.server.*", BUILT_IN),
+    usually(
+        "management.listener.ssl",
+        "false",
+        "it is not implemented: the management API speaks HTTP without TLS",
+    ),
+    usually("management.disable_stats", "false", "the management API always has statistics"),
+    nothing("management.enable_queue_totals", "the management API always has statistics"),
+    nothing("management.login_session_timeout", "every request has its login"),
+    nothing("management.cors.*", NO_HEADERS),
+    nothing("management.csp.*", NO_HEADERS),
+    nothing("management.hsts.*", NO_HEADERS),
+    nothing("management.headers.*", NO_HEADERS),
+    nothing("management.require_auth_for_api_reference", "there is no such page"),
+    nothing("management.definitions.require_json_extension", "a file may have any name"),
+    usually("management.oauth_enabled", "false", "OAuth 2 is not implemented"),
+    usually("management.disable_basic_auth", "false", "there is no other way to log in"),
+    nothing("prometheus.tcp.*", BUILT_IN),
     nothing("mqtt.*", NO_PLUGIN),
     nothing("stomp.*", NO_PLUGIN),
     nothing("web_mqtt.*", NO_PLUGIN),
     nothing("web_stomp.*", NO_PLUGIN),
     nothing("stream.*", NO_PLUGIN),
     nothing("amqp1_0.*", NO_PLUGIN),
+    nothing("session_max_per_connection", "the broker does not speak AMQP 1.0"),
+    nothing("link_max_per_session", "the broker does not speak AMQP 1.0"),
     nothing("auth_ldap.*", NO_PLUGIN),
     nothing("auth_http.*", NO_PLUGIN),
     nothing("auth_oauth2.*", NO_PLUGIN),
+    nothing("auth_cache.*", NO_PLUGIN),
     nothing("trust_store.*", NO_PLUGIN),
     nothing("shovel.*", NO_PLUGIN),
     nothing("federation.*", NO_PLUGIN),
+    nothing("event_exchange.*", NO_PLUGIN),
+    nothing("tracing.*", NO_PLUGIN),
+    nothing("aws.*", NO_PLUGIN),
+    nothing("product.name", "the broker says what it is"),
+    nothing("product.version", "the broker says what it is"),
+    sets("password_hashing_module", "default-user", Form::Only("rabbit_password_hashing_sha256")),
+    sets("proxy_protocol", "listen", Form::Only("false")),
+    sets("reverse_dns_lookups", "listen", Form::Only("false")),
+    sets("auth_backends.$", "default-user", Form::Only("internal")),
     not_implemented("management.*"),
     not_implemented("prometheus.*"),
     not_implemented("ssl_options.*"),
-    not_implemented("default_user_tags.$"),
     not_implemented("default_users.*"),
-    not_implemented("default_permissions.*"),
     not_implemented("default_limits.*"),
     not_implemented("default_policies.*"),
     not_implemented("default_queue_type"),
     not_implemented("definitions.*"),
     not_implemented("auth_mechanisms.$"),
     not_implemented("auth_backends.*"),
+    not_implemented("http_dispatch.*"),
     not_implemented("anonymous_login_user"),
     not_implemented("anonymous_login_pass"),
     not_implemented("ssl_cert_login_from"),
-    not_implemented("channel_max"),
-    not_implemented("frame_max"),
-    not_implemented("session_max_per_connection"),
-    not_implemented("handshake_timeout"),
-    not_implemented("ssl_handshake_timeout"),
-    not_implemented("initial_frame_max"),
+    not_implemented("ssl_cert_login_san_type"),
+    not_implemented("ssl_cert_login_san_index"),
+    not_implemented("channel_tx_message_max"),
+    not_implemented("cluster_exchange_limit"),
+    not_implemented("cluster_queue_limit"),
     not_implemented("cluster_name"),
     not_implemented("cluster_tags.$"),
     not_implemented("node_tags.$"),
-    not_implemented("vhost_max"),
     not_implemented("user_limit"),
-    not_implemented("password_hashing_module"),
+    not_implemented("runtime_parameters.*"),
     not_implemented("credential_validator.*"),
-    not_implemented("proxy_protocol"),
-    not_implemented("reverse_dns_lookups"),
     not_implemented("deprecated_features.permit.$"),
+    not_implemented("exchange_types.*"),
+    not_implemented("queue_types.*"),
+    not_implemented("channel_interceptor.*"),
     not_implemented("message_interceptors.*"),
-    not_implemented("log.exchange"),
-    not_implemented("log.exchange.*"),
-    not_implemented("log.syslog"),
-    not_implemented("log.syslog.*"),
-    not_implemented("log.journald"),
+    not_implemented("prevent_startup_if_node_was_reset"),
     not_implemented("log.*"),
 ];
 
@@ -247,6 +341,19 @@ pub(super) fn find(key: &str) -> Option<&'static Key> {
     KEYS.iter().find(|row| row.fits(key))
 }
 
+/// The reason why a value of a key has no effect, though others have.
+pub(super) fn why_no_effect(option: &str, value: &str) -> Option<&'static str> {
+    match option {
+        "tls-versions" if ["sslv3", "tlsv1", "tlsv1.1"].contains(&value) => {
+            Some("the oldest version that the broker speaks is TLS 1.2")
+        }
+        "tls-ciphers" if value.parse::<TlsCipher>().is_err() => {
+            Some("the broker does not have this cipher")
+        }
+        _ => None,
+    }
+}
+
 /// The known key that is most like an unknown one.
 pub(super) fn nearest(key: &str) -> Option<&'static str> {
     let names = KEYS.iter().map(|row| row.name).filter(|name| !name.ends_with('*'));
@@ -266,7 +373,7 @@ mod tests {
             ("listeners.tcp.2",               Some("listeners.tcp.$")),
             ("listeners.tcp",                 Some("listeners.tcp")),
             ("listeners.tcp.a.b",             None),
-            ("loopback_users.guest",          Some("loopback_users.guest")),
+            ("loopback_users.guest",          Some("loopback_users.$")),
             ("cluster_formation.dns.hostname", Some("cluster_formation.*")),
             ("cluster_formation",             None),
             ("log.console.level",             Some("log.console.level")),

@@ -116,6 +116,8 @@ pub(super) enum Wrong {
         "the variable {name} is not supported, as in RabbitMQ's image; use a file with --config"
     )]
     Variable { name: String },
+    #[error("{at}: '{key}' has $({name}), and the variable {name} is not set")]
+    Unset { at: SetBy, key: String, name: String },
     #[error("{at}: {key} = {value}: {why}")]
     Value { at: SetBy, key: String, value: String, why: String },
 }
@@ -132,7 +134,7 @@ impl AllSettings {
     pub(super) fn read(config: Option<&Path>, environment: Environment<'_>) -> Result<Self, Wrong> {
         let mut settings = Self::default();
         for path in paths(config, environment) {
-            settings.read_path(&path)?;
+            settings.read_path(&path, environment)?;
         }
         settings.read_rabbitmq_variables(environment)?;
         for (row, name) in KEYS.iter().filter_map(|row| Some((row, row.variable()?))) {
@@ -152,7 +154,14 @@ impl AllSettings {
         self.in_order().find(|(known, _)| *known == key).map(|(_, setting)| setting)
     }
 
-    fn read_path(&mut self, path: &Path) -> Result<(), Wrong> {
+    /// The keys that begin with a prefix and a dot, without those, and their values.
+    pub(super) fn below(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.in_order().filter_map(move |(key, setting)| {
+            Some((key.strip_prefix(prefix)?.strip_prefix('.')?, setting.value.as_str()))
+        })
+    }
+
+    fn read_path(&mut self, path: &Path, environment: Environment<'_>) -> Result<(), Wrong> {
         let unread = |path: &Path, source| Wrong::File { path: path.to_owned(), source };
         for path in file::files(path).map_err(|error| unread(path, error))? {
             let text = fs::read_to_string(&path).map_err(|error| unread(&path, error))?;
@@ -160,7 +169,13 @@ impl AllSettings {
                 file::parse(&text).map_err(|line| Wrong::Line { path: path.clone(), line })?;
             for line in lines {
                 let source = SetBy::File { path: path.clone(), line: line.number };
-                self.set(&line.key, &line.value, source)?;
+                let value = file::substituted(&line.value, |name| variable(environment, name));
+                let value = value.map_err(|name| Wrong::Unset {
+                    at: source.clone(),
+                    key: line.key.clone(),
+                    name,
+                })?;
+                self.set(&line.key, &value, source)?;
             }
         }
         Ok(())
@@ -201,8 +216,13 @@ impl AllSettings {
         };
         match row.does {
             Does::NotImplemented => return Err(Wrong::NotImplemented { at: source, key }),
-            Does::Nothing(why) => {
+            Does::Nothing { usual, .. } if usual == Some(value) => {}
+            Does::Nothing { why, .. } => {
                 self.warnings.push(format!("{source}: '{key}' has no effect, because {why}"));
+            }
+            Does::Sets { option, .. } if let Some(why) = keys::why_no_effect(option, value) => {
+                let warning = format!("{source}: '{key} = {value}' has no effect, because {why}");
+                self.warnings.push(warning);
             }
             Does::Sets { .. } => {
                 self.all.retain(|(known, _)| *known != key);

@@ -1,0 +1,218 @@
+//! The options of `mq serve`, and the broker that they describe.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::config::AppliedSettings;
+use super::first::FirstOptions;
+use super::log::LogOptions;
+use crate::commands::CommandError;
+use crate::commands::examples::examples;
+use crate::commands::options::node_limits::LimitOptions;
+use crate::engine::directory::default_directory;
+use crate::engine::{
+    Address, Compat, HostOptions, TlsCipher, TlsFiles, TlsProtocol, TlsVerify, TlsVersion,
+};
+
+/// The ports RabbitMQ has: clients need not be told.
+const AMQP: Address = Address::Loopback { port: 5672 };
+const HTTP: Address = Address::Loopback { port: 15672 };
+const METRICS: Address = Address::Loopback { port: 15692 };
+
+/// Run a broker until Ctrl-C or SIGTERM
+///
+/// The broker accepts connections from this machine only, unless --listen or --tls-listen names another address. In a
+/// script, --listen 127.0.0.1:0 --print-url takes a free port and prints it.
+#[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
+#[command(after_help = examples(&[
+    "mq serve",
+    "mq serve --memory --listen 127.0.0.1:0 --print-url",
+    "mq serve --data-dir /srv/mq --listen 0.0.0.0:5672 --http 127.0.0.1:15672",
+]))]
+pub struct Args {
+    /// Read this file in the syntax of rabbitmq.conf, and then all *.conf in conf.d beside it; options of the command
+    /// line come first [env: MQ_CONFIG, RABBITMQ_CONFIG_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Print the value of every key of the configuration and where it comes from, and start no broker
+    #[arg(long)]
+    pub(super) print_config: bool,
+    /// The settings that are not from the command line; their values stand in the other fields.
+    #[arg(skip)]
+    pub(super) applied: AppliedSettings,
+    /// Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both
+    /// 127.0.0.1 and ::1 [default: localhost:5672]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) listen: Vec<Address>,
+    /// Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) http: Option<Address>,
+    /// Serve metrics for Prometheus on this address, below /metrics and without a login; none turns them off [default:
+    /// localhost:15692; none if --listen or --tls-listen is given]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) metrics: Option<OptionalAddress>,
+    /// Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; with --tls-ca, clients must present a
+    /// certificate as well. SIGHUP reloads the files
+    #[arg(long, value_name = "ADDRESS", requires_all = ["tls_cert", "tls_key"])]
+    pub(super) tls_listen: Vec<Address>,
+    /// Check the certificates of TLS clients against --tls-ca: none asks for no certificate, optional refuses an
+    /// invalid one, required also refuses a client without one [default: required with --tls-ca, else none]
+    #[arg(long, value_name = "MODE", value_enum, requires = "tls_listen")]
+    pub(super) tls_verify: Option<Verify>,
+    /// Speak these versions of TLS only, for example 1.3 or 1.2,1.3 [default: 1.2,1.3]
+    #[arg(long, value_name = "VERSIONS", value_delimiter = ',', requires = "tls_listen")]
+    pub(super) tls_versions: Vec<TlsVersion>,
+    /// Allow these TLS ciphers only, by OpenSSL's names with commas between, for example TLS_AES_256_GCM_SHA384
+    /// [default: all of TLS 1.3, and of TLS 1.2 those with ECDHE and GCM or ChaCha20]
+    #[arg(long, value_name = "CIPHERS", value_delimiter = ',', requires = "tls_listen")]
+    pub(super) tls_ciphers: Vec<TlsCipher>,
+    /// Store queues and messages in this directory; --local finds the broker by it [default: $XDG_DATA_HOME/mq or
+    /// ~/.local/share/mq]
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// Store nothing on disk: everything is lost when the broker stops
+    #[arg(long)]
+    pub(super) memory: bool,
+    /// Serve connections with this many threads [default: one fewer than there are cores, at least one]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    /// Behave like this release of RabbitMQ; 4.3 also refuses what RabbitMQ 4.3 refuses by default, so that a test run
+    /// shows what an upgrade breaks [default: like RabbitMQ 4.3.6, but features that it refuses by default still work]
+    #[arg(long, value_name = "VERSION")]
+    pub(super) compat: Option<Release>,
+    /// Import the definitions in this file, which RabbitMQ exported, before clients can connect
+    #[arg(long, value_name = "FILE")]
+    pub(super) definitions: Option<PathBuf>,
+    /// Print the AMQP URL, then the management URL and the URL of the metrics, one per line
+    #[arg(long)]
+    pub(super) print_url: bool,
+    #[command(flatten)]
+    pub(super) first: FirstOptions,
+    #[command(flatten)]
+    pub(super) limits: LimitOptions,
+    #[command(flatten)]
+    pub(super) log: LogOptions,
+}
+
+/// An address to listen on, or the word `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OptionalAddress(pub(super) Option<Address>);
+
+impl FromStr for OptionalAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(None));
+        }
+        text.parse().map(|address| Self(Some(address)))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Release {
+    #[value(name = "3.10")]
+    V3_10,
+    #[value(name = "4.3")]
+    V4_3,
+}
+
+impl From<Release> for Compat {
+    fn from(release: Release) -> Self {
+        match release {
+            Release::V3_10 => Self::V3_10,
+            Release::V4_3 => Self::V4_3,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Verify {
+    None,
+    Optional,
+    Required,
+}
+
+impl From<Verify> for TlsVerify {
+    fn from(verify: Verify) -> Self {
+        match verify {
+            Verify::None => Self::None,
+            Verify::Optional => Self::Optional,
+            Verify::Required => Self::Required,
+        }
+    }
+}
+
+impl Args {
+    /// Says where values come from that were not on the command line.
+    pub fn set_applied(&mut self, applied: AppliedSettings) {
+        self.applied = applied;
+    }
+
+    /// Takes over the options that change while the broker runs.
+    pub(super) fn take_live(&mut self, other: Self) {
+        self.limits = other.limits;
+        self.first.take_live(other.first);
+        self.log = other.log;
+    }
+
+    /// Returns the number of threads that serve connections. One core is left to the thread that writes to the disk, to
+    /// the kernel's network and to clients on the same machine: with as many threads as cores a message costs more.
+    pub fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.threads.map_or_else(|| (cores - 1).max(1), NonZeroUsize::get)
+    }
+
+    /// Answers whether everything on stderr is to be JSON.
+    pub fn logs_json(&self) -> bool {
+        self.log.is_json()
+    }
+
+    pub(super) fn host_options(&self, tls: TlsFiles) -> Result<HostOptions, CommandError> {
+        if tls.ca.is_none() && matches!(self.tls_verify, Some(Verify::Optional | Verify::Required))
+        {
+            return Err(CommandError::Usage {
+                problem: "--tls-verify asks clients for a certificate, but no certificate authority is named"
+                    .into(),
+                hint: Some("name the one that signs them with --tls-ca FILE".into()),
+            });
+        }
+        let directory = match (&self.data_dir, self.memory) {
+            (_, true) => None,
+            (Some(directory), false) => Some(directory.clone()),
+            (None, false) => Some(default_directory(|name| std::env::var(name).ok())?),
+        };
+        if self.tls_listen.is_empty() && tls != TlsFiles::default() {
+            return Err(CommandError::Usage {
+                problem: "TLS files are given, but no address listens with TLS".into(),
+                hint: Some("name an address with --tls-listen, for example 0.0.0.0:5671".into()),
+            });
+        }
+        let is_usual = self.listen.is_empty() && self.tls_listen.is_empty();
+        let compat = self.compat.map(Compat::from).unwrap_or_default();
+        Ok(HostOptions {
+            listen: if is_usual { vec![AMQP] } else { self.listen.clone() },
+            tls_listen: self.tls_listen.clone(),
+            tls,
+            tls_protocol: TlsProtocol {
+                versions: self.tls_versions.clone(),
+                ciphers: self.tls_ciphers.clone(),
+            },
+            tls_verify: self.tls_verify.map(TlsVerify::from).unwrap_or_default(),
+            http: self.http.or(is_usual.then_some(HTTP)),
+            metrics: self.metrics.map_or(is_usual.then_some(METRICS), |OptionalAddress(at)| at),
+            compat,
+            definitions: self.definitions.clone(),
+            node: self.first.node(),
+            first: self.first.access(),
+            local_only: self.first.local_only(),
+            limits: self.limits.limits(compat)?,
+            memory: self.limits.watermark(),
+            machine_bytes: self.limits.machine_bytes(),
+            configuration: Vec::new(),
+            directory,
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! The options of a broker in this process.
+
+use std::path::PathBuf;
+
+use super::target::TlsFiles;
+use crate::broker::Defaults;
+use crate::broker::auth::{ADMINISTRATOR, GUEST, Permission, User};
+use crate::broker::compat::Compat;
+use crate::broker::node_limits::NodeLimits;
+use crate::management::ConfigurationEntry;
+use crate::server::{Address, TlsProtocol, TlsVerify, resources};
+use crate::wire::ShortStr;
+use crate::wire::shortstr::literal;
+use crate::wire::url::Password;
+
+/// The options of a broker in this process.
+#[derive(Clone, Debug, Default)]
+pub struct HostOptions {
+    pub listen: Vec<Address>,
+    pub tls_listen: Vec<Address>,
+    /// The broker's certificate and key, and the authorities of its TLS clients.
+    pub tls: TlsFiles,
+    /// Says if TLS clients must show a certificate; without effect if no authority is given.
+    pub tls_verify: TlsVerify,
+    /// The versions of TLS and the ciphers that clients may use.
+    pub tls_protocol: TlsProtocol,
+    /// The management API's address.
+    pub http: Option<Address>,
+    /// The address at which Prometheus finds the metrics.
+    pub metrics: Option<Address>,
+    /// The release of RabbitMQ whose answers the broker gives.
+    pub compat: Compat,
+    /// The limits of clients; that of memory is `memory`.
+    pub limits: NodeLimits,
+    /// The memory that the process may use before publishers pause.
+    pub memory: Watermark,
+    /// Bytes of memory that a relative `memory` is a part of; the machine's if none is given.
+    pub machine_bytes: Option<u64>,
+    /// A file of definitions to load before clients are let in.
+    pub definitions: Option<PathBuf>,
+    /// The name of the node, such as `rabbit@host`; `rabbit@` and the machine's name if none is given.
+    pub node: Option<String>,
+    /// The first vhost and user of a new broker.
+    pub first: FirstAccess,
+    /// The users that may log in from this machine only.
+    pub local_only: LocalUsers,
+    /// The configuration that the management API shows.
+    pub configuration: Vec<ConfigurationEntry>,
+    /// The directory that others find it by; its Unix sockets are there.
+    pub directory: Option<PathBuf>,
+}
+
+impl HostOptions {
+    /// The limits with that of memory, in bytes.
+    pub(super) fn limits_in_force(&self) -> NodeLimits {
+        let machine_bytes = self.machine_bytes.or_else(resources::machine_bytes);
+        NodeLimits { memory_bytes_max: self.memory.bytes(machine_bytes), ..self.limits }
+    }
+}
+
+/// The vhost that a new broker has, and the user who may do everything in it.
+#[derive(Clone, Debug)]
+pub struct FirstAccess {
+    pub vhost: ShortStr,
+    pub user: ShortStr,
+    pub password: Password,
+    pub tags: Vec<String>,
+    /// The user's permission in the vhost.
+    pub permission: Permission,
+}
+
+/// Users that may log in from the broker's own machine only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalUsers(pub Vec<ShortStr>);
+
+impl Default for LocalUsers {
+    /// RabbitMQ's: `guest`.
+    fn default() -> Self {
+        Self(vec![literal(GUEST)])
+    }
+}
+
+impl Default for FirstAccess {
+    /// RabbitMQ's: `guest` in `/`.
+    fn default() -> Self {
+        Self {
+            vhost: literal("/"),
+            user: literal(GUEST),
+            password: Password::new(GUEST),
+            tags: vec![ADMINISTRATOR.to_owned()],
+            permission: Permission::full(),
+        }
+    }
+}
+
+impl FirstAccess {
+    pub(super) fn defaults(&self) -> Defaults {
+        let user = User::tagged(self.user.clone(), self.password.reveal(), self.tags.clone());
+        let permission = self.permission.clone();
+        Defaults { vhost: Some(self.vhost.clone()), user: Some(user), permission }
+    }
+}
+
+/// A limit of memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Watermark {
+    /// A part of the machine's, from 0 to 1
+    Relative(f64),
+    /// Bytes
+    Absolute(u64),
+}
+
+impl Default for Watermark {
+    /// RabbitMQ's (`vm_memory_high_watermark.relative`).
+    fn default() -> Self {
+        Self::Relative(0.6)
+    }
+}
+
+impl Watermark {
+    /// The limit in bytes, of a machine of `machine_bytes`; none if they are not known.
+    fn bytes(self, machine_bytes: Option<u64>) -> Option<u64> {
+        match self {
+            Self::Absolute(bytes) => Some(bytes),
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a limit of memory needs no more than the digits of a double"
+            )]
+            Self::Relative(part) => {
+                machine_bytes.map(|bytes| (bytes as f64 * part.max(0.0)) as u64)
+            }
+        }
+    }
+}
