@@ -24,7 +24,6 @@ pub(super) const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("*", "lacks *pending_raft_commands", NOT_SPOKEN),
     ("*", "lacks *cached_segments", NOT_SPOKEN),
     ("GET /nodes/{node}/memory/ets*", "status 404, not 200", ERLANG),
-    ("GET /config/effective", "status 404, not 200", ERLANG),
     ("GET /connections/{conn}/sessions", "status 404, not 400", NOT_SPOKEN),
     ("*", "has *client_properties.*", CLIENT),
     ("*", "lacks *client_properties.*", CLIENT),
