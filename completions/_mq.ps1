@@ -186,7 +186,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
         }
         'mq;serve' {
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this file in the syntax of rabbitmq.conf, and then all *.conf in conf.d beside it; options of the command line come first [env: MQ_CONFIG, RABBITMQ_CONFIG_FILE]')
-            [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]')
+            [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Listen for AMQP on this address; none listens for AMQP over TLS only; *:5672 means all addresses; may be given several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]')
             [CompletionResult]::new('--http', '--http', [CompletionResultType]::ParameterName, 'Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]')
             [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Serve metrics for Prometheus on this address, below /metrics and without a login; none turns them off [default: localhost:15692; none if --listen or --tls-listen is given]')
             [CompletionResult]::new('--tls-listen', '--tls-listen', [CompletionResultType]::ParameterName, 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; with --tls-ca, clients must present a certificate as well. SIGHUP reloads the files')
@@ -221,7 +221,8 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('--tls-handshake-timeout', '--tls-handshake-timeout', [CompletionResultType]::ParameterName, 'Close a TLS connection whose handshake takes longer than this, for example 5s [default: 5s]')
             [CompletionResult]::new('--heartbeat', '--heartbeat', [CompletionResultType]::ParameterName, 'Propose this heartbeat interval to clients, for example 30s; 0s proposes no heartbeats [default: 60s]')
             [CompletionResult]::new('--consumer-timeout', '--consumer-timeout', [CompletionResultType]::ParameterName, 'Close channels that hold a message unacknowledged for longer than this, for example 30m [default: never]')
-            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'Write the log to stderr in this format; json writes one object per line, startup errors included')
+            [CompletionResult]::new('--log-output', '--log-output', [CompletionResultType]::ParameterName, 'Write the log to stderr or stdout [default: stderr; stdout with --as-rabbitmq-server]')
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'Write the log in this format; json writes one object per line, startup errors included')
             [CompletionResult]::new('--log-level', '--log-level', [CompletionResultType]::ParameterName, 'Log messages of this level and of more severe ones [default: the level in RUST_LOG, else info; error with --quiet]')
             [CompletionResult]::new('--log-level-file', '--log-level-file', [CompletionResultType]::ParameterName, 'Read the level from this file, at startup and again on each SIGHUP')
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
@@ -236,6 +237,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
             [CompletionResult]::new('--print-config', '--print-config', [CompletionResultType]::ParameterName, 'Print the value of every key of the configuration and where it comes from, and start no broker')
+            [CompletionResult]::new('--as-rabbitmq-server', '--as-rabbitmq-server', [CompletionResultType]::ParameterName, 'Run in the place of rabbitmq-server: AMQP, the management API and metrics are on all addresses by default, data in RABBITMQ_MNESIA_BASE or /var/lib/rabbitmq, the configuration in /etc/rabbitmq, and the log goes to stdout with RabbitMQ''s words')
             [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'Store nothing on disk: everything is lost when the broker stops')
             [CompletionResult]::new('--print-url', '--print-url', [CompletionResultType]::ParameterName, 'Print the AMQP URL, then the management URL and the URL of the metrics, one per line')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')

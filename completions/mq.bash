@@ -6231,7 +6231,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__serve)
-            opts="-u -o -q -h --config --print-config --listen --http --metrics --tls-listen --tls-verify --tls-versions --tls-ciphers --data-dir --memory --threads --compat --definitions --print-url --node-name --default-vhost --default-user --default-pass --default-user-tags --default-configure --default-write --default-read --loopback-users --memory-high-watermark --total-memory --disk-free-limit --max-connections --max-channels --channel-max --consumer-max-per-channel --max-message-size --vhost-max --frame-max --initial-frame-max --handshake-timeout --tls-handshake-timeout --heartbeat --consumer-timeout --log-format --log-level --log-level-file --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-u -o -q -h --config --print-config --as-rabbitmq-server --listen --http --metrics --tls-listen --tls-verify --tls-versions --tls-ciphers --data-dir --memory --threads --compat --definitions --print-url --node-name --default-vhost --default-user --default-pass --default-user-tags --default-configure --default-write --default-read --loopback-users --memory-high-watermark --total-memory --disk-free-limit --max-connections --max-channels --channel-max --consumer-max-per-channel --max-message-size --vhost-max --frame-max --initial-frame-max --handshake-timeout --tls-handshake-timeout --heartbeat --consumer-timeout --log-output --log-format --log-level --log-level-file --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6379,6 +6379,10 @@ _mq() {
                     ;;
                 --consumer-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-output)
+                    COMPREPLY=($(compgen -W "stderr stdout" -- "${cur}"))
                     return 0
                     ;;
                 --log-format)

@@ -186,7 +186,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "check-if-new-quorum-queue-rep
 complete -c mq -n "__fish_mq_needs_command" -f -a "coordinator-status" -d 'Print the state of the coordinator of streams'
 complete -c mq -n "__fish_mq_needs_command" -f -a "restart-stream" -d 'Elect the leader of a stream again'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l config -d 'Read this file in the syntax of rabbitmq.conf, and then all *.conf in conf.d beside it; options of the command line come first [env: MQ_CONFIG, RABBITMQ_CONFIG_FILE]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand serve" -l listen -d 'Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l listen -d 'Listen for AMQP on this address; none listens for AMQP over TLS only; *:5672 means all addresses; may be given several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l metrics -d 'Serve metrics for Prometheus on this address, below /metrics and without a login; none turns them off [default: localhost:15692; none if --listen or --tls-listen is given]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-listen -d 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; with --tls-ca, clients must present a certificate as well. SIGHUP reloads the files' -r
@@ -224,7 +224,9 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l handshake-timeout -d 'Cl
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-handshake-timeout -d 'Close a TLS connection whose handshake takes longer than this, for example 5s [default: 5s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l heartbeat -d 'Propose this heartbeat interval to clients, for example 30s; 0s proposes no heartbeats [default: 60s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-timeout -d 'Close channels that hold a message unacknowledged for longer than this, for example 30m [default: never]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log to stderr in this format; json writes one object per line, startup errors included' -r -f -a "text\t''
+complete -c mq -n "__fish_mq_using_subcommand serve" -l log-output -d 'Write the log to stderr or stdout [default: stderr; stdout with --as-rabbitmq-server]' -r -f -a "stderr\t''
+stdout\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log in this format; json writes one object per line, startup errors included' -r -f -a "text\t''
 json\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-level -d 'Log messages of this level and of more severe ones [default: the level in RUST_LOG, else info; error with --quiet]' -r -f -a "none\t''
 error\t''
@@ -247,6 +249,7 @@ csv\t''
 tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l print-config -d 'Print the value of every key of the configuration and where it comes from, and start no broker'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l as-rabbitmq-server -d 'Run in the place of rabbitmq-server: AMQP, the management API and metrics are on all addresses by default, data in RABBITMQ_MNESIA_BASE or /var/lib/rabbitmq, the configuration in /etc/rabbitmq, and the log goes to stdout with RabbitMQ\'s words'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory -d 'Store nothing on disk: everything is lost when the broker stops'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l print-url -d 'Print the AMQP URL, then the management URL and the URL of the metrics, one per line'
 complete -c mq -n "__fish_mq_using_subcommand serve" -s q -l quiet -d 'Print only the result and errors'

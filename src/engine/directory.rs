@@ -28,6 +28,17 @@ pub fn default_directory(environment: impl Fn(&str) -> Option<String>) -> Result
     }
 }
 
+/// The directory of a broker that runs in the place of RabbitMQ's server: `RABBITMQ_MNESIA_DIR`, else `mq` in
+/// `RABBITMQ_MNESIA_BASE`, `RABBITMQ_DATA_DIR` or `/var/lib/rabbitmq`.
+pub fn rabbitmq_directory(environment: impl Fn(&str) -> Option<String>) -> PathBuf {
+    let path = |name: &str| environment(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let base = || {
+        let base = path("RABBITMQ_MNESIA_BASE").or_else(|| path("RABBITMQ_DATA_DIR"));
+        base.unwrap_or_else(|| PathBuf::from("/var/lib/rabbitmq")).join("mq")
+    };
+    path("RABBITMQ_MNESIA_DIR").unwrap_or_else(base)
+}
+
 /// Longest path of a Unix socket, in bytes (`sun_path`, with the zero at its end).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 

@@ -105,7 +105,7 @@ impl Host {
         lock: Option<DirectoryLock>,
         options: HostOptions,
     ) -> Result<Self, Error> {
-        let node = options.node.clone().unwrap_or_else(|| format!("rabbit@{}", host_name()));
+        let node = options.node_name();
         let clock = Clock::start();
         let definitions = options.definitions.as_deref().map(read_definitions).transpose()?;
         let defaults = match &definitions {
@@ -248,6 +248,16 @@ impl Host {
         plain.chain(tls).collect()
     }
 
+    /// The addresses of AMQP, and those of AMQP over TLS.
+    pub fn amqp_addresses(&self) -> [&[SocketAddr]; 2] {
+        [self.server.addresses(), self.server.tls_addresses()]
+    }
+
+    /// Returns RabbitMQ's plugins whose work is done here.
+    pub fn plugins(&self) -> Vec<&'static str> {
+        management::started_plugins(&self.listeners())
+    }
+
     /// The URLs the management API is served at.
     pub fn http_urls(&self) -> Vec<String> {
         self.http.iter().map(|address| format!("http://{address}/")).collect()
@@ -379,10 +389,4 @@ fn not_started(error: StartError) -> Error {
 
 fn not_bound(error: BindError) -> Error {
     Error::Listen { address: error.address, source: error.source.into() }
-}
-
-fn host_name() -> String {
-    // Nothing depends on it but the node's name in lists.
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
 }

@@ -51,6 +51,14 @@ pub struct HostOptions {
 }
 
 impl HostOptions {
+    /// The name of the node; one that names no host is of this machine.
+    pub(super) fn node_name(&self) -> String {
+        match self.node.as_deref() {
+            Some(name) if name.contains('@') => name.to_owned(),
+            name => format!("{}@{}", name.unwrap_or("rabbit"), host_name()),
+        }
+    }
+
     /// The limits with that of memory, in bytes.
     pub(super) fn limits_in_force(&self) -> NodeLimits {
         let machine_bytes = self.machine_bytes.or_else(resources::machine_bytes);
@@ -133,4 +141,11 @@ impl Watermark {
             }
         }
     }
+}
+
+/// The machine's name.
+fn host_name() -> String {
+    // Nothing depends on it but the node's name in lists.
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
 }

@@ -70,6 +70,7 @@ use axum::response::{IntoResponse, Response};
 
 pub use self::configuration::{ConfigurationEntry, EffectiveConfiguration};
 pub use self::import::{DefinitionsFile, ImportError};
+pub use self::nodes::started_plugins;
 pub use self::server_info::{Listener, METRICS, ServerInfo};
 pub use self::serving::serve;
 pub use self::state::Management;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::node_numbers::{IoNumbers, NodeNumbers};
 use super::rates::Numbers;
 use super::refusal::Refusal;
-use super::server_info::{METRICS, PRODUCT, ServerInfo};
+use super::server_info::{Listener, METRICS, PRODUCT, ServerInfo};
 use super::subject::Subject;
 use super::view::{Names, View};
 use super::{exchanges, overview};
@@ -147,11 +147,23 @@ fn row(view: &View<'_>) -> Value {
     row
 }
 
-/// RabbitMQ's plugins whose work is done here.
+/// RabbitMQ's plugins that would be enabled explicitly.
 fn plugins(view: &View<'_>) -> Vec<&'static str> {
     let has_metrics = view.server.listeners.iter().any(|listener| listener.protocol == METRICS);
     let metrics = has_metrics.then_some("rabbitmq_prometheus");
     std::iter::once("rabbitmq_management").chain(metrics).collect()
+}
+
+/// All plugins of RabbitMQ whose work is done with these listeners, those that others need included.
+pub fn started_plugins(listeners: &[Listener]) -> Vec<&'static str> {
+    let has = |protocol: &str| listeners.iter().any(|listener| listener.protocol == protocol);
+    let rows = [
+        ("rabbitmq_management", has("http")),
+        ("rabbitmq_prometheus", has(METRICS)),
+        ("rabbitmq_management_agent", has("http") || has(METRICS)),
+        ("rabbitmq_web_dispatch", has("http") || has(METRICS)),
+    ];
+    rows.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
 }
 
 /// RabbitMQ's `messages_dead_lettered_*`, which it shows to Prometheus only.

@@ -1,4 +1,4 @@
-//! Addresses to listen on: one, or this machine's two loopback addresses.
+//! Addresses to listen on: one, this machine's two loopback addresses, or all of its addresses.
 //!
 //! `localhost` is 127.0.0.1 for some clients and `::1` for others, so a listener for this machine has both. A machine
 //! without one of the two families has the other.
@@ -9,12 +9,15 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use rustix::io::Errno;
-use tokio::net::TcpListener;
+use rustix::net::sockopt;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::bind_error::BindError;
 
 /// Attempts to find a port that is free in both families.
 const PORTS_TRIED: usize = 16;
+/// Connections that wait to be accepted: as many as tokio's own listeners let wait.
+const BACKLOG: u32 = 1024;
 
 /// The listeners of an address.
 pub type Listeners = Vec<TcpListener>;
@@ -27,22 +30,27 @@ pub enum Address {
     Loopback {
         port: u16,
     },
+    /// All addresses of both families, or of the one that the machine has: written `*:PORT`.
+    Everywhere {
+        port: u16,
+    },
 }
 
 impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let port = match text.rsplit_once(':') {
-            Some((host, port)) if host.eq_ignore_ascii_case("localhost") => port.parse().ok(),
+        let named = match text.rsplit_once(':') {
+            Some((host, port)) if host.eq_ignore_ascii_case("localhost") => {
+                port.parse().ok().map(|port| Self::Loopback { port })
+            }
+            Some(("*", port)) => port.parse().ok().map(|port| Self::Everywhere { port }),
             Some(_) | None => None,
         };
-        match port {
-            Some(port) => Ok(Self::Loopback { port }),
-            None => text.parse().map(Self::Exactly).map_err(|_| {
-                "it is not an address with a port: give one such as 0.0.0.0:5672, [::]:5672 or localhost:5672".to_owned()
-            }),
-        }
+        named.or_else(|| text.parse().ok().map(Self::Exactly)).ok_or_else(|| {
+            "it is not an address with a port: give one such as 0.0.0.0:5672, [::]:5672, *:5672 or localhost:5672"
+                .to_owned()
+        })
     }
 }
 
@@ -57,6 +65,7 @@ impl fmt::Display for Address {
         match self {
             Self::Exactly(address) => address.fmt(f),
             Self::Loopback { port } => write!(f, "localhost:{port}"),
+            Self::Everywhere { port } => write!(f, "*:{port}"),
         }
     }
 }
@@ -70,6 +79,7 @@ impl Address {
     pub async fn bind(self) -> Result<Listeners, BindError> {
         let port = match self {
             Self::Exactly(address) => return Ok(vec![bind(address).await?]),
+            Self::Everywhere { port } => return Ok(vec![bind_everywhere(port).await?]),
             Self::Loopback { port } => port,
         };
         let mut tried = 1;
@@ -86,6 +96,23 @@ impl Address {
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(BindError::of(&address))
+}
+
+/// One socket for both families, or for IPv4 where the machine does not know IPv6.
+async fn bind_everywhere(port: u16) -> Result<TcpListener, BindError> {
+    let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let bound = || {
+        let socket = TcpSocket::new_v6()?;
+        sockopt::set_ipv6_v6only(&socket, false)?;
+        // As std does: a port that the last run used may be taken at once.
+        socket.set_reuseaddr(true)?;
+        socket.bind(all)?;
+        socket.listen(BACKLOG)
+    };
+    match bound().map_err(BindError::of(&all)) {
+        Err(error) if is_missing(&error.source) => bind((Ipv4Addr::UNSPECIFIED, port).into()).await,
+        bound => bound,
+    }
 }
 
 async fn bind_loopback(port: u16) -> Result<Vec<TcpListener>, BindError> {
@@ -117,11 +144,21 @@ mod tests {
 
     #[test]
     fn an_address_is_read_as_it_is_shown() {
-        for text in ["127.0.0.1:5672", "[::]:0", "localhost:5672"] {
+        for text in ["127.0.0.1:5672", "[::]:0", "localhost:5672", "*:5672"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
         for text in ["localhost", "5672", "broker:5672", "localhost:x"] {
             assert!(text.parse::<Address>().unwrap_err().contains("localhost:5672"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn everywhere_is_reached_by_both_families() {
+        let listeners = Address::Everywhere { port: 0 }.bind().await.unwrap();
+        let port = listeners[0].local_addr().unwrap().port();
+        tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        if listeners[0].local_addr().unwrap().is_ipv6() {
+            tokio::net::TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await.unwrap();
         }
     }
 

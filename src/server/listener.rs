@@ -75,12 +75,15 @@ fn serve_tcp(
     shared: &Arc<Shared>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let local = stream.local_addr()?;
+    // A client of IPv4 on a socket of both families has its own address.
+    let canonical =
+        |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let (address, local) = (canonical(address), canonical(stream.local_addr()?));
     let peer = Peer {
         name: format!("{address} -> {local}").into(),
-        host: local.ip().to_canonical().to_string(),
+        host: local.ip().to_string(),
         port: local.port(),
-        peer_host: address.ip().to_canonical().to_string(),
+        peer_host: address.ip().to_string(),
         peer_port: address.port(),
         is_tls: matches!(transport, Transport::Tls(_)),
         connected_at: wall_clock(),

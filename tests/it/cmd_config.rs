@@ -183,7 +183,8 @@ fn what_is_wrong_is_named_with_its_line_and_ends_the_start() {
         ("ssl_options.fail_if_no_peer_cert = true", ("", ""),                        "needs ssl_options.verify = verify_peer"),
         ("",                                   ("MQ_HEARTBEAT", "x"),                "MQ_HEARTBEAT: heartbeat = x: it is not a number"),
         ("",                                   ("RABBITMQ_SSL_VERIFY", "x"),         "the variable RABBITMQ_SSL_VERIFY is not supported"),
-        ("",                                   ("RABBITMQ_NODENAME", "rabbit"),      "RABBITMQ_NODENAME: mq.node_name = rabbit: "),
+        ("",                                   ("RABBITMQ_NODENAME", "@here"),       "RABBITMQ_NODENAME: mq.node_name = @here: "),
+        ("listeners.tcp = none",               ("", ""),                             "no address listens for AMQP"),
         ("default_pass = ''",                  ("", ""),                             "default_pass = ***: "),
     ];
     for (text, variable, expected) in cases {

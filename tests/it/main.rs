@@ -25,6 +25,7 @@ mod cmd_consume;
 mod cmd_exec;
 mod cmd_get;
 mod cmd_identity;
+mod cmd_image;
 mod cmd_list;
 mod cmd_local;
 mod cmd_publish;

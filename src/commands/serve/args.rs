@@ -10,15 +10,15 @@ use super::log::LogOptions;
 use crate::commands::CommandError;
 use crate::commands::examples::examples;
 use crate::commands::options::node_limits::LimitOptions;
-use crate::engine::directory::default_directory;
+use crate::engine::directory::{default_directory, rabbitmq_directory};
 use crate::engine::{
     Address, Compat, HostOptions, TlsCipher, TlsFiles, TlsProtocol, TlsVerify, TlsVersion,
 };
 
 /// The ports RabbitMQ has: clients need not be told.
-const AMQP: Address = Address::Loopback { port: 5672 };
-const HTTP: Address = Address::Loopback { port: 15672 };
-const METRICS: Address = Address::Loopback { port: 15692 };
+const AMQP: u16 = 5672;
+const HTTP: u16 = 15672;
+const METRICS: u16 = 15692;
 
 /// Run a broker until Ctrl-C or SIGTERM
 ///
@@ -26,6 +26,7 @@ const METRICS: Address = Address::Loopback { port: 15692 };
 /// script, --listen 127.0.0.1:0 --print-url takes a free port and prints it.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = examples(&[
     "mq serve",
     "mq serve --memory --listen 127.0.0.1:0 --print-url",
@@ -42,10 +43,15 @@ pub struct Args {
     /// The settings that are not from the command line; their values stand in the other fields.
     #[arg(skip)]
     pub(super) applied: AppliedSettings,
-    /// Listen for AMQP on this address; may be given several times; port 0 takes a free port, and localhost means both
-    /// 127.0.0.1 and ::1 [default: localhost:5672]
+    /// Run in the place of rabbitmq-server: AMQP, the management API and metrics are on all addresses by default, data in
+    /// RABBITMQ_MNESIA_BASE or /var/lib/rabbitmq, the configuration in /etc/rabbitmq, and the log goes to stdout with
+    /// RabbitMQ's words
+    #[arg(long)]
+    pub(super) as_rabbitmq_server: bool,
+    /// Listen for AMQP on this address; none listens for AMQP over TLS only; *:5672 means all addresses; may be given
+    /// several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]
     #[arg(long, value_name = "ADDRESS")]
-    pub(super) listen: Vec<Address>,
+    pub(super) listen: Vec<OptionalAddress>,
     /// Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) http: Option<Address>,
@@ -179,10 +185,12 @@ impl Args {
                 hint: Some("name the one that signs them with --tls-ca FILE".into()),
             });
         }
+        let variable = |name: &str| std::env::var(name).ok();
         let directory = match (&self.data_dir, self.memory) {
             (_, true) => None,
             (Some(directory), false) => Some(directory.clone()),
-            (None, false) => Some(default_directory(|name| std::env::var(name).ok())?),
+            (None, false) if self.as_rabbitmq_server => Some(rabbitmq_directory(variable)),
+            (None, false) => Some(default_directory(variable)?),
         };
         if self.tls_listen.is_empty() && tls != TlsFiles::default() {
             return Err(CommandError::Usage {
@@ -190,10 +198,23 @@ impl Args {
                 hint: Some("name an address with --tls-listen, for example 0.0.0.0:5671".into()),
             });
         }
-        let is_usual = self.listen.is_empty() && self.tls_listen.is_empty();
+        let is_server = self.as_rabbitmq_server;
+        let usual = |port| {
+            if is_server { Address::Everywhere { port } } else { Address::Loopback { port } }
+        };
+        // RabbitMQ's listeners do not turn each other off.
+        let is_usual = is_server || (self.listen.is_empty() && self.tls_listen.is_empty());
+        let named = self.listen.iter().filter_map(|OptionalAddress(address)| *address).collect();
+        let listen = if is_usual && self.listen.is_empty() { vec![usual(AMQP)] } else { named };
+        if listen.is_empty() && self.tls_listen.is_empty() {
+            return Err(CommandError::Usage {
+                problem: "no address listens for AMQP".into(),
+                hint: Some("name one with --listen or --tls-listen".into()),
+            });
+        }
         let compat = self.compat.map(Compat::from).unwrap_or_default();
         Ok(HostOptions {
-            listen: if is_usual { vec![AMQP] } else { self.listen.clone() },
+            listen,
             tls_listen: self.tls_listen.clone(),
             tls,
             tls_protocol: TlsProtocol {
@@ -201,8 +222,10 @@ impl Args {
                 ciphers: self.tls_ciphers.clone(),
             },
             tls_verify: self.tls_verify.map(TlsVerify::from).unwrap_or_default(),
-            http: self.http.or(is_usual.then_some(HTTP)),
-            metrics: self.metrics.map_or(is_usual.then_some(METRICS), |OptionalAddress(at)| at),
+            http: self.http.or(is_usual.then(|| usual(HTTP))),
+            metrics: self
+                .metrics
+                .map_or_else(|| is_usual.then(|| usual(METRICS)), |OptionalAddress(at)| at),
             compat,
             definitions: self.definitions.clone(),
             node: self.first.node(),

@@ -102,10 +102,11 @@ impl Args {
             set("mq.threads", "threads", Some(self.threads().to_string())),
             set("mq.compat", "compat", compat.map(|release| release.get_name().to_owned())),
             set("mq.print_url", "print-url", flag(self.print_url)),
+            set("mq.as_rabbitmq_server", "as-rabbitmq-server", flag(self.as_rabbitmq_server)),
         ]);
         all.extend(self.first.effective());
         all.extend(self.limits.effective(options.compat)?);
-        all.extend(self.log.effective());
+        all.extend(self.log.effective(self.as_rabbitmq_server));
         Ok(all)
     }
 }

@@ -57,12 +57,13 @@ fn password(text: &str) -> Result<Password, String> {
     Ok(Password::new(text))
 }
 
-/// A name as RabbitMQ wants it: two parts, of which clients are told.
+/// A name as RabbitMQ wants it: two parts, of which clients are told. The second may be left out for the machine's name.
 fn node_name(text: &str) -> Result<String, String> {
     match text.split_once('@') {
         Some((name, host)) if !name.is_empty() && !host.is_empty() && !host.contains('@') => {
             Ok(text.to_owned())
         }
+        None if !text.is_empty() => Ok(text.to_owned()),
         Some(_) | None => Err("it must be a name and a host, such as rabbit@localhost".to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! The broker's log on stderr: its level, its format, and the thread that writes it, so that no message waits for it.
+//! The broker's log on stderr or stdout: its level, its format, and the thread that writes it, so that no message waits for it.
 //!
 //! Lines are written by a thread of their own. A reader of stderr that stops reading, such as a full pipe, holds up that
 //! thread and nothing else; lines that it has no room for are counted, and the count is the next line.
@@ -27,7 +27,10 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 #[command(next_help_heading = "Log")]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub(super) struct LogOptions {
-    /// Write the log to stderr in this format; json writes one object per line, startup errors included
+    /// Write the log to stderr or stdout [default: stderr; stdout with --as-rabbitmq-server]
+    #[arg(id = "log_output", long = "log-output", value_name = "STREAM", value_enum)]
+    output: Option<LogOutput>,
+    /// Write the log in this format; json writes one object per line, startup errors included
     #[arg(id = "log_format", long = "log-format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     format: LogFormat,
     /// Log messages of this level and of more severe ones [default: the level in RUST_LOG, else info; error with
@@ -54,6 +57,29 @@ pub(super) struct LogOptions {
 enum LogFormat {
     Text,
     Json,
+}
+
+/// The stream that the log goes to (RabbitMQ: `log.console.stdio`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogOutput {
+    Stderr,
+    Stdout,
+}
+
+impl LogOutput {
+    fn is_terminal(self) -> bool {
+        match self {
+            Self::Stderr => io::stderr().is_terminal(),
+            Self::Stdout => io::stdout().is_terminal(),
+        }
+    }
+
+    fn stream(self) -> Box<dyn Write + Send> {
+        match self {
+            Self::Stderr => Box::new(io::stderr()),
+            Self::Stdout => Box::new(io::stdout()),
+        }
+    }
 }
 
 /// RabbitMQ's names (`log.console.level`).
@@ -87,11 +113,23 @@ impl LogOptions {
         self.format == LogFormat::Json
     }
 
+    /// The stream; `is_server` says if the broker runs in the place of RabbitMQ's.
+    fn output(&self, is_server: bool) -> LogOutput {
+        let usual = if is_server { LogOutput::Stdout } else { LogOutput::Stderr };
+        self.output.unwrap_or(usual)
+    }
+
     /// The value of each key, and the option that sets it.
-    pub(super) fn effective(&self) -> [EffectiveValue; 3] {
+    pub(super) fn effective(&self, is_server: bool) -> [EffectiveValue; 4] {
+        let output = self.output(is_server).to_possible_value();
         let format = if self.is_json() { "json" } else { "plaintext" };
         let level = self.level.and_then(|level| level.to_possible_value());
         [
+            EffectiveValue::new(
+                "log.console.stdio",
+                "log-output",
+                output.map(|output| output.get_name().to_owned()),
+            ),
             EffectiveValue::new("log.console.formatter", "log-format", Some(format.to_owned())),
             EffectiveValue::new(
                 "log.console.level",
@@ -142,10 +180,15 @@ impl ServerLog {
     /// # Errors
     ///
     /// Names the file of the level when it cannot be read.
-    pub(super) fn start(options: &LogOptions, is_quiet: bool) -> Result<Self, CommandError> {
+    pub(super) fn start(
+        options: &LogOptions,
+        is_quiet: bool,
+        is_server: bool,
+    ) -> Result<Self, CommandError> {
         let filter = options.filter(is_quiet)?;
-        let lines = Lines::start()?;
-        let is_plain = !io::stderr().is_terminal()
+        let output = options.output(is_server);
+        let lines = Lines::start(output.stream())?;
+        let is_plain = !output.is_terminal()
             || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let log = tracing_subscriber::fmt()
             .with_ansi(!is_plain)
@@ -218,33 +261,33 @@ struct Lines {
 }
 
 impl Lines {
-    fn start() -> io::Result<Self> {
+    fn start(mut stream: Box<dyn Write + Send>) -> io::Result<Self> {
         let (queue, entries) = mpsc::sync_channel(LINES_MAX);
         let lost = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&lost);
-        let write = move || write_all(&entries, &counted, &mut io::stderr());
+        let write = move || write_all(&entries, &counted, &mut *stream);
         std::thread::Builder::new().name("log".to_owned()).spawn(write)?;
         Ok(Self { queue, lost })
     }
 }
 
 /// Writes lines until all senders are gone.
-fn write_all(entries: &Receiver<LogEntry>, lost: &AtomicU64, stderr: &mut impl Write) {
+fn write_all(entries: &Receiver<LogEntry>, lost: &AtomicU64, stream: &mut dyn Write) {
     for entry in entries {
         match entry {
             LogEntry::Line(line) => {
-                // There is no place to report that stderr takes nothing any more.
-                let _ = stderr.write_all(&line);
+                // There is no place to report that the stream takes nothing any more.
+                let _ = stream.write_all(&line);
                 let count = lost.swap(0, Ordering::Relaxed);
                 if count > 0 {
                     tracing::warn!(
                         count,
-                        "lines of the log were dropped because stderr was not read"
+                        "lines of the log were dropped because they were not read"
                     );
                 }
             }
             LogEntry::Flush(tell) => {
-                let _ = stderr.flush();
+                let _ = stream.flush();
                 // Who asked may have stopped waiting.
                 let _ = tell.send(());
             }

@@ -59,7 +59,7 @@ pub async fn run(
     if args.print_config {
         return args.print_effective(&tls, out);
     }
-    let log = ServerLog::start(&args.log, is_quiet)?;
+    let log = ServerLog::start(&args.log, is_quiet, args.as_rabbitmq_server)?;
     for warning in &args.applied.warnings {
         tracing::warn!("{warning}");
     }
@@ -76,7 +76,7 @@ pub async fn run(
         env!("CARGO_PKG_VERSION")
     );
     let host = Host::start(options).await?;
-    say_where(&host);
+    say_where(&host, args.as_rabbitmq_server);
     if args.print_url {
         let first = [host.urls(), host.http_urls(), host.metrics_urls()];
         for url in first.iter().filter_map(|urls| urls.first()) {
@@ -92,19 +92,35 @@ pub async fn run(
     Ok(Answer::Yes)
 }
 
-/// Says what was recovered and where clients find the broker.
-fn say_where(host: &Host) {
+/// Says what was recovered and where clients find the broker; in RabbitMQ's words if it runs in its place, because
+/// programs wait for them.
+fn say_where(host: &Host, is_server: bool) {
     if let Some(recovered) = recovered(host.start_report()) {
         tracing::info!("{recovered}");
     }
-    for url in host.urls() {
-        tracing::info!("listening on {url}");
+    if is_server {
+        let [plain, encrypted] = host.amqp_addresses();
+        for address in plain {
+            tracing::info!("started TCP listener on {address}");
+        }
+        for address in encrypted {
+            tracing::info!("started TLS (SSL) listener on {address}");
+        }
+    } else {
+        for url in host.urls() {
+            tracing::info!("listening on {url}");
+        }
     }
     for url in host.http_urls() {
         tracing::info!("management API at {url}api/");
     }
     for url in host.metrics_urls() {
         tracing::info!("metrics at {url}metrics");
+    }
+    let plugins = host.plugins();
+    tracing::info!("Server startup complete; {} plugins started.", plugins.len());
+    for plugin in plugins {
+        tracing::info!(" * {plugin}");
     }
 }
 

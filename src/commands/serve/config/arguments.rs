@@ -14,7 +14,10 @@ use crate::commands::options::size::Size;
 use crate::engine::machine_bytes;
 
 /// RabbitMQ listens on all addresses, unless a key names one.
-const EVERYWHERE: &str = "0.0.0.0";
+const EVERYWHERE: &str = "*";
+
+/// The variable of `--as-rabbitmq-server`, which says where the configuration is.
+const AS_SERVER: &str = "MQ_AS_RABBITMQ_SERVER";
 
 /// Options of which only one may be given.
 const EXCLUSIVE: [[&str; 2]; 2] = [["data-dir", "memory"], ["log-level", "log-level-file"]];
@@ -119,7 +122,9 @@ fn applied(
     serve: &ArgMatches,
     environment: &[(String, String)],
 ) -> Result<AppliedSettings, Wrong> {
-    let settings = AllSettings::read(config, environment)?;
+    let is_server = serve.get_flag("as_rabbitmq_server")
+        || environment.iter().any(|(name, value)| name == AS_SERVER && value == "true");
+    let settings = AllSettings::read(config, environment, is_server)?;
     let on_command_line: Vec<String> = serve
         .ids()
         .filter(|id| serve.value_source(id.as_str()) == Some(ValueSource::CommandLine))
@@ -189,7 +194,10 @@ fn value_of(
     let option = match form {
         Form::Unless(special) if settings.get(special).is_some() => return Ok(AsOption::None),
         Form::Same | Form::Unless(_) => text.to_owned(),
-        Form::Listener if text == "none" => return Ok(AsOption::None),
+        Form::Listener if text == "none" => match key {
+            "listeners.tcp" => text.to_owned(),
+            _ => return Ok(AsOption::None),
+        },
         Form::Listener => listener(text)?,
         Form::Seconds => format!("{}s", number(text)?),
         Form::MillisecondsOrInfinity if text == "infinity" => "none".to_owned(),

@@ -9,7 +9,7 @@ use crate::engine::TlsCipher;
 pub(super) enum Form {
     /// The option takes it as it is.
     Same,
-    /// A port, or an address with a port. A port alone listens on all addresses, as in RabbitMQ; `none` listens on none.
+    /// A port, or an address with a port, or `none`. A port alone listens on all addresses, as in RabbitMQ.
     Listener,
     /// A number of seconds.
     Seconds,
@@ -143,6 +143,7 @@ pub(super) const KEYS: &[Key] = &[
     sets("consumer_max_per_channel", "consumer-max-per-channel", Form::Number),
     sets("log.console.level", "log-level", Form::Same),
     sets("log.default.level", "log-level", Form::Unless("log.console.level")),
+    sets("log.console.stdio", "log-output", Form::Same),
     sets("log.console.formatter", "log-format", Form::LogFormat),
     // Not keys of RabbitMQ: options of `mq serve` that it has no key for.
     sets("mq.data_dir", "data-dir", Form::Same),
@@ -152,6 +153,7 @@ pub(super) const KEYS: &[Key] = &[
     sets("mq.node_name", "node-name", Form::Same),
     sets("mq.log_level_file", "log-level-file", Form::Same),
     sets("mq.print_url", "print-url", Form::Flag),
+    sets("mq.as_rabbitmq_server", "as-rabbitmq-server", Form::Flag),
     usually("log.console", "true", STDERR),
     usually("log.file", "false", STDERR),
     nothing("log.file.*", STDERR),

@@ -12,6 +12,8 @@ use super::keys::{self, Does, KEYS};
 const CONFIG: &str = "MQ_CONFIG";
 /// The configuration file of RabbitMQ and its image, with or without `.conf`.
 const RABBITMQ_CONFIG_FILE: &str = "RABBITMQ_CONFIG_FILE";
+/// The configuration file of RabbitMQ if no variable names one.
+const USUAL: &str = "/etc/rabbitmq/rabbitmq.conf";
 /// The further files of RabbitMQ: a directory.
 const RABBITMQ_CONFIG_FILES: &str = "RABBITMQ_CONFIG_FILES";
 
@@ -53,10 +55,18 @@ const WITHOUT_EFFECT: &[&str] = &[
     "RABBITMQ_SERVER_START_ARGS",
     "RABBITMQ_USE_LONGNAME",
 ];
+/// Variables of RabbitMQ that name its data directory: they count if the broker runs in its place.
+const DIRECTORIES: &[&str] = &["RABBITMQ_DATA_DIR", "RABBITMQ_MNESIA_BASE", "RABBITMQ_MNESIA_DIR"];
 /// Variables that RabbitMQ's image refuses, because they had an effect in earlier releases.
 const REFUSED_VARIABLES: &[&str] = &[
     "RABBITMQ_DEFAULT_PASS_FILE",
     "RABBITMQ_DEFAULT_USER_FILE",
+    "RABBITMQ_MANAGEMENT_SSL_CACERTFILE",
+    "RABBITMQ_MANAGEMENT_SSL_CERTFILE",
+    "RABBITMQ_MANAGEMENT_SSL_DEPTH",
+    "RABBITMQ_MANAGEMENT_SSL_FAIL_IF_NO_PEER_CERT",
+    "RABBITMQ_MANAGEMENT_SSL_KEYFILE",
+    "RABBITMQ_MANAGEMENT_SSL_VERIFY",
     "RABBITMQ_SSL_CACERTFILE",
     "RABBITMQ_SSL_CERTFILE",
     "RABBITMQ_SSL_KEYFILE",
@@ -131,12 +141,17 @@ pub(super) type Environment<'a> = &'a [(String, String)];
 
 impl AllSettings {
     /// Reads everything; `config` is that of the command line.
-    pub(super) fn read(config: Option<&Path>, environment: Environment<'_>) -> Result<Self, Wrong> {
+    /// `is_server` says if the broker runs in the place of RabbitMQ's, whose configuration is in `/etc/rabbitmq`.
+    pub(super) fn read(
+        config: Option<&Path>,
+        environment: Environment<'_>,
+        is_server: bool,
+    ) -> Result<Self, Wrong> {
         let mut settings = Self::default();
-        for path in paths(config, environment) {
+        for path in paths(config, environment, is_server) {
             settings.read_path(&path, environment)?;
         }
-        settings.read_rabbitmq_variables(environment)?;
+        settings.read_rabbitmq_variables(environment, is_server)?;
         for (row, name) in KEYS.iter().filter_map(|row| Some((row, row.variable()?))) {
             if let Some(value) = variable(environment, &name) {
                 settings.set(row.name, value, SetBy::Variable(name))?;
@@ -181,12 +196,20 @@ impl AllSettings {
         Ok(())
     }
 
-    fn read_rabbitmq_variables(&mut self, environment: Environment<'_>) -> Result<(), Wrong> {
+    fn read_rabbitmq_variables(
+        &mut self,
+        environment: Environment<'_>,
+        is_server: bool,
+    ) -> Result<(), Wrong> {
         let is_set = |name: &&&str| variable(environment, name).is_some();
         if let Some(name) = REFUSED_VARIABLES.iter().find(is_set) {
             return Err(Wrong::Variable { name: (*name).to_owned() });
         }
-        let without_effect = WITHOUT_EFFECT.iter().filter(is_set);
+        let is_used = |name: &&str| {
+            let is_stdout = variable(environment, name) == Some("-") && *name == "RABBITMQ_LOGS";
+            is_server && (is_stdout || DIRECTORIES.contains(name))
+        };
+        let without_effect = WITHOUT_EFFECT.iter().filter(|name| is_set(name) && !is_used(name));
         self.warnings.extend(without_effect.map(|name| format!("{name} has no effect here")));
         for (name, key) in VARIABLES {
             if let Some(value) = variable(environment, name) {
@@ -239,7 +262,7 @@ fn variable<'a>(environment: Environment<'a>, name: &str) -> Option<&'a str> {
 }
 
 /// The files and directories to read, in their order.
-fn paths(config: Option<&Path>, environment: Environment<'_>) -> Vec<PathBuf> {
+fn paths(config: Option<&Path>, environment: Environment<'_>, is_server: bool) -> Vec<PathBuf> {
     let named =
         config.map(Path::to_owned).or_else(|| variable(environment, CONFIG).map(Into::into));
     let rabbitmqs = || {
@@ -247,11 +270,14 @@ fn paths(config: Option<&Path>, environment: Environment<'_>) -> Vec<PathBuf> {
         let is_whole = path.extension().is_some_and(|extension| extension == "conf");
         Some(if is_whole { path } else { path.with_added_extension("conf") })
     };
-    let mut paths: Vec<PathBuf> = named.or_else(rabbitmqs).into_iter().collect();
+    let usual = || Some(PathBuf::from(USUAL)).filter(|path| is_server && path.exists());
+    let first = named.or_else(rabbitmqs).or_else(usual);
+    let mut paths: Vec<PathBuf> = first.into_iter().collect();
     let further = match (variable(environment, RABBITMQ_CONFIG_FILES), paths.first()) {
         (Some(directory), _) => Some(PathBuf::from(directory)),
         // As beside RabbitMQ's own file.
         (None, Some(file)) => file.parent().map(|folder| folder.join("conf.d")),
+        (None, None) if is_server => Path::new(USUAL).parent().map(|folder| folder.join("conf.d")),
         (None, None) => None,
     };
     paths.extend(further.filter(|directory| directory.is_dir()));
