@@ -68,6 +68,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "ping" -d 'Measure how long th
 complete -c mq -n "__fish_mq_needs_command" -f -a "wait" -d 'Wait until the broker answers, at most --timeout [default: 30s]'
 complete -c mq -n "__fish_mq_needs_command" -f -a "bench" -d 'Measure a broker: rates, latencies and lost messages'
 complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Run RabbitMQ\'s tutorials as lessons on a live broker'
+complete -c mq -n "__fish_mq_needs_command" -f -a "install-links" -d 'Create links under which mq behaves as RabbitMQ\'s programs'
 complete -c mq -n "__fish_mq_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c mq -n "__fish_mq_needs_command" -f -a "man" -d 'Print the manual page of mq or of a command'
 complete -c mq -n "__fish_mq_needs_command" -f -a "help" -d 'Print the help of mq or of a command'
@@ -947,6 +948,23 @@ complete -c mq -n "__fish_mq_using_subcommand tutorial" -l step -d 'Wait for Ent
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l check -d 'Print only the result of each check, to test a broker'
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l program -d 'Let the links lead to this program [default: this one]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand install-links" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand install-links" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand install-links" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand install-links" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand completions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand completions" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand completions" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F

@@ -124,6 +124,7 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
         }
         Command::Man(args) => (commands::man::run(&args, Cli::definition(), &mut out), out),
         Command::Help(args) => (commands::help::run(&args, Cli::definition(), &mut out), out),
+        Command::InstallLinks(args) => (commands::install_links::run(&args, &mut out), out),
         Command::Store(args) => (commands::store::run(args, &mut out), out),
         Command::Admin(ref admin) if let Some(error) = admin.refusal() => (Err(error), out),
         command => {
@@ -148,6 +149,7 @@ fn asks_no_broker(command: &Command) -> bool {
         command,
         Command::Serve(_)
             | Command::Store(_)
+            | Command::InstallLinks(_)
             | Command::Completions(_)
             | Command::Man(_)
             | Command::Help(_)

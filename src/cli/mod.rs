@@ -9,6 +9,7 @@ mod command_line;
 mod global;
 mod invocation;
 mod local;
+pub mod rabbitmq;
 mod rabbitmqctl;
 mod tips;
 

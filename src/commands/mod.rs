@@ -30,11 +30,13 @@ pub mod delete_exchange;
 pub mod delete_queue;
 pub mod get;
 pub mod help;
+pub mod install_links;
 mod list;
 pub mod man;
 pub mod ping;
 pub mod publish;
 pub mod purge_queue;
+pub mod rabbitmq;
 pub mod route;
 pub mod rpc_call;
 pub mod rpc_serve;
@@ -76,6 +78,7 @@ pub enum Command {
     Wait(wait::Args),
     Bench(bench::Args),
     Tutorial(tutorial::Args),
+    InstallLinks(install_links::Args),
     Completions(completions::Args),
     Man(man::Args),
     Help(help::Args),
@@ -106,6 +109,7 @@ impl Command {
             | Self::Tutorial(_)
             | Self::Wait(_)
             | Self::Store(_)
+            | Self::InstallLinks(_)
             | Self::Completions(_)
             | Self::Help(_)
             | Self::Man(_) => {

@@ -308,8 +308,14 @@ pub fn escape(part: &str) -> String {
 /// RabbitMQ answers `{"error":..., "reason":...}`; a proxy in between may answer anything.
 fn refused(doing: &str, status: StatusCode, body: &[u8]) -> Error {
     let told: Value = serde_json::from_slice(body).unwrap_or_default();
-    let reason = told["reason"].as_str().or(told["error"].as_str());
-    let text = reason.or(status.canonical_reason()).unwrap_or("refused").to_owned();
+    let reason = match &told["reason"] {
+        Value::Null => told["error"].as_str().map(str::to_owned),
+        Value::String(text) => Some(text.clone()),
+        // The reason of a pattern that is refused is a list.
+        other => Some(other.to_string()),
+    };
+    let usual = || status.canonical_reason().unwrap_or("refused").to_owned();
+    let text = reason.unwrap_or_else(usual);
     if matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::METHOD_NOT_ALLOWED) {
         return Error::not_offered(doing, &text);
     }

@@ -242,6 +242,12 @@ impl Output {
         if self.paints.stderr { painted(paint, text) } else { text.to_owned() }
     }
 
+    /// Says what went wrong, in the words of another program.
+    pub fn complain(&mut self, words: &str) -> io::Result<()> {
+        let words = self.shown(words).into_owned();
+        self.say(&words)
+    }
+
     /// A progress bar of `total` steps; shown only on a terminal that is not told to be quiet.
     pub fn progress(&self, total: Option<u64>, noun: &str) -> Progress {
         if self.is_stderr_terminal && !self.settings.is_quiet && !self.is_stdout_terminal_busy() {

@@ -251,8 +251,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "completions get help rpc_call",
-            "consume unbind",
+            "completions get help install_links rpc_call",
+            "consume rabbitmq unbind",
             "admin bench bind declare_exchange declare_queue delete_exchange delete_queue man ping publish purge_queue route rpc_serve serve status store tutorial wait",
             "handler input list options",
             "context declare error examples failing template",
@@ -272,6 +272,22 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "commands/rabbitmq",
+        &[
+            "help",
+            "table",
+            "health queues",
+            "changes members node plugins policies users vhosts waits",
+            "lists",
+            "work",
+            "reached",
+            "failure shown status usage",
+            "asked cell",
+            "names",
+            "program",
+        ],
+    ),
+    (
         "render",
         &[
             "listing problem",
@@ -281,7 +297,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "ask format paint progress visible words",
         ],
     ),
-    ("cli", &["invocation", "command_line local tips", "rabbitmqctl", "global"]),
+    ("cli", &["rabbitmq", "invocation", "command_line local tips", "rabbitmqctl", "global"]),
     ("tutorial", &["lessons stage", "act own_broker", "error"]),
 ];
 

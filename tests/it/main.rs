@@ -68,6 +68,7 @@ mod metrics;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../support/rabbitmq.rs"]
 mod rabbitmq;
+mod rabbitmqctl;
 mod readme;
 mod repair;
 mod restart;

@@ -190,7 +190,7 @@ fn unrecognised(given: &FieldValue, compat: Compat) -> String {
     let known = if compat.is_3_10() {
         "should be 'queues', 'exchanges' or 'all'"
     } else {
-        "should be one of: 'queues', 'classic_queues', 'quorum_queues', 'streams', 'exchanges', or 'all'"
+        "should be one of: 'queues', 'classic_queues',  'quorum_queues', 'streams', 'exchanges', or 'all'"
     };
     format!("apply-to '{given}' unrecognised; {known}")
 }

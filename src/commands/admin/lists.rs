@@ -1,6 +1,7 @@
 //! Lists: those of every day, and the work of all of them.
 
 use clap::FromArgMatches as _;
+use serde_json::Value;
 
 use super::given::Given;
 use super::row::{AdminRow, AdminWork, CTL_DIAGNOSTICS, List, RowsFrom};
@@ -241,19 +242,27 @@ pub(super) async fn show(
 ) -> Result<Answer, CommandError> {
     let options = ListOptions::from_arg_matches(given.matches())
         .map_err(|error| CommandError::usage(error.to_string()))?;
-    let rows = async |engine: &Engine| {
-        let inspect = engine.inspect();
-        let rows = match list.source {
-            RowsFrom::Of(kind) => inspect.list(kind).await?,
-            RowsFrom::At(path) => inspect.rows(&doing(name), &given.path(path)).await?,
-            RowsFrom::Chosen(path) => inspect.rows(&doing(name), &given.path(path(given))).await?,
-        };
-        Ok(match list.arrange {
-            Some(arrange) => arrange(rows, given),
-            None => rows,
-        })
-    };
+    let rows = async |engine: &Engine| rows(name, list, given, engine).await;
     list::show(list.columns, list.usual, options, rows, cx).await
+}
+
+/// The rows of the list.
+pub(super) async fn rows(
+    name: &str,
+    list: &List,
+    given: &Given,
+    engine: &Engine,
+) -> Result<Vec<Value>, CommandError> {
+    let inspect = engine.inspect();
+    let rows = match list.source {
+        RowsFrom::Of(kind) => inspect.list(kind).await?,
+        RowsFrom::At(path) => inspect.rows(&doing(name), &given.path(path)).await?,
+        RowsFrom::Chosen(path) => inspect.rows(&doing(name), &given.path(path(given))).await?,
+    };
+    Ok(match list.arrange {
+        Some(arrange) => arrange(rows, given),
+        None => rows,
+    })
 }
 
 /// A number with its noun, which may have any plural.

@@ -31,12 +31,16 @@ use clap::{
     Arg, ArgAction, ArgMatches, Args as _, Command, FromArgMatches, Subcommand, value_parser,
 };
 
+use serde_json::Value;
+
 use self::given::Given;
 use self::row::{AdminGroup, AdminRow, AdminWork, Operand, Switch, WordCount};
 use self::table::TABLE;
 use super::examples::examples;
 use super::list::ListOptions;
 use super::{Answer, CommandError, Context};
+
+pub(super) use connections::{Closing, close_each, pid};
 
 /// One of the administration commands, as it was asked for.
 #[derive(Clone, Debug)]
@@ -181,6 +185,66 @@ impl AdminCommand {
             }
             _ => None,
         }
+    }
+}
+
+/// The words about a command, under either of its names.
+pub(super) fn about(name: &str) -> Option<&'static str> {
+    found(name).map(|row| row.about)
+}
+
+/// The operands and switches of a command, with the words about them.
+pub(super) fn arguments(name: &str) -> Vec<(String, &'static str)> {
+    let Some(row) = found(name).filter(|row| !row.is_refused()) else { return Vec::new() };
+    let operands = row.operands.iter().map(|one| (format!("<{}>", one.name), one.help));
+    let switches = row.switches.iter().map(|one| match one.value {
+        Some(value) => (format!("--{} <{}>", one.name, value.to_lowercase()), one.help),
+        None => (format!("--{}", one.name), one.help),
+    });
+    operands.chain(switches).collect()
+}
+
+/// The error of a command that does not exist here.
+pub(super) fn refusal_of(name: &str) -> Option<CommandError> {
+    let row = found(name)?;
+    AdminCommand { row, matches: ArgMatches::default() }.refusal()
+}
+
+fn found(name: &str) -> Option<&'static AdminRow> {
+    let name = name.replace('_', "-");
+    rows().find(|row| row.name == name)
+}
+
+/// A command with its arguments, as another program of the same table asks for it.
+fn asked(name: &str, arguments: Vec<String>) -> Result<AdminCommand, CommandError> {
+    let unknown = || CommandError::usage(format!("there is no command '{name}'"));
+    let row = found(name).ok_or_else(unknown)?;
+    let command = of_row(row, Command::new(row.name)).no_binary_name(true);
+    let matches = command.try_get_matches_from(arguments);
+    let matches = matches.map_err(|error| CommandError::usage(error.to_string()))?;
+    Ok(AdminCommand { row, matches })
+}
+
+/// Runs a command of the table.
+pub(super) async fn perform(
+    name: &str,
+    arguments: Vec<String>,
+    cx: &mut Context,
+) -> Result<Answer, CommandError> {
+    run(asked(name, arguments)?, cx).await
+}
+
+/// The rows of a list of the table.
+pub(super) async fn list_rows(
+    name: &str,
+    arguments: Vec<String>,
+    cx: &mut Context,
+) -> Result<Vec<Value>, CommandError> {
+    let asked = asked(name, arguments)?;
+    let given = Given::new(asked.matches, cx.engine.inspect().vhost());
+    match &asked.row.work {
+        AdminWork::List(list) => lists::rows(asked.row.name, list, &given, &cx.engine).await,
+        _ => Err(CommandError::usage(format!("'{name}' is no list"))),
     }
 }
 

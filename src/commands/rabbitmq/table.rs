@@ -1,0 +1,55 @@
+//! All commands of RabbitMQ's programs that are carried out here.
+
+use super::names::CtlRelease;
+use super::work::CommandWork;
+use super::{
+    changes, health, lists, members, node, plugins, policies, queues, users, vhosts, waits,
+};
+
+/// What a command does; `None` if it does not exist here.
+pub(super) fn find(command: &str) -> Option<&'static CommandWork> {
+    let all = [
+        lists::WORKS,
+        users::WORKS,
+        vhosts::WORKS,
+        policies::WORKS,
+        changes::WORKS,
+        node::WORKS,
+        health::WORKS,
+        queues::WORKS,
+        plugins::WORKS,
+        members::WORKS,
+        waits::WORKS,
+    ];
+    all.into_iter().flatten().find(|work| work.name == command)
+}
+
+/// The columns that a command knows.
+pub(super) fn columns(command: &str, release: CtlRelease) -> Vec<&'static str> {
+    lists::columns_of(command).map_or_else(Vec::new, |columns| columns.names(release))
+}
+
+/// The name of a command among those of `mq`.
+pub(super) fn admin_name(command: &str) -> &str {
+    match command {
+        "list" => "list_plugins",
+        "is_enabled" => "is_plugin_enabled",
+        "enable" => "enable_plugins",
+        "set" => "set_plugins",
+        "disable" => "disable_plugins",
+        other => other,
+    }
+}
+
+/// The words about commands that are no administration in `mq`, or that only RabbitMQ 3 has.
+pub(super) fn about(command: &str) -> Option<&'static str> {
+    Some(match command {
+        "await_startup" => "Wait until the broker answers",
+        "wait" => "Wait for a file with a process id, then until the broker answers",
+        "ping" => "Check that the broker answers",
+        "status" => "Print the state of the node",
+        "delete_queue" => "Delete a queue and its messages",
+        "purge_queue" => "Drop all messages of a queue that are ready",
+        _ => return None,
+    })
+}

@@ -1,0 +1,83 @@
+//! RabbitMQ's programs, replayed: the runs that were recorded with a real RabbitMQ, run by `mq` under their names.
+//!
+//! Each run is compared with its recording: stdout, stderr and exit code. It is exact, or equal after the rules of
+//! [`rules`], or one of the differences in [`known`].
+
+mod known;
+mod rules;
+mod sample;
+mod scene;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use self::rules::MASKS;
+use self::sample::{EndedRun, RecordedRun, runs};
+use self::scene::Scene;
+
+/// How a run compares with its recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Likeness {
+    Exact,
+    Masked,
+    Different,
+}
+
+fn likeness(run: &RecordedRun, ended: &EndedRun) -> Likeness {
+    if run.ended == *ended {
+        return Likeness::Exact;
+    }
+    let (expected, actual) = (hidden(&run.command, &run.ended), hidden(&run.command, ended));
+    if expected == actual { Likeness::Masked } else { Likeness::Different }
+}
+
+fn hidden(command: &str, ended: &EndedRun) -> EndedRun {
+    let hide = |text: &str| {
+        let masks = MASKS.iter().filter(|mask| mask.is_for(command));
+        masks.fold(text.to_owned(), |text, mask| mask.hide(&text))
+    };
+    EndedRun { stdout: hide(&ended.stdout), stderr: hide(&ended.stderr), code: ended.code }
+}
+
+#[test]
+fn the_programs_of_4_3_print_and_exit_as_recorded() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rabbitmqctl-4.3.6.txt");
+    let mut scene = Scene::start(&[]);
+    let mut counts = [0, 0, 0];
+    let mut wrong = String::new();
+    let mut known: Vec<&str> =
+        known::KNOWN.iter().flat_map(|(_, commands)| *commands).copied().collect();
+    let all = runs(&std::fs::read_to_string(path).unwrap());
+    for run in &all {
+        scene.prepare(run);
+        let ended = scene.run(run);
+        let likeness = likeness(run, &ended);
+        counts[likeness as usize] += 1;
+        let listed = known.iter().position(|command| *command == run.command);
+        match (likeness, listed) {
+            (Likeness::Different, Some(place)) => _ = known.remove(place),
+            (Likeness::Different, None) => {
+                let (expected, actual) =
+                    (hidden(&run.command, &run.ended), hidden(&run.command, &ended));
+                let _ = writeln!(
+                    wrong,
+                    "line {}: $ {}\n--- recorded\n{expected:#?}\n--- mq\n{actual:#?}",
+                    run.line, run.command
+                );
+            }
+            (Likeness::Exact | Likeness::Masked, _) => {}
+        }
+    }
+    for command in &known {
+        let _ = writeln!(wrong, "'{command}' is as recorded now: take it out of the table");
+    }
+    for mask in MASKS {
+        let hides = |run: &RecordedRun| {
+            mask.is_for(&run.command) && mask.hide(&run.ended.stdout) != run.ended.stdout
+        };
+        assert!(all.iter().any(hides), "no run needs the rule: {}", mask.why);
+    }
+    let [exact, masked, different] = counts;
+    assert!(wrong.is_empty(), "{exact} exact, {masked} masked, {different} different\n{wrong}");
+    assert_eq!(all.len(), exact + masked + different);
+}
