@@ -138,7 +138,7 @@ impl Default for Defaults {
 #[derive(Debug)]
 pub struct Broker {
     /// RabbitMQ's name for a node: `rabbit@host`.
-    pub node: String,
+    pub node: Arc<str>,
     vhosts: RwLock<BTreeMap<ShortStr, Arc<Vhost>>>,
     pub users: Users,
     pub permissions: Permissions,
@@ -257,7 +257,7 @@ impl Broker {
         let vhosts = vhosts.into_iter().map(vhost).collect();
         let permissions = Permissions::new(shared.compat.clone());
         Self {
-            node,
+            node: node.into(),
             vhosts: RwLock::new(vhosts),
             users: Users::new(users.into_iter().map(|saved| saved.user)),
             permissions,
@@ -388,7 +388,7 @@ impl Broker {
         user: ShortStr,
         connection: Arc<str>,
     ) -> Publisher {
-        let (node, name) = (self.node.clone(), vhost.name().clone());
+        let (node, name) = (Arc::clone(&self.node), vhost.name().clone());
         let tracer = Tracer { node, vhost: name, connection, user };
         let (replies, alarm) = (Arc::clone(&self.replies), Arc::clone(&self.alarm));
         Publisher::new(vhost, rights, tracer, replies, alarm)

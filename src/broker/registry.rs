@@ -9,7 +9,9 @@ use std::time::SystemTime;
 
 use super::mailbox::{Mailbox, Post};
 use super::sizes::{SizeClass, SizeCounters, Sizes};
-use super::stats::{ConnectionCounters, Counter, MessageCounters};
+use super::stats::{
+    ConnectionCounters, Counter, FlagState, LongNumber, MessageCounters, ShortNumber,
+};
 use super::time::Millis;
 use crate::lock::Mutex;
 use crate::wire::{Fault, FieldTable, ShortStr};
@@ -54,25 +56,25 @@ pub struct Connection {
     channels: Mutex<BTreeMap<u16, Arc<Channel>>>,
     pub counters: ConnectionCounters,
     pub unsent_bytes: Counter,
-    /// 1 while an alarm has stopped it.
-    pub is_blocked: Counter,
+    /// True while an alarm has stopped it.
+    pub is_blocked: FlagState,
 }
 
 /// A channel as others see it.
 #[derive(Debug, Default)]
 pub struct Channel {
     pub number: u16,
-    pub is_confirm: Counter,
+    pub is_confirm: FlagState,
     /// Publishes before confirms were asked for.
     pub published_before: Counter,
-    pub is_transactional: Counter,
-    pub consumers: Counter,
+    pub is_transactional: FlagState,
+    pub consumers: LongNumber,
     pub unacked: Counter,
     pub unconfirmed: Counter,
-    pub uncommitted: Counter,
-    pub uncommitted_acks: Counter,
-    pub prefetch: Counter,
-    pub global_prefetch: Counter,
+    pub uncommitted: LongNumber,
+    pub uncommitted_acks: LongNumber,
+    pub prefetch: ShortNumber,
+    pub global_prefetch: ShortNumber,
     /// The time at which it last did something.
     pub active_at: Counter,
     pub counters: MessageCounters,
@@ -82,9 +84,9 @@ pub struct Channel {
 impl Channel {
     /// Has publishes be confirmed from now on.
     pub fn begin_confirms(&self) {
-        if self.is_confirm.get() == 0 {
+        if !self.is_confirm.get() {
             self.published_before.set(self.counters.publish.get());
-            self.is_confirm.set(1);
+            self.is_confirm.set(true);
         }
     }
 
@@ -100,10 +102,10 @@ impl Channel {
 
     /// Returns the number of publishes that were to be confirmed.
     pub fn published_to_confirm(&self) -> u64 {
-        match self.is_confirm.get() {
-            0 => 0,
-            _ => self.counters.publish.get().saturating_sub(self.published_before.get()),
+        if !self.is_confirm.get() {
+            return 0;
         }
+        self.counters.publish.get().saturating_sub(self.published_before.get())
     }
 }
 
@@ -168,7 +170,7 @@ impl Registry {
             channels: Mutex::default(),
             counters: ConnectionCounters::default(),
             unsent_bytes: Counter::default(),
-            is_blocked: Counter::default(),
+            is_blocked: FlagState::default(),
         });
         inner.connections.insert(id, Arc::clone(&connection));
         connection

@@ -4,7 +4,7 @@
 //! read for display only and order nothing.
 
 use std::ops::AddAssign;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// Counts of what happened to the messages of a queue since it was declared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,48 @@ impl Counter {
 
     #[inline]
     pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number of AMQP's type `short`, such as a prefetch count, as others see it.
+#[derive(Debug, Default)]
+pub struct ShortNumber(AtomicU16);
+
+impl ShortNumber {
+    pub fn set(&self, value: u16) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u16 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number of things that fit into memory, as others see it, in four bytes. A larger one is shown as the largest.
+#[derive(Debug, Default)]
+pub struct LongNumber(AtomicU32);
+
+impl LongNumber {
+    pub fn set(&self, value: u64) {
+        self.0.store(u32::try_from(value).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        u64::from(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A fact that is true or false, as others see it.
+#[derive(Debug, Default)]
+pub struct FlagState(AtomicBool);
+
+impl FlagState {
+    pub fn set(&self, value: bool) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

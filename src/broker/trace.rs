@@ -22,7 +22,7 @@ const EXCHANGE: &str = "amq.rabbitmq.trace";
 /// The source of publishes and deliveries that the firehose reports: a connection, or an HTTP request.
 #[derive(Debug)]
 pub struct Tracer {
-    pub node: String,
+    pub node: Arc<str>,
     pub vhost: ShortStr,
     pub connection: Arc<str>,
     pub user: ShortStr,
@@ -101,7 +101,7 @@ impl Tracer {
         headers.insert("exchange_name", &exchange.into());
         headers.insert("routing_keys", &FieldValue::Array(keys.map(FieldValue::from).collect()));
         headers.insert_table("properties", &table_of(&properties));
-        headers.insert("node", &self.node.as_str().into());
+        headers.insert("node", &(&*self.node).into());
         tell(&mut headers);
         Some(copy_of(message, &ShortStr::truncated(key), &headers, is_persistent))
     }

@@ -60,7 +60,7 @@ fn row(view: &View<'_>, connection: &Connection, agreed: &NegotiatedParameters) 
         "node": view.node(),
         "type": "network",
         "protocol": "AMQP 0-9-1",
-        "state": if connection.is_blocked.get() > 0 { "blocked" } else { "running" },
+        "state": if connection.is_blocked.get() { "blocked" } else { "running" },
         "user": agreed.user.as_str(),
         "user_who_performed_action": agreed.user.as_str(),
         "vhost": agreed.vhost.as_str(),

@@ -56,7 +56,7 @@ pub(super) fn bindings(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Ref
 /// index of it ever is behind another.
 pub(super) fn quorum_status(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
     let vhost = view.vhost(names.vhost()?)?;
-    let kind = find(&vhost, names)?.settings().wanted.kind.name();
+    let kind = find(&vhost, names)?.settings().kind.name();
     if kind != QueueKind::Quorum.name() {
         let reason = format!("{kind}_queue_not_supported");
         return Err(Refusal::Unhealthy(json!({"status": "failed", "reason": reason})));
@@ -106,7 +106,7 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
     let mut row = json!({
         "name": name.as_str(),
         "vhost": vhost.as_str(),
-        "type": info.settings.wanted.kind.name(),
+        "type": info.settings.kind.name(),
         "durable": is_durable,
         "auto_delete": is_auto_delete,
         "exclusive": exclusive_owner.is_some(),
@@ -126,12 +126,12 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
         "message_stats": view.rates.counters(&counters, &message_stats::of_queue(&info.counters)),
     });
     put_places(&mut row, info, bytes);
-    if info.settings.wanted.kind == QueueKind::Quorum {
+    if info.settings.kind == QueueKind::Quorum {
         row["messages_dlx"] = info.letters.into();
         row["message_bytes_dlx"] = info.letter_bytes.into();
     }
     if let Ok(vhost) = view.broker.vhost(vhost) {
-        let kind = info.settings.wanted.kind;
+        let kind = info.settings.kind;
         policies::put_applied(&mut row, &vhost, policies::PolicySubject::Queue(name, kind));
     }
     let subject = Subject::QueueLengths(vhost.clone(), name.clone());

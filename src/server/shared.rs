@@ -14,7 +14,8 @@ pub(super) struct Shared {
     pub(super) broker: Arc<Broker>,
     pub(super) clock: Clock,
     pub(super) stop: watch::Sender<bool>,
-    /// Each running task holds a copy; the channel closes when the last task ends.
+    /// Nothing is sent. Each running task holds this struct, so the channel closes when the last of them ends.
+    #[expect(dead_code, reason = "its end is what counts")]
     pub(super) running: mpsc::Sender<()>,
     pub(super) spin: Option<Arc<Spin>>,
     pub(super) slots: ConnectionSlots,

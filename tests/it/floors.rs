@@ -157,7 +157,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "state",
             "channel",
             "transaction",
-            "delivery_ages outgoing unacked",
+            "delivery_ages exclusive outgoing unacked",
             "assembly confirms consumers handshake heartbeat login names payload round waits",
         ],
     ),

@@ -7,6 +7,8 @@
 //!
 //! The order of the rows is the order of RabbitMQ's checks (`rabbit_amqqueue`, `declare_args`).
 
+use std::sync::{Arc, LazyLock};
+
 use super::checks::{
     anything, boolean, dead_letter_key, expires, locator, max_age, mode, name, not_negative,
     overflow, positive, priority, strategy, time, version, version_2,
@@ -188,6 +190,12 @@ pub struct QueueArguments {
 }
 
 impl QueueArguments {
+    /// Puts them where the queues that were declared without arguments share one copy.
+    pub fn shared(self) -> Arc<Self> {
+        static NONE: LazyLock<Arc<QueueArguments>> = LazyLock::new(Arc::default);
+        if self == **NONE { Arc::clone(&NONE) } else { Arc::new(self) }
+    }
+
     /// Reads arguments that were accepted before; a value that means nothing is as if it were not there.
     pub fn read(arguments: &FieldTable) -> Self {
         let mut read = Self::default();

@@ -187,7 +187,8 @@ fn read_queue(row: &Row) -> Result<Settings, RowProblem> {
             is_auto_delete,
             exclusive_owner: None,
             arguments,
-            wanted,
+            kind: wanted.kind,
+            wanted: wanted.shared(),
         })
     })
 }

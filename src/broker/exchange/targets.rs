@@ -31,7 +31,7 @@ impl Destination {
     /// The type of the queue; `None` for an exchange.
     pub fn queue_kind(&self) -> Option<QueueKind> {
         match self {
-            Self::Queue(queue) => Some(queue.settings().wanted.kind),
+            Self::Queue(queue) => Some(queue.settings().kind),
             Self::Exchange(_) => None,
         }
     }

@@ -73,7 +73,8 @@ mod tests {
             is_auto_delete: false,
             exclusive_owner: None,
             arguments: FieldTable::new(),
-            wanted,
+            kind: wanted.kind,
+            wanted: wanted.shared(),
         };
         let shared = Shared::default();
         shared.compat.choose(compat);

@@ -23,7 +23,7 @@ impl Queue {
         let limits = Limits::merge(&settings.wanted, None, None);
         let limits = boxed(limits);
         let is_holder = settings.holds_for().is_some();
-        let kind = Kind::new(settings.wanted.kind, is_holder, &pages);
+        let kind = Kind::new(settings.kind, is_holder, &pages);
         let backlog = Backlog::new(pages);
         let consumers = Consumers::of(&settings.wanted);
         let state = State { kind, backlog, limits, consumers, used_at: now, ..State::default() };

@@ -89,7 +89,7 @@ impl Queue {
         // Some dead letters may still have to be published or read.
         self.arm(&mut state);
         let ended = &self.shared.ended;
-        let of_kind = match self.settings.wanted.kind {
+        let of_kind = match self.settings.kind {
             QueueKind::Classic => &ended.classic,
             QueueKind::Quorum => &ended.quorum,
             QueueKind::Stream => &ended.stream,

@@ -155,7 +155,7 @@ impl Queue {
                 let copy = copy.display();
                 tracing::error!(%queue, %vhost, %error, %copy,
                     "a message is damaged and cannot be delivered; it may have been confirmed");
-                if self.settings.wanted.kind != QueueKind::Stream {
+                if self.settings.kind != QueueKind::Stream {
                     store.settle(&SlotRanges::from_iter([place]));
                 }
             }

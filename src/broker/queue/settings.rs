@@ -1,6 +1,8 @@
 //! The settings of a queue: its name, flags and arguments, as it was declared.
 
-use crate::broker::arguments::QueueArguments;
+use std::sync::Arc;
+
+use crate::broker::arguments::{QueueArguments, QueueKind};
 use crate::broker::registry::ConnectionId;
 use crate::broker::stable_hash::StableHash;
 use crate::store::QueueId;
@@ -21,8 +23,9 @@ pub struct Settings {
     /// The connection that alone may use the queue.
     pub exclusive_owner: Option<ConnectionId>,
     pub arguments: FieldTable,
-    /// The parsed arguments; the queue's state has the limits that apply now.
-    pub wanted: QueueArguments,
+    pub kind: QueueKind,
+    /// The parsed arguments; the queue's state has the limits that apply now. Queues without arguments share them.
+    pub wanted: Arc<QueueArguments>,
 }
 
 impl Settings {
@@ -47,7 +50,8 @@ impl Settings {
             is_auto_delete: false,
             exclusive_owner: None,
             arguments,
-            wanted,
+            kind: wanted.kind,
+            wanted: wanted.shared(),
         }
     }
 

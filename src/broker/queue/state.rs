@@ -90,12 +90,12 @@ impl Queue {
     /// Answers whether it is a stream.
     #[inline]
     pub fn is_stream(&self) -> bool {
-        self.settings.wanted.kind == QueueKind::Stream
+        self.settings.kind == QueueKind::Stream
     }
 
     /// Answers whether it is a quorum queue.
     pub fn is_quorum(&self) -> bool {
-        self.settings.wanted.kind == QueueKind::Quorum
+        self.settings.kind == QueueKind::Quorum
     }
 
     /// Counts a message that was dropped here for a reason of the broker's own, and tells the log.

@@ -85,7 +85,8 @@ impl Bench {
             is_auto_delete: false,
             exclusive_owner: None,
             arguments: FieldTable::new(),
-            wanted,
+            kind: wanted.kind,
+            wanted: wanted.shared(),
         };
         let queue = Queue::new(settings, shared, 0);
         let (mailbox, consumers) = (Arc::default(), Mutex::default());

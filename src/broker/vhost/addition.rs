@@ -137,7 +137,7 @@ impl<'a> Addition<'a> {
                     Fault::new(ReplyCode::NotFound, text)
                 };
                 let settings = settings.ok_or_else(none)?;
-                (Some(settings.wanted.kind), settings.is_durable)
+                (Some(settings.kind), settings.is_durable)
             }
             DestinationKind::Exchange => match self.exchanges.get(to) {
                 Some(settings) => (None, settings.is_durable),

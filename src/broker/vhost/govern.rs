@@ -137,7 +137,7 @@ impl Vhost {
     /// Applies policies to a queue.
     pub(super) fn apply_policies(&self, queue: &Queue, now: Millis) {
         let settings = queue.settings();
-        let subject = PolicySubject::Queue(&settings.name, settings.wanted.kind);
+        let subject = PolicySubject::Queue(&settings.name, settings.kind);
         let Applied { user, operator } = self.governed.policies.applied(subject);
         let (user, operator) = (user.as_deref(), operator.as_deref());
         let limits =

@@ -91,7 +91,8 @@ impl Vhost {
             is_auto_delete: asked.is_auto_delete,
             exclusive_owner: asked.is_exclusive.then_some(connection),
             arguments: asked.arguments,
-            wanted,
+            kind: wanted.kind,
+            wanted: wanted.shared(),
         }
     }
 
@@ -131,7 +132,7 @@ fn same_queue(
     }
     arguments::assert_flag("durable", current.is_durable, asked.is_durable, noun)?;
     arguments::assert_flag("auto_delete", current.is_auto_delete, asked.is_auto_delete, noun)?;
-    let kind = current.wanted.kind;
+    let kind = current.kind;
     arguments::assert_queue_equivalence(kind, &current.arguments, &asked.arguments, context)?;
     Ok(Arc::clone(queue))
 }

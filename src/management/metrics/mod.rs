@@ -295,7 +295,7 @@ fn write_identity(text: &mut Text<'_>, broker: &Broker, endpoint: MetricsPath) {
     text.sample(&labels(&versions), 1_u64);
     let cluster = policies::name_of_cluster(broker);
     let identity = [
-        ("rabbitmq_node", broker.node.as_str()),
+        ("rabbitmq_node", &*broker.node),
         ("rabbitmq_cluster", &cluster),
         ("rabbitmq_endpoint", endpoint.name()),
     ];

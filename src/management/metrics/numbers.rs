@@ -89,8 +89,8 @@ impl ChannelNumbers {
         self.unconfirmed += channel.unconfirmed.get();
         self.uncommitted += channel.uncommitted.get();
         self.uncommitted_acks += channel.uncommitted_acks.get();
-        self.prefetch += channel.prefetch.get();
-        self.global_prefetch += channel.global_prefetch.get();
+        self.prefetch += u64::from(channel.prefetch.get());
+        self.global_prefetch += u64::from(channel.global_prefetch.get());
         self.to_confirm += channel.published_to_confirm();
         self.publishers += u64::from(channel.counters.publish.get() > 0);
         channel.add_sizes(&mut self.sizes);

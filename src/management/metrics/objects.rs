@@ -55,7 +55,7 @@ impl<'a> Objects<'a> {
             labels(&[
                 ("vhost", &settings.vhost),
                 ("queue", &settings.name),
-                ("queue_type", queue_type(settings.wanted.kind)),
+                ("queue_type", queue_type(settings.kind)),
                 ("membership", "leader"),
             ])
         })

@@ -32,7 +32,7 @@ impl MetricTotals {
         for vhost in broker.vhosts() {
             totals.channels.counters.absorb(&vhost.counters);
             for queue in vhost.queues() {
-                totals.add_queue(queue.settings().wanted.kind, &QueueNumbers::of(&queue.info()));
+                totals.add_queue(queue.settings().kind, &QueueNumbers::of(&queue.info()));
             }
             for exchange in vhost.exchanges() {
                 totals.exchanges.add(&exchange.counters);

@@ -41,7 +41,8 @@ pub(super) struct Channel {
     pub(super) resumed: usize,
     /// The queue last declared, which an empty name stands for.
     pub(super) last_queue: Option<ShortStr>,
-    pub(super) reply: Option<ReplyConsumer>,
+    /// The consumer of direct replies; few channels have one.
+    pub(super) reply: Option<Box<ReplyConsumer>>,
     /// The broker closed it; its frames are ignored until `channel.close-ok`.
     pub(super) awaits_close_ok: bool,
     /// It is in the list `gathered` of the round.

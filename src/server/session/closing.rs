@@ -203,7 +203,8 @@ impl Running {
         }
         put_back(returned, ReturnReason::Lost, now);
         self.round.tell_settled(cx.broker.store.as_deref());
-        for queue in self.exclusive.drain().filter_map(|(_, queue)| queue.upgrade()) {
+        let exclusive = self.exclusive.take();
+        for queue in exclusive.into_iter().flat_map(|exclusive| exclusive.into_queues()) {
             self.vhost.remove_queue(&queue, DeletionIf::default(), now);
         }
     }

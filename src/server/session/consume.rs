@@ -158,7 +158,7 @@ impl Running {
             return Err(precondition("reply consumer already set"));
         }
         let name = cx.broker.replies.add(Arc::clone(&cx.connection.mailbox), number);
-        channel.reply = Some(ReplyConsumer { tag: tag.clone(), name });
+        channel.reply = Some(Box::new(ReplyConsumer { tag: tag.clone(), name }));
         if !consume.nowait {
             frame::write_method(out, number, &basic::ConsumeOk { consumer_tag: tag }.into());
         }
@@ -306,11 +306,11 @@ impl Running {
         let count = u32::from(qos.prefetch_count);
         if qos.global && !cx.broker.compat().is_strict() {
             channel.limit.set_most(count);
-            channel.info.global_prefetch.set(u64::from(count));
+            channel.info.global_prefetch.set(qos.prefetch_count);
             self.resume_channel(number, now);
         } else {
             channel.prefetch = count;
-            channel.info.prefetch.set(u64::from(count));
+            channel.info.prefetch.set(qos.prefetch_count);
         }
         frame::write_method(out, number, &basic::QosOk {}.into());
         Ok(())

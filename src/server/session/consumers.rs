@@ -57,7 +57,7 @@ pub(super) enum Annotation {
 impl Annotation {
     /// The headers that deliveries of a queue have.
     pub(super) fn of(queue: &Queue, compat: Compat) -> Self {
-        match queue.settings().wanted.kind {
+        match queue.settings().kind {
             QueueKind::Classic => Self::Nothing,
             QueueKind::Quorum => Self::Counts,
             QueueKind::Stream => Self::Offset(compat),

@@ -17,7 +17,7 @@
 //! | `topology`, `access` | exchanges, queues and bindings; permissions |
 //! | `state` | [`Session`] with its phases, and an open connection |
 //! | `channel`, `transaction`, `confirms`, `unacked`, `assembly`, `delivery_ages` | a channel and its parts |
-//! | `round`, `waits`, `consumers`, `handshake`, `heartbeat`, `login` | the other parts of a connection |
+//! | `round`, `waits`, `consumers`, `exclusive`, `handshake`, `heartbeat`, `login` | the other parts of a connection |
 //! | `payload`, `names`, `outgoing` | frames and names, read and written |
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -33,6 +33,7 @@ mod consumer_timeout;
 mod consumers;
 mod deliver;
 mod delivery_ages;
+mod exclusive;
 mod frames;
 mod handshake;
 mod heartbeat;

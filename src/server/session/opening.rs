@@ -4,7 +4,6 @@
 //! has the capability `authentication_failure_close`; others wait three seconds and find the stream closed, as with
 //! RabbitMQ, so that passwords cannot be tried fast.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -188,7 +187,7 @@ impl Session {
             wants_blocked: has_capability(&agreed.client_properties, "connection.blocked"),
             channels: FxHashMap::default(),
             consumers: Consumers::default(),
-            exclusive: HashMap::new(),
+            exclusive: None,
             round: Round::default(),
             waits: Waits::default(),
             next_check: timeout_ms.map(|timeout_ms| NextCheck::new(timeout_ms, now)),
@@ -278,7 +277,7 @@ fn server_properties(cx: &Context) -> FieldTable {
     }
     FieldTable::new()
         .with("capabilities", capabilities)
-        .with("cluster_name", cx.broker.node.as_str())
+        .with("cluster_name", &*cx.broker.node)
         .with("copyright", "Apache-2.0")
         .with("information", "mq, a RabbitMQ-compatible broker")
         .with("mq", mq)

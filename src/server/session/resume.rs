@@ -79,7 +79,7 @@ impl Session {
     pub(super) fn block(&mut self, out: &mut Vec<u8>) {
         let Phase::Running(running) = &mut self.phase else { return };
         running.waits.set_blocked(true);
-        self.cx.connection.is_blocked.set(1);
+        self.cx.connection.is_blocked.set(true);
         if running.wants_blocked {
             let reason = literal(self.cx.broker.alarm.reason());
             frame::write_method(out, 0, &connection::Blocked { reason }.into());
@@ -94,7 +94,7 @@ impl Session {
             return;
         }
         running.waits.set_blocked(false);
-        self.cx.connection.is_blocked.set(0);
+        self.cx.connection.is_blocked.set(false);
         if running.wants_blocked {
             frame::write_method(out, 0, &connection::Unblocked {}.into());
         }

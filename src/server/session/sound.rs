@@ -24,7 +24,7 @@ impl Session {
         let Phase::Running(running) = &self.phase else { return };
         running.round.assert_over();
         running.waits.assert_sound();
-        let is_blocked = u64::from(running.waits.is_blocked());
+        let is_blocked = running.waits.is_blocked();
         assert_eq!(self.cx.connection.is_blocked.get(), is_blocked, "listings show the alarm");
         if running.is_small()
             || RETURNS.replace(RETURNS.get().wrapping_add(1)).is_multiple_of(RETURNS_PER_WALK)
@@ -94,7 +94,7 @@ impl Channel {
         let shown = [
             ("unacked", info.unacked.get(), self.unacked.len() as u64),
             ("consumers", info.consumers.get(), self.consumers.len() as u64),
-            ("prefetch", info.prefetch.get(), u64::from(self.prefetch)),
+            ("prefetch", u64::from(info.prefetch.get()), u64::from(self.prefetch)),
             ("unconfirmed", info.unconfirmed.get(), unconfirmed),
             ("uncommitted", info.uncommitted.get(), uncommitted.0),
             ("uncommitted_acks", info.uncommitted_acks.get(), uncommitted.1),

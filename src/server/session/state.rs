@@ -1,13 +1,14 @@
 //! The state of a session: one connection, in one of its phases.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Weak};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::channel::Channel;
 use super::consumers::Consumers;
 use super::delivery_ages::NextCheck;
+use super::exclusive::ExclusiveQueues;
 use super::handshake::Handshake;
 use super::heartbeat::Heartbeat;
 use super::round::Round;
@@ -16,7 +17,6 @@ use crate::broker::Broker;
 use crate::broker::auth::{Origin as LoginOrigin, Rights};
 use crate::broker::mailbox::Post;
 use crate::broker::publish::Publisher;
-use crate::broker::queue::Queue;
 use crate::broker::registry::Connection;
 use crate::broker::time::Millis;
 use crate::broker::vhost::Vhost;
@@ -100,8 +100,8 @@ pub(super) struct Running {
     pub(super) wants_blocked: bool,
     pub(super) channels: FxHashMap<u16, Box<Channel>>,
     pub(super) consumers: Consumers,
-    /// Exclusive queues this connection declared, by name: one declared again takes no more room.
-    pub(super) exclusive: HashMap<ShortStr, Weak<Queue>>,
+    /// Made for the first of them, because few connections have any.
+    pub(super) exclusive: Option<Box<ExclusiveQueues>>,
     pub(super) round: Round,
     pub(super) waits: Waits,
     /// The next check of channels for deliveries that are kept for too long, if that is limited.

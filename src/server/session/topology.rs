@@ -1,7 +1,5 @@
 //! Declaring, binding, deleting, purging: the methods of the classes `exchange` and `queue`.
 
-use std::sync::Arc;
-
 use super::names::{is_volatile, strip, unique_name};
 use super::state::{Context, Running};
 use crate::broker::arguments::queue_noun;
@@ -172,11 +170,7 @@ impl Running {
             self.vhost.declare_queue(asked, server_named, cx.connection.id, now)?
         };
         if declare.exclusive && !declare.passive {
-            let is_full = self.exclusive.len() == self.exclusive.capacity();
-            if is_full && !self.exclusive.contains_key(queue.name()) {
-                self.exclusive.retain(|_, queue| queue.strong_count() > 0);
-            }
-            self.exclusive.insert(queue.name().clone(), Arc::downgrade(&queue));
+            self.exclusive.get_or_insert_default().add(&queue);
         }
         let name = queue.name().clone();
         self.channel(number)?.last_queue = Some(name.clone());

@@ -44,7 +44,7 @@ impl Running {
                 return Err(Fault::new(ReplyCode::PreconditionFailed, text));
             }
         }
-        channel.info.is_transactional.set(1);
+        channel.info.is_transactional.set(true);
         frame::write_method(out, number, &tx::SelectOk {}.into());
         Ok(())
     }

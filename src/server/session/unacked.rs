@@ -181,7 +181,7 @@ impl Outstanding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::arguments::QueueArguments;
+    use crate::broker::arguments::QueueKind;
     use crate::broker::delivery_count::DeliveryCount;
     use crate::broker::queue::{Queue, Settings, Shared};
     use crate::wire::FieldTable;
@@ -198,7 +198,8 @@ mod tests {
             is_auto_delete: false,
             exclusive_owner: None,
             arguments: FieldTable::new(),
-            wanted: QueueArguments::default(),
+            kind: QueueKind::Classic,
+            wanted: Arc::default(),
         };
         let queue = Queue::new(settings, Shared::default(), 0);
         Arc::new(DeliveryOrigin::of_get(queue))

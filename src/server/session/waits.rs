@@ -24,7 +24,7 @@ pub(super) struct Waits {
     /// Channels whose next confirm waits for a batch.
     confirming: BTreeSet<u16>,
     /// The channel whose get waits for its message to be read, and the get.
-    get: Option<(u16, basic::Get)>,
+    get: Option<Box<(u16, basic::Get)>>,
     /// Number of queues that read rejected messages before they publish them as dead letters.
     dead_letters: u32,
     /// The batch that must be on disk before more is taken.
@@ -75,13 +75,13 @@ impl Waits {
     /// Holds the connection until the message of a get has been read.
     pub(super) fn add_get(&mut self, channel: u16, get: basic::Get) {
         debug_assert!(self.get.is_none(), "frames behind a get wait for it");
-        self.get = Some((channel, get));
+        self.get = Some(Box::new((channel, get)));
         self.frames_wait_for += 1;
     }
 
     /// Takes the get whose message has been read.
     pub(super) fn take_get(&mut self) -> Option<(u16, basic::Get)> {
-        let get = self.get.take()?;
+        let get = *self.get.take()?;
         self.frames_wait_for -= 1;
         Some(get)
     }

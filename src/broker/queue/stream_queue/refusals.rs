@@ -49,7 +49,7 @@ impl Queue {
             Refusal::Purge => not_supported("queue.purge", &noun),
             Refusal::Nack => not_supported("basic.nack and basic.reject", &noun),
             Refusal::Argument(name) => {
-                let module = self.settings.wanted.kind.module();
+                let module = self.settings.kind.module();
                 let text = format!("invalid arg '{name}' for {noun} of queue type {module}");
                 (ReplyCode::PreconditionFailed, text)
             }
