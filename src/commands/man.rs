@@ -1,7 +1,7 @@
 //! `mq man`: the manual, of the program or of one command.
 
 use super::examples::{HEADING, examples};
-use super::{Answer, CommandError};
+use super::{Answer, CommandError, serve};
 use crate::exit::Code;
 use crate::render::Output;
 
@@ -31,8 +31,10 @@ pub fn run(
         clap_mangen::Man::new(page).date("").source(concat!("mq ", env!("CARGO_PKG_VERSION")));
     man.render(&mut text)?;
     out.bytes(with_examples(&String::from_utf8_lossy(&text)).as_bytes())?;
-    if args.command.is_none() {
-        out.line(&exit_codes())?;
+    match args.command.as_deref() {
+        None => out.line(&exit_codes())?,
+        Some("serve") => out.line(&serve::manual::sections())?,
+        Some(_) => {}
     }
     Ok(Answer::Yes)
 }

@@ -215,6 +215,7 @@ impl Host {
             listeners: self.listeners(),
             data_directory: directory.map(|directory| directory.path().to_path_buf()),
             configuration: self.configuration.clone(),
+            maintenance: self.server.maintenance().clone(),
         };
         Management::new(Arc::clone(self.server.broker()), server)
     }

@@ -37,6 +37,23 @@ pub(super) fn is_up(_: &View<'_>) -> Value {
     json!({"status": "ok"})
 }
 
+/// `GET /health/checks/is-in-service`: a node that is drained is not.
+pub(super) fn in_service(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+    available(view, "this rabbit node is not currently available to serve")
+}
+
+/// `GET /health/checks/ready-to-serve-clients`.
+pub(super) fn ready_for_clients(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+    available(view, "the rabbit node is not currently available to serve")
+}
+
+fn available(view: &View<'_>, reason: &str) -> Result<Value, Refusal> {
+    if view.server.maintenance.is_on() {
+        return Err(Refusal::Unhealthy(json!({"status": "failed", "reason": reason})));
+    }
+    Ok(json!({"status": "ok"}))
+}
+
 /// `GET /health/checks/below-node-connection-limit`.
 pub(super) fn connections(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
     let open = view.broker.registry.count();

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::change_request::{ChangeOutcome, ChangeRequest};
 use super::node_numbers::{IoNumbers, NodeNumbers};
 use super::rates::Numbers;
 use super::refusal::Refusal;
@@ -13,6 +14,7 @@ use super::view::{Names, View};
 use super::{exchanges, overview};
 use crate::broker::Broker;
 use crate::broker::stats::LetterCounters;
+use crate::server::Maintenance;
 
 /// `GET /nodes`.
 pub(super) fn list(view: &View<'_>) -> Vec<Value> {
@@ -91,6 +93,25 @@ fn mean_times(node: &NodeNumbers) -> Numbers {
     ]
 }
 
+/// `PUT /nodes/:node/maintenance`: what `rabbitmq-upgrade drain` does, for which RabbitMQ's API has no call.
+pub(super) fn drain(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    maintenance_of(request)?.drain(request.view.broker);
+    Ok(ChangeOutcome::Quietly)
+}
+
+/// `DELETE /nodes/:node/maintenance`: what `rabbitmq-upgrade revive` does.
+pub(super) fn revive(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    maintenance_of(request)?.revive();
+    Ok(ChangeOutcome::Quietly)
+}
+
+fn maintenance_of<'a>(request: &'a ChangeRequest<'_>) -> Result<&'a Maintenance, Refusal> {
+    if request.names.get("node")? != request.view.node() {
+        return Err(Refusal::NotFound);
+    }
+    Ok(&request.view.server.maintenance)
+}
+
 /// `GET /config/effective`.
 pub(super) fn configuration(view: &View<'_>) -> Vec<Value> {
     view.server.configuration.rows()
@@ -103,7 +124,7 @@ fn row(view: &View<'_>) -> Value {
         "name": view.node(),
         "type": "disc",
         "running": true,
-        "being_drained": false,
+        "being_drained": view.server.maintenance.is_on(),
         "os_pid": std::process::id().to_string(),
         "uptime": view.uptime_ms,
         "processors": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::configuration::EffectiveConfiguration;
+use crate::server::Maintenance;
 
 /// Our name where RabbitMQ says "RabbitMQ".
 pub(super) const PRODUCT: &str = "mq";
@@ -20,6 +21,7 @@ pub struct ServerInfo {
     pub listeners: Vec<Listener>,
     pub data_directory: Option<PathBuf>,
     pub configuration: EffectiveConfiguration,
+    pub maintenance: Maintenance,
 }
 
 /// RabbitMQ's name for the protocol of the metrics.

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::drive::Drive;
+use super::maintenance;
 use super::session::Session;
 use super::shared::Shared;
 use super::slots::ConnectionSlot;
@@ -28,14 +29,31 @@ pub(super) enum Transport {
     Tls(Arc<Tls>),
 }
 
-/// Accepts TCP connections until the server stops.
-pub(super) async fn accept_tcp(listener: TcpListener, transport: Transport, shared: Arc<Shared>) {
+/// Accepts TCP connections until the server stops, except while the node is drained.
+pub(super) async fn accept_tcp(
+    mut listener: TcpListener,
+    transport: Transport,
+    shared: Arc<Shared>,
+) {
     let mut stop = shared.stop.subscribe();
     loop {
         let accepted = tokio::select! {
             // Cancel-safe: a dropped accept has taken no connection.
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept() => Some(accepted),
+            () = shared.maintenance.becomes(true) => None,
             _ = stop.wait_for(|stopping| *stopping) => return,
+        };
+        let Some(accepted) = accepted else {
+            let again = tokio::select! {
+                // Cancel-safe: the server ends without the listener.
+                again = maintenance::paused(listener, &shared.maintenance) => again,
+                _ = stop.wait_for(|stopping| *stopping) => return,
+            };
+            match again {
+                Ok(again) => listener = again,
+                Err(error) => return tracing::error!(%error, "a listener is lost"),
+            }
+            continue;
         };
         let Some((stream, peer)) = keep_or_pause(accepted, &shared).await else { continue };
         let slot = tokio::select! {
@@ -43,6 +61,10 @@ pub(super) async fn accept_tcp(listener: TcpListener, transport: Transport, shar
             slot = shared.slots.take(&shared.broker) => slot,
             _ = stop.wait_for(|stopping| *stopping) => return,
         };
+        if shared.maintenance.is_on() {
+            // It came before the listener was closed.
+            continue;
+        }
         if let Err(error) = serve_tcp(stream, peer, &transport, slot, &shared) {
             tracing::debug!(%peer, %error, "connection ended");
         }

@@ -16,6 +16,7 @@ mod bind_error;
 mod clock;
 mod drive;
 mod listener;
+mod maintenance;
 pub mod resources;
 pub mod session;
 mod shared;
@@ -37,6 +38,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 pub use address::{Address, Listeners};
 pub use bind_error::BindError;
 pub use clock::Clock;
+pub use maintenance::Maintenance;
 pub use tls::{TlsCipher, TlsFiles, TlsProtocol, TlsVerify, TlsVersion};
 
 use self::listener::Transport;
@@ -122,7 +124,8 @@ impl Server {
         broker.open_for_use(clock.now());
         let stop = watch::Sender::new(false);
         let spin = Spin::start(clock, stop.subscribe());
-        let shared = Arc::new(Shared { broker, clock, stop, running, spin, slots });
+        let maintenance = Maintenance::default();
+        let shared = Arc::new(Shared { broker, clock, stop, running, spin, slots, maintenance });
         let mut server = Self {
             shared,
             left,
@@ -181,6 +184,11 @@ impl Server {
         tls.reload()?;
         tracing::info!("certificates reloaded");
         Ok(())
+    }
+
+    /// The maintenance of the node, which the management API begins and ends.
+    pub fn maintenance(&self) -> &Maintenance {
+        &self.shared.maintenance
     }
 
     /// Permits for connections to the management API, one for each that may be open at a time.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
+use super::maintenance::Maintenance;
 use super::slots::ConnectionSlots;
 use super::spin::Spin;
 use crate::broker::Broker;
@@ -19,4 +20,5 @@ pub(super) struct Shared {
     pub(super) running: mpsc::Sender<()>,
     pub(super) spin: Option<Arc<Spin>>,
     pub(super) slots: ConnectionSlots,
+    pub(super) maintenance: Maintenance,
 }

@@ -120,7 +120,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "address drive",
             "shared",
             "spin",
-            "bind_error clock session slots stream tls",
+            "bind_error clock maintenance session slots stream tls",
         ],
     ),
     (
@@ -252,8 +252,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         "commands",
         &[
             "completions get help install_links rpc_call",
-            "consume rabbitmq unbind",
-            "admin bench bind declare_exchange declare_queue delete_exchange delete_queue man ping publish purge_queue route rpc_serve serve status store tutorial wait",
+            "consume man rabbitmq unbind",
+            "admin bench bind declare_exchange declare_queue delete_exchange delete_queue ping publish purge_queue route rpc_serve serve status store tutorial wait",
             "handler input list options",
             "context declare error examples failing template",
         ],

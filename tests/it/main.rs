@@ -34,6 +34,7 @@ mod cmd_route;
 mod cmd_rpc;
 mod cmd_serve;
 mod cmd_store;
+mod cmd_systemd;
 mod cmd_terminal;
 mod cmd_tls;
 mod cmd_topology;

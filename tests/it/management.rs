@@ -18,6 +18,7 @@ use mq::broker::queue::Subscription;
 use mq::broker::registry::{ConnectionId, NegotiatedParameters, Peer};
 use mq::broker::vhost::{BindingRequest, QueueDeclaration, Vhost};
 use mq::management::{EffectiveConfiguration, Listener, Management, ServerInfo, router, serve};
+use mq::server::Maintenance;
 use mq::server::{Clock, Config, Server};
 use mq::wire::shortstr::literal;
 use mq::wire::{FieldTable, FieldValue};
@@ -76,6 +77,7 @@ impl Site {
             listeners: vec![listen("amqp", 5672), listen("http", address.port())],
             data_directory: None,
             configuration: EffectiveConfiguration::default(),
+            maintenance: Maintenance::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let router = router(Management::new(Arc::clone(&broker), facts));
@@ -603,6 +605,7 @@ async fn a_unix_socket_is_served_until_the_end_is_asked_for() {
         listeners: Vec::new(),
         data_directory: Some(folder.path().into()),
         configuration: EffectiveConfiguration::default(),
+        maintenance: Maintenance::default(),
     };
     let router = router(Management::new(Arc::new(Broker::new("mq@test".into())), facts));
     let (stop, stopped) = oneshot::channel::<()>();

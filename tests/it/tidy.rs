@@ -62,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rustix", &["store", "server", "management", "client", "engine", "render", "commands"]),
     ("rustls", &["tls", "server", "client", "engine"]),
     ("rustls_native_certs", &["client"]),
+    ("sd_notify", &["commands"]),
     ("serde", &["management", "engine", "render", "commands", "tutorial"]),
     ("serde_json", &["management", "client", "engine", "render", "commands", "tutorial"]),
     ("sha2", &["broker"]),

@@ -3,7 +3,7 @@
 
 use super::row::{
     AdminRow, AdminWork, CTL, CTL_DIAGNOSTICS, DIAGNOSTICS, Operand, PLUGINS, Program, QUEUES,
-    STREAMS, UPGRADE,
+    STREAMS,
 };
 
 const ABOUT: &str = "Not in mq: it needs Erlang, a cluster or a plugin that mq does not have";
@@ -116,8 +116,6 @@ pub(super) const ROWS: &[AdminRow] = &[
     not_implemented("force-reset", CTL, RESET),
     not_implemented("suspend-listeners", CTL, LISTENERS),
     not_implemented("resume-listeners", CTL, LISTENERS),
-    not_implemented("drain", UPGRADE, LISTENERS),
-    not_implemented("revive", UPGRADE, LISTENERS),
     not_implemented("set-disk-free-limit", CTL, DISK),
     not_implemented("activate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
     not_implemented("deactivate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),

@@ -10,13 +10,16 @@ pub mod config;
 mod effective;
 mod first;
 mod log;
+pub(in crate::commands) mod manual;
 mod reload;
+mod systemd;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::args::Args;
 use self::log::ServerLog;
 use self::reload::Reload;
+use self::systemd::ServiceManager;
 use super::{Answer, CommandError};
 use crate::engine::{Host, StartReport, TlsFiles};
 use crate::render::{Output, words};
@@ -84,8 +87,10 @@ pub async fn run(
         }
         out.flush()?;
     }
+    let _manager = ServiceManager::ready(&format!("listening on {}", host.urls().join(", ")));
     let mut reload = Reload::new(args, tls);
-    let signal = signals.stop(|| reload.run(&host, &log)).await;
+    let signal = signals.stop(|| ServiceManager::around_reload(|| reload.run(&host, &log))).await;
+    ServiceManager::stopping();
     tracing::info!(signal, "stopping: closing connections and writing messages to disk");
     host.stop().await;
     tracing::info!("stopped");

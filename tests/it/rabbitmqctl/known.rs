@@ -61,8 +61,6 @@ pub(super) const KNOWN: &[(&str, &[&str])] = &[
     (
         "it changes a running node, which mq cannot",
         &[
-            "rabbitmq-upgrade drain",
-            "rabbitmq-upgrade revive",
             "rabbitmqctl set_log_level debug",
             "rabbitmqctl set_log_level nosuch",
             "rabbitmqctl set_log_level info",
@@ -77,10 +75,8 @@ pub(super) const KNOWN: &[(&str, &[&str])] = &[
             "rabbitmq-diagnostics disable_auth_attempt_source_tracking",
             "rabbitmqctl deactivate_free_disk_space_monitoring",
             "rabbitmqctl activate_free_disk_space_monitoring",
-            "rabbitmq-upgrade drain",
             "rabbitmqctl status -q",
             "rabbitmqctl cluster_status",
-            "rabbitmq-upgrade revive",
         ],
     ),
     (

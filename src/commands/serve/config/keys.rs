@@ -338,6 +338,26 @@ impl Key {
     }
 }
 
+/// A key that sets an option, for the manual.
+#[derive(Debug)]
+pub(in crate::commands::serve) struct KeyHelp {
+    pub(in crate::commands::serve) key: &'static str,
+    pub(in crate::commands::serve) option: &'static str,
+    pub(in crate::commands::serve) variable: Option<String>,
+}
+
+/// The keys that set an option.
+pub(in crate::commands::serve) fn key_help() -> impl Iterator<Item = KeyHelp> {
+    KEYS.iter().filter_map(|row| match row.does {
+        Does::Sets { form: Form::Only(_), .. } | Does::Nothing { .. } | Does::NotImplemented => {
+            None
+        }
+        Does::Sets { option, .. } => {
+            Some(KeyHelp { key: row.name, option, variable: row.variable() })
+        }
+    })
+}
+
 /// The row of a key.
 pub(super) fn find(key: &str) -> Option<&'static Key> {
     KEYS.iter().find(|row| row.fits(key))

@@ -11,3 +11,4 @@ mod keys;
 mod settings;
 
 pub use self::arguments::{AppliedSettings, Unread, read};
+pub(in crate::commands::serve) use self::keys::{KeyHelp, key_help};
