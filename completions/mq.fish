@@ -227,6 +227,10 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l handshake-timeout -d 'Cl
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-handshake-timeout -d 'Close a TLS connection whose handshake takes longer than this, for example 5s [default: 5s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l heartbeat -d 'Propose this heartbeat interval to clients, for example 30s; 0s proposes no heartbeats [default: 60s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-timeout -d 'Close channels that hold a message unacknowledged for longer than this, for example 30m [default: never]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http-cors-origin -d 'Let pages of this origin call the management API from a browser (CORS), for example https://example.com; * lets all do so; may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http-cors-max-age -d 'Let browsers remember for this many seconds that a page may call the management API' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http-header -d 'Add this header to every answer of the management API, for example \'Referrer-Policy: no-referrer\'; may be given several times' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http-failed-logins -d 'Refuse the logins of an address to the management API for the rest of a minute in which this many have failed; 0 refuses none [default: 60]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-output -d 'Write the log to stderr or stdout [default: stderr; stdout with --as-rabbitmq-server]' -r -f -a "stderr\t''
 stdout\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log in this format; json writes one object per line, startup errors included' -r -f -a "text\t''
@@ -255,6 +259,8 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l print-config -d 'Print t
 complete -c mq -n "__fish_mq_using_subcommand serve" -l as-rabbitmq-server -d 'Run in the place of rabbitmq-server: AMQP, the management API and metrics are on all addresses by default, data in RABBITMQ_MNESIA_BASE or /var/lib/rabbitmq, the configuration in /etc/rabbitmq, and the log goes to stdout with RabbitMQ\'s words'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory -d 'Store nothing on disk: everything is lost when the broker stops'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l print-url -d 'Print the AMQP URL, then the management URL and the URL of the metrics, one per line'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http-disable-stats -d 'Leave statistics out of the answers of the management API; Prometheus still has them'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http-queue-totals -d 'Tell the lengths of queues also with --http-disable-stats'
 complete -c mq -n "__fish_mq_using_subcommand serve" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand publish" -s e -l exchange -d 'Publish to this exchange [default: the default exchange, which routes to the queue named by the routing key]' -r

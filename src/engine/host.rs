@@ -22,7 +22,8 @@ use crate::engine::error::{Cause, Error};
 use crate::engine::host_options::HostOptions;
 use crate::engine::target::TlsFiles;
 use crate::management::{
-    self, DefinitionsFile, EffectiveConfiguration, Listener, METRICS, Management, ServerInfo,
+    self, DefinitionsFile, EffectiveConfiguration, HttpSettings, Listener, METRICS, Management,
+    ServerInfo,
 };
 use crate::server::{
     self, Address, BindError, Clock, Config, Listeners, Server, StartError, TlsProtocol, TlsVerify,
@@ -174,10 +175,10 @@ impl Host {
             management_thread,
             _lock: None,
         };
-        let management = host.management(directory);
+        let management = host.management(directory, options.http_settings);
         let metrics = management::metrics_router(Arc::clone(&management));
         for listener in metrics_tcp {
-            let origin = |address: &SocketAddr| address.ip().into();
+            let origin = SocketAddr::ip;
             let slots = host.server.http_slots();
             let (router, stopping) = (metrics.clone(), host.stopping());
             let answering = management::serve(listener, origin, router, slots, stopping);
@@ -185,7 +186,7 @@ impl Host {
         }
         for listener in tcp {
             let router = management::router(Arc::clone(&management));
-            let origin = |address: &SocketAddr| address.ip().into();
+            let origin = SocketAddr::ip;
             let slots = host.server.http_slots();
             let answering = management::serve(listener, origin, router, slots, host.stopping());
             host.management.spawn_on(answering, &on);
@@ -208,7 +209,11 @@ impl Host {
         Ok(host)
     }
 
-    fn management(&self, directory: Option<&DataDirectory>) -> Arc<Management> {
+    fn management(
+        &self,
+        directory: Option<&DataDirectory>,
+        settings: HttpSettings,
+    ) -> Arc<Management> {
         let server = ServerInfo {
             started: self.server.started(),
             started_at: self.server.started_at(),
@@ -216,6 +221,7 @@ impl Host {
             data_directory: directory.map(|directory| directory.path().to_path_buf()),
             configuration: self.configuration.clone(),
             maintenance: self.server.maintenance().clone(),
+            http: Arc::new(settings),
         };
         Management::new(Arc::clone(self.server.broker()), server)
     }

@@ -7,7 +7,7 @@ use crate::broker::Defaults;
 use crate::broker::auth::{ADMINISTRATOR, GUEST, Permission, User};
 use crate::broker::compat::Compat;
 use crate::broker::node_limits::NodeLimits;
-use crate::management::ConfigurationEntry;
+use crate::management::{ConfigurationEntry, HttpSettings};
 use crate::server::{Address, TlsProtocol, TlsVerify, resources};
 use crate::wire::ShortStr;
 use crate::wire::shortstr::literal;
@@ -26,6 +26,8 @@ pub struct HostOptions {
     pub tls_protocol: TlsProtocol,
     /// The management API's address.
     pub http: Option<Address>,
+    /// The settings of the management API.
+    pub http_settings: HttpSettings,
     /// The address at which Prometheus finds the metrics.
     pub metrics: Option<Address>,
     /// The release of RabbitMQ whose answers the broker gives.

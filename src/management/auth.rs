@@ -4,17 +4,20 @@
 
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
+use super::failed_logins::FailedLogins;
 use super::refusal::Refusal;
+use super::server_info::ServerInfo;
 use super::serving::Caller;
 use crate::broker::Broker;
-use crate::broker::auth::{Origin, User};
+use crate::broker::auth::User;
 
 /// Tags that let a user in at all (RabbitMQ: `rabbit_mgmt_util:is_mgmt_user`).
 const MANAGEMENT: &[&str] = &["administrator", "monitoring", "policymaker", "management"];
@@ -50,40 +53,92 @@ impl RequiredRole {
     }
 }
 
-/// Lets a request through when its user may use the API, and notes the user in it.
-pub(super) async fn log_in(
-    State(broker): State<Arc<Broker>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    // A caller of unknown origin is a stranger.
-    let caller = request.extensions().get::<ConnectInfo<Caller>>();
-    let origin = caller.map_or(Origin::Remote, |ConnectInfo(Caller(origin))| *origin);
-    match user(&broker, request.headers(), origin) {
-        Ok(user) => {
-            request.extensions_mut().insert(user);
-            next.run(request).await
+/// The place that all logins go through.
+#[derive(Debug)]
+pub(super) struct LoginGate {
+    broker: Arc<Broker>,
+    server: ServerInfo,
+    failed: FailedLogins,
+}
+
+impl LoginGate {
+    pub(super) fn new(broker: Arc<Broker>, server: ServerInfo) -> Self {
+        Self { broker, server, failed: FailedLogins::default() }
+    }
+
+    /// Lets a request through when its user may use the API, and notes the user in it.
+    pub(super) async fn log_in(&self, mut request: Request, next: Next) -> Response {
+        if request.method() == Method::OPTIONS {
+            // A browser asks without credentials if its page may ask.
+            return next.run(request).await;
         }
-        Err(refusal) => refusal.into_response(),
+        let caller = Caller::of(request.extensions());
+        match self.user(request.headers(), caller) {
+            Ok(user) => {
+                request.extensions_mut().insert(user);
+                next.run(request).await
+            }
+            Err(refusal) => refusal.into_response(),
+        }
+    }
+
+    fn user(&self, headers: &HeaderMap, caller: Caller) -> Result<User, Refusal> {
+        let credentials = headers.get(header::AUTHORIZATION).ok_or(Refusal::NoCredentials)?;
+        let (name, password) = basic(credentials.as_bytes()).ok_or_else(|| self.login_failed())?;
+        let user = self.check(&name, &password, caller)?;
+        if !user.has_tag(MANAGEMENT) {
+            return Err(Refusal::NotAuthorised { reason: "Not management user" });
+        }
+        Ok(user)
+    }
+
+    /// `POST /login`: checks the name and password of a form, and answers with a token for further requests.
+    pub(super) fn token(
+        &self,
+        form: &[(String, String)],
+        caller: Caller,
+    ) -> Result<Value, Refusal> {
+        let field =
+            |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        let both = field("username").zip(field("password"));
+        let (name, password) = both.ok_or_else(|| self.login_failed())?;
+        let user = self.check(name.as_bytes(), password.as_bytes(), caller)?;
+        let token = STANDARD.encode(format!("{name}:{password}"));
+        Ok(json!({"user": user_row(&user), "token": {"type": "basic", "value": token}}))
+    }
+
+    fn check(&self, name: &[u8], password: &[u8], caller: Caller) -> Result<User, Refusal> {
+        let (now, max) = (self.server.since_start(), self.server.http.failed_logins_max);
+        let wait = caller.address.and_then(|address| self.failed.wait(address, max, now));
+        if let Some(wait) = wait {
+            return Err(Refusal::TooManyLogins { wait });
+        }
+        let users = &self.broker.users;
+        let logins = &self.broker.logins.http;
+        let Some(user) = users.log_in(name, password, caller.origin) else {
+            logins.failed.add(1);
+            if let Some(address) = caller.address {
+                self.failed.add(address, now);
+            }
+            let reason = users.why_refused(name, caller.origin);
+            let address = caller.address.map(tracing::field::display);
+            tracing::warn!(user = ?String::from_utf8_lossy(name), address, reason, "login to the management API refused");
+            return Err(self.login_failed());
+        };
+        logins.succeeded.add(1);
+        Ok(user)
+    }
+
+    fn login_failed(&self) -> Refusal {
+        let is_3_10 = self.broker.compat().is_3_10();
+        Refusal::LoginFailed { reason: if is_3_10 { "Login failed" } else { "Not_Authorized" } }
     }
 }
 
-fn user(broker: &Broker, headers: &HeaderMap, origin: Origin) -> Result<User, Refusal> {
-    let credentials = headers.get(header::AUTHORIZATION).ok_or(Refusal::NoCredentials)?;
-    let (name, password) = basic(credentials.as_bytes()).ok_or(Refusal::LoginFailed)?;
-    let users = &broker.users;
-    let logins = &broker.logins.http;
-    let Some(user) = users.log_in(&name, &password, origin) else {
-        logins.failed.add(1);
-        let reason = users.why_refused(&name, origin);
-        tracing::warn!(user = ?String::from_utf8_lossy(&name), reason, "login to the management API refused");
-        return Err(Refusal::LoginFailed);
-    };
-    logins.succeeded.add(1);
-    if !user.has_tag(MANAGEMENT) {
-        return Err(Refusal::NotAuthorised { reason: "Not management user" });
-    }
-    Ok(user)
+/// A user as `GET /whoami` tells it.
+pub(super) fn user_row(user: &User) -> Value {
+    // All users are the broker's own, not those of another service.
+    json!({"name": user.name.as_str(), "tags": user.tags, "is_internal_user": true})
 }
 
 /// Name and password of a Basic header (RFC 7617): the name ends at the first colon.

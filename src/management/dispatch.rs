@@ -1,21 +1,25 @@
 //! From a row of the table of routes to the answer of a request.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Extension, Path, Query, State};
-use axum::http::HeaderMap;
+use axum::extract::{DefaultBodyLimit, Extension, Form, Path, Query, State};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, get, on};
 use axum::{Json, Router};
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::auth::RequiredRole;
 use super::change_request::{ChangeOutcome, ChangeRequest};
+use super::file;
 use super::listing::{self, Selection};
 use super::refusal::Refusal;
+use super::serving::Caller;
 use super::state::Management;
 use super::view::{Names, View};
 use crate::broker::auth::User;
@@ -60,18 +64,61 @@ pub(super) enum Responder {
     Selected(fn(&View<'_>, &Names, &Selection) -> Result<Value, Refusal>),
     /// A change
     Change(fn(&ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal>),
+    /// One object, which may be saved as a file and asked for only if it has changed
+    File(fn(&View<'_>, &Names) -> Result<Value, Refusal>),
+    /// A token for a name and a password; no other login is asked for
+    Login,
     /// 501
     NotThereYet,
 }
 
 type RouteHandler = MethodRouter<Arc<Management>>;
 
-/// Makes a router of the table.
-pub(super) fn router(rows: &[RouteRow]) -> Router<Arc<Management>> {
-    let add = |router: Router<_>, &(method, path, who, answer): &RouteRow| {
-        router.route(path, handler(method, who, answer))
+/// Makes two routers of the table: one of the paths that no login is asked for, one of all others.
+pub(super) fn routers(rows: &[RouteRow]) -> (Router<Arc<Management>>, Router<Arc<Management>>) {
+    let mut paths: IndexMap<&str, Vec<&RouteRow>> = IndexMap::new();
+    for row in rows {
+        paths.entry(row.1).or_default().push(row);
+    }
+    let (mut open, mut closed) = (Router::new(), Router::new());
+    for (path, rows) in paths {
+        let handlers = of_path(&rows);
+        if rows.iter().any(|row| matches!(row.3, Responder::Login)) {
+            open = open.route(path, handlers);
+        } else {
+            closed = closed.route(path, handlers);
+        }
+    }
+    let limit = DefaultBodyLimit::max(BODY_BYTES_MAX);
+    (open.layer(limit), closed.layer(limit))
+}
+
+/// The handlers of one path; each answer lists the methods, as RabbitMQ's do.
+fn of_path(rows: &[&RouteRow]) -> RouteHandler {
+    let add = |all: RouteHandler, &&(method, _, who, answer): &&RouteRow| {
+        all.merge(handler(method, who, answer))
     };
-    rows.iter().fold(Router::new(), add).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+    let handlers = rows.iter().fold(MethodRouter::new(), add);
+    let has = |method: Method| rows.iter().any(|row| row.0 == method);
+    if has(Method::Any) {
+        return handlers;
+    }
+    let names = [
+        (Method::Get, "HEAD, GET"),
+        (Method::Put, "PUT"),
+        (Method::Post, "POST"),
+        (Method::Delete, "DELETE"),
+    ];
+    let names = names.into_iter().filter(|(method, _)| has(*method)).map(|(_, name)| name);
+    let allowed: Vec<_> = names.chain(["OPTIONS"]).collect();
+    let allowed = HeaderValue::from_str(&allowed.join(", ")).ok();
+    let tell = move |mut response: Response| {
+        if let Some(allowed) = allowed.clone() {
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
+        ready(response)
+    };
+    handlers.options(async || StatusCode::OK).layer(map_response(tell))
 }
 
 fn handler(method: Method, who: RequiredRole, answer: Responder) -> RouteHandler {
@@ -101,6 +148,14 @@ fn handler(method: Method, who: RequiredRole, answer: Responder) -> RouteHandler
             reading(who, move |view, names, selection| selection.of_list(answer(view, names)?))
         }
         Responder::Selected(answer) => reading(who, answer),
+        Responder::File(answer) => {
+            reading(
+                who,
+                move |view, names, selection| Ok(selection.of_object(answer(view, names)?)),
+            )
+            .layer(from_fn(file::as_file))
+        }
+        Responder::Login => on(filter, log_in),
     }
 }
 
@@ -123,6 +178,16 @@ where
             Ok(Json(body).into_response())
         },
     )
+}
+
+/// `POST /login`.
+async fn log_in(
+    State(management): State<Arc<Management>>,
+    request: Extensions,
+    Form(form): Form<Vec<(String, String)>>,
+) -> Result<Response, Refusal> {
+    let token = management.gate.token(&form, Caller::of(&request))?;
+    Ok(Json(token).into_response())
 }
 
 fn changing(

@@ -21,6 +21,7 @@ mod body;
 mod change;
 mod change_request;
 mod channels;
+mod compression;
 mod configuration;
 mod connections;
 mod consumers;
@@ -28,10 +29,14 @@ mod definition_lists;
 mod definitions;
 mod dispatch;
 mod exchanges;
+mod failed_logins;
 mod features;
+mod file;
+mod headers;
 mod health;
 mod histories;
 mod history;
+mod http_settings;
 mod idle_timeout;
 mod import;
 mod json;
@@ -63,16 +68,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 
 pub use self::configuration::{ConfigurationEntry, EffectiveConfiguration};
+pub use self::http_settings::{HeaderName, HeaderValue, HttpSettings};
 pub use self::import::{DefinitionsFile, ImportError};
 pub use self::nodes::started_plugins;
 pub use self::server_info::{Listener, METRICS, ServerInfo};
-pub use self::serving::serve;
+pub use self::serving::{Caller, serve};
 pub use self::state::Management;
 
 use self::refusal::Refusal;
@@ -80,10 +86,16 @@ use crate::bug;
 
 /// Makes RabbitMQ's management API below `/api`, for [`serve`] or any other server.
 pub fn router(management: Arc<Management>) -> Router {
-    let log_in = from_fn_with_state(Arc::clone(&management.broker), auth::log_in);
-    let all = dispatch::router(routes::ROUTES).route_layer(log_in);
+    let log_in = async |State(management): State<Arc<Management>>, request: Request, next: Next| {
+        management.gate.log_in(request, next).await
+    };
+    let log_in = from_fn_with_state(Arc::clone(&management), log_in);
+    let (open, closed) = dispatch::routers(routes::ROUTES);
+    let all = closed.route_layer(log_in).merge(open);
     let missing = async || Refusal::NotFound;
-    around(Router::new().nest("/api", all).fallback(missing).with_state(management))
+    let headers = from_fn_with_state(Arc::clone(&management.server.http), headers::completed);
+    let router = Router::new().nest("/api", all).fallback(missing).with_state(management);
+    around(router.layer(headers))
 }
 
 /// Makes the metrics below `/metrics`, for a listener of their own.
@@ -91,12 +103,13 @@ pub fn metrics_router(management: Arc<Management>) -> Router {
     around(metrics::router(management))
 }
 
-/// The layer that every request passes first. It stands around the router, because a layer within it would come after
+/// The layers that every request passes first. They stand around the router, because layers within it would come after
 /// the choice of the route.
 fn around(router: Router) -> Router {
     Router::new()
         .fallback_service(router)
         .layer(from_fn(contained))
+        .layer(from_fn(compression::compressed))
         .layer(map_request(async |request: Request| without_last_slash(request)))
 }
 

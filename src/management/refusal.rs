@@ -2,12 +2,17 @@
 //!
 //! One error a layer: variants by status, so that no handler writes a status code itself.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::wire::{Fault, ReplyCode};
+
+const TOO_MANY_LOGINS: &str =
+    "too many failed logins from this address; wait for the time that Retry-After says";
 
 /// The reason for refusing a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +30,9 @@ pub(super) enum Refusal {
     /// The request has no credentials.
     NoCredentials,
     /// Name and password do not fit, or the user may not log in from there.
-    LoginFailed,
+    LoginFailed { reason: &'static str },
+    /// The address has failed too often; its logins are not looked at for this time.
+    TooManyLogins { wait: Duration },
     /// The user is known and may not do this.
     NotAuthorised { reason: &'static str },
     /// RabbitMQ has this path and we do not have it yet.
@@ -54,9 +61,10 @@ impl Refusal {
             | Self::Missing { reason }
             | Self::Protected { reason } => reason.clone(),
             Self::BadReason(reason) | Self::Unhealthy(reason) => reason.to_string(),
-            Self::NotAuthorised { reason } => (*reason).to_owned(),
+            Self::NotAuthorised { reason } | Self::LoginFailed { reason } => (*reason).to_owned(),
+            Self::TooManyLogins { .. } => TOO_MANY_LOGINS.to_owned(),
             Self::NotFound => "Not Found".to_owned(),
-            Self::NoCredentials | Self::LoginFailed => "Login failed".to_owned(),
+            Self::NoCredentials => "Login failed".to_owned(),
             Self::NotThereYet => "it is not implemented".to_owned(),
             Self::Bug => "a bug of the broker".to_owned(),
         }
@@ -102,10 +110,15 @@ impl IntoResponse for Refusal {
                 let realm = [(header::WWW_AUTHENTICATE, "Basic realm=\"RabbitMQ Management\"")];
                 return (StatusCode::UNAUTHORIZED, realm).into_response();
             }
-            Self::LoginFailed => (
-                StatusCode::UNAUTHORIZED,
-                json!({"error": "not_authorized", "reason": "Login failed"}),
-            ),
+            Self::LoginFailed { reason } => {
+                (StatusCode::UNAUTHORIZED, json!({"error": "not_authorized", "reason": reason}))
+            }
+            Self::TooManyLogins { wait } => {
+                let seconds = HeaderValue::from(wait.as_secs() + 1);
+                let body = json!({"error": "too_many_requests", "reason": TOO_MANY_LOGINS});
+                let headers = [(header::RETRY_AFTER, seconds)];
+                return (StatusCode::TOO_MANY_REQUESTS, headers, Json(body)).into_response();
+            }
             // RabbitMQ spells the two differently, and never sends 403.
             Self::NotAuthorised { reason } => {
                 (StatusCode::UNAUTHORIZED, json!({"error": "not_authorised", "reason": reason}))

@@ -5,7 +5,9 @@
 
 use super::auth::RequiredRole::{Administrator, EveryUser, Monitor, Policymaker};
 use super::dispatch::Method::{Any, Delete, Get, Post, Put};
-use super::dispatch::Responder::{Always, AlwaysList, Change, List, NotThereYet, One, Selected};
+use super::dispatch::Responder::{
+    Always, AlwaysList, Change, File, List, Login, NotThereYet, One, Selected,
+};
 use super::dispatch::RouteRow;
 use super::{
     bindings, change, channels, connections, consumers, definitions, exchanges, features, health,
@@ -39,9 +41,9 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/connections/{connection}/channels",                                    EveryUser,     List(connections::channels)),
     (Get,    "/consumers",                                                            EveryUser,     List(consumers::list)),
     (Get,    "/consumers/{vhost}",                                                    EveryUser,     List(consumers::list)),
-    (Get,    "/definitions",                                                          Administrator, One(definitions::of_broker)),
+    (Get,    "/definitions",                                                          Administrator, File(definitions::of_broker)),
     (Post,   "/definitions",                                                          Administrator, Change(definitions::import)),
-    (Get,    "/definitions/{vhost}",                                                  Administrator, One(definitions::of_vhost)),
+    (Get,    "/definitions/{vhost}",                                                  Administrator, File(definitions::of_vhost)),
     (Post,   "/definitions/{vhost}",                                                  Administrator, Change(definitions::import_into_vhost)),
     (Get,    "/deprecated-features",                                                  EveryUser,     AlwaysList(features::all_deprecated)),
     (Get,    "/deprecated-features/used",                                             EveryUser,     AlwaysList(features::used_deprecated)),
@@ -80,6 +82,7 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/health/checks/virtual-hosts",                                          EveryUser,     Always(health::is_up)),
     (Get,    "/healthchecks/node",                                                    EveryUser,     Always(health::is_up)),
     (Get,    "/healthchecks/node/{node}",                                             EveryUser,     One(health::node)),
+    (Post,   "/login",                                                                EveryUser,     Login),
     (Get,    "/nodes",                                                                Monitor,       AlwaysList(nodes::list)),
     (Get,    "/nodes/{node}",                                                         Monitor,       One(nodes::one)),
     (Get,    "/nodes/{node}/memory",                                                  Monitor,       One(memory::breakdown)),
@@ -158,7 +161,6 @@ pub(super) const ROUTES: &[RouteRow] = &[
     // Paths of RabbitMQ and its plugins that do not exist here yet.
     (Any,    "/auth",                                                                 EveryUser,     NotThereYet),
     (Any,    "/auth/{*rest}",                                                         EveryUser,     NotThereYet),
-    (Any,    "/login",                                                                EveryUser,     NotThereYet),
     (Any,    "/rebalance/queues",                                                     EveryUser,     NotThereYet),
     (Any,    "/reset",                                                                EveryUser,     NotThereYet),
     (Any,    "/reset/{node}",                                                         EveryUser,     NotThereYet),

@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::configuration::EffectiveConfiguration;
+use super::http_settings::HttpSettings;
 use crate::server::Maintenance;
 
 /// Our name where RabbitMQ says "RabbitMQ".
@@ -22,6 +24,7 @@ pub struct ServerInfo {
     pub data_directory: Option<PathBuf>,
     pub configuration: EffectiveConfiguration,
     pub maintenance: Maintenance,
+    pub http: Arc<HttpSettings>,
 }
 
 /// RabbitMQ's name for the protocol of the metrics.

@@ -5,11 +5,13 @@
 //! are only so many at a time: so clients of the API cannot use up the broker's memory or descriptors.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
+use axum::http::Extensions;
 use axum::serve::Listener;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -27,23 +29,48 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// The time that the head of a request may take, the wait for it included (RabbitMQ: cowboy's `request_timeout`).
 const HEAD_MAX: Duration = Duration::from_secs(5);
 
-/// The origin of an HTTP connection.
+/// The other end of an HTTP connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Caller(pub(super) Origin);
+pub struct Caller {
+    pub(super) origin: Origin,
+    /// None of a Unix socket
+    pub(super) address: Option<IpAddr>,
+}
+
+impl Caller {
+    /// The caller of a request; one that is not known is a stranger.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        let known = extensions.get::<ConnectInfo<Self>>();
+        known.map_or_else(|| Origin::Remote.into(), |ConnectInfo(caller)| *caller)
+    }
+}
+
+impl From<Origin> for Caller {
+    fn from(origin: Origin) -> Self {
+        Self { origin, address: None }
+    }
+}
+
+impl From<IpAddr> for Caller {
+    fn from(address: IpAddr) -> Self {
+        Self { origin: address.into(), address: Some(address) }
+    }
+}
 
 /// Answers HTTP requests on `listener` until `shutdown` is done, and then those that are under way.
 ///
-/// `origin_of` says where the peer with that address is. For TCP: `|address| address.ip().into()`; for a Unix socket:
+/// `caller_of` says who the peer with that address is. For TCP: `|address| address.ip()`; for a Unix socket:
 /// `|_| Origin::Local`. Each connection has one of `slots`; without one it waits to be served.
-pub async fn serve<L, F>(
+pub async fn serve<L, F, C>(
     mut listener: L,
-    origin_of: F,
+    caller_of: F,
     router: Router,
     slots: Arc<Semaphore>,
     shutdown: impl Future<Output = ()> + Send,
 ) where
     L: Listener,
-    F: Fn(&L::Addr) -> Origin + Send,
+    F: Fn(&L::Addr) -> C + Send,
+    C: Into<Caller>,
 {
     let mut shutdown = pin!(shutdown);
     let (ending, ended) = watch::channel(false);
@@ -72,7 +99,13 @@ pub async fn serve<L, F>(
                 () = &mut shutdown => break,
             }
         };
-        connections.spawn(answer(stream, origin_of(&address), router.clone(), slot, ended.clone()));
+        connections.spawn(answer(
+            stream,
+            caller_of(&address).into(),
+            router.clone(),
+            slot,
+            ended.clone(),
+        ));
     }
     ending.send_replace(true);
     // What has not ended by then is dropped with the set: a connection holds nothing that must be kept.
@@ -85,12 +118,12 @@ pub async fn serve<L, F>(
 /// Serves one connection; once `ended` says so, up to the answer that is under way.
 async fn answer(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    origin: Origin,
+    caller: Caller,
     router: Router,
     _slot: OwnedSemaphorePermit,
     ended: watch::Receiver<bool>,
 ) {
-    let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(Caller(origin)))));
+    let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(caller))));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
     let mut connection =

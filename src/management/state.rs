@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::auth::LoginGate;
 use super::listing::Query;
 use super::ranges::Ranges;
 use super::rates::{self, Sampler};
@@ -18,6 +19,8 @@ use crate::broker::auth::User;
 pub struct Management {
     pub(super) broker: Arc<Broker>,
     pub(super) server: ServerInfo,
+    /// The place that all logins go through.
+    pub(super) gate: LoginGate,
     sampler: Sampler,
 }
 
@@ -25,7 +28,8 @@ impl Management {
     pub fn new(broker: Arc<Broker>, server: ServerInfo) -> Arc<Self> {
         let first = sampling::sample(&broker, &server, server.since_start());
         let sampler = Sampler::new(server.started_at, first);
-        Arc::new(Self { broker, server, sampler })
+        let gate = LoginGate::new(Arc::clone(&broker), server.clone());
+        Arc::new(Self { broker, server, gate, sampler })
     }
 
     /// Keeps rates fresh for as long as it is polled; may be dropped at any time.

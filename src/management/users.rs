@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::auth::user_row;
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use crate::broker::auth::{Permission, TopicPermission, User, UserLimits};
@@ -13,7 +14,7 @@ use crate::wire::ShortStr;
 
 /// `GET /whoami`.
 pub(super) fn whoami(view: &View<'_>) -> Value {
-    json!({"name": view.user.name.as_str(), "tags": view.user.tags})
+    user_row(view.user)
 }
 
 /// `GET /users`.

@@ -62,6 +62,7 @@ mod log;
 mod loopback;
 mod management;
 mod management_change;
+mod management_http;
 mod management_messages;
 mod management_numbers;
 mod management_release;

@@ -78,6 +78,7 @@ impl Site {
             data_directory: None,
             configuration: EffectiveConfiguration::default(),
             maintenance: Maintenance::default(),
+            http: Arc::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let router = router(Management::new(Arc::clone(&broker), facts));
@@ -353,14 +354,14 @@ async fn who_may_not_ask_is_told_so_in_rabbitmqs_words() {
     let site = Site::start().await;
     let nobody = site.ask(Method::GET, "overview", None).await;
     assert_eq!(nobody, Answer { status: StatusCode::UNAUTHORIZED, body: Value::Null });
-    let failed = json!({"error": "not_authorized", "reason": "Login failed"});
+    let failed = json!({"error": "not_authorized", "reason": "Not_Authorized"});
     let failed = Answer { status: StatusCode::UNAUTHORIZED, body: failed };
     for login in [("guest", "wrong"), ("nobody", "guest"), ("", "")] {
         assert_eq!(site.ask(Method::GET, "whoami", Some(login)).await, failed, "{login:?}");
     }
     let remote = Site::start_for(Origin::Remote).await;
     assert_eq!(remote.get("whoami").await, failed);
-    let expected = json!({"name": "guest", "tags": ["administrator"]});
+    let expected = json!({"name": "guest", "tags": ["administrator"], "is_internal_user": true});
     assert_eq!(site.read("whoami").await, expected);
 }
 
@@ -606,6 +607,7 @@ async fn a_unix_socket_is_served_until_the_end_is_asked_for() {
         data_directory: Some(folder.path().into()),
         configuration: EffectiveConfiguration::default(),
         maintenance: Maintenance::default(),
+        http: Arc::default(),
     };
     let router = router(Management::new(Arc::new(Broker::new("mq@test".into())), facts));
     let (stop, stopped) = oneshot::channel::<()>();

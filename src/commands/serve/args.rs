@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::config::AppliedSettings;
 use super::first::FirstOptions;
+use super::http::HttpOptions;
 use super::log::LogOptions;
 use crate::commands::CommandError;
 use crate::commands::examples::examples;
@@ -98,6 +99,8 @@ pub struct Args {
     pub(super) first: FirstOptions,
     #[command(flatten)]
     pub(super) limits: LimitOptions,
+    #[command(flatten)]
+    pub(super) management: HttpOptions,
     #[command(flatten)]
     pub(super) log: LogOptions,
 }
@@ -222,6 +225,7 @@ impl Args {
                 ciphers: self.tls_ciphers.clone(),
             },
             tls_verify: self.tls_verify.map(TlsVerify::from).unwrap_or_default(),
+            http_settings: self.management.settings(),
             http: self.http.or(is_usual.then(|| usual(HTTP))),
             metrics: self
                 .metrics

@@ -106,6 +106,7 @@ impl Args {
         ]);
         all.extend(self.first.effective());
         all.extend(self.limits.effective(options.compat)?);
+        all.extend(self.management.effective());
         all.extend(self.log.effective(self.as_rabbitmq_server));
         Ok(all)
     }

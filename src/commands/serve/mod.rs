@@ -9,6 +9,7 @@ mod args;
 pub mod config;
 mod effective;
 mod first;
+mod http;
 mod log;
 pub(in crate::commands) mod manual;
 mod reload;

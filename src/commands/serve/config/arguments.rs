@@ -161,7 +161,7 @@ fn given(settings: &AllSettings) -> Result<Vec<GivenOption>, Wrong> {
             AsOption::Flag => None,
             AsOption::Value(value) => Some(value),
         };
-        if form != Form::Listener {
+        if !matches!(form, Form::Listener | Form::Each | Form::Header(_)) {
             all.retain(|known| known.option != option);
         }
         let source = setting.source.clone();
@@ -193,7 +193,8 @@ fn value_of(
     let text = setting.value.as_str();
     let option = match form {
         Form::Unless(special) if settings.get(special).is_some() => return Ok(AsOption::None),
-        Form::Same | Form::Unless(_) => text.to_owned(),
+        Form::Same | Form::Each | Form::Unless(_) => text.to_owned(),
+        Form::Header(name) => format!("{name}: {text}"),
         Form::Listener if text == "none" => match key {
             "listeners.tcp" => text.to_owned(),
             _ => return Ok(AsOption::None),

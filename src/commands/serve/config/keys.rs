@@ -35,6 +35,10 @@ pub(super) enum Form {
     AddressPart { keys: &'static [&'static str], port: &'static str },
     /// As it is, unless this more special key is set.
     Unless(&'static str),
+    /// As it is; the option may be given several times, and each counts.
+    Each,
+    /// The value of this header of the management API's answers.
+    Header(&'static str),
     /// `true` for an option without a value.
     Flag,
     /// Only this value says what is done here anyway.
@@ -100,6 +104,20 @@ pub(super) const KEYS: &[Key] = &[
     sets("management.tcp.ip", "http", MANAGEMENT),
     sets("management.listener.port", "http", MANAGEMENT),
     sets("management.listener.ip", "http", MANAGEMENT),
+    sets("management.cors.allow_origins.$", "http-cors-origin", Form::Each),
+    sets("management.cors.max_age", "http-cors-max-age", Form::Number),
+    sets("management.csp.policy", "http-header", Form::Header("content-security-policy")),
+    sets("management.hsts.policy", "http-header", Form::Header("strict-transport-security")),
+    sets(
+        "management.headers.content_type_options",
+        "http-header",
+        Form::Header("x-content-type-options"),
+    ),
+    sets("management.headers.frame_options", "http-header", Form::Header("x-frame-options")),
+    sets("management.headers.referrer_policy", "http-header", Form::Header("referrer-policy")),
+    sets("management.headers.xss_protection", "http-header", Form::Header("x-xss-protection")),
+    sets("management.disable_stats", "http-disable-stats", Form::Flag),
+    sets("management.enable_queue_totals", "http-queue-totals", Form::Flag),
     sets("prometheus.tcp.port", "metrics", PROMETHEUS),
     sets("prometheus.tcp.ip", "metrics", PROMETHEUS),
     sets("ssl_options.cacertfile", "tls-ca", Form::Same),
@@ -151,6 +169,7 @@ pub(super) const KEYS: &[Key] = &[
     sets("mq.threads", "threads", Form::Same),
     sets("mq.compat", "compat", Form::Same),
     sets("mq.node_name", "node-name", Form::Same),
+    sets("mq.http_failed_logins", "http-failed-logins", Form::Same),
     sets("mq.log_level_file", "log-level-file", Form::Same),
     sets("mq.print_url", "print-url", Form::Flag),
     sets("mq.as_rabbitmq_server", "as-rabbitmq-server", Form::Flag),
