@@ -126,6 +126,10 @@ impl Host {
             let imported = file.import(&broker).map_err(|error| not_imported(path, &error));
             imported.inspect_err(|_| broker.close())?;
         }
+        broker
+            .name_for_good()
+            .map_err(|fault| not_named(fault.text))
+            .inspect_err(|_| broker.close())?;
         broker.limits.set(options.limits_in_force());
         broker.users.keep_local(options.local_only.0.clone());
         let broker = Arc::new(broker);
@@ -392,6 +396,11 @@ fn not_started(error: StartError) -> Error {
         StartError::Bind(error) => not_bound(error),
         StartError::Tls(error) => Error::of_tls_file(&error),
     }
+}
+
+/// The identity of the cluster cannot be written down.
+fn not_named(reason: String) -> Error {
+    Error::refused("name the cluster", 500, reason)
 }
 
 fn not_bound(error: BindError) -> Error {

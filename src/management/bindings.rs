@@ -1,5 +1,6 @@
 //! Bindings as RabbitMQ's management API shows them, those of the default exchange included.
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::arguments;
@@ -86,7 +87,19 @@ fn between(
 
 fn pick(rows: Vec<Value>, names: &Names) -> Result<Value, Refusal> {
     let key = names.get("properties_key")?;
-    rows.into_iter().find(|row| row["properties_key"] == key).ok_or(Refusal::NotFound)
+    let known = rows.iter().map(|row| row["properties_key"].as_str().unwrap_or_default());
+    let at = position_of_key(&known, key).ok_or(Refusal::NotFound)?;
+    rows.into_iter().nth(at).ok_or(Refusal::NotFound)
+}
+
+/// The place of a key among those of bindings. A client may send it as it is listed, or unquoted once: RabbitMQ unquotes
+/// what it finds in a path once more.
+pub(super) fn position_of_key<'a>(
+    known: &(impl Iterator<Item = &'a str> + Clone),
+    key: &str,
+) -> Option<usize> {
+    let unquoted = |known: &str| percent_decode_str(known).collect::<Vec<u8>>() == key.as_bytes();
+    known.clone().position(|known| known == key).or_else(|| known.clone().position(unquoted))
 }
 
 fn known_exchange(vhost: &Vhost, name: &str) -> Result<(), Refusal> {

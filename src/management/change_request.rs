@@ -35,6 +35,8 @@ pub(super) enum ChangeOutcome {
     Created,
     /// 204: replaced, deleted, or nothing to tell.
     Quietly,
+    /// 202: it is being done.
+    Accepted,
     /// A binding, found there.
     Bound {
         location: String,
@@ -64,6 +66,7 @@ impl IntoResponse for ChangeOutcome {
         match self {
             Self::Created => StatusCode::CREATED.into_response(),
             Self::Quietly => StatusCode::NO_CONTENT.into_response(),
+            Self::Accepted => StatusCode::ACCEPTED.into_response(),
             Self::Bound { location } => {
                 (StatusCode::CREATED, [(header::LOCATION, location)]).into_response()
             }

@@ -88,6 +88,7 @@ fn row(view: &View<'_>, connection: &Connection, agreed: &NegotiatedParameters) 
         "peer_cert_subject",
         "peer_cert_issuer",
         "peer_cert_validity",
+        "peer_cert_serial_number",
     ];
     for name in unknown {
         row[name] = Value::Null;

@@ -3,6 +3,7 @@
 //! To add one, add its row to [`LISTS`], and its objects to [`NewDefinitions`].
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -13,12 +14,13 @@ use super::change::{
 };
 use super::refusal::Refusal;
 use super::view::{Names, View};
-use super::{bindings, exchanges, json, policies, queues, users, vhosts};
-use crate::broker::admin::{NewDefinitions, PolicyName};
+use super::{arguments, bindings, exchanges, json, policies, queues, users, vhosts};
+use crate::broker::admin::{CLUSTER_ID, NewDefinitions, PolicyName};
 use crate::broker::auth::Hashing;
 use crate::broker::compat::Compat;
 use crate::broker::parameters::{Parameter, ParameterName};
 use crate::broker::policies::Author;
+use crate::broker::vhost::Vhost;
 use crate::wire::{FieldValue, ShortStr};
 
 /// A list of definitions.
@@ -60,7 +62,7 @@ const LISTS: &[DefinitionList] = &[
     DefinitionList {
         name: "global_parameters",
         is_of_vhost: false,
-        rows: |view, _| Ok(policies::global_parameters(view)),
+        rows: |view, _| Ok(global_parameters(view)),
         read: DefinitionsReading::global_parameter,
     },
     DefinitionList {
@@ -127,14 +129,41 @@ fn all_users(view: &View<'_>) -> Vec<Value> {
 
 /// The vhosts, as RabbitMQ imports them.
 fn all_vhosts(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
-    Ok(keep(vhosts::list(view, names)?, &["name", "description", "tags", "metadata"]))
+    let vhosts = view.vhosts(names)?;
+    let mut rows = keep(vhosts::list(view, names)?, &["name", "description", "tags", "metadata"]);
+    for (row, vhost) in rows.iter_mut().zip(&vhosts) {
+        row["limits"] = limits(view, vhost);
+    }
+    Ok(rows)
+}
+
+/// The limits of a vhost; an empty object if it has none.
+fn limits(view: &View<'_>, vhost: &Vhost) -> Value {
+    view.broker
+        .vhost_limits(vhost.name())
+        .map_or_else(|| Map::new().into(), |limits| arguments::object(&limits))
+}
+
+/// The facts of a vhost that stand beside the lists of its definitions.
+pub(super) fn about_vhost(view: &View<'_>, vhost: &Arc<Vhost>) -> Map<String, Value> {
+    let row = vhosts::row_of(view, vhost);
+    let fields = ["description", "metadata", "default_queue_type"];
+    let facts = fields.into_iter().map(|field| (field.to_owned(), row[field].clone()));
+    facts.chain([("limits".to_owned(), limits(view, vhost))]).collect()
+}
+
+/// RabbitMQ 4 leaves out the identity of the cluster: another cluster has its own.
+fn global_parameters(view: &View<'_>) -> Vec<Value> {
+    let mut rows = policies::global_parameters(view);
+    rows.retain(|row| row["name"] != CLUSTER_ID);
+    rows
 }
 
 /// RabbitMQ leaves out exclusive queues: they end with their connection.
 fn declared_queues(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
-    let mut rows = queues::rows(view, names)?;
+    let mut rows = queues::declared(view, names)?;
     rows.retain(|row| row["exclusive"] == false);
-    Ok(keep(rows, &["name", "vhost", "durable", "auto_delete", "arguments"]))
+    Ok(keep(rows, &["name", "vhost", "type", "durable", "auto_delete", "arguments"]))
 }
 
 /// RabbitMQ leaves out what every vhost starts with.

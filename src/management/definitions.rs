@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::change_request::{ChangeOutcome, ChangeRequest};
 use super::definition_lists;
 use super::import::DefinitionsFile;
+use super::policies;
 use super::refusal::Refusal;
 use super::server_info::PRODUCT;
 use super::view::{Names, View};
@@ -15,14 +16,25 @@ pub(super) fn of_broker(view: &View<'_>, names: &Names) -> Result<Value, Refusal
     let mut all = versions(view);
     all.insert("product_name".into(), PRODUCT.into());
     all.insert("product_version".into(), env!("CARGO_PKG_VERSION").into());
+    let cluster = policies::name_of_cluster(view.broker);
+    all.insert("rabbitmq_definition_format".into(), "cluster".into());
+    all.insert("explanation".into(), format!("Definitions of cluster '{cluster}'").into());
+    all.insert("original_cluster_name".into(), cluster.into());
     all.extend(definition_lists::of_broker(view, names)?);
     Ok(all.into())
 }
 
 /// `GET /definitions/:vhost`: without the users, and without the vhost's name in every entry.
 pub(super) fn of_vhost(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    view.vhost(names.vhost()?)?;
+    let vhost = view.vhost(names.vhost()?)?;
+    let name = vhost.name().as_str();
     let mut all = versions(view);
+    all.insert("product_name".into(), PRODUCT.into());
+    all.insert("product_version".into(), env!("CARGO_PKG_VERSION").into());
+    all.insert("rabbitmq_definition_format".into(), "single_virtual_host".into());
+    all.insert("explanation".into(), format!("Definitions of virtual host '{name}'").into());
+    all.insert("original_vhost_name".into(), name.into());
+    all.extend(definition_lists::about_vhost(view, &vhost));
     all.extend(definition_lists::of_vhost(view, names)?);
     Ok(all.into())
 }

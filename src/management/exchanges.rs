@@ -67,8 +67,10 @@ fn row(view: &View<'_>, exchange: &ExchangeInfo) -> Value {
         "auto_delete": settings.is_auto_delete,
         "internal": settings.is_internal,
         "arguments": arguments::object(&settings.arguments),
-        "message_stats": view.rates.counters(&subject, &exchange.counters.snapshot()),
     });
+    if view.has_statistics() {
+        row["message_stats"] = view.rates.counters(&subject, &exchange.counters.snapshot());
+    }
     if let Ok(vhost) = view.broker.vhost(&exchange.vhost) {
         policies::put_applied(&mut row, &vhost, policies::PolicySubject::Exchange(&settings.name));
     }

@@ -78,6 +78,9 @@ pub(super) fn flags(view: &View<'_>) -> Vec<Value> {
             "doc_url": "",
             "state": "enabled",
             "stability": if OPTIONAL.contains(&name) { "stable" } else { "required" },
+            "require_level": "hard",
+            "experiment_level": "supported",
+            "callbacks": [],
             "provided_by": PRODUCT,
         })
     };

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
+use super::server_info::Listener;
 use super::view::{Names, View};
 
 /// `GET /health/checks/alarms`.
@@ -71,7 +72,12 @@ pub(super) fn connections(view: &View<'_>, _: &Names) -> Result<Value, Refusal> 
     }
 }
 
-/// `GET /health/checks/node-is-quorum-critical`, and its like for mirrors.
+/// `GET /health/checks/node-is-mirror-sync-critical`: RabbitMQ 4 has no mirrors.
+pub(super) fn mirrors(view: &View<'_>, _: &Names) -> Result<Value, Refusal> {
+    if view.broker.compat().is_3_10() { Ok(single_node(view)) } else { Err(Refusal::NotFound) }
+}
+
+/// `GET /health/checks/node-is-quorum-critical`.
 pub(super) fn single_node(_: &View<'_>) -> Value {
     json!({"status": "ok", "reason": "single node cluster"})
 }
@@ -102,16 +108,18 @@ pub(super) fn port_listener(view: &View<'_>, names: &Names) -> Result<Value, Ref
 
 /// `GET /health/checks/protocol-listener/:protocol`.
 pub(super) fn protocol_listener(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    let asked = names.get("protocol")?;
-    let protocol = listened_name(asked);
+    let asked = names.get("protocol")?.split(',').map(|asked| listened_name(asked.trim()));
+    let asked: Vec<_> = asked.collect();
     let mut protocols: Vec<_> =
         view.server.listeners.iter().map(|listener| listener.protocol).collect();
     protocols.dedup();
-    if protocols.contains(&protocol) {
-        return Ok(json!({"status": "ok", "protocol": protocol}));
+    let not_there: Vec<_> = asked.iter().filter(|one| !protocols.contains(*one)).collect();
+    if not_there.is_empty() {
+        // 3.10 takes one protocol, and tells it; 4 tells all that are listened for.
+        return Ok(json!({"status": "ok", "protocol": asked[0], "protocols": protocols}));
     }
-    // A list of one, since RabbitMQ 4.1.
-    Err(missing(vec![protocol], "protocols", protocols))
+    // A list, since RabbitMQ 4.1.
+    Err(missing(not_there.into_iter().copied().collect::<Vec<_>>(), "protocols", protocols))
 }
 
 /// `GET /health/checks/certificate-expiration/:within/:unit`: nothing expires where no listener has a certificate.
@@ -125,8 +133,7 @@ pub(super) fn certificates(view: &View<'_>, names: &Names) -> Result<Value, Refu
         let reason = format!("Time unit not recognised. Supported units: {known}.");
         return Err(Refusal::bad_request(reason));
     }
-    let has_certificate = |protocol: &str| protocol.ends_with("/ssl") || protocol == "https";
-    if view.server.listeners.iter().any(|listener| has_certificate(listener.protocol)) {
+    if view.server.listeners.iter().any(Listener::has_tls) {
         return Err(Refusal::NotThereYet);
     }
     Ok(json!({"status": "ok"}))

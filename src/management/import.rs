@@ -147,6 +147,11 @@ fn check(new: &NewDefinitions, broker: &Broker) -> Result<(), Refusal> {
     let vhosts = vhosts.chain(kept.map(|one| &one.name.vhost));
     let vhosts = vhosts.chain(new.policies.iter().map(|(name, _)| &name.vhost));
     if let Some(vhost) = vhosts.collect::<BTreeSet<_>>().into_iter().find(|name| !has_vhost(name)) {
+        if !broker.compat().is_3_10() {
+            let reason =
+                format!("Please create virtual host \"{vhost}\" prior to importing definitions.");
+            return Err(Refusal::bad_request(reason));
+        }
         return Err(Refusal::BadReason(json!(["no_such_vhost", vhost.as_str()])));
     }
     for (name, value) in &new.policies {

@@ -15,6 +15,7 @@
 //! samples of rates, `histories` their past.
 
 mod arguments;
+mod attempts;
 mod auth;
 mod bindings;
 mod body;

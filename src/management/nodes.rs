@@ -118,6 +118,10 @@ pub(super) fn configuration(view: &View<'_>) -> Vec<Value> {
 }
 
 fn row(view: &View<'_>) -> Value {
+    if !view.has_statistics() {
+        let (name, kind) = (view.node(), "disc");
+        return json!({"name": name, "type": kind, "running": true, "being_drained": false});
+    }
     let node = NodeNumbers::read(view.broker, view.server);
     let alarm = &view.broker.alarm;
     let mut row = json!({

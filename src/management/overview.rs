@@ -47,17 +47,23 @@ pub(super) fn overview(view: &View<'_>) -> Value {
         // There is no Erlang here; clients want to read the fields.
         "erlang_version": "",
         "erlang_full_version": "",
-        "disable_stats": false,
-        "enable_queue_totals": false,
+        "disable_stats": view.server.http.disable_stats,
+        "enable_queue_totals": view.server.http.enable_queue_totals,
         "is_op_policy_updating_enabled": false,
-        "message_stats": rates.counters_of(&of_messages, &messages),
-        "churn_rates": rates.counters(&Subject::Churn, &view.broker.churn.snapshot()),
-        "queue_totals": lengths,
         "object_totals": object_totals(view, &vhosts),
-        "statistics_db_event_queue": 0,
+        "require_definition_json_extension": false,
     });
     if view.sees_all() {
         overview["node"] = view.node().into();
+    }
+    if !view.has_statistics() {
+        return overview;
+    }
+    overview["message_stats"] = rates.counters_of(&of_messages, &messages);
+    overview["churn_rates"] = rates.counters(&Subject::Churn, &view.broker.churn.snapshot());
+    overview["queue_totals"] = lengths;
+    overview["statistics_db_event_queue"] = 0.into();
+    if view.sees_all() {
         overview["listeners"] = listeners(view).into();
         overview["contexts"] = contexts(view).into();
     }
@@ -100,6 +106,7 @@ fn listeners(view: &View<'_>) -> Vec<Value> {
             "ip_address": listener.address.to_string(),
             "port": listener.port,
             "socket_opts": {},
+            "tls": listener.has_tls(),
         })
     })
     .collect()
@@ -112,13 +119,15 @@ fn object_totals(view: &View<'_>, vhosts: &[Arc<Vhost>]) -> Value {
     let consumers: u64 = queues.iter().map(|queue| u64::from(queue.counts().consumers)).sum();
     let exchanges: usize = vhosts.iter().map(|vhost| vhost.exchanges().len()).sum();
     let mut totals = json!({
-        "channels": channels,
         "connections": connections.len(),
         "exchanges": exchanges,
         "queues": queues.len(),
     });
-    if view.sees_all() {
-        totals["consumers"] = consumers.into();
+    if view.has_statistics() {
+        totals["channels"] = channels.into();
+        if view.sees_all() {
+            totals["consumers"] = consumers.into();
+        }
     }
     totals
 }

@@ -8,6 +8,7 @@ use super::arguments;
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use crate::broker::Broker;
+use crate::broker::admin::CLUSTER_ID;
 use crate::broker::parameters::{Parameter, ParameterName};
 pub(super) use crate::broker::policies::PolicySubject;
 use crate::broker::policies::{Applied, Author, Policy, merge};
@@ -135,6 +136,12 @@ pub(super) fn name_of_cluster(broker: &Broker) -> String {
     let name = broker.parameters.get(&ParameterName::global(&literal(CLUSTER_NAME)));
     let name = name.as_ref().and_then(FieldValue::as_str);
     name.unwrap_or(&broker.node).to_owned()
+}
+
+/// The identity of the cluster, which stays the same when its name changes.
+pub(super) fn id_of_cluster(broker: &Broker) -> Option<String> {
+    let id = broker.parameters.get(&ParameterName::global(&literal(CLUSTER_ID)));
+    id.as_ref().and_then(FieldValue::as_str).map(str::to_owned)
 }
 
 fn definition(policy: Option<&Arc<Policy>>) -> Option<&FieldTable> {

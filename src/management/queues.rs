@@ -8,10 +8,10 @@ use super::listing::Selection;
 use super::rates::Numbers;
 use super::refusal::Refusal;
 use super::subject::Subject;
-use super::view::{Names, View};
+use super::view::{Names, ShownStatistics, View};
 use super::{arguments, bindings, consumers, message_stats, policies};
 use crate::broker::arguments::QueueKind;
-use crate::broker::queue::{Queue, QueueInfo, Settings};
+use crate::broker::queue::{Queue, QueueInfo, Settings, StreamInfo};
 use crate::broker::vhost::Vhost;
 
 /// `GET /queues`, `/queues/detailed` and `/queues/:vhost`.
@@ -24,9 +24,14 @@ pub(super) fn list(
     selection.of_things(all(view, names)?, |queue| queue.name(), row)
 }
 
-/// Every queue of these vhosts.
-pub(super) fn rows(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
-    Ok(all(view, names)?.iter().map(|queue| row(view, &queue.info())).collect())
+/// Every queue of these vhosts, with the arguments that it was declared with.
+pub(super) fn declared(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
+    let declared = |queue: &Arc<Queue>| {
+        let mut row = row(view, &queue.info());
+        row["arguments"] = arguments::object(&queue.settings().arguments);
+        row
+    };
+    Ok(all(view, names)?.iter().map(declared).collect())
 }
 
 fn all(view: &View<'_>, names: &Names) -> Result<Vec<Arc<Queue>>, Refusal> {
@@ -38,6 +43,9 @@ pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
     let vhost = view.vhost(names.vhost()?)?;
     let queue = find(&vhost, names)?;
     let mut row = row(view, &queue.info());
+    if !view.has_statistics() {
+        return Ok(row);
+    }
     row["consumer_details"] = consumers::of_queue(view, &queue).into();
     // Counted by exchange and by channel in RabbitMQ's detailed mode only.
     row["deliveries"] = json!([]);
@@ -101,41 +109,38 @@ pub(super) fn total_lengths(vhosts: &[Arc<Vhost>]) -> Numbers {
 fn row(view: &View<'_>, info: &QueueInfo) -> Value {
     let Settings { name, vhost, is_durable, is_auto_delete, exclusive_owner, arguments, .. } =
         &info.settings;
-    let bytes = info.ready_bytes + info.unacked_bytes + info.letter_bytes;
-    let counters = Subject::Queue(vhost.clone(), name.clone());
+    let kind = info.settings.kind;
+    let mut arguments = arguments::object(arguments);
+    if !view.broker.compat().is_3_10() && arguments["x-queue-type"].is_null() {
+        arguments["x-queue-type"] = kind.name().into();
+    }
     let mut row = json!({
         "name": name.as_str(),
         "vhost": vhost.as_str(),
-        "type": info.settings.kind.name(),
+        "type": kind.name(),
         "durable": is_durable,
         "auto_delete": is_auto_delete,
         "exclusive": exclusive_owner.is_some(),
-        "arguments": arguments::object(arguments),
+        // The queues that the broker keeps for itself are listed nowhere.
+        "internal": false,
+        "internal_owner": false,
+        "arguments": arguments,
         "node": view.node(),
         "state": if info.has_crashed { "crashed" } else { "running" },
-        "consumers": info.consumers,
-        "consumer_capacity": info.consumer_capacity,
-        "consumer_utilisation": info.consumer_capacity,
-        "exclusive_consumer_tag": info.exclusive_consumer.as_deref(),
-        "single_active_consumer_tag": info.single_active_consumer.as_deref(),
-        "head_message_timestamp": null,
-        "memory": bytes,
-        "message_bytes": bytes,
-        "message_bytes_ready": info.ready_bytes,
-        "message_bytes_unacknowledged": info.unacked_bytes,
-        "message_stats": view.rates.counters(&counters, &message_stats::of_queue(&info.counters)),
     });
-    put_places(&mut row, info, bytes);
-    if info.settings.kind == QueueKind::Quorum {
-        row["messages_dlx"] = info.letters.into();
-        row["message_bytes_dlx"] = info.letter_bytes.into();
-    }
     if let Ok(vhost) = view.broker.vhost(vhost) {
-        let kind = info.settings.kind;
         policies::put_applied(&mut row, &vhost, policies::PolicySubject::Queue(name, kind));
     }
-    let subject = Subject::QueueLengths(vhost.clone(), name.clone());
-    view.rates.put_lengths(&mut row, &subject, &lengths(info));
+    put_replicas(&mut row, view, info);
+    match view.statistics {
+        ShownStatistics::All => put_statistics(&mut row, view, info),
+        ShownStatistics::Lengths => {
+            for (name, length) in lengths(info) {
+                row[name] = length.into();
+            }
+        }
+        ShownStatistics::None => {}
+    }
     if let Some(owner) = exclusive_owner.and_then(|id| view.broker.registry.get(id)) {
         row["owner_pid_details"] = json!({
             "name": &*owner.peer.name,
@@ -144,6 +149,51 @@ fn row(view: &View<'_>, info: &QueueInfo) -> Value {
         });
     }
     row
+}
+
+fn put_statistics(row: &mut Value, view: &View<'_>, info: &QueueInfo) {
+    let Settings { name, vhost, .. } = &info.settings;
+    let bytes = info.ready_bytes + info.unacked_bytes + info.letter_bytes;
+    let counters = Subject::Queue(vhost.clone(), name.clone());
+    row["consumers"] = info.consumers.into();
+    row["consumer_capacity"] = info.consumer_capacity.into();
+    row["consumer_utilisation"] = info.consumer_capacity.into();
+    row["exclusive_consumer_tag"] = info.exclusive_consumer.as_deref().into();
+    row["single_active_consumer_tag"] = info.single_active_consumer.as_deref().into();
+    row["head_message_timestamp"] = Value::Null;
+    row["memory"] = bytes.into();
+    row["message_bytes"] = bytes.into();
+    row["message_bytes_ready"] = info.ready_bytes.into();
+    row["message_bytes_unacknowledged"] = info.unacked_bytes.into();
+    row["message_stats"] = view.rates.counters(&counters, &message_stats::of_queue(&info.counters));
+    put_places(row, info, bytes);
+    if info.settings.kind == QueueKind::Quorum {
+        row["messages_dlx"] = info.letters.into();
+        row["message_bytes_dlx"] = info.letter_bytes.into();
+    }
+    let subject = Subject::QueueLengths(vhost.clone(), name.clone());
+    view.rates.put_lengths(row, &subject, &lengths(info));
+}
+
+/// Writes the one replica of a quorum queue or a stream, and the rest that only such queues have.
+fn put_replicas(row: &mut Value, view: &View<'_>, info: &QueueInfo) {
+    let kind = info.settings.kind;
+    if kind == QueueKind::Classic {
+        return;
+    }
+    row["leader"] = view.node().into();
+    row["members"] = json!([view.node()]);
+    row["online"] = json!([view.node()]);
+    if let Some(StreamInfo { readers, segments, first_at_ms }) = info.stream {
+        row["readers"] = json!({view.node(): readers});
+        row["segments"] = segments.into();
+        row["first_timestamp"] = first_at_ms.into();
+        return;
+    }
+    // There are no files of its own.
+    row["open_files"] = json!({view.node(): 0});
+    row["delivery_limit"] = info.delivery_limit.into();
+    row["delayed_retry"] = info.delayed_retry.name().into();
 }
 
 /// Writes the places of the messages: all in memory, none on a disk.

@@ -156,6 +156,11 @@ impl Rates<'_> {
         }
     }
 
+    /// Forgets the past of all numbers.
+    pub(super) fn forget_past(&self) {
+        self.sampler.samples.lock().histories = Histories::default();
+    }
+
     /// Adds mean times, given in microseconds, to an object: in milliseconds, as RabbitMQ has them.
     pub(super) fn put_times(&self, row: &mut Value, subject: &Subject, numbers: &Numbers) {
         let mut micros = Map::new();

@@ -37,6 +37,8 @@ pub(super) enum Refusal {
     NotAuthorised { reason: &'static str },
     /// RabbitMQ has this path and we do not have it yet.
     NotThereYet,
+    /// It cannot be done on this node.
+    Unavailable { reason: &'static str },
     /// A health check that failed, with its own answer.
     Unhealthy(Value),
     /// A bug has ended the request.
@@ -61,7 +63,9 @@ impl Refusal {
             | Self::Missing { reason }
             | Self::Protected { reason } => reason.clone(),
             Self::BadReason(reason) | Self::Unhealthy(reason) => reason.to_string(),
-            Self::NotAuthorised { reason } | Self::LoginFailed { reason } => (*reason).to_owned(),
+            Self::NotAuthorised { reason }
+            | Self::LoginFailed { reason }
+            | Self::Unavailable { reason } => (*reason).to_owned(),
             Self::TooManyLogins { .. } => TOO_MANY_LOGINS.to_owned(),
             Self::NotFound => "Not Found".to_owned(),
             Self::NoCredentials => "Login failed".to_owned(),
@@ -129,6 +133,10 @@ impl IntoResponse for Refusal {
                     "error": "not_implemented",
                     "reason": "mq does not implement this path of RabbitMQ's management API",
                 }),
+            ),
+            Self::Unavailable { reason } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                json!({"error": "service_unavailable", "reason": reason}),
             ),
             Self::Unhealthy(answer) => (StatusCode::SERVICE_UNAVAILABLE, answer),
             Self::Bug => (

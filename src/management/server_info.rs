@@ -39,6 +39,13 @@ pub struct Listener {
     pub port: u16,
 }
 
+impl Listener {
+    /// Answers if clients have to speak TLS.
+    pub(super) fn has_tls(&self) -> bool {
+        self.protocol.ends_with("/ssl") || self.protocol == "https"
+    }
+}
+
 impl ServerInfo {
     /// Returns the time since the broker's start: the one clock of this layer, for uptime and rates.
     pub(super) fn since_start(&self) -> Duration {

@@ -10,7 +10,7 @@ use super::rates::{self, Sampler};
 use super::refusal::Refusal;
 use super::sampling;
 use super::server_info::ServerInfo;
-use super::view::View;
+use super::view::{ShownStatistics, View};
 use crate::broker::Broker;
 use crate::broker::auth::User;
 
@@ -53,7 +53,8 @@ impl Management {
         self.sample_when_due(now);
         let ranges = Ranges::new(query, self.sampler.unix_s(now))?;
         let rates = self.sampler.rates(now, ranges);
-        Ok(View::new(&self.broker, &self.server, rates, user, now))
+        let statistics = ShownStatistics::new(query, &self.server.http);
+        Ok(View::new(&self.broker, &self.server, rates, user, now, statistics))
     }
 
     /// Reads all counters when the newest sample has become old.

@@ -23,8 +23,12 @@ pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal
 
 /// `GET /vhosts/:vhost`.
 pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    let counted = VhostCounters::read(view.broker);
-    view.vhost(names.vhost()?).map(|vhost| row(view, &counted, &vhost))
+    view.vhost(names.vhost()?).map(|vhost| row_of(view, &vhost))
+}
+
+/// One vhost.
+pub(super) fn row_of(view: &View<'_>, vhost: &Arc<Vhost>) -> Value {
+    row(view, &VhostCounters::read(view.broker), vhost)
 }
 
 /// The counters of all vhosts.
@@ -75,8 +79,11 @@ fn row(view: &View<'_>, counted: &VhostCounters, vhost: &Arc<Vhost>) -> Value {
         "metadata": said,
         "tracing": is_traced,
         "cluster_state": {view.node(): "running"},
-        "message_stats": view.rates.counters(&Subject::Vhost(name.clone()), &counters),
     });
+    if !view.has_statistics() {
+        return row;
+    }
+    row["message_stats"] = view.rates.counters(&Subject::Vhost(name.clone()), &counters);
     let lengths = queues::total_lengths(std::slice::from_ref(vhost));
     view.rates.put_lengths(&mut row, &Subject::VhostLengths(name.clone()), &lengths);
     if let Some(octets) = counted.octets.get(&name) {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::auth::MONITORING;
+use super::http_settings::HttpSettings;
+use super::listing::Query;
 use super::rates::Rates;
 use super::refusal::Refusal;
 use super::server_info::ServerInfo;
@@ -25,6 +27,29 @@ pub(super) struct View<'a> {
     /// The user that asks.
     pub(super) user: &'a User,
     pub(super) uptime_ms: u64,
+    pub(super) statistics: ShownStatistics,
+}
+
+/// The statistics that an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ShownStatistics {
+    All,
+    /// The lengths of queues only
+    Lengths,
+    None,
+}
+
+impl ShownStatistics {
+    /// Reads what a request and the operator say (RabbitMQ: `disable_stats`, `enable_queue_totals`).
+    pub(super) fn new(query: &Query, settings: &HttpSettings) -> Self {
+        let says = |name: &str| query.get(name).is_some_and(|value| value == "true");
+        let is_disabled = settings.disable_stats || says("disable_stats");
+        match (is_disabled, settings.enable_queue_totals || says("enable_queue_totals")) {
+            (false, _) => Self::All,
+            (true, true) => Self::Lengths,
+            (true, false) => Self::None,
+        }
+    }
 }
 
 impl<'a> View<'a> {
@@ -34,9 +59,10 @@ impl<'a> View<'a> {
         rates: Rates<'a>,
         user: &'a User,
         uptime: Duration,
+        statistics: ShownStatistics,
     ) -> Self {
         let uptime_ms = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
-        Self { broker, server, rates, user, uptime_ms }
+        Self { broker, server, rates, user, uptime_ms, statistics }
     }
 
     pub(super) fn node(&self) -> &'a str {
@@ -54,6 +80,10 @@ impl<'a> View<'a> {
             return Ok(vec![self.vhost(name)?]);
         }
         Ok(self.visible_vhosts())
+    }
+
+    pub(super) fn has_statistics(&self) -> bool {
+        self.statistics == ShownStatistics::All
     }
 
     /// Answers whether the user sees the whole broker.

@@ -13,7 +13,7 @@ fn a_file_that_is_no_definitions_ends_the_start_and_leaves_nothing() {
     let cases = [
         ("{", "they are not JSON: EOF while parsing an object at line 1 column 1"),
         ("{\"vhosts\":[{\"name\":\"v\"}],\"queues\":[{\"name\":\"q\",\"vhost\":\"w\",\"durable\":true,\"auto_delete\":false,\"arguments\":{}}]}",
-            "[\"no_such_vhost\",\"w\"]"),
+            "Please create virtual host \"w\" prior to importing definitions."),
     ];
     for (text, cause) in cases {
         fs::write(&file, text).unwrap();

@@ -173,7 +173,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "definition_lists",
             "vhosts",
             "connections",
-            "change channels exchanges features queues",
+            "attempts change channels exchanges features queues",
             "bindings change_request consumers health memory policies users",
             "view",
             "auth body file",
@@ -205,7 +205,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "management/change",
-        &["messages parameters users", "connections limits permissions policies topology vhosts"],
+        &[
+            "messages parameters users",
+            "connections limits permissions policies replicas topology vhosts",
+        ],
     ),
     (
         "client",

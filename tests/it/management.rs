@@ -389,7 +389,7 @@ async fn what_is_not_there_has_one_answer_for_each_reason() {
         let answer = site.get(path).await;
         assert_eq!((answer.status.as_u16(), answer.body), (404, not_found.clone()), "{path}");
     }
-    for path in ["shovels", "federation-links/%2F", "auth/attempts/mq@test"] {
+    for path in ["users/guest/queues", "shovels/vhost/%2F/s", "top/mq@test"] {
         let answer = site.get(path).await;
         let error = answer.body["error"].as_str();
         assert_eq!((answer.status.as_u16(), error), (501, Some("not_implemented")), "{path}");
@@ -475,7 +475,8 @@ async fn a_failed_health_check_says_what_there_is() {
         ("port-listener/1", 503, json!({
             "status": "failed", "reason": "No active listener", "missing": 1, "ports": [5672, http]})),
         ("port-listener/x", 400, json!({"error": "bad_request", "reason": "'x' is not a port"})),
-        ("protocol-listener/amqp091", 200, json!({"status": "ok", "protocol": "amqp"})),
+        ("protocol-listener/amqp091", 200, json!({"status": "ok", "protocol": "amqp", "protocols": ["amqp", "http"]})),
+        ("protocol-listener/amqp,http", 200, json!({"status": "ok", "protocol": "amqp", "protocols": ["amqp", "http"]})),
         ("protocol-listener/mqtt", 503, json!({
             "status": "failed", "reason": "No active listener", "missing": ["mqtt"], "protocols": ["amqp", "http"]})),
         ("alarms", 200, json!({"status": "ok"})),

@@ -175,3 +175,36 @@ async fn an_address_that_fails_too_often_has_to_wait() {
     }
     assert_eq!(unlimited.log_in("guest").await, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn statistics_are_left_out_if_the_request_or_the_operator_says_so() {
+    let read = async |api: &Api, path: &str| -> Value {
+        let answer = api.send(Method::GET, path, &[]).await.bytes().await.unwrap();
+        serde_json::from_slice(&answer).unwrap()
+    };
+    let never = Api::start(&["--http-disable-stats", "--http-queue-totals"]);
+    let api = Api::start(&[]);
+    for api in [&api, &never] {
+        let body = json!({"durable": true}).to_string();
+        let put = api.http.put(api.url("queues/%2F/q")).basic_auth("guest", Some("guest"));
+        assert_eq!(put.body(body).send().await.unwrap().status(), StatusCode::CREATED);
+    }
+    let has = |object: &Value, names: [&str; 3]| names.map(|name| object.get(name).is_some());
+    let names = ["messages", "message_stats", "memory"];
+    assert_eq!(has(&read(&api, "queues/%2F/q").await, names), [true; 3]);
+    let queue = read(&api, "queues/%2F/q?disable_stats=true").await;
+    assert_eq!((has(&queue, names), &queue["state"]), ([false; 3], &json!("running")));
+    let lengths = [true, false, false];
+    let path = "queues?disable_stats=true&enable_queue_totals=true";
+    assert_eq!(has(&read(&api, path).await[0], names), lengths);
+    assert_eq!(has(&read(&never, "queues").await[0], names), lengths);
+    let overview = read(&never, "overview").await;
+    let names = ["message_stats", "queue_totals", "churn_rates"];
+    assert_eq!((has(&overview, names), &overview["disable_stats"]), ([false; 3], &json!(true)));
+    assert_eq!(overview["object_totals"]["queues"], 1);
+    assert_eq!(has(&read(&api, "vhosts?disable_stats=true").await[0], names), [false; 3]);
+    assert_eq!(
+        has(&read(&api, "nodes?disable_stats=true").await[0], ["mem_used", "fd_used", "uptime"]),
+        [false; 3]
+    );
+}

@@ -93,7 +93,7 @@ async fn what_cannot_be_published_or_got_is_refused() {
     #[rustfmt::skip]
     let cases = [
         (PUBLISH, json!({}), 400, json!("[{key_missing,routing_key},\n {key_missing,properties},\n {key_missing,payload},\n {key_missing,payload_encoding}]")),
-        ("exchanges/%2F/nope/publish", message("q", &plain, "x", "string"), 400, json!("404 NOT_FOUND - no exchange 'nope' in vhost '/'")),
+        ("exchanges/%2F/nope/publish", message("q", &plain, "x", "string"), 404, json!("exchange_not_found")),
         (PUBLISH, message("q", &plain, "x", "bogus"), 400, json!(["unsupported_encoding", "bogus"])),
         (PUBLISH, message("q", &plain, "%%", "base64"), 400, json!(["not_base64", "%%"])),
         (PUBLISH, message("q", &json!({"user_id": "bob"}), "x", "string"), 400,
@@ -106,7 +106,7 @@ async fn what_cannot_be_published_or_got_is_refused() {
             json!("406 PRECONDITION_FAILED - invalid expiration 'x': no_integer")),
         (GET, json!({"count": 1}), 400, json!("[{key_missing,ackmode},{key_missing,encoding}]")),
         (GET, json!({"count": "x", "ackmode": "ack_requeue_true", "encoding": "auto"}), 400, json!(["not_integer", "x"])),
-        (GET, asked("bogus", "auto"), 400, json!(["unsupported_ackmode", "bogus"])),
+        (GET, asked("bogus", "auto"), 400, json!("Invalid ackmode value: bogus. Valid values are: ack_requeue_true, ack_requeue_false, reject_requeue_true, reject_requeue_false")),
         (GET, asked("ack_requeue_true", "bogus"), 400, json!("Unsupported encoding. Please use auto or base64.")),
         ("queues/%2F/nope/get", asked("ack_requeue_true", "auto"), 404, json!("no queue 'nope' in vhost '/'")),
     ];

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::management::Site;
 use crate::serve::MqServe;
+use crate::support::directory::Served;
 
 /// The longest wait for a sample: they are 5 seconds apart.
 const SAMPLE_MAX: Duration = Duration::from_mins(1);
@@ -101,4 +102,22 @@ async fn samples_tell_the_past_of_a_queue_of_its_vhost_and_of_the_broker() {
     assert_eq!(plain["messages_details"]["samples"], Value::Null);
     let refused = ask("queues/%2F/q?lengths_age=6000&lengths_incr=5").await;
     assert_eq!(refused["reason"], "Invalid range parameters: age 6000, incr 5");
+}
+
+#[tokio::test]
+async fn the_cluster_has_an_identity_that_stays_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let http = Client::builder().no_proxy().build().unwrap();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let served = Served::start_with_management(directory.path());
+        let path = "api/global-parameters/internal_cluster_id";
+        let url = format!("http://{}/{path}", served.management());
+        let answer = http.get(url).basic_auth("guest", Some("guest")).send().await.unwrap();
+        let id: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert!(id["value"].as_str().unwrap().starts_with("rabbitmq-cluster-id-"), "{id}");
+        told.push(id["value"].clone());
+        served.stop();
+    }
+    assert_eq!(told[0], told[1]);
 }

@@ -18,5 +18,6 @@ mod vhosts;
 
 pub use admission::Admitted;
 pub use definitions::NewDefinitions;
+pub use parameters::CLUSTER_ID;
 pub use policies::PolicyName;
 pub use put::Put;

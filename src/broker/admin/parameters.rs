@@ -1,10 +1,19 @@
 //! Parameters that are set and deleted on their own: global ones, and those that are only kept.
 
+use std::hash::{BuildHasher, RandomState};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::put::Put;
 use crate::broker::Broker;
 use crate::broker::durable::access;
 use crate::broker::parameters::{Parameter, ParameterName};
+use crate::wire::shortstr::literal;
 use crate::wire::{Fault, FieldValue, ShortStr};
+
+/// The global parameter that is the identity of the cluster.
+pub const CLUSTER_ID: &str = "internal_cluster_id";
 
 impl Broker {
     /// Sets a global parameter.
@@ -18,6 +27,23 @@ impl Broker {
         let change = access::put_parameter(&parameter);
         self.write_down(change, &format!("global parameter '{name}'"))?;
         Ok(Put::over(self.parameters.set(&parameter.name, Some(parameter.value))))
+    }
+
+    /// Gives the cluster an identity, if it has none yet: it stays the same over restarts and changes of names.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written to disk.
+    pub fn name_for_good(&self) -> Result<(), Fault> {
+        let name = literal(CLUSTER_ID);
+        if self.parameters.get(&ParameterName::global(&name)).is_none() {
+            let random: Vec<u8> = (0..2_u8)
+                .flat_map(|part| RandomState::new().hash_one(part).to_be_bytes())
+                .collect();
+            let id = format!("rabbitmq-cluster-id-{}", URL_SAFE_NO_PAD.encode(random));
+            self.set_global(&name, FieldValue::LongStr(id.as_str().into()))?;
+        }
+        Ok(())
     }
 
     /// Takes a global parameter away; answers whether there was one.

@@ -32,6 +32,11 @@ impl DelayedRetry {
         (kind != RetryKind::Disabled).then_some(Self { kind, min_ms, max_ms })
     }
 
+    /// Returns the returns that are delayed.
+    pub fn kind(&self) -> RetryKind {
+        self.kind
+    }
+
     /// Returns the time for which a message waits that has failed so often, the last time perhaps just now.
     pub fn delay_ms(&self, failures: u16, has_failed: bool) -> Option<u64> {
         let is_delayed = match self.kind {

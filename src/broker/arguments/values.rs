@@ -75,6 +75,16 @@ impl RetryKind {
             _ => None,
         }
     }
+
+    /// Returns RabbitMQ's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::All => "all",
+            Self::Failed => "failed",
+            Self::Returned => "returned",
+        }
+    }
 }
 
 /// Reads an age like `7D`, in milliseconds: a number above 0 and one of the units `Y`, `M`, `D`, `h`, `m`, `s`.

@@ -70,6 +70,7 @@ pub use self::settings::Settings;
 pub use self::settled::{Returned, Settled};
 pub use self::state::{LetterOrder, PublishLetters, Queue, Shared};
 pub use self::stats::{ConsumerInfo, QueueInfo};
+pub use self::stream::StreamInfo;
 pub use self::stream::order::StreamOrder;
 pub use self::stream_queue::refusals::Refusal;
 pub use self::subscribe::Left;

@@ -6,7 +6,8 @@ use super::counts::{Counts, count_u32};
 use super::delayed::Delayed;
 use super::settings::Settings;
 use super::state::Queue;
-use super::stream::Stream;
+use super::stream::{Stream, StreamInfo};
+use crate::broker::arguments::RetryKind;
 use crate::broker::stats::QueueCounters;
 use crate::wire::ShortStr;
 
@@ -34,6 +35,11 @@ pub struct QueueInfo {
     pub unreadable: u64,
     /// Share of the consumers that could take a message now, 0 to 1.
     pub consumer_capacity: f64,
+    /// Failed deliveries after which a message of a quorum queue dies.
+    pub delivery_limit: Option<u16>,
+    pub delayed_retry: RetryKind,
+    /// The state that only a stream has.
+    pub stream: Option<StreamInfo>,
 }
 
 /// A consumer as listings show it.
@@ -51,6 +57,7 @@ impl Queue {
         let exclusive = state.consumers.iter().find(|consumer| consumer.subscription().exclusive);
         let (letters, letter_bytes) = state.counted_letters();
         let of_stream = state.kind.stream().map_or(0, Stream::reported_bytes);
+        let retry = state.limits.as_deref().and_then(|limits| limits.delayed_retry);
         QueueInfo {
             letters: letters as u64,
             letter_bytes,
@@ -67,6 +74,9 @@ impl Queue {
             counters: state.counters,
             unreadable: state.unreadable + state.backlog.lost(),
             consumer_capacity: state.consumers.capacity(),
+            delivery_limit: self.delivery_rule(&state).map(|rule| rule.0),
+            delayed_retry: retry.map_or(RetryKind::Disabled, |retry| retry.kind()),
+            stream: state.kind.stream().map(Stream::info),
         }
     }
 

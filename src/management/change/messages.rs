@@ -27,6 +27,10 @@ use crate::wire::{Fault, Properties, ReplyCode, ShortStr, Writer};
 /// Messages of one answer.
 const GOT_MAX: u64 = 10_000;
 
+/// The ways to settle what is got.
+const ACKMODES: [&str; 4] =
+    ["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false"];
+
 /// The channel that the firehose tells: RabbitMQ opens one for each request.
 const CHANNEL: u16 = 1;
 
@@ -46,6 +50,10 @@ pub(in crate::management) fn publish(
 ) -> Result<ChangeOutcome, Refusal> {
     let (vhost, rights) = request.inside()?;
     let exchange = name_of(request.names.exchange("exchange")?)?;
+    let is_3_10 = request.view.broker.compat().is_3_10();
+    if !is_3_10 && !exchange.is_empty() && vhost.find_exchange(&exchange).is_none() {
+        return Err(Refusal::Missing { reason: "exchange_not_found".to_owned() });
+    }
     let body = request.body()?;
     body.require(&["routing_key", "properties", "payload", "payload_encoding"])?;
     let key = body.name("routing_key")?;
@@ -175,7 +183,12 @@ pub(in crate::management) fn get(request: &ChangeRequest<'_>) -> Result<ChangeOu
         "reject_requeue_false" => Fate::Rejected,
         "ack_requeue_true" => Fate::Requeued,
         "reject_requeue_true" => Fate::Returned,
-        other => return Err(Refusal::BadReason(json!(["unsupported_ackmode", other]))),
+        other => {
+            return Err(Refusal::bad_request(format!(
+                "Invalid ackmode value: {other}. Valid values are: {}",
+                ACKMODES.join(", ")
+            )));
+        }
     };
     let encoding = body.text("encoding")?;
     if !["auto", "base64"].contains(&encoding) {

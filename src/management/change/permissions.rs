@@ -6,7 +6,7 @@ use crate::broker::auth::{BadPattern, Pattern, Permission, TopicPermission};
 use crate::management::body::Body;
 use crate::management::change_request::{ChangeOutcome, ChangeRequest, gone};
 use crate::management::refusal::Refusal;
-use crate::wire::{Fault, ReplyCode};
+use crate::wire::{Fault, ReplyCode, ShortStr};
 
 /// `PUT /permissions/:vhost/:user`.
 pub(in crate::management) fn put(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
@@ -37,8 +37,22 @@ pub(in crate::management) fn put_topic(
 ) -> Result<ChangeOutcome, Refusal> {
     let topic = read_topic(&request.body()?)?;
     let (vhost, user) = (request.name("vhost")?, request.name("user")?);
+    if !request.view.broker.compat().is_3_10() {
+        check_exchange(request, &topic.exchange)?;
+    }
     let put = request.view.broker.grant_topic(&vhost, &user, topic);
     Ok(put.map_err(|fault| refused(&fault))?.into())
+}
+
+/// Refuses an exchange that is not there (RabbitMQ 4).
+fn check_exchange(request: &ChangeRequest<'_>, name: &ShortStr) -> Result<(), Refusal> {
+    let vhost = request.view.broker.vhost(request.names.vhost()?);
+    let is_there = vhost.is_ok_and(|vhost| vhost.find_exchange(name).is_some());
+    // A vhost that is not there is told by the broker.
+    if is_there || request.vhost().is_err() {
+        return Ok(());
+    }
+    Err(Refusal::BadReason(json!(["no_such_exchange", name.as_str()])))
 }
 
 /// Reads a topic permission.

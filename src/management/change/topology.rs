@@ -8,6 +8,7 @@ use crate::broker::exchange::binding::{Binding, DestinationKind, DestinationName
 use crate::broker::exchange::{ExchangeKind, ExchangeSettings};
 use crate::broker::registry::ConnectionId;
 use crate::broker::vhost::{BindingRequest, DeleteIf, QueueDeclaration, Vhost};
+use crate::management::bindings::position_of_key;
 use crate::management::body::Body;
 use crate::management::change_request::{ChangeOutcome, ChangeRequest};
 use crate::management::json::name_of;
@@ -39,9 +40,11 @@ pub(in crate::management) fn read_queue(
     name: ShortStr,
     body: &Body,
 ) -> Result<QueueDeclaration, Refusal> {
+    // An exclusive queue would end with its connection, which a request has not; RabbitMQ then takes it as not durable.
+    let is_durable = body.flag("durable")? && !body.flag("exclusive")?;
     Ok(QueueDeclaration {
         name,
-        is_durable: body.flag("durable")?,
+        is_durable,
         is_exclusive: false,
         is_auto_delete: body.flag("auto_delete")?,
         arguments: body.table("arguments")?,
@@ -78,14 +81,16 @@ pub(in crate::management) fn purge(request: &ChangeRequest<'_>) -> Result<Change
     Ok(ChangeOutcome::Quietly)
 }
 
-/// `POST /queues/:vhost/:queue/actions`: mirrors are synchronised, which one node always is.
+/// `POST /queues/:vhost/:queue/actions`: RabbitMQ 4 has none; those of 3.10 synchronise mirrors, which one node always is.
 pub(in crate::management) fn act(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
     let (vhost, _) = request.inside()?;
     if vhost.find_queue(&request.name("queue")?).is_none() {
         return Err(Refusal::NotFound);
     }
     match request.body()?.text("action")? {
-        "sync" | "cancel_sync" => Ok(ChangeOutcome::Quietly),
+        "sync" | "cancel_sync" if request.view.broker.compat().is_3_10() => {
+            Ok(ChangeOutcome::Quietly)
+        }
         other => Err(Refusal::BadReason(json!(["unknown", other]))),
     }
 }
@@ -170,12 +175,11 @@ pub(in crate::management) fn unbind(request: &ChangeRequest<'_>) -> Result<Chang
     let (vhost, rights) = request.inside()?;
     let (source, destination) = ends(request)?;
     let key = request.names.get("properties_key")?;
-    let found = vhost.bindings_that(|binding| {
-        binding.source == source
-            && binding.destination == destination
-            && binding.properties_key() == key
-    });
-    let Some(binding) = found.into_iter().next() else { return Err(Refusal::NotFound) };
+    let found = vhost
+        .bindings_that(|binding| binding.source == source && binding.destination == destination);
+    let keys: Vec<_> = found.iter().map(Binding::properties_key).collect();
+    let at = position_of_key(&keys.iter().map(String::as_str), key).ok_or(Refusal::NotFound)?;
+    let binding = found.into_iter().nth(at).ok_or(Refusal::NotFound)?;
     match destination.kind {
         DestinationKind::Queue => rights.check(Right::Write, Resource::Queue(&destination.name))?,
         DestinationKind::Exchange => {

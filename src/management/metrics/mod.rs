@@ -294,9 +294,11 @@ fn write_identity(text: &mut Text<'_>, broker: &Broker, endpoint: MetricsPath) {
     text.family("build_info", MetricKind::Untyped, "RabbitMQ & Erlang/OTP version info");
     text.sample(&labels(&versions), 1_u64);
     let cluster = policies::name_of_cluster(broker);
+    let id = policies::id_of_cluster(broker).unwrap_or_default();
     let identity = [
         ("rabbitmq_node", &*broker.node),
         ("rabbitmq_cluster", &cluster),
+        ("rabbitmq_cluster_permanent_id", &id),
         ("rabbitmq_endpoint", endpoint.name()),
     ];
     text.family("identity_info", MetricKind::Untyped, "RabbitMQ node & cluster identity info");

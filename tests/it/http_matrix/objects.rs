@@ -7,7 +7,7 @@ use lapin::options::{
     ConfirmSelectOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(super) struct Objects {
     connection: String,
     port: u16,
     _client: Connection,
-    _channels: [Channel; 2],
+    _channels: ([Channel; 2], Consumer),
 }
 
 impl Objects {
@@ -114,7 +114,7 @@ impl Api<'_> {
 }
 
 /// A connection with two channels: one confirms, publishes and consumes, the other gets.
-async fn connect(address: SocketAddr) -> (Connection, [Channel; 2]) {
+async fn connect(address: SocketAddr) -> (Connection, ([Channel; 2], Consumer)) {
     let properties = ConnectionProperties::default().with_connection_name("eco-conn".into());
     let url = format!("amqp://guest:guest@{address}/%2f");
     let connection = Connection::connect(&url, properties).await.unwrap();
@@ -137,7 +137,8 @@ async fn connect(address: SocketAddr) -> (Connection, [Channel; 2]) {
     let mut arguments = FieldTable::default();
     arguments.insert("x-priority".into(), AMQPValue::LongInt(3));
     let options = BasicConsumeOptions::default();
-    first.basic_consume("q1".into(), "ct1".into(), options, arguments).await.unwrap();
+    let consumer =
+        first.basic_consume("q1".into(), "ct1".into(), options, arguments).await.unwrap();
     let second = connection.create_channel().await.unwrap();
     let options = BasicGetOptions::default();
     assert!(second.basic_get("polq".into(), options).await.unwrap().is_none());
@@ -147,5 +148,5 @@ async fn connect(address: SocketAddr) -> (Connection, [Channel; 2]) {
         second.basic_publish("".into(), "polq".into(), options, b"x", plain).await.unwrap();
     }
     assert!(second.basic_get("polq".into(), options).await.unwrap().is_some());
-    (connection, [first, second])
+    (connection, ([first, second], consumer))
 }

@@ -80,10 +80,9 @@ pub(super) const KNOWN: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "mq does not count logins by node",
+        "mq has counted other logins, and says so in its own words",
         &[
             "rabbitmq-diagnostics list_node_auth_attempt_stats",
-            "rabbitmq-diagnostics list_node_auth_attempt_stats --by-source",
             "rabbitmq-diagnostics reset_node_auth_attempt_metrics",
         ],
     ),
@@ -104,8 +103,6 @@ pub(super) const KNOWN: &[(&str, &[&str])] = &[
             "rabbitmq-diagnostics consume_event_stream --duration 1",
             "rabbitmq-plugins directories",
             "rabbitmq-plugins directories -s",
-            "rabbitmqctl reset_stats_db",
-            "rabbitmqctl reset_stats_db --all",
             "rabbitmq-diagnostics message_size_stats --formatter json",
         ],
     ),

@@ -53,8 +53,17 @@ impl Served {
 
     /// Starts one, with a management API, that panics once at this moment.
     pub(crate) fn start_planted(directory: &Path, moment: &str) -> Self {
+        Self::spawn_with_management(serving(directory).env("MQ_PANIC_AT", moment))
+    }
+
+    /// Starts one with a management API.
+    pub(crate) fn start_with_management(directory: &Path) -> Self {
+        Self::spawn_with_management(&mut serving(directory))
+    }
+
+    fn spawn_with_management(command: &mut Command) -> Self {
         let options = ["--print-url", "--http", "127.0.0.1:0"];
-        let mut served = Self::spawn(serving(directory).args(options).env("MQ_PANIC_AT", moment));
+        let mut served = Self::spawn(command.args(options));
         let url = served.running.line();
         let address = url.trim().trim_start_matches("http://").trim_end_matches('/');
         served.management = address.parse().ok();

@@ -127,6 +127,16 @@ impl Index {
         self.first
     }
 
+    /// The number of its segments.
+    pub(super) fn segments_len(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The time at which the first message was published, in milliseconds since 1970, as far as chunks tell it.
+    pub(super) fn first_at(&self) -> u64 {
+        self.chunks.front().map_or(0, |chunk| chunk.at)
+    }
+
     /// The offset that the next message gets.
     pub(super) fn next(&self) -> u64 {
         self.next

@@ -68,6 +68,15 @@ pub(super) struct Stream {
     reported_bytes: u64,
 }
 
+/// The state that only a stream has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamInfo {
+    pub readers: usize,
+    pub segments: usize,
+    /// The time at which its first message was published, in milliseconds since 1970; 0 if it has none.
+    pub first_at_ms: u64,
+}
+
 impl Stream {
     pub(super) fn new(pages: Pages) -> Self {
         Self {
@@ -83,6 +92,11 @@ impl Stream {
             retire_not_before: 0,
             reported_bytes: 0,
         }
+    }
+
+    pub(super) fn info(&self) -> StreamInfo {
+        let (segments, first_at_ms) = (self.index.segments_len(), self.index.first_at());
+        StreamInfo { readers: self.readers.len(), segments, first_at_ms }
     }
 
     /// Returns the number of messages.
