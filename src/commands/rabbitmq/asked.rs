@@ -81,7 +81,8 @@ impl Asked {
         if !asked.words.is_empty() {
             asked.words.remove(0);
         }
-        if let Some(compat) = asked.optional("compat") {
+        let variable = std::env::var("MQ_COMPAT").ok();
+        if let Some(compat) = asked.optional("compat").or(variable.as_deref()) {
             asked.release = CtlRelease::of(compat);
         }
         asked

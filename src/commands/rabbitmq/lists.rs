@@ -180,12 +180,24 @@ async fn list(
     let path =
         if is_of_vhost { format!("{what}/{}", escape(asked.vhost())) } else { what.to_owned() };
     let rows = match reached.rows(&path).await {
-        Ok(rows) => rows,
+        Ok(mut rows) => {
+            if asked.release == CtlRelease::V3_10 {
+                rows.iter_mut().for_each(without_own_queue_type);
+            }
+            rows
+        }
         // A virtual host that is not there has nothing.
         Err(error) if matches!(refusal(&error), Some((404, _))) => Vec::new(),
         Err(error) => return Err(Failure::of(error, asked, &reached.node)),
     };
     Ok(Shown::Rows(columns.rows(&rows, asked)))
+}
+
+/// In the earlier release, a virtual host that was not given a type of queues has none.
+fn without_own_queue_type(row: &mut Value) {
+    if row.get("default_queue_type").is_some() && row["metadata"]["default_queue_type"].is_null() {
+        row["default_queue_type"] = Value::Null;
+    }
 }
 
 const fn column(name: &'static str, value: fn(&Value) -> Cell) -> ListColumn {

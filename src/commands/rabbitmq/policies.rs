@@ -156,6 +156,8 @@ async fn refused(error: CommandError, asked: &Asked, reached: &Reached) -> Failu
     match refusal(&error) {
         Some((400, reason)) if reason.starts_with("Validation failed") => {
             let end = if asked.release == CtlRelease::V3_10 { "\n" } else { "" };
+            // Its management API escapes the reason for a page.
+            let reason = reason.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
             Failure::error(UNAVAILABLE, format!("{}{end}", reason.trim_end()))
         }
         _ => in_vhost(error, asked, reached).await,

@@ -261,9 +261,17 @@ fn bad_permissions<'a>(
 ) -> RefusedFuture<'a> {
     Box::pin(async move {
         let (_, reason) = refusal(error)?;
-        if let Some((pattern, why)) = bad_pattern(reason) {
-            let text =
-                format!("{{:invalid_regexp, ~c\"{pattern}\", {{~c\"{}\", {}}}}}", why.0, why.1);
+        if let Some((pattern, (why, place))) = bad_pattern(reason) {
+            let text = match asked.release {
+                CtlRelease::V3_10 => {
+                    format!("{{:invalid_regexp, '{pattern}', {{'{why}', {place}}}}}")
+                }
+                CtlRelease::V4_3 => {
+                    // The library of its Erlang says it at more length.
+                    let why = if why == "missing )" { "missing closing parenthesis" } else { &why };
+                    format!("{{:invalid_regexp, ~c\"{pattern}\", {{~c\"{why}\", {place}}}}}")
+                }
+            };
             return Some(Failure::error(UNAVAILABLE, text));
         }
         if !reached.has_user(asked.word(0)).await {
@@ -280,11 +288,7 @@ fn bad_pattern(reason: &str) -> Option<(String, (String, String))> {
         told.as_array().filter(|told| told.first().is_some_and(|one| one == "invalid_regexp"))?;
     let (pattern, why) = (told.get(1)?.as_str()?, told.get(2)?.as_str()?);
     let (text, place) = why.trim_matches(['{', '}']).rsplit_once(',')?;
-    let text = match text.trim_matches('"') {
-        // The library of Erlang 29 says it at more length than the one before it.
-        "missing )" => "missing closing parenthesis",
-        other => other,
-    };
+    let text = text.trim_matches('"');
     Some((pattern.to_owned(), (text.to_owned(), place.to_owned())))
 }
 

@@ -198,3 +198,40 @@ pub(super) const KNOWN: &[(&str, &[&str])] = &[
         &["rabbitmq-queues peek qq 1", "rabbitmq-queues peek qq 1 --formatter json"],
     ),
 ];
+
+/// The same for the runs of RabbitMQ 3.10.8.
+pub(super) const KNOWN_3_10: &[(&str, &[&str])] = &[
+    (
+        "mq has neither shovels nor federation",
+        &[
+            r#"rabbitmqctl set_parameter -p / federation-upstream up {"uri":"amqp://"}"#,
+            "rabbitmqctl list_parameters",
+        ],
+    ),
+    ("it belongs to Erlang, which mq does not run on", &["rabbitmqctl list_hashes"]),
+    (
+        "it changes a running node, which mq cannot",
+        &["rabbitmq-upgrade drain", "rabbitmq-upgrade revive"],
+    ),
+    ("mq does not count logins by node", &["rabbitmq-diagnostics list_node_auth_attempt_stats"]),
+    (
+        "figures of the node and its parts, most of which are Erlang's",
+        &[
+            "rabbitmqctl status",
+            "rabbitmqctl status --formatter json",
+            "rabbitmq-diagnostics memory_breakdown --unit MB",
+        ],
+    ),
+    (
+        "mq has other plugins: those that are built in",
+        &["rabbitmq-plugins list -m -E", "rabbitmq-plugins list"],
+    ),
+    (
+        "definitions name the program that wrote them, and have no parameter of a cluster",
+        &["rabbitmqctl export_definitions -"],
+    ),
+    (
+        "RabbitMQ's program prints a line of its log",
+        &["rabbitmqctl set_permissions -p / u1 ( .* ^x"],
+    ),
+];

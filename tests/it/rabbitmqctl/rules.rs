@@ -57,6 +57,8 @@ pub(super) const MASKS: &[Mask] = &[
         apply: |text| {
             let text = replaced(text, r"127\.0\.0\.1:\d+ ->", "127.0.0.1:PORT ->");
             let text = replaced(&text, r#""peer_port":\d+"#, "\"peer_port\":0");
+            // 127.0.0.1 on a socket of both families
+            let text = text.replace("[0,0,0,0,0,65535,32512,1]", "[127,0,0,1]");
             let text = replaced(&text, r"\t\d{5}\t", "\tPORT\t");
             replaced(&text, r"\t\d{13}\n", "\tTIME\n")
         },
@@ -148,18 +150,23 @@ pub(super) const MASKS: &[Mask] = &[
         ],
         apply: |text| {
             let is_extra = |line: &str| {
-                ["25672", "15692", "clustering"].iter().any(|word| line.contains(word))
+                ["25672", "15692", "clustering", ": 5552", ": 1883"]
+                    .iter()
+                    .any(|word| line.contains(word))
                     && !line.contains(", 15672")
                     && !line.contains("amqp, ")
             };
             let text = without(text, is_extra);
             let text = text
+                .replace("1883, 5552, ", "")
                 .replace(", 15692, 25672", "")
                 .replace(", 15692", "")
                 .replace("clustering, ", "")
                 .replace(", http/prometheus", "");
-            let text =
-                text.replace("localhost:", "127.0.0.1:").replace("15672, 5672", "5672, 15672");
+            let text = text
+                .replace("localhost:", "127.0.0.1:")
+                .replace("nterface: [::]", "nterface: 127.0.0.1")
+                .replace("15672, 5672", "5672, 15672");
             replaced(&text, r#"\{"node":"rabbit@localhost","port":(25672|15692)[^}]*\},?"#, "")
         },
     },

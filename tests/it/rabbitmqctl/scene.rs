@@ -16,6 +16,19 @@ use crate::serve::MqServe;
 /// The file with the broker's process id, as it is in the recording.
 const PID_FILE: &str = "/var/lib/rabbitmq/rabbit@localhost.pid";
 
+/// What the broker of 3.10's recording had from the start.
+const BEFORE_3_10: [&str; 9] = [
+    "add_vhost vh1",
+    "add_vhost vh2",
+    "set_permissions -p vh1 guest .* .* .*",
+    "set_permissions -p vh2 guest .* .* .*",
+    "add_user alt3 x",
+    "add_user alt-user-without-tags x",
+    "set_topic_permissions guest amq.topic .* .*",
+    "set_vhost_limits {}",
+    "set_cluster_name rabbit@vm",
+];
+
 /// A broker, links to `mq`, and clients where the recording had them.
 pub(super) struct Scene {
     broker: MqServe,
@@ -23,6 +36,7 @@ pub(super) struct Scene {
     clients: tokio::runtime::Runtime,
     connection: Option<(Connection, Vec<Consumer>)>,
     replaced: Vec<(String, String)>,
+    is_3_10: bool,
 }
 
 impl Scene {
@@ -47,7 +61,18 @@ impl Scene {
             (broker.address().port().to_string(), "5672".to_owned()),
             (http, "15672".to_owned()),
         ];
-        Self { broker, links, clients, connection: None, replaced }
+        Self { broker, links, clients, connection: None, replaced, is_3_10: false }
+    }
+
+    /// A broker as RabbitMQ 3.10, with what the one of the recording had.
+    pub(super) fn start_3_10() -> Self {
+        let mut scene = Self::start(&["--compat", "3.10"]);
+        scene.is_3_10 = true;
+        for words in BEFORE_3_10 {
+            scene.said("rabbitmqctl", &words.split(' ').collect::<Vec<_>>());
+        }
+        scene.clients.block_on(first_of_3_10(scene.broker.url()));
+        scene
     }
 
     /// A command line of the recording, for this broker.
@@ -86,6 +111,9 @@ impl Scene {
         let words: Vec<String> = run.arguments().iter().map(|word| self.here(word)).collect();
         command.args(words).env_clear().env("MQ_HTTP_URL", self.broker.management_url());
         command.env("RABBITMQ_NODENAME", "rabbit@localhost");
+        if self.is_3_10 {
+            command.env("MQ_COMPAT", "3.10");
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A command that needs no words does not read them.
@@ -100,6 +128,15 @@ impl Scene {
 
     /// Does what was done before this run when it was recorded.
     pub(super) fn prepare(&mut self, run: &RecordedRun) {
+        if self.is_3_10 {
+            if run.command == "rabbitmqctl list_bindings" {
+                self.clients.block_on(aliveness_of_3_10(self.broker.url()));
+            }
+            if run.command == "rabbitmqctl list_queues name messages arguments policy type" {
+                self.connection = Some(self.clients.block_on(queues_of_3_10(self.broker.url())));
+            }
+            return;
+        }
         if self.connection.is_none()
             && run.command == "rabbitmqctl list_queues name messages arguments policy type"
         {
@@ -175,9 +212,7 @@ async fn queues_and_consumers(url: &str) -> (Connection, Vec<Consumer>) {
     declare(&channel, "st", "stream", &[]).await;
     declare(&channel, "qq", "quorum", &[]).await;
     declare(&channel, "q b,\"c\"", "classic", &[]).await;
-    let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
-    let topic = ExchangeKind::Topic;
-    channel.exchange_declare("x1".into(), topic, options, FieldTable::default()).await.unwrap();
+    topic(&channel, "x1").await;
     let arguments = table(&[("k", AMQPValue::LongInt(1))]);
     let options = QueueBindOptions::default();
     channel.queue_bind("qa".into(), "x1".into(), "a.#".into(), options, arguments).await.unwrap();
@@ -208,4 +243,39 @@ async fn later_queues(url: &str) {
     }
     publish(&channel, "qq").await;
     connection.close(200, "done".into()).await.unwrap();
+}
+
+async fn topic(channel: &Channel, name: &str) {
+    let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
+    let declared =
+        channel.exchange_declare(name.into(), ExchangeKind::Topic, options, FieldTable::default());
+    declared.await.unwrap();
+}
+
+async fn first_of_3_10(url: &str) {
+    let (connection, channel) = open(url).await;
+    topic(&channel, "exchangeA").await;
+    topic(&channel, "exchangeB").await;
+    connection.close(200, "done".into()).await.unwrap();
+}
+
+async fn aliveness_of_3_10(url: &str) {
+    let (connection, channel) = open(url).await;
+    let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+    let name = "aliveness-test";
+    channel.queue_declare(name.into(), durable, FieldTable::default()).await.unwrap();
+    connection.close(200, "done".into()).await.unwrap();
+}
+
+/// The queues of the second part of 3.10's recording, and a connection without a channel.
+async fn queues_of_3_10(url: &str) -> (Connection, Vec<Consumer>) {
+    let (connection, channel) = open(url).await;
+    let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+    let limits = [("x-dead-letter-exchange", text("d")), ("x-max-length", AMQPValue::LongInt(5))];
+    channel.queue_declare("qa".into(), durable, table(&limits)).await.unwrap();
+    let name = "q b,\"c\"";
+    channel.queue_declare(name.into(), durable, FieldTable::default()).await.unwrap();
+    publish(&channel, "qa").await;
+    channel.close(200, "done".into()).await.unwrap();
+    (connection, Vec::new())
 }
