@@ -15,8 +15,8 @@ use crate::render::Output;
 /// Create links under which mq behaves as RabbitMQ's programs
 ///
 /// Under the names rabbitmqctl, rabbitmq-diagnostics, rabbitmq-plugins, rabbitmq-queues, rabbitmq-streams,
-/// rabbitmq-upgrade and rabbitmq-server this program takes their arguments, prints what they print and ends with their
-/// exit codes. They ask the management API at http://127.0.0.1:15672 unless --http-url or MQ_HTTP_URL names another.
+/// rabbitmq-upgrade, rabbitmqadmin and rabbitmq-server this program takes their arguments, prints what they print and
+/// ends with their exit codes. They ask the management API at http://127.0.0.1:15672 unless --http-url or MQ_HTTP_URL names another.
 /// A link that is there already is replaced, a file is not.
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 #[derive(Clone, Debug, clap::Args)]

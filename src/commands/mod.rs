@@ -37,6 +37,7 @@ pub mod ping;
 pub mod publish;
 pub mod purge_queue;
 pub mod rabbitmq;
+pub mod rabbitmqadmin;
 pub mod route;
 pub mod rpc_call;
 pub mod rpc_serve;

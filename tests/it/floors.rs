@@ -256,7 +256,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "commands",
         &[
             "completions get help install_links rpc_call",
-            "consume man rabbitmq unbind",
+            "consume man rabbitmq rabbitmqadmin unbind",
             "admin bench bind declare_exchange declare_queue delete_exchange delete_queue ping publish purge_queue route rpc_serve serve status store tutorial wait",
             "handler input list options",
             "context declare error examples failing template",
@@ -275,6 +275,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "given",
         ],
     ),
+    ("commands/rabbitmqadmin", &["usage verbs", "listed", "objects settings", "dead"]),
     (
         "commands/rabbitmq",
         &[
@@ -285,6 +286,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "lists",
             "work",
             "reached",
+            "columns",
             "failure shown status usage",
             "asked cell",
             "names",

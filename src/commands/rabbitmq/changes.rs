@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::asked::Asked;
+use super::columns::check;
 use super::failure::{DATA, Failure, UNAVAILABLE, USAGE, WrongWords, refusal};
-use super::lists::{DEPRECATED_FEATURES, FEATURE_FLAGS, check};
+use super::lists::{DEPRECATED_FEATURES, FEATURE_FLAGS};
 use super::names::CtlRelease;
 use super::reached::Reached;
 use super::shown::{ListedRows, RowForm, Shown};

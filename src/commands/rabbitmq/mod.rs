@@ -10,6 +10,7 @@
 mod asked;
 mod cell;
 mod changes;
+mod columns;
 mod failure;
 mod health;
 mod help;

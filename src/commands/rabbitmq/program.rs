@@ -20,6 +20,8 @@ pub enum LinkName {
     Tool(Tool),
     /// `rabbitmq-server`: the broker
     Server,
+    /// `rabbitmqadmin`: the client of the management API
+    Admin,
 }
 
 /// The names of links, in the order in which they are made.
@@ -31,6 +33,7 @@ pub const LINK_NAMES: &[(&str, LinkName)] = &[
     ("rabbitmq-streams", LinkName::Tool(Tool::Streams)),
     ("rabbitmq-upgrade", LinkName::Tool(Tool::Upgrade)),
     ("rabbitmq-server", LinkName::Server),
+    ("rabbitmqadmin", LinkName::Admin),
 ];
 
 impl LinkName {

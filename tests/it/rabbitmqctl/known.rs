@@ -209,10 +209,6 @@ pub(super) const KNOWN_3_10: &[(&str, &[&str])] = &[
         ],
     ),
     ("it belongs to Erlang, which mq does not run on", &["rabbitmqctl list_hashes"]),
-    (
-        "it changes a running node, which mq cannot",
-        &["rabbitmq-upgrade drain", "rabbitmq-upgrade revive"],
-    ),
     ("mq does not count logins by node", &["rabbitmq-diagnostics list_node_auth_attempt_stats"]),
     (
         "figures of the node and its parts, most of which are Erlang's",
@@ -235,3 +231,9 @@ pub(super) const KNOWN_3_10: &[(&str, &[&str])] = &[
         &["rabbitmqctl set_permissions -p / u1 ( .* ^x"],
     ),
 ];
+
+/// The same for the runs of rabbitmqadmin 3.10.8, which were recorded with `mq serve`.
+pub(super) const KNOWN_ADMIN: &[(&str, &[&str])] = &[(
+    "the program says the host where it means the file, and the file for the host",
+    &["rabbitmqadmin import /tmp/defs.json"],
+)];

@@ -82,8 +82,13 @@ pub(super) const MASKS: &[Mask] = &[
     },
     Mask {
         why: "a password's hash has a random salt",
-        commands: &["hash_password"],
-        apply: |text| replaced(text, r"(?m)^[A-Za-z0-9+/]{48}$", "HASH"),
+        commands: &["hash_password", "users"],
+        apply: |text| replaced(text, r"[A-Za-z0-9+/]{48}", "HASH"),
+    },
+    Mask {
+        why: "a rate depends on the time",
+        commands: &["message_stats.publish_details.rate"],
+        apply: |text| replaced(text, r"(?m)\d+\.\d+ *\|$", "RATE |"),
     },
     Mask {
         why: "the descriptions of help are in the words of mq",
