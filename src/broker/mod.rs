@@ -49,6 +49,7 @@ pub mod admin;
 pub mod alarm;
 pub mod arguments;
 pub mod auth;
+pub mod backup;
 pub mod compat;
 mod dead_letter;
 pub mod delivery_count;

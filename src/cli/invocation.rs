@@ -126,6 +126,7 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
         Command::Help(args) => (commands::help::run(&args, Cli::definition(), &mut out), out),
         Command::InstallLinks(args) => (commands::install_links::run(&args, &mut out), out),
         Command::Store(args) => (commands::store::run(args, &mut out), out),
+        Command::Restore(args) => (commands::restore::run(args, &mut out), out),
         Command::Admin(ref admin) if let Some(error) = admin.refusal() => (Err(error), out),
         command => {
             if !matches!(command, Command::Serve(_)) {
@@ -149,6 +150,7 @@ fn asks_no_broker(command: &Command) -> bool {
         command,
         Command::Serve(_)
             | Command::Store(_)
+            | Command::Restore(_)
             | Command::InstallLinks(_)
             | Command::Completions(_)
             | Command::Man(_)

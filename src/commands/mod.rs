@@ -38,6 +38,7 @@ pub mod publish;
 pub mod purge_queue;
 pub mod rabbitmq;
 pub mod rabbitmqadmin;
+pub mod restore;
 pub mod route;
 pub mod rpc_call;
 pub mod rpc_serve;
@@ -75,6 +76,7 @@ pub enum Command {
     Admin(admin::AdminCommand),
     Status(status::Args),
     Store(store::Args),
+    Restore(restore::Args),
     Ping(ping::Args),
     Wait(wait::Args),
     Bench(bench::Args),
@@ -110,6 +112,7 @@ impl Command {
             | Self::Tutorial(_)
             | Self::Wait(_)
             | Self::Store(_)
+            | Self::Restore(_)
             | Self::InstallLinks(_)
             | Self::Completions(_)
             | Self::Help(_)

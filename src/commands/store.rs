@@ -69,7 +69,8 @@ pub fn run(args: Args, out: &mut Output) -> Result<Answer, CommandError> {
     }
 }
 
-fn named(directory: Option<PathBuf>) -> Result<PathBuf, CommandError> {
+/// The directory that was named, or the default one.
+pub(super) fn named(directory: Option<PathBuf>) -> Result<PathBuf, CommandError> {
     match directory {
         Some(directory) => Ok(directory),
         None => Ok(default_directory(|name| std::env::var(name).ok())?),
@@ -164,7 +165,7 @@ impl<'a> RepairRow<'a> {
 }
 
 /// A directory that was looked at and is not whole.
-fn unsound(error: Error) -> CommandError {
+pub(super) fn unsound(error: Error) -> CommandError {
     match error {
         Error::Contents { .. } => CommandError::Unsound(error),
         error => error.into(),

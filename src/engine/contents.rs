@@ -140,6 +140,34 @@ pub fn repair(path: &Path) -> Result<Vec<Repaired>, Error> {
         .map_err(|source| Error::Contents { directory: directory.to_string(), source })
 }
 
+/// Makes a data directory of a copy that a running broker has made; answers what is in it.
+///
+/// # Errors
+///
+/// [`Error::Contents`] if the copy is damaged, [`Error::DataDirectory`] if it is not complete, or if there is something
+/// in the new directory.
+pub fn restore(backup: &Path, path: &Path) -> Result<DirectoryContents, Error> {
+    let (from, to) =
+        (DataDirectory::new(backup.to_path_buf()), DataDirectory::new(path.to_path_buf()));
+    let contents = |directory: &DataDirectory, source| Error::Contents {
+        directory: directory.to_string(),
+        source,
+    };
+    let found = check(backup)?;
+    if !store::backup::is_backup(backup).map_err(|source| contents(&from, source))? {
+        let why = "the copy was not completed: there is no file 'format'";
+        return Err(from.unusable(Cause::new(why)));
+    }
+    if !found.is_sound() {
+        let why = "the copy is damaged: 'mq store check' names what, and 'mq store repair' keeps the rest";
+        return Err(from.unusable(Cause::new(why)));
+    }
+    store::backup::make_empty(path).map_err(|source| contents(&to, source))?;
+    let _lock = directory::held(&to)?;
+    store::backup::copy_stopped(backup, path).map_err(|source| contents(&to, source))?;
+    Ok(found)
+}
+
 /// Refuses a directory that is not a data directory of a broker.
 fn is_store(directory: &DataDirectory) -> Result<(), Error> {
     let has = |name: &str| directory.path().join(name).exists();

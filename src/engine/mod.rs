@@ -49,7 +49,7 @@ pub use crate::wire::url::Password;
 pub use admin::{hash_password, is_found, reach};
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
 pub use contents::{
-    Damage, DamagedRecord, DirectoryContents, FoundBy, Repaired, WaitingIn, check, repair,
+    Damage, DamagedRecord, DirectoryContents, FoundBy, Repaired, WaitingIn, check, repair, restore,
 };
 pub use error::{Category, Error};
 pub use handle::Engine;

@@ -25,6 +25,7 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/auth/attempts/{node}/source",                                          Monitor,       List(attempts::by_source)),
     (Delete, "/auth/attempts/{node}/source",                                          Administrator, Change(attempts::reset)),
     (Get,    "/auth/hash_password/{password}",                                        EveryUser,     One(attempts::hash_password)),
+    (Post,   "/backup",                                                               Administrator, Change(change::backup::back_up)),
     (Get,    "/bindings",                                                             EveryUser,     List(bindings::list)),
     (Get,    "/bindings/{vhost}",                                                     EveryUser,     List(bindings::list)),
     (Get,    "/bindings/{vhost}/e/{exchange}/e/{destination}",                        EveryUser,     List(bindings::between_exchanges)),

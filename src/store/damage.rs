@@ -180,6 +180,12 @@ pub(super) fn copy_bytes(
 
 /// Counts the copies in a directory.
 pub(super) fn count_copies(medium: &dyn Medium) -> Result<u64, StoreError> {
-    let names = medium.list().map_err(|source| cannot("list", medium.path(""), source))?;
-    Ok(names.iter().filter(|name| name.ends_with(ENDING)).count() as u64)
+    Ok(copies(medium)?.len() as u64)
+}
+
+/// The names of the copies in a directory.
+pub(super) fn copies(medium: &dyn Medium) -> Result<Vec<String>, StoreError> {
+    let mut names = medium.list().map_err(|source| cannot("list", medium.path(""), source))?;
+    names.retain(|name| name.ends_with(ENDING));
+    Ok(names)
 }

@@ -126,6 +126,11 @@
 //! follow if other bytes of that place were copied before. A copy is never written over. `mq store repair` makes copies
 //! of marks (`NNNNNNNN.marks-NUMBER-0.damaged`), and of headers and whole files that cannot be read (number 0).
 //!
+//! # A backup
+//!
+//! `mq backup` makes a directory of the same form ([`backup`](super::backup) says how), without locks, sockets, indexes
+//! and spill. The files of messages end where their last record did. `format` is written last.
+//!
 //! # `definitions.redb`
 //!
 //! A database of the crate `redb`, whose own `design.md` draws its bytes. Tables `vhosts`, `users`, `exchanges`,

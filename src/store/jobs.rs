@@ -11,6 +11,9 @@ const INDEXES_PUT_OFF: usize = 3;
 /// A call that reads messages.
 pub(super) type Reading = Box<dyn FnOnce() + Send>;
 
+/// A call that copies the files.
+pub(super) type Copying = Box<dyn FnOnce() + Send>;
+
 /// A job for the maintenance thread, or for the reader.
 pub(super) enum Job {
     Read(Reading),
@@ -22,6 +25,8 @@ pub(super) enum Job {
     },
     /// There should be a free file.
     Prepare,
+    /// The files are to be copied.
+    BackUp(Copying),
 }
 
 /// An index that is to be written, and the file that it is of.
@@ -37,6 +42,7 @@ pub(super) enum MaintenanceJob {
     Index(IndexOf),
     Recycle { number: u32 },
     Prepare,
+    BackUp(Copying),
 }
 
 /// Jobs that wait.
@@ -62,6 +68,7 @@ impl Jobs {
             Job::Read(read) => self.reads.push_back(read),
             Job::Prepare => self.wants_free_file = true,
             Job::Index(of) => self.others.push_back(MaintenanceJob::Index(of)),
+            Job::BackUp(copying) => self.others.push_back(MaintenanceJob::BackUp(copying)),
             Job::Recycle { number } => self.others.push_back(MaintenanceJob::Recycle { number }),
         }
     }

@@ -75,6 +75,7 @@ impl Log {
                 Some(MaintenanceJob::Index(of)) => self.put_off_index(of),
                 Some(MaintenanceJob::Recycle { number }) => self.recycle(number),
                 Some(MaintenanceJob::Prepare) => return self.prepare(),
+                Some(MaintenanceJob::BackUp(copying)) => copying(),
                 None => return,
             }
         }
@@ -82,20 +83,10 @@ impl Log {
 
     /// Does one round of work: every 500 ms, and when the log is closed.
     pub(super) fn on_round(&self) {
-        if let Err(error) = self.sync_marks() {
-            tracing::error!(
-                ?error,
-                "acknowledgements cannot be synced: nothing is confirmed any more"
-            );
-            self.fail_from_now();
-        }
+        self.keep_promises();
         self.mark_synced(MarkSynced::WhenIdle);
-        self.retry_marks();
         self.end_move();
         self.retry_recycling();
-        // A publisher that has not woken the writer may have ended before it did.
-        self.wake_writer();
-        self.retry_writing();
         if self.health() == Health::Full {
             self.prepare();
         }
@@ -104,6 +95,21 @@ impl Log {
         if self.durability == LogDurability::Spilled {
             self.give_up_empty();
         }
+    }
+
+    /// Does the part of a round that others wait for: long work of this thread does it too, in between.
+    pub(super) fn keep_promises(&self) {
+        if let Err(error) = self.sync_marks() {
+            tracing::error!(
+                ?error,
+                "acknowledgements cannot be synced: nothing is confirmed any more"
+            );
+            self.fail_from_now();
+        }
+        self.retry_marks();
+        // A publisher that has not woken the writer may have ended before it did.
+        self.wake_writer();
+        self.retry_writing();
     }
 
     /// Has marks be tried again that could not be written.

@@ -67,6 +67,7 @@
 //! Reading order: [`Store::append`], `log`, `state`, `writer` (writes records and syncs them), `marker` (writes marks
 //! and never waits for a sync), `maintenance` (everything that no confirm waits for), `recovery`.
 
+pub mod backup;
 mod batch;
 mod blocking;
 mod check;
@@ -383,6 +384,20 @@ impl Store {
         self.kept.order(Job::Read(Box::new(move || job(&store))));
     }
 
+    /// Copies the messages and the definitions of a running broker into an empty directory. Waits for the disk, and for
+    /// the store's other work.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] naming the file that cannot be read or written. The directory is no backup then.
+    pub fn back_up(
+        &self,
+        to: &Path,
+        definitions: &definitions::Definitions,
+    ) -> Result<backup::BackupReport, StoreError> {
+        backup::of_running(&self.kept, definitions, to)
+    }
+
     /// Writes everything that is in memory, marks included, and stops the store's threads. A second call does nothing.
     pub fn close(&self) {
         let logs: Vec<&Arc<Log>> =
@@ -417,6 +432,16 @@ impl Store {
         self.kept.write_once();
         // Marks that could not be written are tried again.
         let _ = self.kept.mark_once(BatchWaits::No);
+    }
+
+    /// Copies the messages to another medium, after the work of the writer.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] naming the file that cannot be read or written.
+    pub fn step_backup(&self, to: &dyn Medium) -> Result<backup::BackupReport, StoreError> {
+        self.step_writer();
+        self.kept.back_up(to)
     }
 
     /// Does the work of the marker; `false` if it cannot, for an error or because marks are being written.

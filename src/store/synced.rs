@@ -17,6 +17,8 @@ const MAGIC: &[u8; 8] = b"mqsync\0\0";
 const LEN: usize = 24;
 /// Offsets of the two copies.
 const OFFSETS: [usize; 2] = [1024, 2048];
+/// The offset of the copy that is written first.
+pub(super) const FIRST_OFFSET: u64 = OFFSETS[0] as u64;
 
 /// The mark of the active file, as the maintenance thread last saw and wrote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -79,7 +79,8 @@ const COMMANDS: [(&[&str], &str); 23] = [
 /// Commands that talk to a broker and need two terminals.
 const IN_TWO_TERMINALS: [&str; 2] = ["rpc-call", "rpc-serve"];
 /// Commands that need no broker, or are one.
-const WITHOUT_A_BROKER: [&str; 5] = ["serve", "store", "completions", "man", "help"];
+const WITHOUT_A_BROKER: [&str; 7] =
+    ["serve", "store", "restore", "install-links", "completions", "man", "help"];
 
 #[test]
 fn every_command_works_with_every_form_of_local() {

@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "broker",
         &[
             // It adds to `Broker` what administrators may change.
-            "admin",
+            "admin backup",
             "dead_letter mod",
             "publish",
             "vhost",
@@ -126,7 +126,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "store",
         &[
-            "repair",
+            "backup repair",
             "check",
             "recovery",
             "recovered definitions",
@@ -207,7 +207,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "management/change",
         &[
             "messages parameters users",
-            "connections limits permissions policies replicas topology vhosts",
+            "backup connections limits permissions policies replicas topology vhosts",
         ],
     ),
     (
@@ -256,7 +256,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "commands",
         &[
             "completions get help install_links rpc_call",
-            "consume man rabbitmq rabbitmqadmin unbind",
+            "consume man rabbitmq rabbitmqadmin restore unbind",
             "admin bench bind declare_exchange declare_queue delete_exchange delete_queue ping publish purge_queue route rpc_serve serve status store tutorial wait",
             "handler input list options",
             "context declare error examples failing template",
@@ -267,7 +267,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "table",
             "health",
-            "definitions features never node parameters permissions plugins queues",
+            "backup definitions features never node parameters permissions plugins queues",
             "connections policies users vhosts",
             "lists",
             "secret show",

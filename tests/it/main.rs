@@ -19,6 +19,7 @@ mod broker;
 mod bugs;
 mod cmd_admin;
 mod cmd_admin_examples;
+mod cmd_backup;
 mod cmd_bench;
 mod cmd_config;
 mod cmd_consume;

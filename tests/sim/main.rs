@@ -2,11 +2,12 @@
 //! with something changed at every moment of a publish.
 //!
 //! Every run of the store comes from a seed; a failure prints the seed and what was done. Reading order: `disk`, `model`,
-//! `world`, then the promises: `crashes`, `company`, `orders`, `failures`, `damage`, `threads`. The broker's are
+//! `world`, then the promises: `crashes`, `company`, `orders`, `failures`, `damage`, `threads`, `backups`. The broker's are
 //! `publishing` and `refusals`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops, in its helpers too")]
 
+mod backups;
 mod company;
 mod crashes;
 mod damage;

@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`row`] (what a row says), [`users`] (rows and functions), [`table`] (all of them).
 
+mod backup;
 mod connections;
 mod definitions;
 mod features;

@@ -3,6 +3,7 @@
 //! A change is a function of a request ([`ChangeRequest`](super::change_request::ChangeRequest)). Its row in `routes`
 //! says who may make it; it looks at the body, then has the broker do it. Status codes and reasons are RabbitMQ's.
 
+pub(super) mod backup;
 pub(super) mod connections;
 pub(super) mod limits;
 pub(super) mod messages;

@@ -15,7 +15,8 @@ use std::sync::{Arc, MutexGuard};
 
 use redb::backends::InMemoryBackend;
 use redb::{
-    Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableError,
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend,
+    TableDefinition, TableError,
 };
 
 use self::disk::{DatabaseFile, DiskFailures};
@@ -197,20 +198,33 @@ impl Definitions {
 
     /// All rows of a table, in the order of their keys.
     pub fn rows(&self, table: Table) -> Result<Vec<Row>, StoreError> {
-        self.with("read", |database| {
+        self.with("read", |database| rows_of(&database.begin_read()?, table))
+    }
+
+    /// Copies all rows to a database of its own in another directory, where there is none; they are on disk when this
+    /// returns.
+    pub fn copy_to(&self, directory: &Path) -> Result<(), StoreError> {
+        let (next_id, changes) = self.with("read", |database| {
             let reading = database.begin_read()?;
-            let table = match reading.open_table(table.definition()) {
-                Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            let mut changes = Vec::new();
+            for table in Table::ALL {
+                let rows = rows_of(&reading, table)?;
+                changes.extend(rows.into_iter().map(|row| Change::Put(table, row)));
+            }
+            let next_id = match reading.open_table(META) {
+                Ok(meta) => meta.get(NEXT_QUEUE_ID)?.map(|next| next.value()),
+                Err(TableError::TableDoesNotExist(_)) => None,
                 Err(error) => return Err(error.into()),
             };
-            let mut rows = Vec::new();
-            for row in table.iter()? {
-                let (key, value) = row?;
-                rows.push(Row { key: key.value().to_vec(), value: value.value().to_vec() });
-            }
-            Ok(rows)
-        })
+            Ok((next_id.unwrap_or(FIRST_QUEUE_ID), changes))
+        })?;
+        let path = directory.join(FILE);
+        let copy = open_on_disk(&path, &Arc::default())?;
+        let written = commit(&copy, |next| {
+            *next = next_id;
+            Ok(changes)
+        });
+        written.map_err(|error| refused("write", &path, error))
     }
 
     /// Makes changes, all or none; they are on disk when this returns.
@@ -293,6 +307,20 @@ impl Definitions {
     pub(crate) fn set_full(&self, is_full: bool) {
         self.trouble.is_full.store(is_full, std::sync::atomic::Ordering::Release);
     }
+}
+
+fn rows_of(reading: &ReadTransaction, table: Table) -> Result<Vec<Row>, redb::Error> {
+    let table = match reading.open_table(table.definition()) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut rows = Vec::new();
+    for row in table.iter()? {
+        let (key, value) = row?;
+        rows.push(Row { key: key.value().to_vec(), value: value.value().to_vec() });
+    }
+    Ok(rows)
 }
 
 fn refused(action: &'static str, path: &Path, error: impl Into<redb::Error>) -> StoreError {
