@@ -204,7 +204,8 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l data-dir -d 'Store queue
 complete -c mq -n "__fish_mq_using_subcommand serve" -l threads -d 'Serve connections with this many threads [default: one fewer than there are cores, at least one]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l compat -d 'Behave like this release of RabbitMQ; 4.3 also refuses what RabbitMQ 4.3 refuses by default, so that a test run shows what an upgrade breaks [default: like RabbitMQ 4.3.6, but features that it refuses by default still work]' -r -f -a "3.10\t''
 4.3\t''"
-complete -c mq -n "__fish_mq_using_subcommand serve" -l definitions -d 'Import the definitions in this file, which RabbitMQ exported, before clients can connect' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l definitions -d 'Import the definitions in this file, which RabbitMQ exported, or in all files of this directory, before clients can connect' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l cluster-name -d 'Name the cluster, which one node is too [default: the node\'s name]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l node-name -d 'Give the node this name, for example rabbit@localhost [default: rabbit@ and the machine\'s name]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l default-vhost -d 'Create this virtual host if the broker is new [default: /]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l default-user -d 'Create this user in the default virtual host if the broker is new [default: guest]' -r
@@ -233,6 +234,7 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l http-cors-origin -d 'Let
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-cors-max-age -d 'Let browsers remember for this many seconds that a page may call the management API' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-header -d 'Add this header to every answer of the management API, for example \'Referrer-Policy: no-referrer\'; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-failed-logins -d 'Refuse the logins of an address to the management API for the rest of a minute in which this many have failed; 0 refuses none [default: 60]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http-path-prefix -d 'Serve the management API below this path, for example /rabbitmq' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-output -d 'Write the log to stderr or stdout [default: stderr; stdout with --as-rabbitmq-server]' -r -f -a "stderr\t''
 stdout\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log in this format; json writes one object per line, startup errors included' -r -f -a "text\t''
@@ -260,9 +262,11 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l print-config -d 'Print the value of every key of the configuration and where it comes from, and start no broker'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l as-rabbitmq-server -d 'Run in the place of rabbitmq-server: AMQP, the management API and metrics are on all addresses by default, data in RABBITMQ_MNESIA_BASE or /var/lib/rabbitmq, the configuration in /etc/rabbitmq, and the log goes to stdout with RabbitMQ\'s words'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory -d 'Store nothing on disk: everything is lost when the broker stops'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l skip-unchanged-definitions -d 'Import no definitions that are those of the last start, so that later changes stay'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l print-url -d 'Print the AMQP URL, then the management URL and the URL of the metrics, one per line'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-disable-stats -d 'Leave statistics out of the answers of the management API; Prometheus still has them'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-queue-totals -d 'Tell the lengths of queues also with --http-disable-stats'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l per-object-metrics -d 'Tell at /metrics of each queue, connection and channel, not of their sums'
 complete -c mq -n "__fish_mq_using_subcommand serve" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand publish" -s e -l exchange -d 'Publish to this exchange [default: the default exchange, which routes to the queue named by the routing key]' -r

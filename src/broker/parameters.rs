@@ -6,6 +6,12 @@ use std::collections::BTreeMap;
 use crate::lock::RwLock;
 use crate::wire::{FieldValue, ShortStr};
 
+/// The global parameter with the name of the cluster.
+pub const CLUSTER_NAME: &str = "cluster_name";
+/// The global parameter with the hash of the definitions that were imported at the start; only the broker reads it
+/// (RabbitMQ: `rabbit_definitions_hashing`).
+pub const IMPORTED_HASH: &str = "imported_definition_hash_value";
+
 /// The name of a parameter, unique in the broker.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ParameterName {
@@ -47,14 +53,15 @@ impl Parameters {
         self.parameters.read().get(name).cloned()
     }
 
-    /// All of them, by vhost, component and name.
+    /// All of them that clients see, by vhost, component and name.
     pub fn list(&self) -> Vec<Parameter> {
         let parameters = self.parameters.read();
         let one = |(name, value): (&ParameterName, &FieldValue)| Parameter {
             name: name.clone(),
             value: value.clone(),
         };
-        parameters.iter().map(one).collect()
+        let is_seen = |name: &ParameterName| !(name.vhost.is_empty() && name.name == IMPORTED_HASH);
+        parameters.iter().filter(|(name, _)| is_seen(name)).map(one).collect()
     }
 
     /// Sets a parameter, or takes it away; answers whether there was one.

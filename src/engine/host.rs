@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use crate::broker::auth::Origin;
 use crate::broker::compat::Compat;
 use crate::broker::{Broker, Defaults};
 use crate::engine::contents::{self, Damage, FoundBy};
+use crate::engine::definitions_source::DefinitionsSource;
 use crate::engine::directory::{self, DataDirectory, DirectoryLock};
-use crate::engine::error::{Cause, Error};
+use crate::engine::error::Error;
 use crate::engine::host_options::HostOptions;
 use crate::engine::target::TlsFiles;
 use crate::management::{
-    self, DefinitionsFile, EffectiveConfiguration, HttpSettings, Listener, METRICS, Management,
-    ServerInfo,
+    self, EffectiveConfiguration, HttpSettings, Listener, METRICS, Management, ServerInfo,
 };
 use crate::server::{
     self, Address, BindError, Clock, Config, Listeners, Server, StartError, TlsProtocol, TlsVerify,
@@ -45,6 +45,8 @@ pub struct StartReport {
 pub struct Host {
     server: Server,
     configuration: EffectiveConfiguration,
+    /// The path before `/api` on listeners of TCP.
+    path_prefix: String,
     start_report: StartReport,
     http: Vec<SocketAddr>,
     metrics: Vec<SocketAddr>,
@@ -108,9 +110,10 @@ impl Host {
     ) -> Result<Self, Error> {
         let node = options.node_name();
         let clock = Clock::start();
-        let definitions = options.definitions.as_deref().map(read_definitions).transpose()?;
+        let definitions =
+            options.definitions.as_deref().map(DefinitionsSource::read).transpose()?;
         let defaults = match &definitions {
-            Some(file) => file.defaults(options.first.defaults()),
+            Some(source) => source.defaults(options.first.defaults()),
             None => options.first.defaults(),
         };
         // No client is let in before everything is there again.
@@ -122,14 +125,18 @@ impl Host {
             broker.answer_as(options.compat);
             (broker, StartReport::default())
         };
-        if let Some((path, file)) = options.definitions.as_deref().zip(definitions) {
-            let imported = file.import(&broker).map_err(|error| not_imported(path, &error));
+        if let Some(source) = definitions {
+            let imported = source.import(&broker, options.unchanged_definitions);
             imported.inspect_err(|_| broker.close())?;
         }
         broker
             .name_for_good()
             .map_err(|fault| not_named(fault.text))
             .inspect_err(|_| broker.close())?;
+        if let Some(name) = &options.cluster_name {
+            let named = broker.name_cluster(name).map_err(|fault| not_named(fault.text));
+            named.inspect_err(|_| broker.close())?;
+        }
         broker.limits.set(options.limits_in_force());
         broker.users.keep_local(options.local_only.0.clone());
         let broker = Arc::new(broker);
@@ -168,8 +175,10 @@ impl Host {
         let on = management_thread.handle();
         let configuration = EffectiveConfiguration::default();
         configuration.set(options.configuration);
+        let path_prefix = options.http_settings.path_prefix().to_owned();
         let mut host = Self {
             server,
+            path_prefix,
             configuration,
             start_report,
             http,
@@ -189,7 +198,7 @@ impl Host {
             host.management.spawn_on(answering, &on);
         }
         for listener in tcp {
-            let router = management::router(Arc::clone(&management));
+            let router = management::prefixed_router(Arc::clone(&management));
             let origin = SocketAddr::ip;
             let slots = host.server.http_slots();
             let answering = management::serve(listener, origin, router, slots, host.stopping());
@@ -271,7 +280,8 @@ impl Host {
 
     /// The URLs the management API is served at.
     pub fn http_urls(&self) -> Vec<String> {
-        self.http.iter().map(|address| format!("http://{address}/")).collect()
+        let prefix = &self.path_prefix;
+        self.http.iter().map(|address| format!("http://{address}{prefix}/")).collect()
     }
 
     /// The URLs at which Prometheus finds the metrics.
@@ -369,17 +379,6 @@ fn tell_damage(broker: &Broker, report: OpenReport) {
         let file = path.display();
         tracing::warn!(%file, "an index is damaged: its messages are read instead");
     }
-}
-
-/// Reads a file of definitions, which are imported when the broker is there.
-fn read_definitions(path: &Path) -> Result<DefinitionsFile, Error> {
-    let bytes = fs::read(path).map_err(|error| not_imported(path, &error))?;
-    DefinitionsFile::read(&bytes).map_err(|error| not_imported(path, &error))
-}
-
-fn not_imported(path: &Path, error: &dyn std::fmt::Display) -> Error {
-    let (path, source) = (path.display().to_string(), Cause::new(error.to_string()));
-    Error::Definitions { path, source }
 }
 
 fn tls_files(

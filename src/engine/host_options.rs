@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::definitions_source::UnchangedDefinitions;
 use super::target::TlsFiles;
 use crate::broker::Defaults;
 use crate::broker::auth::{ADMINISTRATOR, GUEST, Permission, User};
@@ -38,8 +39,12 @@ pub struct HostOptions {
     pub memory: Watermark,
     /// Bytes of memory that a relative `memory` is a part of; the machine's if none is given.
     pub machine_bytes: Option<u64>,
-    /// A file of definitions to load before clients are let in.
+    /// A file of definitions, or a directory of them, to load before clients are let in.
     pub definitions: Option<PathBuf>,
+    /// Says if definitions are imported that are those of the last start.
+    pub unchanged_definitions: UnchangedDefinitions,
+    /// The name of the cluster, from every start on (RabbitMQ: `cluster_name`).
+    pub cluster_name: Option<ShortStr>,
     /// The name of the node, such as `rabbit@host`; `rabbit@` and the machine's name if none is given.
     pub node: Option<String>,
     /// The first vhost and user of a new broker.

@@ -29,7 +29,7 @@ enum Role {
     /// Another process runs the broker; its socket answered with this stream, which the first connection uses.
     Guest(Mutex<Option<Dialed>>),
     /// We run it until [`DirectoryBroker::leave`].
-    Host(Mutex<Option<Host>>),
+    Host(Mutex<Option<Box<Host>>>),
 }
 
 impl DirectoryBroker {
@@ -47,7 +47,7 @@ impl DirectoryBroker {
             if let Some(lock) = directory.lock()? {
                 let host =
                     Host::start_in(Some(directory), Some(lock), HostOptions::default()).await?;
-                break Role::Host(Mutex::new(Some(host)));
+                break Role::Host(Mutex::new(Some(Box::new(host))));
             }
             if Instant::now() > deadline {
                 let why = format!("another process has locked it but does not answer: {absent}");

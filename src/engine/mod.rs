@@ -13,6 +13,7 @@ pub mod bench;
 pub mod consume;
 mod contents;
 mod context;
+mod definitions_source;
 pub mod directory;
 pub mod ensure;
 pub mod error;
@@ -51,6 +52,7 @@ pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, S
 pub use contents::{
     Damage, DamagedRecord, DirectoryContents, FoundBy, Repaired, WaitingIn, check, repair, restore,
 };
+pub use definitions_source::UnchangedDefinitions;
 pub use error::{Category, Error};
 pub use handle::Engine;
 pub use host::{Host, StartReport};

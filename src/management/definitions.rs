@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use super::change_request::{ChangeOutcome, ChangeRequest};
 use super::definition_lists;
 use super::import::DefinitionsFile;
-use super::policies;
 use super::refusal::Refusal;
 use super::server_info::PRODUCT;
 use super::view::{Names, View};
@@ -16,7 +15,7 @@ pub(super) fn of_broker(view: &View<'_>, names: &Names) -> Result<Value, Refusal
     let mut all = versions(view);
     all.insert("product_name".into(), PRODUCT.into());
     all.insert("product_version".into(), env!("CARGO_PKG_VERSION").into());
-    let cluster = policies::name_of_cluster(view.broker);
+    let cluster = view.broker.cluster_name();
     all.insert("rabbitmq_definition_format".into(), "cluster".into());
     all.insert("explanation".into(), format!("Definitions of cluster '{cluster}'").into());
     all.insert("original_cluster_name".into(), cluster.into());

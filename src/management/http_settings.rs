@@ -21,6 +21,24 @@ pub struct HttpSettings {
     pub enable_queue_totals: bool,
     /// Failed logins that an address may have in a minute; 0 is no limit.
     pub failed_logins_max: u32,
+    /// `/metrics` tells of each object (RabbitMQ: `prometheus.return_per_object_metrics`).
+    pub has_object_metrics: bool,
+    path_prefix: String,
+}
+
+impl HttpSettings {
+    /// Puts a path before `/api` on listeners of TCP; it may have slashes around it (RabbitMQ:
+    /// `management.path_prefix`).
+    #[must_use]
+    pub fn with_prefix(self, prefix: &str) -> Self {
+        let parts = prefix.split('/').filter(|part| !part.is_empty());
+        Self { path_prefix: parts.flat_map(|part| ["/", part]).collect(), ..self }
+    }
+
+    /// The path before `/api`: empty, or with a slash at its beginning and none at its end.
+    pub fn path_prefix(&self) -> &str {
+        &self.path_prefix
+    }
 }
 
 impl Default for HttpSettings {
@@ -34,6 +52,8 @@ impl Default for HttpSettings {
             disable_stats: false,
             enable_queue_totals: false,
             failed_logins_max: FAILED_LOGINS_MAX,
+            has_object_metrics: false,
+            path_prefix: String::new(),
         }
     }
 }

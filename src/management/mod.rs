@@ -99,6 +99,16 @@ pub fn router(management: Arc<Management>) -> Router {
     around(router.layer(headers))
 }
 
+/// The same behind the prefix that paths have on listeners of TCP.
+pub fn prefixed_router(management: Arc<Management>) -> Router {
+    let prefix = management.server.http.path_prefix().to_owned();
+    let router = router(management);
+    if prefix.is_empty() {
+        return router;
+    }
+    Router::new().nest(&prefix, router).fallback(async || Refusal::NotFound)
+}
+
 /// Makes the metrics below `/metrics`, for a listener of their own.
 pub fn metrics_router(management: Arc<Management>) -> Router {
     around(metrics::router(management))

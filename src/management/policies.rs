@@ -9,15 +9,12 @@ use super::refusal::Refusal;
 use super::view::{Names, View};
 use crate::broker::Broker;
 use crate::broker::admin::CLUSTER_ID;
-use crate::broker::parameters::{Parameter, ParameterName};
+use crate::broker::parameters::{CLUSTER_NAME, Parameter, ParameterName};
 pub(super) use crate::broker::policies::PolicySubject;
 use crate::broker::policies::{Applied, Author, Policy, merge};
 use crate::broker::vhost::Vhost;
 use crate::wire::shortstr::literal;
 use crate::wire::{FieldTable, FieldValue};
-
-/// The global parameter that names the cluster.
-pub(super) const CLUSTER_NAME: &str = "cluster_name";
 
 /// `GET /policies` and `/policies/:vhost`.
 pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
@@ -129,13 +126,6 @@ pub(super) fn cluster_name(view: &View<'_>) -> Value {
     let all = global_parameters(view);
     let name = all.into_iter().find(|row| row["name"] == CLUSTER_NAME);
     json!({"name": name.map(|row| row["value"].clone())})
-}
-
-/// The name of the cluster as a text: the node's if it has none.
-pub(super) fn name_of_cluster(broker: &Broker) -> String {
-    let name = broker.parameters.get(&ParameterName::global(&literal(CLUSTER_NAME)));
-    let name = name.as_ref().and_then(FieldValue::as_str);
-    name.unwrap_or(&broker.node).to_owned()
 }
 
 /// The identity of the cluster, which stays the same when its name changes.

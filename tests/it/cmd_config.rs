@@ -1,6 +1,7 @@
 //! `mq serve --config`: files of RabbitMQ's syntax and variables of its image configure the broker.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
@@ -174,7 +175,7 @@ fn what_is_wrong_is_named_with_its_line_and_ends_the_start() {
         ("heartbeat",                          ("", ""),                             "FILE, line 1: 'heartbeat' is not 'key = value'"),
         ("cluster_queue_limit = 5",            ("", ""),                             "FILE:1: 'cluster_queue_limit' is not implemented; leave it out"),
         ("proxy_protocol = true",              ("", ""),                             "FILE:1: proxy_protocol = true: nothing but false is implemented"),
-        ("auth_backends.1 = ldap",             ("", ""),                             "FILE:1: auth_backends.1 = ldap: nothing but internal is implemented"),
+        ("auth_backends.1 = ldap",             ("", ""),                             "FILE:1: auth_backends.1 = ldap: nothing but internal or rabbit_auth_backend_internal is implemented"),
         ("listeners.tcp.nodelay = true",       ("", ""),                             "FILE:1: listeners.tcp.nodelay = true: it must be a port"),
         ("frame_max = 1MiB",                   ("", ""),                             "--frame-max must be a size from 4096 to 131072 bytes"),
         ("default_permissions.read = (",       ("", ""),                             "FILE:1: default_permissions.read = (: "),
@@ -204,6 +205,120 @@ fn what_is_wrong_is_named_with_its_line_and_ends_the_start() {
     let run = program().args(["serve", "--config", "/nowhere/rabbitmq.conf"]).output().unwrap();
     let told = String::from_utf8(run.stderr).unwrap();
     assert!(told.contains("cannot read the configuration '/nowhere/rabbitmq.conf': No such file"));
+}
+
+/// A broker whose management API and metrics have ports of the system's choice, with their URLs.
+fn served(arguments: &[&str], file: &str) -> (Running, [String; 3]) {
+    let all = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
+    let (mut broker, amqp) = serve(&[arguments, &all, &["--config", file]].concat(), &[]);
+    let (http, metrics) = (broker.line(), broker.line());
+    (
+        broker,
+        [format!("amqp://guest:guest@{amqp}"), http.trim().to_owned(), metrics.trim().to_owned()],
+    )
+}
+
+/// The output of a command on that broker.
+fn told(urls: &[String; 3], arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = program();
+    command.args(arguments).args(["--url", &urls[0], "--http-url", &urls[1]]);
+    let run = command.output().unwrap();
+    (run.status.code(), String::from_utf8(run.stdout).unwrap())
+}
+
+#[test]
+fn definitions_may_be_a_directory_and_are_left_alone_if_they_did_not_change() {
+    let folder = Folder::with("");
+    let definitions = folder.path().join("definitions");
+    fs::create_dir_all(definitions.join("..data")).unwrap();
+    let queue = |name: &str| {
+        format!(
+            r#"{{"queues": [{{"name": "{name}", "vhost": "shop", "durable": true, "auto_delete": false, "arguments": {{}}}}]}}"#
+        )
+    };
+    let vhost = r#"{"vhosts": [{"name": "shop"}], "permissions": [{"user": "guest", "vhost": "shop", "configure": ".*", "write": ".*", "read": ".*"}]}"#;
+    fs::write(definitions.join("10-vhost.json"), vhost).unwrap();
+    fs::write(definitions.join("20-queues.json"), queue("orders")).unwrap();
+    fs::write(definitions.join(".hidden"), "no JSON").unwrap();
+    let data = folder.path().join("data");
+    let data = ["--data-dir", data.to_str().unwrap()];
+    let keys = |skip: &str| {
+        format!(
+            "definitions.import_backend = local_filesystem\ndefinitions.local.path = {}\n\
+             definitions.skip_if_unchanged = {skip}\n",
+            definitions.display()
+        )
+    };
+    let in_shop = |urls: &[String; 3], arguments: &[&str]| {
+        told(urls, &[arguments, &["--vhost", "shop"]].concat())
+    };
+    #[rustfmt::skip]
+    let cases = [
+        // skip    queues that are there after the start, one of which the test deletes
+        ("true",  "orders"),
+        ("true",  ""),          // the same file is not imported again
+        ("false", "orders"),    // or it is
+        ("true",  ""),          // and the hash of the first start still counts
+    ];
+    let queues = |urls: &[String; 3]| {
+        let (code, rows) = in_shop(urls, &["list-queues", "name", "-o", "json"]);
+        assert_eq!(code, Some(0), "{rows}");
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&rows).unwrap();
+        rows.iter().map(|row| row["name"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+    };
+    for (skip, expected) in cases {
+        fs::write(&folder.file, keys(skip)).unwrap();
+        let (mut broker, urls) = served(&data, folder.file());
+        assert_eq!(queues(&urls), expected, "{skip}");
+        in_shop(&urls, &["delete-queue", "--yes", "orders"]);
+        broker.signal(Signal::TERM);
+        assert!(broker.end().0.success());
+    }
+    fs::write(definitions.join("20-queues.json"), queue("bills")).unwrap();
+    let (mut broker, urls) = served(&data, folder.file());
+    assert_eq!(queues(&urls), "bills", "a changed file is imported");
+    let globals = told(&urls, &["list-global-parameters", "-o", "json"]).1;
+    assert!(!globals.contains("imported_definition_hash_value"), "{globals}");
+    broker.signal(Signal::TERM);
+    assert!(broker.end().0.success());
+
+    fs::write(definitions.join("30-wrong.json"), "[]").unwrap();
+    let mut command = program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--config", folder.file()]).args(data);
+    let run = command.output().unwrap();
+    let problem = String::from_utf8(run.stderr).unwrap();
+    assert!(problem.contains("30-wrong.json"), "{problem}");
+    assert!(!run.status.success());
+}
+
+#[test]
+fn the_cluster_the_path_of_the_api_and_the_metrics_are_as_configured() {
+    let folder = Folder::with(
+        "cluster_name = shop\nmanagement.path_prefix = /tools/rabbitmq/\n\
+         prometheus.return_per_object_metrics = true\n",
+    );
+    let (_broker, urls) = served(&["--memory"], folder.file());
+    assert!(urls[1].ends_with("/tools/rabbitmq/"), "{urls:?}");
+    let status = told(&urls, &["cluster-status", "-o", "json"]).1;
+    assert!(status.contains(r#""cluster_name":"shop""#), "{status}");
+    assert_eq!(told(&urls, &["declare-queue", "orders"]).0, Some(0));
+    let get = |url: &str, path: &str| {
+        let address = url.trim_start_matches("http://").split('/').next().unwrap().to_owned();
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        // guest:guest
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\
+             Connection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(get(&urls[1], "/tools/rabbitmq/api/whoami").starts_with("HTTP/1.1 200"));
+    assert!(get(&urls[1], "/api/whoami").starts_with("HTTP/1.1 404"));
+    let metrics = get(&urls[2], "/metrics");
+    assert!(metrics.contains(r#"rabbitmq_queue_messages{vhost="/",queue="orders"}"#), "{metrics}");
 }
 
 /// The values in effect, by key, of a broker with this file.

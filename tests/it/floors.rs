@@ -234,6 +234,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "local",
             "host listing",
             "contents host_options",
+            "definitions_source",
             "target",
             "directory management",
             "error",

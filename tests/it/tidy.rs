@@ -66,7 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sd_notify", &["commands"]),
     ("serde", &["management", "engine", "render", "commands", "tutorial"]),
     ("serde_json", &["management", "client", "engine", "render", "commands", "tutorial"]),
-    ("sha2", &["broker", "management"]),
+    ("sha2", &["broker", "engine", "management"]),
     ("strsim", &["render", "engine", "commands", "cli"]),
     ("thiserror", EVERYTHING),
     ("tokio", &["server", "management", "client", "engine", "commands", "tutorial", "cli", "main"]),

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::put::Put;
 use crate::broker::Broker;
 use crate::broker::durable::access;
-use crate::broker::parameters::{Parameter, ParameterName};
+use crate::broker::parameters::{CLUSTER_NAME, Parameter, ParameterName};
 use crate::wire::shortstr::literal;
 use crate::wire::{Fault, FieldValue, ShortStr};
 
@@ -27,6 +27,23 @@ impl Broker {
         let change = access::put_parameter(&parameter);
         self.write_down(change, &format!("global parameter '{name}'"))?;
         Ok(Put::over(self.parameters.set(&parameter.name, Some(parameter.value))))
+    }
+
+    /// Returns the name of the cluster: the node's if it has none.
+    pub fn cluster_name(&self) -> String {
+        let name = self.parameters.get(&ParameterName::global(&literal(CLUSTER_NAME)));
+        let name = name.as_ref().and_then(FieldValue::as_str);
+        name.unwrap_or(&self.node).to_owned()
+    }
+
+    /// Names the cluster.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written to disk.
+    pub fn name_cluster(&self, name: &ShortStr) -> Result<Put, Fault> {
+        let value = FieldValue::LongStr(name.as_str().into());
+        self.set_global(&literal(CLUSTER_NAME), value)
     }
 
     /// Gives the cluster an identity, if it has none yet: it stays the same over restarts and changes of names.

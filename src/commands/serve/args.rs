@@ -10,10 +10,12 @@ use super::http::HttpOptions;
 use super::log::LogOptions;
 use crate::commands::CommandError;
 use crate::commands::examples::examples;
+use crate::commands::options::name;
 use crate::commands::options::node_limits::LimitOptions;
 use crate::engine::directory::{default_directory, rabbitmq_directory};
 use crate::engine::{
-    Address, Compat, HostOptions, TlsCipher, TlsFiles, TlsProtocol, TlsVerify, TlsVersion,
+    Address, Compat, HostOptions, ShortStr, TlsCipher, TlsFiles, TlsProtocol, TlsVerify,
+    TlsVersion, UnchangedDefinitions,
 };
 
 /// The ports RabbitMQ has: clients need not be told.
@@ -89,9 +91,16 @@ pub struct Args {
     /// shows what an upgrade breaks [default: like RabbitMQ 4.3.6, but features that it refuses by default still work]
     #[arg(long, value_name = "VERSION")]
     pub(super) compat: Option<Release>,
-    /// Import the definitions in this file, which RabbitMQ exported, before clients can connect
+    /// Import the definitions in this file, which RabbitMQ exported, or in all files of this directory, before clients
+    /// can connect
     #[arg(long, value_name = "FILE")]
     pub(super) definitions: Option<PathBuf>,
+    /// Import no definitions that are those of the last start, so that later changes stay
+    #[arg(long, requires = "definitions")]
+    pub(super) skip_unchanged_definitions: bool,
+    /// Name the cluster, which one node is too [default: the node's name]
+    #[arg(long, value_name = "NAME", value_parser = name::not_empty)]
+    pub(super) cluster_name: Option<ShortStr>,
     /// Print the AMQP URL, then the management URL and the URL of the metrics, one per line
     #[arg(long)]
     pub(super) print_url: bool,
@@ -232,6 +241,12 @@ impl Args {
                 .map_or_else(|| is_usual.then(|| usual(METRICS)), |OptionalAddress(at)| at),
             compat,
             definitions: self.definitions.clone(),
+            unchanged_definitions: if self.skip_unchanged_definitions {
+                UnchangedDefinitions::Skip
+            } else {
+                UnchangedDefinitions::Import
+            },
+            cluster_name: self.cluster_name.clone(),
             node: self.first.node(),
             first: self.first.access(),
             local_only: self.first.local_only(),

@@ -97,6 +97,16 @@ impl Args {
         all.extend(numbered("ssl_options.ciphers", "tls-ciphers", &self.tls_ciphers));
         all.extend([
             set("load_definitions", "definitions", path(&options.definitions)),
+            set(
+                "definitions.skip_if_unchanged",
+                "skip-unchanged-definitions",
+                flag(self.skip_unchanged_definitions),
+            ),
+            set(
+                "cluster_name",
+                "cluster-name",
+                self.cluster_name.as_ref().map(ToString::to_string),
+            ),
             set("mq.data_dir", "data-dir", path(&options.directory)),
             set("mq.memory", "memory", flag(self.memory)),
             set("mq.threads", "threads", Some(self.threads().to_string())),

@@ -7,7 +7,6 @@ use crate::engine::{HeaderName, HeaderValue, HttpSettings};
 
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
-#[expect(clippy::struct_field_names, reason = "the names of the options")]
 #[command(next_help_heading = "Management API")]
 pub(super) struct HttpOptions {
     /// Let pages of this origin call the management API from a browser (CORS), for example https://example.com; * lets
@@ -31,6 +30,12 @@ pub(super) struct HttpOptions {
     /// refuses none [default: 60]
     #[arg(long, value_name = "NUMBER")]
     http_failed_logins: Option<u32>,
+    /// Serve the management API below this path, for example /rabbitmq
+    #[arg(long, value_name = "PATH")]
+    http_path_prefix: Option<String>,
+    /// Tell at /metrics of each queue, connection and channel, not of their sums
+    #[arg(long)]
+    per_object_metrics: bool,
 }
 
 /// A header of an answer.
@@ -66,19 +71,20 @@ const HEADERS: [(&str, &str); 6] = [
 
 impl HttpOptions {
     pub(super) fn settings(&self) -> HttpSettings {
-        let usual = HttpSettings::default();
-        let mut headers = usual.headers;
+        let prefix = self.http_path_prefix.as_deref().unwrap_or_default();
+        let mut settings = HttpSettings::default().with_prefix(prefix);
         for Header { name, value } in &self.http_header {
-            headers.insert(name.clone(), value.clone());
+            settings.headers.insert(name.clone(), value.clone());
         }
-        HttpSettings {
-            cors_origins: self.http_cors_origin.clone(),
-            cors_max_age_s: self.http_cors_max_age,
-            headers,
-            disable_stats: self.http_disable_stats,
-            enable_queue_totals: self.http_queue_totals,
-            failed_logins_max: self.http_failed_logins.unwrap_or(usual.failed_logins_max),
+        settings.cors_origins.clone_from(&self.http_cors_origin);
+        settings.cors_max_age_s = self.http_cors_max_age;
+        settings.disable_stats = self.http_disable_stats;
+        settings.enable_queue_totals = self.http_queue_totals;
+        settings.has_object_metrics = self.per_object_metrics;
+        if let Some(most) = self.http_failed_logins {
+            settings.failed_logins_max = most;
         }
+        settings
     }
 
     /// The value of each key, and the option that sets it.
@@ -96,6 +102,12 @@ impl HttpOptions {
         let max_age = settings.cors_max_age_s.map(|seconds| seconds.to_string());
         let others = [
             ("management.cors.max_age", "http-cors-max-age", max_age),
+            ("management.path_prefix", "http-path-prefix", self.http_path_prefix.clone()),
+            (
+                "prometheus.return_per_object_metrics",
+                "per-object-metrics",
+                flag(settings.has_object_metrics),
+            ),
             ("management.disable_stats", "http-disable-stats", flag(settings.disable_stats)),
             (
                 "management.enable_queue_totals",

@@ -4,12 +4,11 @@ use serde_json::Value;
 
 use super::policies;
 use crate::broker::admin::PolicyName;
-use crate::broker::parameters::ParameterName;
+use crate::broker::parameters::{CLUSTER_NAME, ParameterName};
 use crate::broker::policies::Author;
 use crate::management::auth::RequiredRole;
 use crate::management::change_request::{ChangeOutcome, ChangeRequest, gone};
 use crate::management::json;
-use crate::management::policies::CLUSTER_NAME;
 use crate::management::refusal::Refusal;
 use crate::wire::shortstr::literal;
 use crate::wire::{FieldTable, FieldValue};

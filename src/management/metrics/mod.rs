@@ -114,7 +114,9 @@ async fn aggregated(
     query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
     let query = query.map(|Query(query)| query).unwrap_or_default();
-    answer(&exporter, MetricsPath::Aggregated.registry(), &method, &headers, query)
+    let is_per_object = exporter.management.server.http.has_object_metrics;
+    let path = if is_per_object { MetricsPath::PerObject } else { MetricsPath::Aggregated };
+    answer(&exporter, path.registry(), &method, &headers, query)
 }
 
 async fn of_registry(
@@ -293,7 +295,7 @@ fn write_identity(text: &mut Text<'_>, broker: &Broker, endpoint: MetricsPath) {
     ];
     text.family("build_info", MetricKind::Untyped, "RabbitMQ & Erlang/OTP version info");
     text.sample(&labels(&versions), 1_u64);
-    let cluster = policies::name_of_cluster(broker);
+    let cluster = broker.cluster_name();
     let id = policies::id_of_cluster(broker).unwrap_or_default();
     let identity = [
         ("rabbitmq_node", &*broker.node),

@@ -277,7 +277,7 @@ fn server_properties(cx: &Context) -> FieldTable {
     }
     FieldTable::new()
         .with("capabilities", capabilities)
-        .with("cluster_name", &*cx.broker.node)
+        .with("cluster_name", cx.broker.cluster_name().as_str())
         .with("copyright", "Apache-2.0")
         .with("information", "mq, a RabbitMQ-compatible broker")
         .with("mq", mq)

@@ -219,14 +219,21 @@ fn value_of(
         },
         Form::Verify => verify(settings)?.to_owned(),
         Form::AddressPart { keys, port } => address(settings, keys, port),
-        Form::Flag => return only("true", text).map(|()| AsOption::Flag),
+        Form::Flag => match text {
+            "true" => return Ok(AsOption::Flag),
+            "false" => return Ok(AsOption::None),
+            _ => return Err("it must be true or false".to_owned()),
+        },
         Form::Only(wanted) => return only(wanted, text).map(|()| AsOption::None),
     };
     Ok(AsOption::Value(option))
 }
 
 fn only(wanted: &str, text: &str) -> Result<(), String> {
-    if text == wanted { Ok(()) } else { Err(format!("nothing but {wanted} is implemented")) }
+    if wanted.split('|').any(|one| one == text) {
+        return Ok(());
+    }
+    Err(format!("nothing but {} is implemented", wanted.replace('|', " or ")))
 }
 
 fn number(text: &str) -> Result<u64, String> {

@@ -39,9 +39,9 @@ pub(super) enum Form {
     Each,
     /// The value of this header of the management API's answers.
     Header(&'static str),
-    /// `true` for an option without a value.
+    /// `true` for an option without a value, `false` for none.
     Flag,
-    /// Only this value says what is done here anyway.
+    /// Only this value, or one of several with `|` between, says what is done here anyway.
     Only(&'static str),
 }
 
@@ -120,6 +120,9 @@ pub(super) const KEYS: &[Key] = &[
     sets("management.enable_queue_totals", "http-queue-totals", Form::Flag),
     sets("prometheus.tcp.port", "metrics", PROMETHEUS),
     sets("prometheus.tcp.ip", "metrics", PROMETHEUS),
+    sets("prometheus.return_per_object_metrics", "per-object-metrics", Form::Flag),
+    sets("prometheus.path", "metrics", Form::Only("/metrics")),
+    sets("management.path_prefix", "http-path-prefix", Form::Same),
     sets("ssl_options.cacertfile", "tls-ca", Form::Same),
     sets("ssl_options.certfile", "tls-cert", Form::Same),
     sets("ssl_options.keyfile", "tls-key", Form::Same),
@@ -127,6 +130,7 @@ pub(super) const KEYS: &[Key] = &[
     sets("ssl_options.fail_if_no_peer_cert", "tls-verify", Form::Verify),
     sets("ssl_options.versions.$", "tls-versions", Form::Values { prefix: "ssl_options.versions" }),
     sets("ssl_options.ciphers.$", "tls-ciphers", Form::Values { prefix: "ssl_options.ciphers" }),
+    sets("cluster_name", "cluster-name", Form::Same),
     sets("default_vhost", "default-vhost", Form::Same),
     sets("default_user", "default-user", Form::Same),
     sets("default_pass", "default-pass", Form::Same),
@@ -139,7 +143,9 @@ pub(super) const KEYS: &[Key] = &[
     sets("load_definitions", "definitions", Form::Same),
     sets("management.load_definitions", "definitions", Form::Same),
     sets("definitions.local.path", "definitions", Form::Same),
-    sets("definitions.import_backend", "definitions", Form::Only("local_filesystem")),
+    sets("definitions.import_backend", "definitions", Form::Only("local_filesystem|local")),
+    sets("definitions.skip_if_unchanged", "skip-unchanged-definitions", Form::Flag),
+    sets("definitions.hashing.algorithm", "definitions", Form::Only("sha256")),
     sets("vm_memory_high_watermark.relative", "memory-high-watermark", Form::Same),
     sets("vm_memory_high_watermark.absolute", "memory-high-watermark", Form::Size),
     sets("disk_free_limit.absolute", "disk-free-limit", Form::Size),
@@ -298,7 +304,7 @@ pub(super) const KEYS: &[Key] = &[
     sets("password_hashing_module", "default-user", Form::Only("rabbit_password_hashing_sha256")),
     sets("proxy_protocol", "listen", Form::Only("false")),
     sets("reverse_dns_lookups", "listen", Form::Only("false")),
-    sets("auth_backends.$", "default-user", Form::Only("internal")),
+    sets("auth_backends.$", "default-user", Form::Only("internal|rabbit_auth_backend_internal")),
     not_implemented("management.*"),
     not_implemented("prometheus.*"),
     not_implemented("ssl_options.*"),
@@ -318,7 +324,6 @@ pub(super) const KEYS: &[Key] = &[
     not_implemented("channel_tx_message_max"),
     not_implemented("cluster_exchange_limit"),
     not_implemented("cluster_queue_limit"),
-    not_implemented("cluster_name"),
     not_implemented("cluster_tags.$"),
     not_implemented("node_tags.$"),
     not_implemented("user_limit"),
