@@ -321,6 +321,73 @@ fn the_cluster_the_path_of_the_api_and_the_metrics_are_as_configured() {
     assert!(metrics.contains(r#"rabbitmq_queue_messages{vhost="/",queue="orders"}"#), "{metrics}");
 }
 
+/// Keys that public files of projects set, none of which ends the start. Certificates and listeners are tested elsewhere.
+const MET: &str = "
+listeners.tcp.default = 0
+management.tcp.port = 0
+management.tcp.ip = 127.0.0.1
+prometheus.tcp.port = 0
+default_user = admin
+default_pass = admin123
+default_vhost = /
+default_user_tags.administrator = true
+default_permissions.configure = .*
+loopback_users.guest = false
+password_hashing_module = rabbit_password_hashing_sha256
+max_message_size = 134217728
+consumer_timeout = 86400000
+heartbeat = 60
+frame_max = 131072
+channel_max = 2047
+connection_max = 2048
+handshake_timeout = 10000
+vm_memory_high_watermark.relative = 0.6
+vm_memory_high_watermark_paging_ratio = 0.75
+disk_free_limit.absolute = 50MB
+cluster_formation.peer_discovery_backend = classic_config
+cluster_formation.classic_config.nodes.1 = rabbit@rabbitmq
+cluster_partition_handling = ignore
+queue_master_locator = min-masters
+log.console = true
+log.console.level = info
+log.file = false
+log.file.level = info
+log.file.rotation.size = 10485760
+log.dir = /var/log/rabbitmq
+log.exchange = true
+log.exchange.level = debug
+tcp_listen_options.backlog = 128
+tcp_listen_options.keepalive = true
+num_acceptors.ssl = 10
+collect_statistics_interval = 5000
+management.rates_mode = basic
+management.http_log_dir = /var/log/rabbitmq/management
+management.path_prefix = /
+prometheus.return_per_object_metrics = false
+prometheus.path = /metrics
+hipe_compile = false
+mqtt.allow_anonymous = true
+web_mqtt.ws_path = /eventbus
+stomp.listeners.tcp.1 = 61613
+deprecated_features.permit.transient_nonexcl_queues = true
+";
+
+#[test]
+fn files_of_projects_start_a_broker() {
+    let folder = Folder::with(MET);
+    let options = ["--memory", "--config", folder.file()];
+    let (mut broker, address) = serve(&options, &[]);
+    let port = address.rsplit(':').next().unwrap();
+    assert_eq!(ping(&format!("127.0.0.1:{port}"), "admin:admin123", "%2F"), Some(0));
+    broker.signal(Signal::TERM);
+    let (status, _, rest) = broker.end();
+    assert!(status.success(), "{rest}");
+    let said = format!("{}{rest}", broker.said());
+    let warnings = said.lines().filter(|line| line.contains("has no effect, because")).count();
+    // One for each key of clusters, statistics, sockets, files, and plugins that are not here.
+    assert_eq!(warnings, 18, "{said}");
+}
+
 /// The values in effect, by key, of a broker with this file.
 fn printed(text: &str, variables: &[(&str, &str)]) -> String {
     let folder = Folder::with(text);

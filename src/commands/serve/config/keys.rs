@@ -85,6 +85,8 @@ const NO_ERLANG: &str = "there is no Erlang runtime";
 const NO_PLUGIN: &str = "the protocol or plugin is not part of this broker";
 const STDERR: &str = "the log goes to stderr";
 const LIBRARY: &str = "the TLS library decides by itself";
+const FEATURES: &str =
+    "no single feature is refused; --compat 4.3 refuses all that RabbitMQ 4.3 refuses";
 const NO_HEADERS: &str = "it is not implemented: answers have no such header";
 const BUILT_IN: &str = "the broker decides by itself";
 
@@ -329,7 +331,7 @@ pub(super) const KEYS: &[Key] = &[
     not_implemented("user_limit"),
     not_implemented("runtime_parameters.*"),
     not_implemented("credential_validator.*"),
-    not_implemented("deprecated_features.permit.$"),
+    usually("deprecated_features.permit.$", "true", FEATURES),
     not_implemented("exchange_types.*"),
     not_implemented("queue_types.*"),
     not_implemented("channel_interceptor.*"),
