@@ -276,7 +276,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "given",
         ],
     ),
-    ("commands/rabbitmqadmin", &["usage verbs", "listed", "objects settings", "dead"]),
+    (
+        "commands/rabbitmqadmin",
+        &["version_2", "usage verbs", "boxes groups listed", "objects settings", "dead"],
+    ),
     (
         "commands/rabbitmq",
         &[

@@ -1,17 +1,20 @@
-//! `rabbitmqadmin`: the program that asks the management API, with the words of its version 1.
+//! `rabbitmqadmin`: the program that asks the management API, with the words of its versions 1 and 2.
 //!
 //! `rabbitmqadmin declare queue name=q durable=true` and its like print what the program prints and end as it does: 0, or
-//! 1 with a text on stderr.
+//! 1 with a text on stderr. `rabbitmqadmin queues declare --name q` is in the words of [`version_2`].
 //!
 //! Reading order: [`settings`] (options and the configuration file), [`objects`] (what may be declared and listed),
 //! [`verbs`] (the commands), [`listed`] (the forms of a list).
 
+mod boxes;
 mod dead;
+mod groups;
 mod listed;
 mod objects;
 mod settings;
 mod usage;
 mod verbs;
+mod version_2;
 
 use std::io;
 
@@ -25,9 +28,21 @@ use crate::render::{Output, OutputSettings};
 pub async fn run(typed: Vec<String>) -> u8 {
     let settings = OutputSettings { format: None, is_quiet: true, is_headless: false };
     let mut out = Output::of_process(settings);
-    let ended = match AdminSettings::read(typed, |name| std::env::var(name).ok()) {
+    let ended = match AdminSettings::read(typed, |name| std::env::var(name).ok(), groups::is_option)
+    {
         Ok(settings) => match usage::asked(&settings) {
             Some(text) => out.line(&text).map_err(Dead::from),
+            None if version_2::is_meant(&settings) => {
+                let ended = version_2::run(&settings, &mut out).await;
+                let _ = out.flush();
+                return match ended {
+                    Ok(()) => 0,
+                    Err(failure) => {
+                        let _ = out.complain(&failure.text);
+                        failure.code
+                    }
+                };
+            }
             None => answered(&settings, &mut out).await,
         },
         Err(dead) => Err(dead),

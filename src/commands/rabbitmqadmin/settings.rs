@@ -48,9 +48,20 @@ const OPTIONS: &[AdminOption] = &[
     flag("bash-completion", "", "bash_completion"),
     flag("version", "", "version"),
     flag("help", "h", "help"),
+    // Those of version 2
+    flag("tls", "", "ssl"),
+    value("tls-ca-cert-file", "", "ssl_ca_cert_file"),
+    value("tls-cert-file", "", "ssl_cert_file"),
+    value("tls-key-file", "", "ssl_key_file"),
+    flag("insecure", "", "ssl_insecure"),
+    flag("non-interactive", "", "non_interactive"),
+    value("table-style", "", "table_style"),
     // Those of `mq` that name the broker
     value("http-url", "", "http_url"),
 ];
+
+/// Arguments of version 2 that may stand without a value.
+const FLAGS: [&str; 4] = ["idempotently", "stdout", "stdin", "approve"];
 
 /// The time that one answer may take by default, in seconds.
 const TIMEOUT_S: u64 = 120;
@@ -61,6 +72,10 @@ pub(super) struct AdminSettings {
     given: HashMap<String, String>,
     /// The words that are no options
     pub(super) words: Vec<String>,
+    /// The arguments of version 2, which have names: `--name q`
+    named: HashMap<String, String>,
+    /// Answers whether an argument of version 2 has this name
+    is_named: Option<fn(&str) -> bool>,
     /// `MQ_HTTP_URL`, if no option names a host
     environment_url: Option<String>,
 }
@@ -70,8 +85,9 @@ impl AdminSettings {
     pub(super) fn read(
         typed: Vec<String>,
         variable: impl Fn(&str) -> Option<String>,
+        is_named: fn(&str) -> bool,
     ) -> Result<Self, Dead> {
-        let mut settings = Self::default();
+        let mut settings = Self { is_named: Some(is_named), ..Self::default() };
         let mut typed = typed.into_iter();
         while let Some(word) = typed.next() {
             if word == "--" {
@@ -100,8 +116,19 @@ impl AdminSettings {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (long, None),
             };
-            // A name may be cut short as long as one option is meant.
             let exact = OPTIONS.iter().find(|one| one.long == name);
+            if self.is_argument(name, exact.is_some()) {
+                let is_flag = FLAGS.contains(&name);
+                let needs = || Dead::Misused(format!("{word} option requires 1 argument"));
+                let value = match joined {
+                    Some(value) => value,
+                    None if is_flag => "true".to_owned(),
+                    None => rest.next().ok_or_else(needs)?,
+                };
+                self.named.insert(name.replace('-', "_"), value);
+                return Ok(());
+            }
+            // A name may be cut short as long as one option is meant.
             let mut like = OPTIONS.iter().filter(|one| one.long.starts_with(name));
             let option = exact.or_else(|| like.next().filter(|_| like.next().is_none()));
             (option.ok_or_else(unknown)?, joined)
@@ -122,6 +149,42 @@ impl AdminSettings {
         let value = joined.or_else(|| rest.next()).ok_or_else(needs)?;
         self.given.insert(option.key.to_owned(), value);
         Ok(())
+    }
+
+    /// Answers whether an option is an argument of a command of version 2. Some have the name of an option, and are
+    /// arguments behind their command.
+    fn is_argument(&self, name: &str, is_option: bool) -> bool {
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let is_own = matches!(
+            (words.as_slice(), name),
+            (["declare", "user"] | ["users", "declare"], "password")
+                | (["health_check", "port_listener"], "port")
+                | (
+                    ["close", "user_connections"]
+                        | ["connections", "close_user_connections" | "list_user_connections"]
+                        | ["users", "connections"],
+                    "username",
+                )
+        );
+        let is_named = self.is_named.is_some_and(|is_named| is_named(&name.replace('-', "_")));
+        is_own || (is_named && !is_option)
+    }
+
+    /// The arguments of version 2, with `_` in their names.
+    pub(super) fn named(&self) -> HashMap<String, String> {
+        self.named.clone()
+    }
+
+    pub(super) fn has_named_arguments(&self) -> bool {
+        !self.named.is_empty()
+    }
+
+    /// The address of the management API, without a password.
+    pub(super) fn shown_url(&self) -> String {
+        let url = self.url();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", &url));
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        format!("{scheme}://{}", place.trim_end_matches('/'))
     }
 
     /// Takes what the section of the node says and the command line does not.
@@ -252,7 +315,8 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> AdminSettings {
-        AdminSettings::read(line.split(' ').map(str::to_owned).collect(), |_| None).unwrap()
+        AdminSettings::read(line.split(' ').map(str::to_owned).collect(), |_| None, |_| false)
+            .unwrap()
     }
 
     #[test]

@@ -50,6 +50,13 @@ pub(super) fn find(name: &str) -> Option<AdminVerb> {
     })
 }
 
+/// Answers whether the words are a list of version 1.
+pub(super) fn is_listable(words: &[String]) -> bool {
+    let [verb, kind, ..] = words else { return true };
+    let all = if verb == "list" { LISTABLE } else { SHOWABLE };
+    all.iter().any(|one| one.name == kind)
+}
+
 /// Carries a command out and prints its answer.
 pub(super) async fn carry_out(
     verb: AdminVerb,

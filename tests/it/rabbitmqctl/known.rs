@@ -237,3 +237,9 @@ pub(super) const KNOWN_ADMIN: &[(&str, &[&str])] = &[(
     "the program says the host where it means the file, and the file for the host",
     &["rabbitmqadmin import /tmp/defs.json"],
 )];
+
+/// The same for runs of rabbitmqadmin 2.35 with RabbitMQ 4.3.6.
+pub(super) const KNOWN_ADMIN_2: &[(&str, &[&str])] = &[(
+    "lists that both versions have are those of version 1",
+    &["rabbitmqadmin list vhost_limits"],
+)];

@@ -71,6 +71,11 @@ fn rabbitmqadmin_of_version_1_prints_and_exits_as_recorded() {
     replayed("rabbitmqadmin-3.10.8.txt", Scene::start(&[]), known::KNOWN_ADMIN);
 }
 
+#[test]
+fn rabbitmqadmin_of_version_2_prints_and_exits_as_recorded() {
+    replayed("rabbitmqadmin-2.35.txt", Scene::start(&[]), known::KNOWN_ADMIN_2);
+}
+
 /// Replays the runs of a file; each must be as recorded, or differ for a reason that is known.
 fn replayed(file: &str, mut scene: Scene, known: &[(&str, &[&str])]) {
     let mut counts = [0, 0, 0];

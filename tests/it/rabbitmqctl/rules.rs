@@ -82,7 +82,7 @@ pub(super) const MASKS: &[Mask] = &[
     },
     Mask {
         why: "a password's hash has a random salt",
-        commands: &["hash_password", "users"],
+        commands: &["hash_password", "users", "passwords"],
         apply: |text| replaced(text, r"[A-Za-z0-9+/]{48}", "HASH"),
     },
     Mask {
