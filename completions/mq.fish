@@ -230,6 +230,9 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l handshake-timeout -d 'Cl
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-handshake-timeout -d 'Close a TLS connection whose handshake takes longer than this, for example 5s [default: 5s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l heartbeat -d 'Propose this heartbeat interval to clients, for example 30s; 0s proposes no heartbeats [default: 60s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-timeout -d 'Close channels that hold a message unacknowledged for longer than this, for example 30m [default: never]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l https -d 'Serve the management API over TLS on this address, for example 0.0.0.0:15671' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l https-cert -d 'Show this certificate chain to clients of --https, in PEM [default: that of --tls-cert]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l https-key -d 'Use this private key with --https-cert, in PEM [default: that of --tls-key]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-cors-origin -d 'Let pages of this origin call the management API from a browser (CORS), for example https://example.com; * lets all do so; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-cors-max-age -d 'Let browsers remember for this many seconds that a page may call the management API' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-header -d 'Add this header to every answer of the management API, for example \'Referrer-Policy: no-referrer\'; may be given several times' -r

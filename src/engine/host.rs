@@ -23,10 +23,12 @@ use crate::engine::error::Error;
 use crate::engine::host_options::HostOptions;
 use crate::engine::target::TlsFiles;
 use crate::management::{
-    self, EffectiveConfiguration, HttpSettings, Listener, METRICS, Management, ServerInfo,
+    self, Caller, EffectiveConfiguration, HttpListener, HttpSettings, HttpsListener, Listener,
+    METRICS, Management, Router, ServerInfo,
 };
 use crate::server::{
-    self, Address, BindError, Clock, Config, Listeners, Server, StartError, TlsProtocol, TlsVerify,
+    self, Address, BindError, Clock, Config, Https, Listeners, Server, StartError, TlsProtocol,
+    TlsVerify,
 };
 use crate::store::definitions::Definitions;
 use crate::store::{OpenReport, Store, format};
@@ -49,6 +51,9 @@ pub struct Host {
     path_prefix: String,
     start_report: StartReport,
     http: Vec<SocketAddr>,
+    https: Vec<SocketAddr>,
+    /// The certificate of the management API.
+    certificate: Option<Https>,
     metrics: Vec<SocketAddr>,
     http_socket: Option<PathBuf>,
     /// Answers the management API until the server stops.
@@ -155,7 +160,12 @@ impl Host {
     ) -> Result<Self, Error> {
         // Bound before AMQP, so that who reaches the broker finds its management API as well.
         let (tcp, http) = bind(options.http).await?;
+        let (https_tcp, https) = bind(options.https).await?;
         let (metrics_tcp, metrics) = bind(options.metrics).await?;
+        let protocol = options.tls_protocol.clone();
+        let files = tls_files(options.https_tls, TlsVerify::None, protocol);
+        let certificate = files.filter(|_| !https.is_empty()).map(Https::open).transpose();
+        let certificate = certificate.map_err(|error| Error::of_tls_file(&error))?;
         if let Some(address) = http.first() {
             // Only the first one counts, and a broker has one host.
             let _ = broker.management.set(*address);
@@ -182,6 +192,8 @@ impl Host {
             configuration,
             start_report,
             http,
+            https,
+            certificate,
             metrics,
             http_socket,
             management,
@@ -189,26 +201,22 @@ impl Host {
             _lock: None,
         };
         let management = host.management(directory, options.http_settings);
+        let router = management::router(Arc::clone(&management));
+        let prefixed = management::prefixed_router(Arc::clone(&management));
         let metrics = management::metrics_router(Arc::clone(&management));
         for listener in metrics_tcp {
-            let origin = SocketAddr::ip;
-            let slots = host.server.http_slots();
-            let (router, stopping) = (metrics.clone(), host.stopping());
-            let answering = management::serve(listener, origin, router, slots, stopping);
-            host.management.spawn_on(answering, &on);
+            host.answer(listener, SocketAddr::ip, metrics.clone(), &on);
+        }
+        for listener in https_tcp {
+            let Some(certificate) = host.certificate.clone() else { break };
+            let listener = HttpsListener::new(listener, certificate);
+            host.answer(listener, SocketAddr::ip, prefixed.clone(), &on);
         }
         for listener in tcp {
-            let router = management::prefixed_router(Arc::clone(&management));
-            let origin = SocketAddr::ip;
-            let slots = host.server.http_slots();
-            let answering = management::serve(listener, origin, router, slots, host.stopping());
-            host.management.spawn_on(answering, &on);
+            host.answer(listener, SocketAddr::ip, prefixed.clone(), &on);
         }
         if let Some(listener) = unix {
-            let router = management::router(Arc::clone(&management));
-            let (slots, local) = (host.server.http_slots(), |_: &_| Origin::Local);
-            let answering = management::serve(listener, local, router, slots, host.stopping());
-            host.management.spawn_on(answering, &on);
+            host.answer(listener, |_| Origin::Local, router, &on);
         }
         let stopped = host.stopping();
         let sampling = async move {
@@ -220,6 +228,22 @@ impl Host {
         };
         host.management.spawn_on(sampling, &on);
         Ok(host)
+    }
+
+    /// Answers the HTTP requests that come to a listener, until the server stops.
+    fn answer<L, C>(
+        &mut self,
+        listener: L,
+        caller_of: fn(&L::Addr) -> C,
+        router: Router,
+        on: &Handle,
+    ) where
+        L: HttpListener,
+        C: Into<Caller> + 'static,
+    {
+        let slots = self.server.http_slots();
+        let answering = management::serve(listener, caller_of, router, slots, self.stopping());
+        self.management.spawn_on(answering, on);
     }
 
     fn management(
@@ -252,13 +276,14 @@ impl Host {
         let plain = self.server.addresses().iter().map(|address| ("amqp", *address));
         let tls = self.server.tls_addresses().iter().map(|address| ("amqp/ssl", *address));
         let http = self.http.iter().map(|address| ("http", *address));
+        let https = self.https.iter().map(|address| ("https", *address));
         let metrics = self.metrics.iter().map(|address| (METRICS, *address));
         let listener = |(protocol, address): (&'static str, SocketAddr)| Listener {
             protocol,
             address: address.ip(),
             port: address.port(),
         };
-        plain.chain(tls).chain(http).chain(metrics).map(listener).collect()
+        plain.chain(tls).chain(http).chain(https).chain(metrics).map(listener).collect()
     }
 
     /// The URLs AMQP is spoken at, the ports being those that were bound.
@@ -281,7 +306,9 @@ impl Host {
     /// The URLs the management API is served at.
     pub fn http_urls(&self) -> Vec<String> {
         let prefix = &self.path_prefix;
-        self.http.iter().map(|address| format!("http://{address}{prefix}/")).collect()
+        let plain = self.http.iter().map(|address| format!("http://{address}{prefix}/"));
+        let tls = self.https.iter().map(|address| format!("https://{address}{prefix}/"));
+        plain.chain(tls).collect()
     }
 
     /// The URLs at which Prometheus finds the metrics.
@@ -300,7 +327,9 @@ impl Host {
 
     /// Reads the files of the TLS listeners again; after an error they go on with what they had.
     pub fn reload(&self) -> Result<(), Error> {
-        self.server.reload_tls().map_err(|error| Error::of_tls_file(&error))
+        let https = self.certificate.as_ref().map_or(Ok(()), Https::reload);
+        let reloaded = https.and_then(|()| self.server.reload_tls());
+        reloaded.map_err(|error| Error::of_tls_file(&error))
     }
 
     /// Returns what was found in the directory at the start.

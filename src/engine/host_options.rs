@@ -27,6 +27,10 @@ pub struct HostOptions {
     pub tls_protocol: TlsProtocol,
     /// The management API's address.
     pub http: Option<Address>,
+    /// The address of the management API over TLS, which needs a certificate and its key.
+    pub https: Option<Address>,
+    /// The certificate of the management API and its key.
+    pub https_tls: TlsFiles,
     /// The settings of the management API.
     pub http_settings: HttpSettings,
     /// The address at which Prometheus finds the metrics.

@@ -38,6 +38,7 @@ mod health;
 mod histories;
 mod history;
 mod http_settings;
+mod https;
 mod idle_timeout;
 mod import;
 mod json;
@@ -68,7 +69,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
@@ -76,11 +76,14 @@ use axum::response::{IntoResponse, Response};
 
 pub use self::configuration::{ConfigurationEntry, EffectiveConfiguration};
 pub use self::http_settings::{HeaderName, HeaderValue, HttpSettings};
+pub use self::https::HttpsListener;
 pub use self::import::{DefinitionsFile, ImportError};
 pub use self::nodes::started_plugins;
 pub use self::server_info::{Listener, METRICS, ServerInfo};
 pub use self::serving::{Caller, serve};
 pub use self::state::Management;
+pub use axum::Router;
+pub use axum::serve::Listener as HttpListener;
 
 use self::refusal::Refusal;
 use crate::bug;

@@ -15,6 +15,7 @@ mod address;
 mod bind_error;
 mod clock;
 mod drive;
+mod https;
 mod listener;
 mod maintenance;
 pub mod resources;
@@ -38,6 +39,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 pub use address::{Address, Listeners};
 pub use bind_error::BindError;
 pub use clock::Clock;
+pub use https::{Https, HttpsStream};
 pub use maintenance::Maintenance;
 pub use tls::{TlsCipher, TlsFiles, TlsProtocol, TlsVerify, TlsVersion};
 

@@ -1,7 +1,10 @@
 //! AMQP over TLS, both ends ours: `mq serve --tls-listen` and commands with `amqps://`.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::Signal;
@@ -291,4 +294,62 @@ fn a_certificate_that_cannot_be_read_is_named() {
     let said = String::from_utf8(run.stderr).unwrap();
     assert_eq!(run.status.code(), Some(69), "{said}");
     assert!(said.contains("cannot read the certificate in '/nowhere/cert.pem'"), "{said}");
+}
+
+/// One read of `/api/whoami` over TLS, with the certificate checked against the authority: the status line.
+fn ask_over_tls(address: &str, authority: &Authority) -> std::io::Result<String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.issuer.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let mut tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut tcp = TcpStream::connect(address)?;
+    let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
+    // guest:guest
+    let request = "GET /api/whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+        authorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\r\n";
+    stream.write_all(request.as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
+}
+
+#[test]
+fn the_management_api_speaks_tls_and_takes_another_certificate_while_it_runs() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let identity = authority.sign("localhost");
+    let options = ["serve", "--memory", "--listen", "127.0.0.1:0", "--https", "127.0.0.1:0"];
+    let mut command = program();
+    command.args(options).arg("--print-url");
+    command.arg("--https-cert").arg(&identity.certificate).arg("--https-key").arg(&identity.key);
+    let mut running = Running::spawn(&mut command, "listening on");
+    running.line();
+    let url = running.line();
+    let address = url.trim().strip_prefix("https://").expect("the URL of the API");
+    let address = address.trim_end_matches('/').to_owned();
+    // A client that never begins its handshake holds nobody up.
+    let _silent = TcpStream::connect(&address).unwrap();
+    assert_eq!(ask_over_tls(&address, &authority).unwrap(), "HTTP/1.1 200 OK");
+    assert!(ask_over_tls(&address, &other).is_err());
+
+    let renewed = other.sign("localhost");
+    fs::copy(&renewed.certificate, &identity.certificate).unwrap();
+    fs::copy(&renewed.key, &identity.key).unwrap();
+    running.signal(Signal::HUP);
+    running.wait_for("reloading");
+    while ask_over_tls(&address, &other).is_err() {}
+    running.signal(Signal::TERM);
+    assert!(running.end().0.success());
+}
+
+#[test]
+fn https_needs_a_certificate() {
+    let run = program().args(["serve", "--memory", "--https", "127.0.0.1:0"]).output().unwrap();
+    assert_eq!(run.status.code(), Some(64));
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert!(told.contains("--https needs a certificate and its key"), "{told}");
+    assert!(told.contains("hint: name them with --https-cert FILE"), "{told}");
 }

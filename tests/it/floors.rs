@@ -116,7 +116,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "listener resources",
+            "https listener resources",
             "address drive",
             "shared",
             "spin",
@@ -184,7 +184,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "ranges",
             "listing",
             "node_numbers",
-            "server_info",
+            "https server_info",
             "arguments compression headers idle_timeout refusal",
             "configuration http_settings",
         ],

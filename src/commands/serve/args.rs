@@ -204,7 +204,8 @@ impl Args {
             (None, false) if self.as_rabbitmq_server => Some(rabbitmq_directory(variable)),
             (None, false) => Some(default_directory(variable)?),
         };
-        if self.tls_listen.is_empty() && tls != TlsFiles::default() {
+        let (https, https_tls) = self.management.https(&tls)?;
+        if self.tls_listen.is_empty() && https.is_none() && tls != TlsFiles::default() {
             return Err(CommandError::Usage {
                 problem: "TLS files are given, but no address listens with TLS".into(),
                 hint: Some("name an address with --tls-listen, for example 0.0.0.0:5671".into()),
@@ -234,6 +235,8 @@ impl Args {
                 ciphers: self.tls_ciphers.clone(),
             },
             tls_verify: self.tls_verify.map(TlsVerify::from).unwrap_or_default(),
+            https,
+            https_tls,
             http_settings: self.management.settings(),
             http: self.http.or(is_usual.then(|| usual(HTTP))),
             metrics: self

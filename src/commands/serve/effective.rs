@@ -76,6 +76,7 @@ impl Args {
         let mut all = listeners("tcp", "listen", &options.listen);
         all.extend(listeners("ssl", "tls-listen", &options.tls_listen));
         all.extend(parts("management.tcp", "http", options.http));
+        all.extend(parts("management.ssl", "https", options.https));
         all.extend(parts("prometheus.tcp", "metrics", options.metrics));
         all.extend([
             set("ssl_options.cacertfile", "tls-ca", path(&options.tls.ca)),

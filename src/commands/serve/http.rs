@@ -1,14 +1,25 @@
 //! The options of `mq serve` for its management API, under RabbitMQ's names in the configuration.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::commands::CommandError;
 use crate::commands::options::effective::EffectiveValue;
-use crate::engine::{HeaderName, HeaderValue, HttpSettings};
+use crate::engine::{Address, HeaderName, HeaderValue, HttpSettings, TlsFiles};
 
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 #[command(next_help_heading = "Management API")]
 pub(super) struct HttpOptions {
+    /// Serve the management API over TLS on this address, for example 0.0.0.0:15671
+    #[arg(long, value_name = "ADDRESS")]
+    https: Option<Address>,
+    /// Show this certificate chain to clients of --https, in PEM [default: that of --tls-cert]
+    #[arg(long, value_name = "FILE", requires = "https_key")]
+    https_cert: Option<PathBuf>,
+    /// Use this private key with --https-cert, in PEM [default: that of --tls-key]
+    #[arg(long, value_name = "FILE", requires = "https_cert")]
+    https_key: Option<PathBuf>,
     /// Let pages of this origin call the management API from a browser (CORS), for example https://example.com; * lets
     /// all do so; may be given several times
     #[arg(long, value_name = "ORIGIN")]
@@ -70,6 +81,33 @@ const HEADERS: [(&str, &str); 6] = [
 ];
 
 impl HttpOptions {
+    /// The address for TLS, and the certificate and key for it: `usual` if no other is given.
+    ///
+    /// # Errors
+    ///
+    /// If there is an address and no certificate, or a certificate and no address.
+    pub(super) fn https(
+        &self,
+        usual: &TlsFiles,
+    ) -> Result<(Option<Address>, TlsFiles), CommandError> {
+        let own = TlsFiles { ca: None, cert: self.https_cert.clone(), key: self.https_key.clone() };
+        let files = if own.cert.is_some() { own } else { TlsFiles { ca: None, ..usual.clone() } };
+        if self.https.is_none() && self.https_cert.is_some() {
+            return Err(CommandError::Usage {
+                problem: "--https-cert is given, but the management API does not listen with TLS"
+                    .into(),
+                hint: Some("name an address with --https, for example 0.0.0.0:15671".into()),
+            });
+        }
+        if self.https.is_some() && (files.cert.is_none() || files.key.is_none()) {
+            return Err(CommandError::Usage {
+                problem: "--https needs a certificate and its key".into(),
+                hint: Some("name them with --https-cert FILE and --https-key FILE".into()),
+            });
+        }
+        Ok((self.https, files))
+    }
+
     pub(super) fn settings(&self) -> HttpSettings {
         let prefix = self.http_path_prefix.as_deref().unwrap_or_default();
         let mut settings = HttpSettings::default().with_prefix(prefix);
@@ -99,6 +137,12 @@ impl HttpOptions {
             let value = settings.headers.get(*name).and_then(|value| value.to_str().ok());
             EffectiveValue::new(*key, "http-header", value.map(str::to_owned))
         });
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let files = [
+            ("management.ssl.certfile", "https-cert", path(&self.https_cert)),
+            ("management.ssl.keyfile", "https-key", path(&self.https_key)),
+        ];
+        let files = files.map(|(key, option, value)| EffectiveValue::new(key, option, value));
         let max_age = settings.cors_max_age_s.map(|seconds| seconds.to_string());
         let others = [
             ("management.cors.max_age", "http-cors-max-age", max_age),
@@ -121,6 +165,6 @@ impl HttpOptions {
             ),
         ];
         let others = others.map(|(key, option, value)| EffectiveValue::new(key, option, value));
-        origins.chain(headers).chain(others).collect()
+        files.into_iter().chain(origins).chain(headers).chain(others).collect()
     }
 }

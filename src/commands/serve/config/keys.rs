@@ -92,6 +92,7 @@ const BUILT_IN: &str = "the broker decides by itself";
 
 const MANAGEMENT: Form =
     Form::AddressPart { keys: &["management.tcp", "management.listener"], port: "15672" };
+const MANAGEMENT_SSL: Form = Form::AddressPart { keys: &["management.ssl"], port: "15671" };
 const PROMETHEUS: Form = Form::AddressPart { keys: &["prometheus.tcp"], port: "15692" };
 
 /// All keys. The first that fits counts.
@@ -106,6 +107,16 @@ pub(super) const KEYS: &[Key] = &[
     sets("management.tcp.ip", "http", MANAGEMENT),
     sets("management.listener.port", "http", MANAGEMENT),
     sets("management.listener.ip", "http", MANAGEMENT),
+    sets("management.ssl.port", "https", MANAGEMENT_SSL),
+    sets("management.ssl.ip", "https", MANAGEMENT_SSL),
+    sets("management.ssl.certfile", "https-cert", Form::Same),
+    sets("management.ssl.keyfile", "https-key", Form::Same),
+    sets("management.ssl.verify", "https", Form::Only("verify_none")),
+    sets("management.ssl.fail_if_no_peer_cert", "https", Form::Only("false")),
+    nothing(
+        "management.ssl.cacertfile",
+        "clients of the management API are asked for no certificate",
+    ),
     sets("management.cors.allow_origins.$", "http-cors-origin", Form::Each),
     sets("management.cors.max_age", "http-cors-max-age", Form::Number),
     sets("management.csp.policy", "http-header", Form::Header("content-security-policy")),
