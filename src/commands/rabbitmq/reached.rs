@@ -123,13 +123,7 @@ fn target(asked: &Asked) -> Result<Target, Error> {
     let url = asked.optional("url").map(str::to_owned);
     let is_elsewhere = url.is_some()
         || ["MQ_URL", "MQ_LOCAL", "MQ_HTTP_URL"].iter().any(|name| variable(name).is_some());
-    let usual = || {
-        let user = variable("RABBITMQ_DEFAULT_USER")?;
-        let password = variable("RABBITMQ_DEFAULT_PASS")?;
-        let place = DEFAULT_API.trim_start_matches("http://");
-        Some(format!("http://{}:{}@{place}", escape(&user), escape(&password)))
-    };
-    let usual = || usual().unwrap_or_else(|| DEFAULT_API.to_owned());
+    let usual = || on_this_machine(variable);
     let named = asked.optional("http-url").map(str::to_owned);
     let options = TargetOptions {
         http_url: named.or_else(|| (!is_elsewhere).then(usual)),
@@ -140,4 +134,41 @@ fn target(asked: &Asked) -> Result<Target, Error> {
         tls: TlsFiles { ca: path("tls-ca"), cert: path("tls-cert"), key: path("tls-key") },
     };
     Target::resolve(options, variable)
+}
+
+/// The management API of this machine, with the user that the variables of the image have made: `guest` where one of
+/// them is not set.
+fn on_this_machine(variable: impl Fn(&str) -> Option<String>) -> String {
+    let login = (variable("RABBITMQ_DEFAULT_USER"), variable("RABBITMQ_DEFAULT_PASS"));
+    if login == (None, None) {
+        return DEFAULT_API.to_owned();
+    }
+    let or_guest = |text: Option<String>| escape(text.as_deref().unwrap_or("guest"));
+    let place = DEFAULT_API.trim_start_matches("http://");
+    format!("http://{}:{}@{place}", or_guest(login.0), or_guest(login.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Testcontainers for Java sets a password, and leaves the user as it is.
+    #[test]
+    fn the_user_of_the_image_is_known_by_its_variables() {
+        #[rustfmt::skip]
+        let cases = [
+            // user         password         API
+            (None,          None,            "http://127.0.0.1:15672"),
+            (None,          Some("s3cret"),  "http://guest:s3cret@127.0.0.1:15672"),
+            (Some("app"),   None,            "http://app:guest@127.0.0.1:15672"),
+            (Some("a:b"),   Some("p@ss"),    "http://a%3Ab:p%40ss@127.0.0.1:15672"),
+        ];
+        for (user, password, expected) in cases {
+            let variable = |name: &str| match name {
+                "RABBITMQ_DEFAULT_USER" => user.map(str::to_owned),
+                _ => password.map(str::to_owned),
+            };
+            assert_eq!(on_this_machine(variable), expected);
+        }
+    }
 }
