@@ -33,7 +33,8 @@ fn about(command: &CommandName) -> &'static str {
     match command.name {
         "help" => "Print the commands, or the arguments of one",
         name => {
-            admin::about(table::admin_name(name)).or_else(|| table::about(name)).unwrap_or_default()
+            let own = table::about(name);
+            own.or_else(|| admin::about(table::admin_name(name))).unwrap_or_default()
         }
     }
 }

@@ -41,11 +41,20 @@ pub(super) fn admin_name(command: &str) -> &str {
     }
 }
 
-/// The words about commands that are no administration in `mq`, or that only RabbitMQ 3 has.
+/// The words about commands that are no administration in `mq`, or that have an answer under this name only.
 pub(super) fn about(command: &str) -> Option<&'static str> {
     Some(match command {
         "await_startup" => "Wait until the broker answers",
         "wait" => "Wait for a file with a process id, then until the broker answers",
+        "autocomplete" => "Print the names of commands that begin with a word",
+        "forget_cluster_node" => "Remove a node from the cluster, which has one",
+        "rename_cluster_node" => "Do nothing, as in RabbitMQ 4",
+        "discover_peers" => "Print the nodes of the cluster",
+        "grow" | "grow_to_count" => "Add members of queues on other nodes, of which there are none",
+        "shrink" => "Remove the members of queues on a node; the last one stays",
+        "add_member" | "add_replica" => "Add a member of a queue on a node; there is one node",
+        "delete_member" | "delete_replica" => "Remove a member of a queue; the last one stays",
+        "transfer_leadership" => "Let another node lead a queue; there is one node",
         "ping" => "Check that the broker answers",
         "status" => "Print the state of the node",
         "delete_queue" => "Delete a queue and its messages",

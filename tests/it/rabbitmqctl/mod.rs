@@ -76,6 +76,33 @@ fn rabbitmqadmin_of_version_2_prints_and_exits_as_recorded() {
     replayed("rabbitmqadmin-2.35.txt", Scene::start(&[]), known::KNOWN_ADMIN_2);
 }
 
+/// No broker is at port 1: each program says so and how to name one, with its exit code.
+#[test]
+fn a_broker_that_is_not_there_is_told_with_the_programs_exit_code() {
+    let scene = Scene::start(&[]);
+    let nowhere = "http://127.0.0.1:1";
+    #[rustfmt::skip]
+    let cases = [
+        ("rabbitmqctl list_queues --http-url {}",          69, "names another"),
+        ("rabbitmq-diagnostics ping --http-url {}",        69, "unable to perform an operation on node"),
+        ("rabbitmqadmin --http-url {} list queues",         1, "*** Could not connect"),
+        ("rabbitmqadmin --http-url {} nodes list",         69, "cannot reach the management API"),
+        ("rabbitmq-plugins enable rabbitmq_management --http-url {}", 0, ""),
+        ("rabbitmq-plugins enable rabbitmq_stomp --http-url {}",     65, "mq has no plugin rabbitmq_stomp"),
+    ];
+    for (command, code, said) in cases {
+        let run = RecordedRun {
+            line: 0,
+            command: command.replace("{}", nowhere),
+            stdin: String::new(),
+            ended: EndedRun::default(),
+        };
+        let ended = scene.run(&run);
+        assert_eq!(ended.code, code, "{command}: {ended:?}");
+        assert!(ended.stderr.contains(said), "{command}: {ended:?}");
+    }
+}
+
 /// Replays the runs of a file; each must be as recorded, or differ for a reason that is known.
 fn replayed(file: &str, mut scene: Scene, known: &[(&str, &[&str])]) {
     let mut counts = [0, 0, 0];
