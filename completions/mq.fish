@@ -192,7 +192,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "coordinator-status" -d 'Print
 complete -c mq -n "__fish_mq_needs_command" -f -a "restart-stream" -d 'Elect the leader of a stream again'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l config -d 'Read this file in the syntax of rabbitmq.conf, and then all *.conf in conf.d beside it; options of the command line come first [env: MQ_CONFIG, RABBITMQ_CONFIG_FILE]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l listen -d 'Listen for AMQP on this address; none listens for AMQP over TLS only; *:5672 means all addresses; may be given several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http -d 'Serve the management API on this address; none turns it off [default: localhost:15672; none if --listen or --tls-listen is given]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l metrics -d 'Serve metrics for Prometheus on this address, below /metrics and without a login; none turns them off [default: localhost:15692; none if --listen or --tls-listen is given]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-listen -d 'Listen for AMQP over TLS on this address, with --tls-cert and --tls-key; with --tls-ca, clients must present a certificate as well. SIGHUP reloads the files' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-verify -d 'Check the certificates of TLS clients against --tls-ca: none asks for no certificate, optional refuses an invalid one, required also refuses a client without one [default: required with --tls-ca, else none]' -r -f -a "none\t''
@@ -215,6 +215,14 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l default-configure -d 'Le
 complete -c mq -n "__fish_mq_using_subcommand serve" -l default-write -d 'Let the default user write to queues and exchanges whose names match this regular expression [default: .*]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l default-read -d 'Let the default user read from queues and exchanges whose names match this regular expression [default: .*]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l loopback-users -d 'Let these users, with commas between, log in from this machine only, or with none, no user' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l auth-mechanisms -d 'Let clients log in by these SASL mechanisms only, with commas between: PLAIN, AMQPLAIN, ANONYMOUS, and EXTERNAL, by which the TLS certificate of a client names its user and no password is asked for [default: all but EXTERNAL]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l cert-login-from -d 'Take the user of an EXTERNAL login from this part of the certificate [default: distinguished_name]' -r -f -a "distinguished_name\t''
+common_name\t''
+subject_alternative_name\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l cert-login-san-type -d 'Take the user from alternative names of this kind, with --cert-login-from subject_alternative_name [default: dns]' -r -f -a "dns\t''
+email\t''
+uri\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l cert-login-san-index -d 'Take the user from the alternative name with this number; the first is 0 [default: 0]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory-high-watermark -d 'Block publishers while the process uses more memory than this: a fraction of the machine\'s memory, such as 0.6, or a size, such as 2GiB' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l total-memory -d 'Take this for the machine\'s memory when a limit is a part of it, for example 2GiB [default: the machine\'s, or what its control group is given]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l disk-free-limit -d 'Block publishers while the data directory\'s disk has less free space than this [default: 50MB]' -r

@@ -92,7 +92,7 @@ use std::sync::{Arc, OnceLock};
 pub use route::Route;
 
 use self::alarm::Alarm;
-use self::auth::{GUEST, Permission, Permissions, Rights, User, Users};
+use self::auth::{GUEST, Mechanisms, Permission, Permissions, Rights, User, Users};
 use self::compat::Compat;
 use self::drops::Drops;
 use self::durable::{Changes, Granted, Recovery, SavedUser, SavedVhost, VhostDefinitions, access};
@@ -161,8 +161,10 @@ pub struct Broker {
     /// Publishers are to pause.
     pub alarm: Arc<Alarm>,
     pub limits: LiveLimits,
-    /// The first frame that every client is sent: encoded once, because it is the same for all.
-    pub greeting: OnceLock<Box<[u8]>>,
+    /// The mechanisms that clients may log in with; set before the first client comes, if at all.
+    pub mechanisms: OnceLock<Mechanisms>,
+    /// The first frame that clients are sent, those without TLS and those with: encoded once.
+    pub greetings: [OnceLock<Box<[u8]>>; 2],
     /// The id of this run of the broker, different from those of all others, of whatever name.
     pub instance: String,
     /// The address of the management API; set before the first client comes, if at all.
@@ -275,7 +277,8 @@ impl Broker {
             shared,
             alarm: Arc::default(),
             limits: LiveLimits::default(),
-            greeting: OnceLock::new(),
+            mechanisms: OnceLock::new(),
+            greetings: Default::default(),
             instance: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
             management: OnceLock::new(),
         }

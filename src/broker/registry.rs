@@ -25,13 +25,26 @@ pub struct ConnectionId(pub u64);
 pub struct Peer {
     /// `127.0.0.1:50164 -> 127.0.0.1:5672`, RabbitMQ's name for the connection.
     pub name: Arc<str>,
-    pub host: String,
+    pub host: Box<str>,
     pub port: u16,
-    pub peer_host: String,
+    pub peer_host: Box<str>,
     pub peer_port: u16,
     pub is_tls: bool,
+    /// The TLS certificate that the client has shown.
+    pub certificate: Option<Box<PeerCertificate>>,
     /// Seconds since 1970.
     pub connected_at: SystemTime,
+}
+
+/// The texts of the TLS certificate of a client, in RabbitMQ's forms.
+#[derive(Clone, Debug)]
+pub struct PeerCertificate {
+    pub subject: String,
+    pub issuer: String,
+    pub validity: String,
+    pub serial_number: String,
+    /// The user that it names, if it names one.
+    pub login: Option<String>,
 }
 
 /// The parameters that a connection has agreed on.

@@ -32,6 +32,7 @@ use crate::server::{
 };
 use crate::store::definitions::Definitions;
 use crate::store::{OpenReport, Store, format};
+use crate::tls::LoginName;
 
 /// The contents of a broker's directory when it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,6 +145,8 @@ impl Host {
         }
         broker.limits.set(options.limits_in_force());
         broker.users.keep_local(options.local_only.0.clone());
+        // No client has come, and a broker has one host.
+        let _ = broker.mechanisms.set(options.logins.mechanisms.clone());
         let broker = Arc::new(broker);
         let listening = Self::listen(directory, options, Arc::clone(&broker), clock).await;
         listening
@@ -175,7 +178,8 @@ impl Host {
         let config = Config {
             listen: options.listen,
             tls_listen: options.tls_listen,
-            tls: tls_files(options.tls, options.tls_verify, options.tls_protocol),
+            tls: tls_files(options.tls, options.tls_verify, options.tls_protocol)
+                .map(|files| server::TlsFiles { login: options.logins.certificate_name, ..files }),
             unix: directory.map(DataDirectory::amqp_socket),
             directory: directory.map(|directory| directory.path().to_path_buf()),
         };
@@ -416,7 +420,8 @@ fn tls_files(
     protocol: TlsProtocol,
 ) -> Option<server::TlsFiles> {
     let (certificate, key) = files.cert.zip(files.key)?;
-    Some(server::TlsFiles { certificate, key, client_ca: files.ca, verify, protocol })
+    let login = LoginName::default();
+    Some(server::TlsFiles { certificate, key, client_ca: files.ca, verify, protocol, login })
 }
 
 fn not_started(error: StartError) -> Error {

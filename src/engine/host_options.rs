@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use super::definitions_source::UnchangedDefinitions;
 use super::target::TlsFiles;
 use crate::broker::Defaults;
-use crate::broker::auth::{ADMINISTRATOR, GUEST, Permission, User};
+use crate::broker::auth::{ADMINISTRATOR, GUEST, Mechanisms, Permission, User};
 use crate::broker::compat::Compat;
 use crate::broker::node_limits::NodeLimits;
 use crate::management::{ConfigurationEntry, HttpSettings};
 use crate::server::{Address, TlsProtocol, TlsVerify, resources};
+use crate::tls::LoginName;
 use crate::wire::ShortStr;
 use crate::wire::shortstr::literal;
 use crate::wire::url::Password;
@@ -23,6 +24,8 @@ pub struct HostOptions {
     pub tls: TlsFiles,
     /// Says if TLS clients must show a certificate; without effect if no authority is given.
     pub tls_verify: TlsVerify,
+    /// The ways in which clients of AMQP may log in.
+    pub logins: ClientLogins,
     /// The versions of TLS and the ciphers that clients may use.
     pub tls_protocol: TlsProtocol,
     /// The management API's address.
@@ -75,6 +78,14 @@ impl HostOptions {
         let machine_bytes = self.machine_bytes.or_else(resources::machine_bytes);
         NodeLimits { memory_bytes_max: self.memory.bytes(machine_bytes), ..self.limits }
     }
+}
+
+/// The ways in which clients of AMQP may log in.
+#[derive(Clone, Debug, Default)]
+pub struct ClientLogins {
+    pub mechanisms: Mechanisms,
+    /// The part of a client's TLS certificate that names its user.
+    pub certificate_name: LoginName,
 }
 
 /// The vhost that a new broker has, and the user who may do everything in it.

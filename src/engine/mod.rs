@@ -36,6 +36,7 @@ pub mod topology;
 
 pub use crate::broker::arguments::{Flag, FlagValue, QueueArgument, queue_arguments};
 pub use crate::broker::auth::Permission;
+pub use crate::broker::auth::{Mechanism, Mechanisms};
 pub use crate::broker::compat::Compat;
 pub use crate::broker::exchange::ExchangeKind;
 pub use crate::broker::node_limits::NodeLimits;
@@ -43,6 +44,7 @@ pub use crate::management::ConfigurationEntry;
 pub use crate::management::{HeaderName, HeaderValue, HttpSettings};
 pub use crate::server::resources::machine_bytes;
 pub use crate::server::{Address, TlsCipher, TlsProtocol, TlsVerify, TlsVersion};
+pub use crate::tls::{AlternativeKind, LoginName};
 pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 
@@ -56,7 +58,7 @@ pub use definitions_source::UnchangedDefinitions;
 pub use error::{Category, Error};
 pub use handle::Engine;
 pub use host::{Host, StartReport};
-pub use host_options::{FirstAccess, HostOptions, LocalUsers, Watermark};
+pub use host_options::{ClientLogins, FirstAccess, HostOptions, LocalUsers, Watermark};
 pub use inspect::Inspect;
 pub use listing::ApiList;
 pub use management::{Call, Method, escape};

@@ -80,19 +80,15 @@ fn row(view: &View<'_>, connection: &Connection, agreed: &NegotiatedParameters) 
         "send_cnt": connection.counters.sent_packets.get(),
         "send_pend": connection.unsent_bytes.get(),
     });
-    let unknown = [
-        "ssl_protocol",
-        "ssl_key_exchange",
-        "ssl_cipher",
-        "ssl_hash",
-        "peer_cert_subject",
-        "peer_cert_issuer",
-        "peer_cert_validity",
-        "peer_cert_serial_number",
-    ];
+    let unknown = ["ssl_protocol", "ssl_key_exchange", "ssl_cipher", "ssl_hash"];
     for name in unknown {
         row[name] = Value::Null;
     }
+    let shown = peer.certificate.as_deref();
+    row["peer_cert_subject"] = json!(shown.map(|shown| &shown.subject));
+    row["peer_cert_issuer"] = json!(shown.map(|shown| &shown.issuer));
+    row["peer_cert_validity"] = json!(shown.map(|shown| &shown.validity));
+    row["peer_cert_serial_number"] = json!(shown.map(|shown| &shown.serial_number));
     let name = agreed.client_properties.get("connection_name").and_then(|name| name.as_str());
     if let Some(name) = name {
         row["user_provided_name"] = name.into();

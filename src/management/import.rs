@@ -230,7 +230,7 @@ mod tests {
             (json!({"users": user, "permissions": [{"user": "eve", "vhost": "/", "configure": "", "write": "", "read": ""}]}),
                 "[\"no_such_user\",\"eve\"]"),
             (json!({"users": user, "queues": [{"name": "z", "vhost": "nov", "durable": true, "auto_delete": false, "arguments": {}}]}),
-                "[\"no_such_vhost\",\"nov\"]"),
+                "Please create virtual host \"nov\" prior to importing definitions."),
             (json!({"users": user, "exchanges": [{"name": "z", "vhost": "/", "durable": true}]}),
                 "[{key_missing,type}]"),
             (json!({"users": user, "queues": [{"name": "z", "vhost": "/", "arguments": {"x-max-length": -1}}]}),

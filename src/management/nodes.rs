@@ -13,6 +13,7 @@ use super::subject::Subject;
 use super::view::{Names, View};
 use super::{exchanges, overview};
 use crate::broker::Broker;
+use crate::broker::auth::Mechanism;
 use crate::broker::stats::LetterCounters;
 use crate::server::Maintenance;
 
@@ -153,10 +154,7 @@ fn row(view: &View<'_>) -> Value {
             "version": env!("CARGO_PKG_VERSION"),
         }],
         "exchange_types": exchanges::types(),
-        "auth_mechanisms": [
-            {"name": "AMQPLAIN", "description": "QPid AMQPLAIN mechanism", "enabled": true},
-            {"name": "PLAIN", "description": "SASL PLAIN authentication mechanism", "enabled": true},
-        ],
+        "auth_mechanisms": auth_mechanisms(view),
         "contexts": overview::contexts(view),
         "partitions": [],
         "cluster_links": [],
@@ -170,6 +168,25 @@ fn row(view: &View<'_>) -> Value {
     view.rates.put_counters(&mut row, &Subject::NodeWork, &done(&node));
     view.rates.put_times(&mut row, &Subject::NodeTimes, &mean_times(&node));
     row
+}
+
+/// The mechanisms that there are, and which of them clients may use.
+fn auth_mechanisms(view: &View<'_>) -> Vec<Value> {
+    let configured = view.broker.mechanisms.get().cloned().unwrap_or_default();
+    let compat = view.broker.compat();
+    let row = |mechanism: &Mechanism| {
+        let enabled = configured.has(*mechanism, compat);
+        json!({"name": mechanism.name(), "description": mechanism.description(), "enabled": enabled})
+    };
+    // RabbitMQ lists the mechanism of a plugin only if the plugin is enabled.
+    let listed = |mechanism: &&Mechanism| match mechanism {
+        Mechanism::External => configured.has(Mechanism::External, compat),
+        Mechanism::Anonymous => !compat.is_3_10(),
+        Mechanism::Plain | Mechanism::AmqPlain => true,
+    };
+    let by_name =
+        [Mechanism::AmqPlain, Mechanism::Anonymous, Mechanism::External, Mechanism::Plain];
+    by_name.iter().filter(listed).map(row).collect()
 }
 
 /// RabbitMQ's plugins that would be enabled explicitly.

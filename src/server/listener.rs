@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
+use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::drive::Drive;
@@ -16,8 +17,8 @@ use super::slots::ConnectionSlot;
 use super::stream::Stream;
 use super::tls::Tls;
 use crate::broker::auth::Origin;
-use crate::broker::registry::Peer;
-use crate::tls::{self, TlsFailure};
+use crate::broker::registry::{Peer, PeerCertificate};
+use crate::tls::{self, CertificateTexts, LoginName, TlsFailure};
 
 /// The pause when the machine has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -103,11 +104,12 @@ fn serve_tcp(
     let (address, local) = (canonical(address), canonical(stream.local_addr()?));
     let peer = Peer {
         name: format!("{address} -> {local}").into(),
-        host: local.ip().to_string(),
+        host: local.ip().to_string().into(),
         port: local.port(),
-        peer_host: address.ip().to_string(),
+        peer_host: address.ip().to_string().into(),
         peer_port: address.port(),
         is_tls: matches!(transport, Transport::Tls(_)),
+        certificate: None,
         connected_at: wall_clock(),
     };
     let origin = Origin::from(address.ip());
@@ -119,14 +121,19 @@ fn serve_tcp(
         Transport::Tls(tls) => {
             let most = Duration::from_millis(shared.broker.limits.get().tls_handshake_ms);
             let accepted = tokio::time::timeout(most, tls.acceptor().accept(stream));
-            let shared = Arc::clone(shared);
+            let (shared, login) = (Arc::clone(shared), tls.login());
             tokio::spawn(async move {
                 let accepted = accepted.await.map_err(io::Error::from).flatten();
                 // A client that is refused is to read the alert first.
                 match accepted
                     .and_then(|stream| reset_on_close(stream.get_ref().0).map(|()| stream))
                 {
-                    Ok(stream) => serve(stream, peer, origin, slot, &shared),
+                    Ok(stream) => {
+                        let shown = stream.get_ref().1.peer_certificates();
+                        let certificate = shown.and_then(|chain| certificate(chain, login));
+                        let peer = Peer { certificate: certificate.map(Box::new), ..peer };
+                        serve(stream, peer, origin, slot, &shared);
+                    }
                     Err(error) => {
                         let TlsFailure { why, hint } = tls::of_broker(&error);
                         let connection = &*peer.name;
@@ -164,15 +171,23 @@ pub(super) async fn accept_unix(listener: UnixListener, shared: Arc<Shared>) {
         serial += 1;
         let peer = Peer {
             name: format!("unix:{serial} -> unix").into(),
-            host: "unix".to_owned(),
+            host: "unix".into(),
             port: 0,
-            peer_host: "unix".to_owned(),
+            peer_host: "unix".into(),
             peer_port: 0,
             is_tls: false,
+            certificate: None,
             connected_at: wall_clock(),
         };
         serve(stream, peer, Origin::Local, slot, &shared);
     }
+}
+
+/// The texts of a chain's first certificate, which is the client's own.
+fn certificate(chain: &[CertificateDer<'_>], login: LoginName) -> Option<PeerCertificate> {
+    let CertificateTexts { subject, issuer, validity, serial_number, login } =
+        CertificateTexts::read(chain.first()?, login)?;
+    Some(PeerCertificate { subject, issuer, validity, serial_number, login })
 }
 
 /// Gives a connection its task, which holds nothing but the connection: there may be very many.

@@ -12,7 +12,7 @@ use rustls::{CipherSuite, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
 use crate::lock::RwLock;
-use crate::tls::{self, FileError, Noun};
+use crate::tls::{self, FileError, LoginName, Noun};
 
 /// Files of a TLS listener.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
     pub verify: TlsVerify,
     pub protocol: TlsProtocol,
+    /// The part of a client's certificate that names its user.
+    pub login: LoginName,
 }
 
 /// The versions of TLS and the ciphers that clients may use; an empty list allows all that there are.
@@ -149,6 +151,11 @@ impl Tls {
         let read = config(&self.files)?;
         *self.current.write() = read;
         Ok(())
+    }
+
+    /// The part of a client's certificate that names its user.
+    pub(super) fn login(&self) -> LoginName {
+        self.files.login
     }
 
     /// The acceptor of the next connection.

@@ -4,8 +4,10 @@
 //! to do. Both ends read the same kinds of files and meet the same errors. Start at [`certificates`] and
 //! [`TlsFailure`].
 
+mod certificate;
 mod files;
 mod trouble;
 
+pub use certificate::{AlternativeKind, CertificateTexts, LoginName};
 pub use files::{FileError, Noun, certificates, private_key, roots};
 pub use trouble::{TlsFailure, is_authority, is_of_authority, of_broker, of_client};

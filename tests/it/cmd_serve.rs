@@ -1,8 +1,11 @@
-//! `mq serve --definitions`: what a file says is there before the first client comes, or there is no broker.
+//! Options of `mq serve`: definitions are there before the first client comes, or there is no broker; the management API
+//! can be off.
 
 use std::fs;
 
-use crate::support::cli::program;
+use rustix::process::Signal;
+
+use crate::support::cli::{Running, program};
 
 #[test]
 fn a_file_that_is_no_definitions_ends_the_start_and_leaves_nothing() {
@@ -42,4 +45,19 @@ fn a_file_that_is_no_definitions_ends_the_start_and_leaves_nothing() {
     assert_eq!(run.status.code(), Some(65));
     let told = String::from_utf8(run.stderr).unwrap();
     assert!(told.contains("cause: No such file or directory"), "{told}");
+}
+
+#[test]
+fn the_management_api_is_turned_off_by_a_word() {
+    let mut command = program();
+    command.args(["serve", "--memory", "--listen", "127.0.0.1:0", "--http", "none", "--print-url"]);
+    let mut running = Running::spawn(&mut command, "Server startup complete");
+    assert!(!running.said().contains("management API at"), "{}", running.said());
+    let url = running.line();
+    let publish = ["publish", "--queue", "q", "1", "--url", url.trim()];
+    assert!(program().args(publish).output().unwrap().status.success());
+    let list = program().args(["list-queues", "--url", url.trim()]).output().unwrap();
+    assert_eq!(list.status.code(), Some(69), "{list:?}");
+    running.signal(Signal::TERM);
+    assert!(running.end().0.success());
 }

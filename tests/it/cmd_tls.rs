@@ -353,3 +353,46 @@ fn https_needs_a_certificate() {
     assert!(told.contains("--https needs a certificate and its key"), "{told}");
     assert!(told.contains("hint: name them with --https-cert FILE"), "{told}");
 }
+
+/// A user logs in by its certificate, without a password, if the broker is told so.
+#[test]
+fn a_certificate_names_its_user() {
+    let authority = Authority::new();
+    let (broker, ann, bob) =
+        (authority.sign("127.0.0.1"), authority.sign("ann"), authority.sign("bob"));
+    let ca = authority.certificate();
+    let logins = |mechanisms| {
+        let by_name = ["--cert-login-from", "subject_alternative_name", "--default-user", "ann"];
+        let options =
+            [&by_name[..], &["--tls-verify", "optional", "--auth-mechanisms", mechanisms]];
+        serve_with(&broker, Some(&ca), &options.concat())
+    };
+    let external = |url: &str| format!("{url}?auth_mechanism=external");
+    let ask = |url: &str, identity: Option<&Identity>| {
+        let mut arguments = vec!["--tls-ca", text(&ca)];
+        arguments.extend(identity.into_iter().flat_map(shown));
+        arguments.extend(["declare-queue", "q"]);
+        run(url, &arguments)
+    };
+
+    let (_running, url) = logins("PLAIN,EXTERNAL");
+    let (code, _, stderr) = ask(&external(&url), Some(&ann));
+    assert_eq!(code, Some(0), "{stderr}");
+    for identity in [Some(&bob), None] {
+        let (code, _, stderr) = ask(&external(&url), identity);
+        assert!(code != Some(0) && stderr.contains("EXTERNAL"), "{code:?} {stderr}");
+    }
+    let with_password = url.replace("//", "//ann:guest@");
+    let (code, _, stderr) = ask(&with_password, None);
+    assert_eq!(code, Some(0), "{stderr}");
+
+    let (_running, url) = logins("EXTERNAL");
+    let with_password = url.replace("//", "//ann:guest@");
+    let (code, _, stderr) = ask(&with_password, Some(&ann));
+    assert!(code != Some(0) && stderr.contains("only by EXTERNAL"), "{code:?} {stderr}");
+
+    // Nobody is asked for a certificate that would name a user if the broker is not told so.
+    let (_running, url) = serve(&broker, Some(&ca));
+    let (code, _, stderr) = ask(&external(&url), Some(&ann));
+    assert!(code != Some(0) && stderr.contains("offers no login by EXTERNAL"), "{stderr}");
+}

@@ -63,7 +63,14 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "broker/auth",
-        &["permissions", "rights", "permission", "pattern", "pcre users", "bad_pattern password"],
+        &[
+            "permissions",
+            "rights",
+            "permission",
+            "pattern",
+            "pcre users",
+            "bad_pattern mechanisms password",
+        ],
     ),
     ("broker/durable", &["changes load recovery", "access", "faults rows"]),
     (
@@ -153,12 +160,12 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "calls sound",
             "closing consume consumer_timeout deliver frames mailbox methods opening publish resume timeouts topology",
-            "access settle tx",
+            "access login settle tx",
             "state",
             "channel",
             "transaction",
             "delivery_ages exclusive outgoing unacked",
-            "assembly confirms consumers handshake heartbeat login names payload round waits",
+            "assembly confirms consumers handshake heartbeat names payload round waits",
         ],
     ),
     (

@@ -164,6 +164,7 @@ fn furnish(broker: &Broker) {
         peer_host: "127.0.0.1".into(),
         peer_port: 50164,
         is_tls: false,
+        certificate: None,
         connected_at: SystemTime::UNIX_EPOCH,
     });
     // One that never finishes its handshake is seen by nobody.

@@ -74,6 +74,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tracing", EVERYTHING),
     ("tracing_subscriber", &["main", "cli", "commands"]),
     ("triomphe", &["broker", "server"]),
+    ("x509_parser", &["tls"]),
 ];
 
 /// Words that must not stand in the code of a folder, and why.

@@ -9,6 +9,7 @@
 //! business of `broker::admin`.
 
 mod bad_pattern;
+mod mechanisms;
 mod password;
 mod pattern;
 mod pcre;
@@ -18,6 +19,7 @@ mod rights;
 mod users;
 
 pub use bad_pattern::BadPattern;
+pub use mechanisms::{Mechanism, Mechanisms};
 pub use password::{Hashing, PasswordHash, SALT_BYTES};
 pub use pattern::Pattern;
 pub use permission::{Permission, TopicPermission};

@@ -88,6 +88,11 @@ impl Users {
         (user.password.fits(password) && is_allowed).then_some(user)
     }
 
+    /// The user of this name, whom a certificate has proved, when the origin is allowed.
+    pub fn log_in_proved(&self, name: &str, origin: Origin) -> Option<User> {
+        self.get(name).filter(|user| !self.is_kept_out(user, origin))
+    }
+
     /// Answers whether a user may log in from the broker's own machine only, and comes from elsewhere.
     fn is_kept_out(&self, user: &User, origin: Origin) -> bool {
         origin == Origin::Remote && self.local_only.read().contains(&user.name)

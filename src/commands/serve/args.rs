@@ -8,6 +8,7 @@ use super::config::AppliedSettings;
 use super::first::FirstOptions;
 use super::http::HttpOptions;
 use super::log::LogOptions;
+use super::login::LoginOptions;
 use crate::commands::CommandError;
 use crate::commands::examples::examples;
 use crate::commands::options::name;
@@ -55,9 +56,10 @@ pub struct Args {
     /// several times; port 0 takes a free port, and localhost means both 127.0.0.1 and ::1 [default: localhost:5672]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Vec<OptionalAddress>,
-    /// Serve the management API on this address [default: localhost:15672; none if --listen or --tls-listen is given]
+    /// Serve the management API on this address; none turns it off [default: localhost:15672; none if --listen or
+    /// --tls-listen is given]
     #[arg(long, value_name = "ADDRESS")]
-    pub(super) http: Option<Address>,
+    pub(super) http: Option<OptionalAddress>,
     /// Serve metrics for Prometheus on this address, below /metrics and without a login; none turns them off [default:
     /// localhost:15692; none if --listen or --tls-listen is given]
     #[arg(long, value_name = "ADDRESS")]
@@ -106,6 +108,8 @@ pub struct Args {
     pub(super) print_url: bool,
     #[command(flatten)]
     pub(super) first: FirstOptions,
+    #[command(flatten)]
+    pub(super) login: LoginOptions,
     #[command(flatten)]
     pub(super) limits: LimitOptions,
     #[command(flatten)]
@@ -188,6 +192,17 @@ impl Args {
         self.log.is_json()
     }
 
+    /// The data directory; none for a broker that keeps everything in memory.
+    fn directory(&self) -> Result<Option<PathBuf>, CommandError> {
+        let variable = |name: &str| std::env::var(name).ok();
+        Ok(match (&self.data_dir, self.memory) {
+            (_, true) => None,
+            (Some(directory), false) => Some(directory.clone()),
+            (None, false) if self.as_rabbitmq_server => Some(rabbitmq_directory(variable)),
+            (None, false) => Some(default_directory(variable)?),
+        })
+    }
+
     pub(super) fn host_options(&self, tls: TlsFiles) -> Result<HostOptions, CommandError> {
         if tls.ca.is_none() && matches!(self.tls_verify, Some(Verify::Optional | Verify::Required))
         {
@@ -197,13 +212,7 @@ impl Args {
                 hint: Some("name the one that signs them with --tls-ca FILE".into()),
             });
         }
-        let variable = |name: &str| std::env::var(name).ok();
-        let directory = match (&self.data_dir, self.memory) {
-            (_, true) => None,
-            (Some(directory), false) => Some(directory.clone()),
-            (None, false) if self.as_rabbitmq_server => Some(rabbitmq_directory(variable)),
-            (None, false) => Some(default_directory(variable)?),
-        };
+        let directory = self.directory()?;
         let (https, https_tls) = self.management.https(&tls)?;
         if self.tls_listen.is_empty() && https.is_none() && tls != TlsFiles::default() {
             return Err(CommandError::Usage {
@@ -225,6 +234,9 @@ impl Args {
                 hint: Some("name one with --listen or --tls-listen".into()),
             });
         }
+        let or_usual = |named: Option<OptionalAddress>, port| {
+            named.map_or_else(|| is_usual.then(|| usual(port)), |OptionalAddress(address)| address)
+        };
         let compat = self.compat.map(Compat::from).unwrap_or_default();
         Ok(HostOptions {
             listen,
@@ -237,11 +249,10 @@ impl Args {
             tls_verify: self.tls_verify.map(TlsVerify::from).unwrap_or_default(),
             https,
             https_tls,
+            logins: self.login.logins(),
             http_settings: self.management.settings(),
-            http: self.http.or(is_usual.then(|| usual(HTTP))),
-            metrics: self
-                .metrics
-                .map_or_else(|| is_usual.then(|| usual(METRICS)), |OptionalAddress(at)| at),
+            http: or_usual(self.http, HTTP),
+            metrics: or_usual(self.metrics, METRICS),
             compat,
             definitions: self.definitions.clone(),
             unchanged_definitions: if self.skip_unchanged_definitions {

@@ -116,6 +116,7 @@ impl Args {
             set("mq.as_rabbitmq_server", "as-rabbitmq-server", flag(self.as_rabbitmq_server)),
         ]);
         all.extend(self.first.effective());
+        all.extend(self.login.effective());
         all.extend(self.limits.effective(options.compat)?);
         all.extend(self.management.effective());
         all.extend(self.log.effective(self.as_rabbitmq_server));

@@ -11,6 +11,7 @@ mod effective;
 mod first;
 mod http;
 mod log;
+mod login;
 pub(in crate::commands) mod manual;
 mod reload;
 mod systemd;

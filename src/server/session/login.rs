@@ -1,39 +1,91 @@
-//! User name and password of a client, read from its SASL response.
+//! The user that a client claims to be, read from its SASL response or its certificate.
 
-use crate::broker::compat::Compat;
+use std::borrow::Cow;
+
+use super::state::Context;
+use crate::broker::auth::{Mechanism, Mechanisms, User};
 use crate::wire::codec::Reader;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, erlang};
 
+/// The claim of a client to be a user.
+pub(super) enum Claim {
+    /// By name and password.
+    Credentials(Credentials),
+    /// By the TLS certificate that it has shown, if it has shown one.
+    Certificate,
+}
+
 /// Name and password a client sent.
 pub(super) struct Credentials {
-    pub(super) user: Vec<u8>,
-    pub(super) password: Vec<u8>,
+    user: Vec<u8>,
+    password: Vec<u8>,
 }
 
 /// The SASL mechanisms a client may choose from.
-pub(super) fn mechanisms(compat: Compat) -> &'static str {
-    if compat.is_3_10() { "PLAIN AMQPLAIN" } else { "PLAIN ANONYMOUS AMQPLAIN" }
+pub(super) fn mechanisms(cx: &Context) -> String {
+    configured(cx).offered(cx.broker.compat(), cx.connection.peer.is_tls)
 }
 
-/// Reads the SASL response of a mechanism.
-pub(super) fn credentials(
-    mechanism: &str,
-    response: &[u8],
-    compat: Compat,
-) -> Result<Credentials, Fault> {
-    let read = match mechanism {
-        "PLAIN" => plain(response),
-        "AMQPLAIN" => amqplain(response),
-        "ANONYMOUS" if !compat.is_3_10() => Some(anonymous()),
-        other => {
-            let text = format!("unknown/invalid authentication mechanism '{other}'");
-            return Err(Fault::new(ReplyCode::CommandInvalid, text));
+fn configured(cx: &Context) -> Cow<'_, Mechanisms> {
+    cx.broker.mechanisms.get().map_or_else(Cow::default, Cow::Borrowed)
+}
+
+impl Claim {
+    /// Reads the SASL response of a mechanism.
+    pub(super) fn read(cx: &Context, mechanism: &str, response: &[u8]) -> Result<Self, Fault> {
+        let accepted = mechanism
+            .parse()
+            .ok()
+            .filter(|mechanism| configured(cx).has(*mechanism, cx.broker.compat()));
+        let read = match accepted {
+            Some(Mechanism::Plain) => plain(response),
+            Some(Mechanism::AmqPlain) => amqplain(response),
+            Some(Mechanism::Anonymous) => Some(anonymous()),
+            // The certificate says all.
+            Some(Mechanism::External) => return Ok(Self::Certificate),
+            None => {
+                let text = format!("unknown/invalid authentication mechanism '{mechanism}'");
+                return Err(Fault::new(ReplyCode::CommandInvalid, text));
+            }
+        };
+        read.map(Self::Credentials).ok_or_else(|| {
+            let text = format!("response {} invalid", erlang::binary(response));
+            Fault::new(ReplyCode::SyntaxError, text)
+        })
+    }
+
+    /// The user, if the claim is true.
+    pub(super) fn log_in(&self, cx: &Context) -> Option<User> {
+        let users = &cx.broker.users;
+        match self {
+            Self::Credentials(Credentials { user, password }) => {
+                users.log_in(user, password, cx.login_origin)
+            }
+            Self::Certificate => users.log_in_proved(certified(cx)?, cx.login_origin),
         }
-    };
-    read.ok_or_else(|| {
-        let text = format!("response {} invalid", erlang::binary(response));
-        Fault::new(ReplyCode::SyntaxError, text)
-    })
+    }
+
+    /// The name that was claimed, and the reason for the log why it was refused: clients are not told.
+    pub(super) fn why_refused(&self, cx: &Context) -> (String, &'static str) {
+        let certificate = cx.connection.peer.certificate.is_some();
+        let user = match self {
+            Self::Credentials(credentials) => &credentials.user[..],
+            Self::Certificate => certified(cx).unwrap_or_default().as_bytes(),
+        };
+        let reason = match self {
+            Self::Certificate if !certificate => "the client presented no TLS certificate",
+            Self::Certificate if user.is_empty() => "its certificate has no such name",
+            Self::Certificate | Self::Credentials(_) => {
+                cx.broker.users.why_refused(user, cx.login_origin)
+            }
+        };
+        (String::from_utf8_lossy(user).into_owned(), reason)
+    }
+}
+
+/// The user whom the certificate of a client names.
+fn certified(cx: &Context) -> Option<&str> {
+    cx.connection.peer.certificate.as_ref()?.login.as_deref()
 }
 
 /// `[authorization identity] NUL user NUL password` (RFC 4616).

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use super::consumers::Consumers;
 use super::delivery_ages::NextCheck;
 use super::handshake::{HandshakeStep, agree_on};
-use super::login::{credentials, mechanisms};
+use super::login::{Claim, mechanisms};
 use super::payload::decode_method;
 use super::round::Round;
 use super::state::{CLOSING_MS, Context, Phase, Running, SILENT_MS, Session};
@@ -40,7 +40,9 @@ impl Session {
             self.phase = Phase::Closed;
             return Some(bytes.len());
         }
-        out.extend_from_slice(self.cx.broker.greeting.get_or_init(|| start_frame(&self.cx)));
+        let Context { broker, connection, .. } = &self.cx;
+        let greeting = &broker.greetings[usize::from(connection.peer.is_tls)];
+        out.extend_from_slice(greeting.get_or_init(|| start_frame(&self.cx)));
         if let Phase::Handshake(handshake) = &mut self.phase {
             handshake.step = HandshakeStep::StartOk;
         }
@@ -112,14 +114,11 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<HandshakeStep, Fault> {
         let mechanism = start_ok.mechanism;
-        let compat = self.cx.broker.compat();
-        let login = credentials(&mechanism, start_ok.response.as_bytes(), compat)?;
-        let user = self.cx.broker.users.log_in(&login.user, &login.password, self.cx.login_origin);
+        let claim = Claim::read(&self.cx, &mechanism, start_ok.response.as_bytes())?;
         let logins = &self.cx.broker.logins.amqp;
-        let Some(user) = user else {
+        let Some(user) = claim.log_in(&self.cx) else {
             logins.failed.add(1);
-            let name = String::from_utf8_lossy(&login.user);
-            let reason = self.cx.broker.users.why_refused(&login.user, self.cx.login_origin);
+            let (name, reason) = claim.why_refused(&self.cx);
             let connection = &*self.cx.connection.peer.name;
             tracing::warn!(connection, user = ?name, %mechanism, reason, "login refused");
             self.ends_because("login refused");
@@ -249,7 +248,7 @@ fn start_frame(cx: &Context) -> Box<[u8]> {
         version_major: 0,
         version_minor: 9,
         server_properties: server_properties(cx),
-        mechanisms: mechanisms(cx.broker.compat()).into(),
+        mechanisms: mechanisms(cx).into(),
         locales: "en_US".into(),
     };
     let mut bytes = Vec::new();

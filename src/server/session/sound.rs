@@ -132,6 +132,7 @@ mod tests {
             peer_host: "peer".into(),
             peer_port: 1,
             is_tls: false,
+            certificate: None,
             connected_at: SystemTime::UNIX_EPOCH,
         });
         let mut session = Session::new(broker, connection, Origin::Local, 0);

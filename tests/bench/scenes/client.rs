@@ -43,6 +43,7 @@ impl Client {
             peer_host: "127.0.0.1".into(),
             peer_port: 40_000,
             is_tls: false,
+            certificate: None,
             connected_at: SystemTime::UNIX_EPOCH,
         };
         let connection = broker.connect(peer);

@@ -50,6 +50,7 @@ impl Client {
             peer_host: String::new(),
             peer_port: 0,
             is_tls: false,
+            certificate: None,
             connected_at: SystemTime::UNIX_EPOCH,
         });
         let session = Session::new(Arc::clone(broker), Arc::clone(&connection), Origin::Local, 0);

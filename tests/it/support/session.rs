@@ -39,6 +39,7 @@ impl Client {
             peer_host: "peer".into(),
             peer_port: 1,
             is_tls: false,
+            certificate: None,
             connected_at: SystemTime::UNIX_EPOCH,
         };
         let connection = broker.connect(peer);
