@@ -160,8 +160,6 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('await-online-nodes', 'await-online-nodes', [CompletionResultType]::ParameterValue, 'Wait until the cluster has so many nodes')
             [CompletionResult]::new('listeners', 'listeners', [CompletionResultType]::ParameterValue, 'List the addresses on which the broker listens')
             [CompletionResult]::new('environment', 'environment', [CompletionResultType]::ParameterValue, 'Print the configuration of the broker')
-            [CompletionResult]::new('drain', 'drain', [CompletionResultType]::ParameterValue, 'Put the broker into maintenance: close its connections and accept no new ones over TCP')
-            [CompletionResult]::new('revive', 'revive', [CompletionResultType]::ParameterValue, 'Put the broker back into service after drain; name it by --http-url, because AMQP is closed')
             [CompletionResult]::new('memory-breakdown', 'memory-breakdown', [CompletionResultType]::ParameterValue, 'Print the memory that each part of the broker uses')
             [CompletionResult]::new('report', 'report', [CompletionResultType]::ParameterValue, 'Print the whole state of the broker as one JSON document, without passwords')
             [CompletionResult]::new('list-node-auth-attempt-stats', 'list-node-auth-attempt-stats', [CompletionResultType]::ParameterValue, 'List the logins that succeeded and failed')
@@ -177,6 +175,10 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('shovel-status', 'shovel-status', [CompletionResultType]::ParameterValue, 'List the shovels of the plugin shovel')
             [CompletionResult]::new('restart-shovel', 'restart-shovel', [CompletionResultType]::ParameterValue, 'Restart a shovel of the plugin shovel')
             [CompletionResult]::new('delete-shovel', 'delete-shovel', [CompletionResultType]::ParameterValue, 'Delete a shovel of the plugin shovel')
+            [CompletionResult]::new('drain', 'drain', [CompletionResultType]::ParameterValue, 'Put the broker into maintenance: close its connections and accept no new ones over TCP')
+            [CompletionResult]::new('revive', 'revive', [CompletionResultType]::ParameterValue, 'Put the broker back into service after drain; name it by --http-url, because AMQP is closed')
+            [CompletionResult]::new('set-disk-free-limit', 'set-disk-free-limit', [CompletionResultType]::ParameterValue, 'Block publishers while the disk has less free space than this, until the broker starts again or gets SIGHUP')
+            [CompletionResult]::new('set-vm-memory-high-watermark', 'set-vm-memory-high-watermark', [CompletionResultType]::ParameterValue, 'Block publishers while the broker uses more memory than this, until it starts again or gets SIGHUP')
             [CompletionResult]::new('backup', 'backup', [CompletionResultType]::ParameterValue, 'Copy the messages and definitions of a running broker to a directory of its machine')
             [CompletionResult]::new('quorum-status', 'quorum-status', [CompletionResultType]::ParameterValue, 'Print the replicas of a quorum queue')
             [CompletionResult]::new('peek', 'peek', [CompletionResultType]::ParameterValue, 'Print the message at a position of a queue and leave it there, as redelivered')
@@ -2309,30 +2311,6 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
-        'mq;drain' {
-            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
-            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
-            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
-            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
-            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
-            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            break
-        }
-        'mq;revive' {
-            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
-            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
-            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
-            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
-            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
-            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            break
-        }
         'mq;memory-breakdown' {
             [CompletionResult]::new('--unit', '--unit', [CompletionResultType]::ParameterName, 'Print it in bytes, kb, mb or gb [default: as fits]')
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
@@ -2522,6 +2500,54 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Accepted for RabbitMQ''s sake')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;drain' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;revive' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;set-disk-free-limit' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;set-vm-memory-high-watermark' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')

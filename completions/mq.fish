@@ -163,8 +163,6 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "cluster-status" -d 'Print the
 complete -c mq -n "__fish_mq_needs_command" -f -a "await-online-nodes" -d 'Wait until the cluster has so many nodes'
 complete -c mq -n "__fish_mq_needs_command" -f -a "listeners" -d 'List the addresses on which the broker listens'
 complete -c mq -n "__fish_mq_needs_command" -f -a "environment" -d 'Print the configuration of the broker'
-complete -c mq -n "__fish_mq_needs_command" -f -a "drain" -d 'Put the broker into maintenance: close its connections and accept no new ones over TCP'
-complete -c mq -n "__fish_mq_needs_command" -f -a "revive" -d 'Put the broker back into service after drain; name it by --http-url, because AMQP is closed'
 complete -c mq -n "__fish_mq_needs_command" -f -a "memory-breakdown" -d 'Print the memory that each part of the broker uses'
 complete -c mq -n "__fish_mq_needs_command" -f -a "report" -d 'Print the whole state of the broker as one JSON document, without passwords'
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-node-auth-attempt-stats" -d 'List the logins that succeeded and failed'
@@ -180,6 +178,10 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "restart-federation-link" -d '
 complete -c mq -n "__fish_mq_needs_command" -f -a "shovel-status" -d 'List the shovels of the plugin shovel'
 complete -c mq -n "__fish_mq_needs_command" -f -a "restart-shovel" -d 'Restart a shovel of the plugin shovel'
 complete -c mq -n "__fish_mq_needs_command" -f -a "delete-shovel" -d 'Delete a shovel of the plugin shovel'
+complete -c mq -n "__fish_mq_needs_command" -f -a "drain" -d 'Put the broker into maintenance: close its connections and accept no new ones over TCP'
+complete -c mq -n "__fish_mq_needs_command" -f -a "revive" -d 'Put the broker back into service after drain; name it by --http-url, because AMQP is closed'
+complete -c mq -n "__fish_mq_needs_command" -f -a "set-disk-free-limit" -d 'Block publishers while the disk has less free space than this, until the broker starts again or gets SIGHUP'
+complete -c mq -n "__fish_mq_needs_command" -f -a "set-vm-memory-high-watermark" -d 'Block publishers while the broker uses more memory than this, until it starts again or gets SIGHUP'
 complete -c mq -n "__fish_mq_needs_command" -f -a "backup" -d 'Copy the messages and definitions of a running broker to a directory of its machine'
 complete -c mq -n "__fish_mq_needs_command" -f -a "quorum-status" -d 'Print the replicas of a quorum queue'
 complete -c mq -n "__fish_mq_needs_command" -f -a "peek" -d 'Print the message at a position of a queue and leave it there, as redelivered'
@@ -2068,26 +2070,6 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand environment" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand environment" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand drain" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand drain" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand drain" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand drain" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand drain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c mq -n "__fish_mq_using_subcommand revive" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand revive" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
-complete -c mq -n "__fish_mq_using_subcommand revive" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
-json\t''
-jsonl\t''
-csv\t''
-tsv\t''
-raw\t''"
-complete -c mq -n "__fish_mq_using_subcommand revive" -s q -l quiet -d 'Print only the result and errors'
-complete -c mq -n "__fish_mq_using_subcommand revive" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand memory-breakdown" -l unit -d 'Print it in bytes, kb, mb or gb [default: as fits]' -r
 complete -c mq -n "__fish_mq_using_subcommand memory-breakdown" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand memory-breakdown" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
@@ -2253,6 +2235,46 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand delete-shovel" -l force -d 'Accepted for RabbitMQ\'s sake'
 complete -c mq -n "__fish_mq_using_subcommand delete-shovel" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand delete-shovel" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand drain" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand drain" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand drain" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand drain" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand drain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand revive" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand revive" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand revive" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand revive" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand revive" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand backup" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand backup" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand backup" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''

@@ -52,6 +52,9 @@ pub struct NodeLimits {
     pub heartbeat_s: u16,
     /// The time for which a consumer may leave a message unacknowledged (RabbitMQ: `consumer_timeout`)
     pub consumer_timeout_ms: Option<Millis>,
+    /// Bytes of memory that relative limits are a part of; the machine's if none is given (RabbitMQ:
+    /// `total_memory_available_override_value`)
+    pub total_memory_bytes: Option<u64>,
     /// Bytes of memory above which publishers pause (RabbitMQ: `vm_memory_high_watermark`)
     pub memory_bytes_max: Option<u64>,
     /// Bytes below which, free on the data directory's disk, publishers pause (RabbitMQ: `disk_free_limit`)
@@ -73,6 +76,7 @@ impl Default for NodeLimits {
             message_bytes_max: MESSAGE_SIZE_MAX_DEFAULT,
             heartbeat_s: HEARTBEAT_DEFAULT_S,
             consumer_timeout_ms: None,
+            total_memory_bytes: None,
             memory_bytes_max: None,
             disk_free_bytes_min: DISK_FREE_MIN_DEFAULT,
         }
@@ -129,6 +133,38 @@ impl NodeLimits {
     }
 }
 
+/// A limit of memory, or of a disk's free space.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Watermark {
+    /// A part of the memory
+    Relative(f64),
+    /// Bytes
+    Absolute(u64),
+}
+
+impl Default for Watermark {
+    /// RabbitMQ's (`vm_memory_high_watermark.relative`).
+    fn default() -> Self {
+        Self::Relative(0.6)
+    }
+}
+
+impl Watermark {
+    /// Returns the limit in bytes, of a machine with `total_bytes` of memory; none if they are not known.
+    pub fn bytes(self, total_bytes: Option<u64>) -> Option<u64> {
+        match self {
+            Self::Absolute(bytes) => Some(bytes),
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a limit of memory needs no more than the digits of a double"
+            )]
+            Self::Relative(part) => total_bytes.map(|bytes| (bytes as f64 * part.max(0.0)) as u64),
+        }
+    }
+}
+
 /// The limits in force, which may change while the broker runs.
 #[derive(Debug, Default)]
 pub struct LiveLimits(RwLock<NodeLimits>);
@@ -144,6 +180,11 @@ impl LiveLimits {
     /// Puts other limits in force, for connections, channels and consumers to come.
     pub fn set(&self, limits: NodeLimits) {
         *self.0.write() = limits;
+    }
+
+    /// Changes some of the limits in force; the others stay.
+    pub fn change(&self, change: impl FnOnce(&mut NodeLimits)) {
+        change(&mut self.0.write());
     }
 }
 

@@ -7,7 +7,7 @@ use super::target::TlsFiles;
 use crate::broker::Defaults;
 use crate::broker::auth::{ADMINISTRATOR, GUEST, Mechanisms, Permission, User};
 use crate::broker::compat::Compat;
-use crate::broker::node_limits::NodeLimits;
+use crate::broker::node_limits::{NodeLimits, Watermark};
 use crate::management::{ConfigurationEntry, HttpSettings};
 use crate::server::{Address, TlsProtocol, TlsVerify, resources};
 use crate::tls::LoginName;
@@ -44,8 +44,6 @@ pub struct HostOptions {
     pub limits: NodeLimits,
     /// The memory that the process may use before publishers pause.
     pub memory: Watermark,
-    /// Bytes of memory that a relative `memory` is a part of; the machine's if none is given.
-    pub machine_bytes: Option<u64>,
     /// A file of definitions, or a directory of them, to load before clients are let in.
     pub definitions: Option<PathBuf>,
     /// Says if definitions are imported that are those of the last start.
@@ -75,8 +73,8 @@ impl HostOptions {
 
     /// The limits with that of memory, in bytes.
     pub(super) fn limits_in_force(&self) -> NodeLimits {
-        let machine_bytes = self.machine_bytes.or_else(resources::machine_bytes);
-        NodeLimits { memory_bytes_max: self.memory.bytes(machine_bytes), ..self.limits }
+        let total_bytes = resources::total_bytes(&self.limits);
+        NodeLimits { memory_bytes_max: self.memory.bytes(total_bytes), ..self.limits }
     }
 }
 
@@ -128,40 +126,6 @@ impl FirstAccess {
         let user = User::tagged(self.user.clone(), self.password.reveal(), self.tags.clone());
         let permission = self.permission.clone();
         Defaults { vhost: Some(self.vhost.clone()), user: Some(user), permission }
-    }
-}
-
-/// A limit of memory.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Watermark {
-    /// A part of the machine's, from 0 to 1
-    Relative(f64),
-    /// Bytes
-    Absolute(u64),
-}
-
-impl Default for Watermark {
-    /// RabbitMQ's (`vm_memory_high_watermark.relative`).
-    fn default() -> Self {
-        Self::Relative(0.6)
-    }
-}
-
-impl Watermark {
-    /// The limit in bytes, of a machine of `machine_bytes`; none if they are not known.
-    fn bytes(self, machine_bytes: Option<u64>) -> Option<u64> {
-        match self {
-            Self::Absolute(bytes) => Some(bytes),
-            #[expect(
-                clippy::cast_precision_loss,
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a limit of memory needs no more than the digits of a double"
-            )]
-            Self::Relative(part) => {
-                machine_bytes.map(|bytes| (bytes as f64 * part.max(0.0)) as u64)
-            }
-        }
     }
 }
 

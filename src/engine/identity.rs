@@ -4,6 +4,8 @@
 //! tunnel that leads elsewhere. What a broker says of itself on both sides tells: ours says one word that no other run
 //! of it has, RabbitMQ the name of its cluster. Two clusters of one name are not told apart.
 
+use std::future::ready;
+
 use serde_json::Value;
 
 use crate::client::{Dialed, Endpoint};
@@ -27,6 +29,17 @@ impl Context {
     /// The management API of the same broker.
     pub(super) async fn api(&self) -> Result<&Api, Error> {
         self.api.get_or_try_init(|| same_broker(self)).await
+    }
+
+    /// The same, for a node that may have closed AMQP: if that cannot be reached, the management API that was named is
+    /// taken for its own.
+    pub(super) async fn api_of_closed(&self) -> Result<&Api, Error> {
+        match self.api().await {
+            Err(Error::Unreachable { .. }) if self.target.api_source == ApiSource::Named => {
+                Ok(self.api.get_or_init(|| ready(self.target.api.clone())).await)
+            }
+            checked => checked,
+        }
     }
 }
 

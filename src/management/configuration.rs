@@ -29,6 +29,15 @@ impl EffectiveConfiguration {
         *self.0.write() = entries;
     }
 
+    /// Replaces the entries whose keys begin with `prefix` by this one, which has been set while the broker runs.
+    pub(super) fn replace(&self, prefix: &str, entry: ConfigurationEntry) {
+        let mut entries = self.0.write();
+        let place = entries.iter().position(|one| one.key.starts_with(prefix));
+        entries.retain(|one| !one.key.starts_with(prefix));
+        let place = place.unwrap_or(entries.len());
+        entries.insert(place, entry);
+    }
+
     /// The entries as objects.
     pub(super) fn rows(&self) -> Vec<Value> {
         let row = |entry: &ConfigurationEntry| {

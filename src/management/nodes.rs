@@ -107,9 +107,7 @@ pub(super) fn revive(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refus
 }
 
 fn maintenance_of<'a>(request: &'a ChangeRequest<'_>) -> Result<&'a Maintenance, Refusal> {
-    if request.names.get("node")? != request.view.node() {
-        return Err(Refusal::NotFound);
-    }
+    request.view.check_node(&request.names)?;
     Ok(&request.view.server.maintenance)
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::shared::Shared;
 use crate::broker::Broker;
 use crate::broker::alarm::Shortage;
+use crate::broker::node_limits::NodeLimits;
 
 /// The speed at which memory or a disk may fill: the bytes left divided by this are the time until the next check.
 const FILLED_BYTES_PER_S: u64 = 1 << 30;
@@ -43,6 +44,11 @@ fn bytes_of_pages(column: usize) -> Option<u64> {
 /// Bytes of memory above which publishers pause: those of the machine if there is no limit, 0 if they are not known.
 pub fn memory_limit(broker: &Broker) -> u64 {
     broker.limits.get().memory_bytes_max.or_else(machine_bytes).unwrap_or(0)
+}
+
+/// Bytes of memory that relative limits are a part of: those that the limits name, or the machine's.
+pub fn total_bytes(limits: &NodeLimits) -> Option<u64> {
+    limits.total_memory_bytes.or_else(machine_bytes)
 }
 
 /// Bytes of memory that this process may have: the machine's, or what its control group is given.
@@ -84,6 +90,11 @@ pub(super) fn watch(
             shared.broker.drops().tell(shared.clock.now());
         }
     }
+}
+
+/// Checks memory and disk space now, because a limit has changed. What was freed counts as used until the next check.
+pub fn look_now(broker: &Broker, directory: Option<&Path>) {
+    look(broker, directory, &mut Gauge::default());
 }
 
 /// Checks both limits; answers the distance to the nearer one in bytes.
@@ -153,7 +164,6 @@ impl Gauge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::node_limits::NodeLimits;
 
     #[test]
     fn what_was_freed_is_not_in_use() {

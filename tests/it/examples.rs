@@ -2,7 +2,7 @@
 //!
 //! They run in the order of the help, in one folder, against one broker.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use super::support::cli::program;
 use super::support::serve::MqServe;
@@ -12,6 +12,9 @@ const NOT_RUN: &[&str] = &["serve", "bench"];
 
 /// The example that goes on while those of `rpc-call` run.
 const SERVER: &str = "rpc-serve";
+
+/// Commands that close the connections of all clients.
+const CLOSING: &[&str] = &["drain"];
 
 /// The shell commands under the heading `Examples:` of a command's help.
 pub(crate) fn examples(command: &str) -> Vec<String> {
@@ -57,13 +60,21 @@ fn every_command_has_examples_and_they_run() {
         let least = if mq::commands::admin::is_grouped(name) { 1 } else { 2 };
         assert!((least..=5).contains(&examples.len()), "{name} has {} examples", examples.len());
         assert!(examples.iter().all(|line| line.contains("mq ")), "{name}: {examples:?}");
+        if CLOSING.contains(&name) {
+            end(&mut servers);
+        }
         if name != SERVER && !NOT_RUN.contains(&name) {
             for line in &examples {
                 run(line);
             }
         }
     }
-    for server in &mut servers {
+    assert!(servers.is_empty(), "a command closes all connections");
+}
+
+/// Ends the servers of examples, all of which run to this moment.
+fn end(servers: &mut Vec<Child>) {
+    for mut server in servers.drain(..) {
         assert!(server.try_wait().unwrap().is_none(), "the server of an example has ended");
         server.kill().unwrap();
         server.wait().unwrap();

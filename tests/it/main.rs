@@ -29,6 +29,7 @@ mod cmd_identity;
 mod cmd_image;
 mod cmd_list;
 mod cmd_local;
+mod cmd_operation;
 mod cmd_publish;
 mod cmd_reach;
 mod cmd_route;

@@ -100,6 +100,30 @@ async fn users_and_permissions_are_put_and_deleted() {
 }
 
 #[tokio::test]
+async fn limits_of_the_node_are_put() {
+    let site = Site::start().await;
+    let limits = format!("nodes/{}/limits", site.broker.node);
+    let limits = limits.as_str();
+    let null = Value::Null;
+    let wrong = json!("disk_free_limit should be {\"relative\": PART} or {\"absolute\": BYTES}");
+    #[rustfmt::skip]
+    let steps = [
+        ("PUT", limits, json!({"disk_free_limit": {"absolute": 7}}), 204, null.clone()),
+        ("PUT", limits, json!({"vm_memory_high_watermark": {"absolute": 8}}), 204, null.clone()),
+        ("PUT", limits, null.clone(), 400, json!("no limit is named")),
+        ("PUT", limits, json!({"disk_free_limit": 7}), 400, wrong.clone()),
+        ("PUT", limits, json!({"disk_free_limit": {"absolute": 1, "relative": 1}}), 400, wrong.clone()),
+        ("PUT", limits, json!({"disk_free_limit": {"relative": -1}}), 400, wrong),
+        ("PUT", limits, json!({"disk_free_limit": {"absolute": 1}, "x": {"absolute": 1}}), 400, json!("x is not a limit of the node: disk_free_limit and vm_memory_high_watermark are")),
+        ("PUT", "nodes/other@host/limits", json!({"disk_free_limit": {"absolute": 1}}), 404, missing()),
+    ];
+    play(&site, &steps).await;
+    let node = &site.read("nodes").await[0];
+    assert_eq!((&node["disk_free_limit"], &node["mem_limit"]), (&json!(7), &json!(8)));
+    assert_eq!(node["mem_alarm"], true, "it is checked at once");
+}
+
+#[tokio::test]
 async fn vhosts_and_their_limits_are_put_and_deleted() {
     let site = Site::start().await;
     let null = Value::Null;

@@ -15,6 +15,7 @@ mod health;
 mod lists;
 mod never;
 mod node;
+mod operation;
 mod parameters;
 mod permissions;
 mod plugins;
@@ -42,6 +43,7 @@ use super::list::ListOptions;
 use super::{Answer, CommandError, Context};
 
 pub(super) use connections::{Closing, close_each, pid};
+pub(super) use operation::{disk_limit, memory_limit};
 
 /// One of the administration commands, as it was asked for.
 #[derive(Clone, Debug)]

@@ -78,22 +78,6 @@ pub(super) const ROWS: &[AdminRow] = &[
         ..AdminRow::PLAIN
     },
     AdminRow {
-        name: "drain",
-        programs: UPGRADE,
-        about: "Put the broker into maintenance: close its connections and accept no new ones over TCP",
-        examples: &["mq drain || echo 'this broker has no such call'"],
-        work: AdminWork::Run(|_, cx| Box::pin(drain(cx))),
-        ..AdminRow::PLAIN
-    },
-    AdminRow {
-        name: "revive",
-        programs: UPGRADE,
-        about: "Put the broker back into service after drain; name it by --http-url, because AMQP is closed",
-        examples: &["mq revive --http-url \"$MQ_HTTP_URL\" || echo 'this broker has no such call'"],
-        work: AdminWork::Run(|_, cx| Box::pin(revive(cx))),
-        ..AdminRow::PLAIN
-    },
-    AdminRow {
         name: "memory-breakdown",
         programs: DIAGNOSTICS,
         about: "Print the memory that each part of the broker uses",
@@ -270,39 +254,11 @@ async fn version(_: &Given, cx: &mut Context) -> Result<Answer, CommandError> {
 }
 
 /// The name of the node that answers.
-async fn node(doing: &str, cx: &Context) -> Result<String, CommandError> {
+pub(super) async fn node(doing: &str, cx: &Context) -> Result<String, CommandError> {
     let overview = cx.engine.inspect().overview().await?;
     let none =
         || Error::refused(doing, 401, "the user may not see the node: it needs the tag monitoring");
     Ok(overview["node"].as_str().ok_or_else(none)?.to_owned())
-}
-
-async fn drain(cx: &mut Context) -> Result<Answer, CommandError> {
-    maintain(Method::PUT, "drain", "the node is in maintenance and accepts no clients", cx).await
-}
-
-async fn revive(cx: &mut Context) -> Result<Answer, CommandError> {
-    maintain(Method::DELETE, "revive", "the node is back in service", cx).await
-}
-
-/// Begins or ends the maintenance of the node.
-async fn maintain(
-    method: Method,
-    name: &str,
-    done: &str,
-    cx: &mut Context,
-) -> Result<Answer, CommandError> {
-    let doing = format!("{name} the node");
-    let node = node(&doing, cx).await?;
-    let call = Call::new(method, format!("nodes/{}/maintenance", escape(&node)));
-    match cx.engine.inspect().send(&doing, &call).await {
-        // RabbitMQ's API has no such call.
-        Err(Error::Refused { code: 404 | 405, .. }) => Err(show::not_offered(name)),
-        answer => {
-            answer?;
-            show::done(done, cx)
-        }
-    }
 }
 
 async fn cluster_status(_: &Given, cx: &mut Context) -> Result<Answer, CommandError> {

@@ -2,7 +2,7 @@
 
 use super::row::AdminGroup;
 use super::{
-    backup, connections, definitions, features, health, lists, never, node, parameters,
+    backup, connections, definitions, features, health, lists, never, node, operation, parameters,
     permissions, plugins, policies, queues, users, vhosts,
 };
 
@@ -21,6 +21,7 @@ pub(super) const TABLE: &[AdminGroup] = &[
     AdminGroup { heading: Some("Plugins"),                     rows: plugins::ROWS },
     AdminGroup { heading: Some("Health"),                      rows: health::ROWS },
     AdminGroup { heading: Some("The node"),                    rows: node::ROWS },
+    AdminGroup { heading: Some("A running node"),              rows: operation::ROWS },
     AdminGroup { heading: Some("Backup"),                      rows: backup::ROWS },
     AdminGroup { heading: Some("Quorum queues and streams"),   rows: queues::ROWS },
     AdminGroup { heading: Some("In RabbitMQ only"),            rows: never::ROWS },

@@ -70,7 +70,7 @@ impl LimitOptions {
     }
 
     /// Returns the memory that relative limits are a part of, if it is not the machine's.
-    pub(in crate::commands) fn machine_bytes(&self) -> Option<u64> {
+    fn machine_bytes(&self) -> Option<u64> {
         self.total_memory.map(|size| size.bytes)
     }
 
@@ -144,6 +144,7 @@ impl LimitOptions {
             message_bytes_max,
             heartbeat_s: heartbeat.transpose().map_err(long)?.unwrap_or(usual.heartbeat_s),
             consumer_timeout_ms: self.consumer_timeout.map(millis),
+            total_memory_bytes: self.machine_bytes(),
             memory_bytes_max: None,
             disk_free_bytes_min: self
                 .disk_free_limit

@@ -25,6 +25,19 @@ const UNITS: [(&str, u64); 8] = [
     ("", 1),
 ];
 
+impl Size {
+    /// Reads a size as RabbitMQ does: `k`, `M` and `G` with or without `B` or `iB`, where `MB` is a million bytes and `M`
+    /// is `MiB`.
+    pub(in crate::commands) fn of_rabbitmq(text: &str) -> Result<Self, InvalidSize> {
+        let lower = text.to_ascii_lowercase();
+        let whole = match lower.as_bytes().last() {
+            Some(b'k' | b'm' | b'g') => format!("{lower}ib"),
+            _ => lower,
+        };
+        whole.parse().map_err(|_| InvalidSize { text: text.to_owned() })
+    }
+}
+
 impl FromStr for Size {
     type Err = InvalidSize;
 

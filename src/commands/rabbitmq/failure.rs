@@ -33,6 +33,8 @@ pub(super) enum WrongWords {
     TooMany,
     NotEnough,
     /// The argument itself is wrong
+    BadArgument,
+    /// The same, with the reason
     Bad(String),
     /// In words of its own
     Said(String),

@@ -18,6 +18,7 @@ mod lists;
 mod members;
 mod names;
 mod node;
+mod operation;
 mod plugins;
 mod policies;
 mod program;
@@ -125,6 +126,7 @@ fn prepared(asked: &Asked) -> Result<ReadLine, Failure> {
         let (code, text) = match wrong {
             WrongWords::TooMany => (USAGE, "too many arguments.".to_owned()),
             WrongWords::NotEnough => (USAGE, "not enough arguments.".to_owned()),
+            WrongWords::BadArgument => (DATA, "Bad argument.".to_owned()),
             WrongWords::Bad(text) => (DATA, format!("Bad argument: {text}")),
             WrongWords::Said(text) => (USAGE, text),
         };

@@ -109,23 +109,6 @@ pub(super) const WORKS: &[CommandWork] = &[
         ..CommandWork::PLAIN
     },
     CommandWork {
-        name: "drain",
-        banner: Banner::Words(
-            "Will put node {node} into maintenance mode. The node will no longer serve any client traffic!",
-        ),
-        work: WorkKind::Same { command: "drain", refused: as_usual },
-        ..CommandWork::PLAIN
-    },
-    CommandWork {
-        name: "revive",
-        banner: Banner::Words(
-            "Will put node {node} back into regular operating mode. The node will again serve client traffic and host \
-             primary queue replicas.",
-        ),
-        work: WorkKind::Same { command: "revive", refused: as_usual },
-        ..CommandWork::PLAIN
-    },
-    CommandWork {
         name: "rotate_logs",
         work: WorkKind::Run(|_, _| {
             let text = "This command does not rotate logs anymore [deprecated]";

@@ -3,7 +3,8 @@
 use super::names::CtlRelease;
 use super::work::CommandWork;
 use super::{
-    changes, health, lists, members, node, plugins, policies, queues, users, vhosts, waits,
+    changes, health, lists, members, node, operation, plugins, policies, queues, users, vhosts,
+    waits,
 };
 
 /// What a command does; `None` if it does not exist here.
@@ -15,6 +16,7 @@ pub(super) fn find(command: &str) -> Option<&'static CommandWork> {
         policies::WORKS,
         changes::WORKS,
         node::WORKS,
+        operation::WORKS,
         health::WORKS,
         queues::WORKS,
         plugins::WORKS,

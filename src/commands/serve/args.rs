@@ -266,7 +266,6 @@ impl Args {
             local_only: self.first.local_only(),
             limits: self.limits.limits(compat)?,
             memory: self.limits.watermark(),
-            machine_bytes: self.limits.machine_bytes(),
             configuration: Vec::new(),
             directory,
         })

@@ -1,13 +1,23 @@
-//! Limits of vhosts and of users.
+//! Limits of vhosts, of users and of the node.
 
 use serde_json::{Value, json};
 
 use crate::broker::auth::UserLimits;
+use crate::broker::node_limits::Watermark;
 use crate::broker::policies::term;
 use crate::management::change_request::{ChangeOutcome, ChangeRequest};
+use crate::management::configuration::ConfigurationEntry;
 use crate::management::json;
 use crate::management::refusal::Refusal;
+use crate::management::view::View;
+use crate::server::resources;
 use crate::wire::FieldTable;
+
+/// The node's limits, by RabbitMQ's keys.
+const DISK: &str = "disk_free_limit";
+const MEMORY: &str = "vm_memory_high_watermark";
+/// The source of a value that was set while the broker runs.
+const SOURCE: &str = "management API";
 
 /// `PUT /vhost-limits/:vhost/:name`.
 pub(in crate::management) fn of_vhost(
@@ -30,6 +40,71 @@ pub(in crate::management) fn clear_of_vhost(
     let vhost = request.vhost()?;
     request.view.broker.clear_vhost_limit(vhost.name(), request.names.get("name")?)?;
     Ok(ChangeOutcome::Quietly)
+}
+
+/// `PUT /nodes/:node/limits`: what `set_disk_free_limit` and `set_vm_memory_high_watermark` do, for which RabbitMQ's API
+/// has no call. The limits are in force until the node starts again or reads its configuration again.
+pub(in crate::management) fn of_node(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    let View { broker, server, .. } = &request.view;
+    request.view.check_node(&request.names)?;
+    let body = request.body()?;
+    if body.0.is_empty() {
+        return Err(Refusal::bad_request("no limit is named"));
+    }
+    let mut all = Vec::new();
+    for (key, value) in &body.0 {
+        let limit = watermark(key, value)?;
+        let total_bytes = resources::total_bytes(&broker.limits.get());
+        let none = Refusal::Unavailable { reason: "the machine's memory is not known" };
+        all.push((key, limit, limit.bytes(total_bytes).ok_or(none)?));
+    }
+    for (key, limit, bytes) in all {
+        broker.limits.change(|limits| match key.as_str() {
+            DISK => limits.disk_free_bytes_min = bytes,
+            _ => limits.memory_bytes_max = Some(bytes),
+        });
+        let (part, value) = match limit {
+            Watermark::Relative(part) => ("relative", part.to_string()),
+            Watermark::Absolute(bytes) => ("absolute", bytes.to_string()),
+        };
+        let prefix = format!("{key}.");
+        let (key, source) = (format!("{prefix}{part}"), SOURCE.to_owned());
+        tracing::info!(key, value, "configuration changed");
+        server.configuration.replace(&prefix, ConfigurationEntry { key, value, source });
+    }
+    resources::look_now(broker, server.data_directory.as_deref());
+    Ok(ChangeOutcome::Quietly)
+}
+
+/// A limit of the node: `{"relative": PART}` or `{"absolute": BYTES}`.
+fn watermark(key: &str, value: &Value) -> Result<Watermark, Refusal> {
+    let part_max = match key {
+        DISK => f64::MAX,
+        MEMORY => 1.0,
+        _ => {
+            let text = format!("{key} is not a limit of the node: {DISK} and {MEMORY} are");
+            return Err(Refusal::bad_request(text));
+        }
+    };
+    let wrong = || {
+        let text = format!("{key} should be {{\"relative\": PART}} or {{\"absolute\": BYTES}}");
+        Refusal::bad_request(text)
+    };
+    let mut fields = value.as_object().into_iter().flatten();
+    let (Some((kind, number)), None) = (fields.next(), fields.next()) else {
+        return Err(wrong());
+    };
+    let limit = match kind.as_str() {
+        "absolute" => number.as_u64().map(Watermark::Absolute),
+        "relative" => {
+            let part = number.as_f64().filter(|part| (0.0..=part_max).contains(part));
+            part.map(Watermark::Relative)
+        }
+        _ => None,
+    };
+    limit.ok_or_else(wrong)
 }
 
 /// `PUT /user-limits/:user/:name`.

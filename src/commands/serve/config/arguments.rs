@@ -11,7 +11,7 @@ use clap::{ArgMatches, Command};
 use super::keys::{self, Does, Form};
 use super::settings::{AllSettings, SetBy, Setting, Wrong};
 use crate::commands::options::size::Size;
-use crate::engine::machine_bytes;
+use crate::engine::{Watermark, machine_bytes};
 
 /// RabbitMQ listens on all addresses, unless a key names one.
 const EVERYWHERE: &str = "*";
@@ -266,28 +266,16 @@ fn names(prefix: &str, key: &str, text: &str, settings: &AllSettings) -> Result<
     Ok(if names.is_empty() { "none".to_owned() } else { names.join(",") })
 }
 
-/// RabbitMQ's sizes: `k`, `M` and `G` with or without `B` or `iB`, where `MB` is a million bytes and `M` is `MiB`.
 fn size(text: &str) -> Result<u64, String> {
-    let lower = text.to_ascii_lowercase();
-    let whole = match lower.as_bytes().last() {
-        Some(b'k' | b'm' | b'g') => format!("{lower}ib"),
-        _ => lower,
-    };
-    whole.parse::<Size>().map(|size| size.bytes).map_err(|error| error.to_string())
+    Size::of_rabbitmq(text).map(|size| size.bytes).map_err(|error| error.to_string())
 }
 
 fn part_of_memory(text: &str, settings: &AllSettings) -> Result<u64, String> {
     let part: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
     let said = settings.get("total_memory_available_override_value");
     let said = said.map(|setting| size(&setting.value)).transpose()?;
-    let memory = said.or_else(machine_bytes).ok_or("the machine's memory is not known")?;
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a limit needs no more than the digits of a double"
-    )]
-    Ok((memory as f64 * part.max(0.0)) as u64)
+    let limit = Watermark::Relative(part).bytes(said.or_else(machine_bytes));
+    limit.ok_or_else(|| "the machine's memory is not known".to_owned())
 }
 
 /// The check of clients' certificates, from both keys that choose it (RabbitMQ: Erlang's `ssl`).
