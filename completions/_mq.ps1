@@ -177,6 +177,10 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('delete-shovel', 'delete-shovel', [CompletionResultType]::ParameterValue, 'Delete a shovel of the plugin shovel')
             [CompletionResult]::new('drain', 'drain', [CompletionResultType]::ParameterValue, 'Put the broker into maintenance: close its connections and accept no new ones over TCP')
             [CompletionResult]::new('revive', 'revive', [CompletionResultType]::ParameterValue, 'Put the broker back into service after drain; name it by --http-url, because AMQP is closed')
+            [CompletionResult]::new('suspend-listeners', 'suspend-listeners', [CompletionResultType]::ParameterValue, 'Accept no new clients over TCP; those that are connected stay')
+            [CompletionResult]::new('resume-listeners', 'resume-listeners', [CompletionResultType]::ParameterValue, 'Accept clients again after suspend-listeners; name the broker by --http-url, because AMQP is closed')
+            [CompletionResult]::new('stop-app', 'stop-app', [CompletionResultType]::ParameterValue, 'Do what drain does: close connections and accept no new ones; the process, its messages and its management API stay')
+            [CompletionResult]::new('start-app', 'start-app', [CompletionResultType]::ParameterValue, 'Accept clients again after stop-app; name the broker by --http-url, because AMQP is closed')
             [CompletionResult]::new('set-disk-free-limit', 'set-disk-free-limit', [CompletionResultType]::ParameterValue, 'Block publishers while the disk has less free space than this, until the broker starts again or gets SIGHUP')
             [CompletionResult]::new('set-vm-memory-high-watermark', 'set-vm-memory-high-watermark', [CompletionResultType]::ParameterValue, 'Block publishers while the broker uses more memory than this, until it starts again or gets SIGHUP')
             [CompletionResult]::new('backup', 'backup', [CompletionResultType]::ParameterValue, 'Copy the messages and definitions of a running broker to a directory of its machine')
@@ -2519,6 +2523,54 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             break
         }
         'mq;revive' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;suspend-listeners' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;resume-listeners' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;stop-app' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;start-app' {
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
             [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')

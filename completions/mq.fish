@@ -180,6 +180,10 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "restart-shovel" -d 'Restart a
 complete -c mq -n "__fish_mq_needs_command" -f -a "delete-shovel" -d 'Delete a shovel of the plugin shovel'
 complete -c mq -n "__fish_mq_needs_command" -f -a "drain" -d 'Put the broker into maintenance: close its connections and accept no new ones over TCP'
 complete -c mq -n "__fish_mq_needs_command" -f -a "revive" -d 'Put the broker back into service after drain; name it by --http-url, because AMQP is closed'
+complete -c mq -n "__fish_mq_needs_command" -f -a "suspend-listeners" -d 'Accept no new clients over TCP; those that are connected stay'
+complete -c mq -n "__fish_mq_needs_command" -f -a "resume-listeners" -d 'Accept clients again after suspend-listeners; name the broker by --http-url, because AMQP is closed'
+complete -c mq -n "__fish_mq_needs_command" -f -a "stop-app" -d 'Do what drain does: close connections and accept no new ones; the process, its messages and its management API stay'
+complete -c mq -n "__fish_mq_needs_command" -f -a "start-app" -d 'Accept clients again after stop-app; name the broker by --http-url, because AMQP is closed'
 complete -c mq -n "__fish_mq_needs_command" -f -a "set-disk-free-limit" -d 'Block publishers while the disk has less free space than this, until the broker starts again or gets SIGHUP'
 complete -c mq -n "__fish_mq_needs_command" -f -a "set-vm-memory-high-watermark" -d 'Block publishers while the broker uses more memory than this, until it starts again or gets SIGHUP'
 complete -c mq -n "__fish_mq_needs_command" -f -a "backup" -d 'Copy the messages and definitions of a running broker to a directory of its machine'
@@ -2255,6 +2259,46 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand revive" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand revive" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand stop-app" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand stop-app" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand stop-app" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand stop-app" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand stop-app" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand start-app" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand start-app" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand start-app" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand start-app" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand start-app" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''

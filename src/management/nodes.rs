@@ -106,6 +106,18 @@ pub(super) fn revive(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refus
     Ok(ChangeOutcome::Quietly)
 }
 
+/// `PUT /nodes/:node/suspension`: what `rabbitmqctl suspend_listeners` does.
+pub(super) fn suspend(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    maintenance_of(request)?.suspend();
+    Ok(ChangeOutcome::Quietly)
+}
+
+/// `DELETE /nodes/:node/suspension`: what `rabbitmqctl resume_listeners` does.
+pub(super) fn resume(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    maintenance_of(request)?.resume();
+    Ok(ChangeOutcome::Quietly)
+}
+
 fn maintenance_of<'a>(request: &'a ChangeRequest<'_>) -> Result<&'a Maintenance, Refusal> {
     request.view.check_node(&request.names)?;
     Ok(&request.view.server.maintenance)

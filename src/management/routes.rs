@@ -98,6 +98,8 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/nodes/{node}/memory/relative",                                         Monitor,       One(memory::relative)),
     (Put,    "/nodes/{node}/maintenance",                                             Administrator, Change(nodes::drain)),
     (Delete, "/nodes/{node}/maintenance",                                             Administrator, Change(nodes::revive)),
+    (Put,    "/nodes/{node}/suspension",                                              Administrator, Change(nodes::suspend)),
+    (Delete, "/nodes/{node}/suspension",                                              Administrator, Change(nodes::resume)),
     (Get,    "/operator-policies",                                                    EveryUser,     List(policies::list_operators)),
     (Get,    "/operator-policies/{vhost}",                                            EveryUser,     List(policies::list_operators)),
     (Get,    "/operator-policies/{vhost}/{name}",                                     EveryUser,     One(policies::one_operators)),

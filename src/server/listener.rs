@@ -30,7 +30,7 @@ pub(super) enum Transport {
     Tls(Arc<Tls>),
 }
 
-/// Accepts TCP connections until the server stops, except while the node is drained.
+/// Accepts TCP connections until the server stops, except while its listeners are suspended.
 pub(super) async fn accept_tcp(
     mut listener: TcpListener,
     transport: Transport,
@@ -62,7 +62,7 @@ pub(super) async fn accept_tcp(
             slot = shared.slots.take(&shared.broker) => slot,
             _ = stop.wait_for(|stopping| *stopping) => return,
         };
-        if shared.maintenance.is_on() {
+        if shared.maintenance.is_suspended() {
             // It came before the listener was closed.
             continue;
         }

@@ -1,4 +1,5 @@
-//! Maintenance: a node that is drained accepts no clients of AMQP over TCP until it is revived.
+//! Maintenance: a node that is drained, or whose listeners are suspended, accepts no clients of AMQP over TCP until it is
+//! revived, or they are resumed.
 //!
 //! RabbitMQ: `rabbit_maintenance`. Its listeners for HTTP are suspended there too, because its tools have a way of their
 //! own; here the management API stays, so that the node can be revived, and so does the Unix socket of the data
@@ -19,19 +20,31 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The maintenance of a node; copies share it.
 #[derive(Clone, Debug)]
-pub struct Maintenance(Arc<watch::Sender<bool>>);
+pub struct Maintenance(Arc<watch::Sender<ServiceState>>);
+
+/// The state of a node: in service, with listeners suspended, or drained, which suspends them too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ServiceState {
+    is_drained: bool,
+    is_suspended: bool,
+}
 
 impl Default for Maintenance {
     /// The node is in service.
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
+        Self(Arc::new(watch::Sender::new(ServiceState::default())))
     }
 }
 
 impl Maintenance {
     /// Answers whether the node is drained.
     pub fn is_on(&self) -> bool {
-        *self.0.borrow()
+        self.0.borrow().is_drained
+    }
+
+    /// Answers whether the listeners of AMQP are closed.
+    pub(super) fn is_suspended(&self) -> bool {
+        self.0.borrow().is_suspended
     }
 
     /// Closes the listeners of AMQP and all its connections. On a node that is drained already, it closes connections
@@ -40,7 +53,7 @@ impl Maintenance {
         tracing::warn!(
             "this node is put into maintenance: it accepts no clients until it is revived"
         );
-        self.0.send_replace(true);
+        self.0.send_replace(ServiceState { is_drained: true, is_suspended: true });
         let text = "Node was put into maintenance mode";
         broker.registry.close_all(&Fault::new(ReplyCode::ConnectionForced, text));
     }
@@ -48,13 +61,25 @@ impl Maintenance {
     /// Lets clients in again.
     pub fn revive(&self) {
         tracing::info!("this node is back in service: it accepts clients again");
-        self.0.send_replace(false);
+        self.0.send_replace(ServiceState::default());
     }
 
-    /// Ready when the node is drained, or is not any more.
-    pub(super) async fn becomes(&self, is_on: bool) {
+    /// Closes the listeners of AMQP; connections stay.
+    pub fn suspend(&self) {
+        tracing::warn!("the listeners are suspended: the node accepts no new clients");
+        self.0.send_modify(|state| state.is_suspended = true);
+    }
+
+    /// Opens the listeners again. A node that is drained stays marked so, as in RabbitMQ.
+    pub fn resume(&self) {
+        tracing::info!("the listeners are resumed: the node accepts clients again");
+        self.0.send_modify(|state| state.is_suspended = false);
+    }
+
+    /// Ready when the listeners are suspended, or are not any more.
+    pub(super) async fn becomes(&self, is_suspended: bool) {
         // The sender lives as long as this copy.
-        let _ = self.0.subscribe().wait_for(|now| *now == is_on).await;
+        let _ = self.0.subscribe().wait_for(|now| now.is_suspended == is_suspended).await;
     }
 }
 

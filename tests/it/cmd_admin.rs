@@ -220,10 +220,10 @@ fn a_command_that_does_not_exist_here_says_why() {
         assert!(is_foreign || stderr.contains("' is not implemented\nhint: "), "{name}: {stderr}");
     }
     Case {
-        arguments: &["stop_app"],
+        arguments: &["stop"],
         code: 69,
-        stderr: "error: 'stop_app' is not implemented\n\
-                 hint: stop `mq serve` with SIGTERM and start it again\n",
+        stderr: "error: 'stop' is not implemented\n\
+                 hint: stop `mq serve` with SIGTERM, as with Ctrl-C\n",
         ..Case::default()
     }
     .alone();

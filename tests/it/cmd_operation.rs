@@ -1,11 +1,13 @@
-//! Commands that change a running node, as a person types them: its limits.
+//! Commands that change a running node, as a person types them: its limits and listeners.
 
 use std::time::{Duration, Instant};
 
+use mq::wire::{Method, Properties};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::support::cli::{Running, program};
+use crate::support::peer::Peer;
 
 /// A test waits no longer for something that is sure to come.
 const MOST: Duration = Duration::from_secs(30);
@@ -133,5 +135,64 @@ fn limits_that_are_none_are_refused_and_change_nothing() {
         assert!(code == 64 && said.contains(words), "{arguments:?}: {code} {said}");
     }
     assert_eq!(node.configured("disk_free_limit.absolute").as_deref(), Some("50000000\tdefault"));
+    node.stop();
+}
+
+/// Waits until `mq ping` succeeds, or fails: listeners are closed and opened by tasks of their own.
+fn wait_for_ping(node: &Node, succeeds: bool) {
+    let begun = Instant::now();
+    while (node.amqp(&["ping"]).0 == 0) != succeeds {
+        assert!(begun.elapsed() < MOST, "ping does not become {succeeds}");
+    }
+}
+
+#[test]
+fn suspended_listeners_take_no_clients_and_keep_those_that_are_there() {
+    let mut node = Node::start(&[]);
+    let mut peer = Peer::on_channel_one(node.url.trim_start_matches("amqp://").parse().unwrap());
+    let queue = peer.declare_queue();
+    assert_eq!(node.run(&["suspend_listeners"]).0, 0);
+    node.broker.wait_for("the listeners are suspended");
+    wait_for_ping(&node, false);
+    let (code, said) = node.amqp(&["publish", "--queue", "q", "refused"]);
+    assert!(code == 69 && said.contains("Connection refused"), "{code} {said}");
+    peer.publish(&queue, &Properties::default().to_bytes(), b"still here");
+    assert_eq!(peer.get(&queue).1, b"still here");
+    assert!(node.run(&["report"]).1.contains("\"being_drained\": false"));
+    assert_eq!(node.run(&["resume-listeners"]).0, 0);
+    wait_for_ping(&node, true);
+    assert_eq!(node.amqp(&["publish", "--queue", "q", "taken"]).0, 0);
+    drop(peer);
+    node.stop();
+}
+
+#[test]
+fn a_stopped_app_closes_its_clients_and_keeps_its_messages_until_it_is_started() {
+    let mut node = Node::start(&[]);
+    assert_eq!(node.amqp(&["publish", "--queue", "q", "kept"]).0, 0);
+    let peer = Peer::on_channel_one(node.url.trim_start_matches("amqp://").parse().unwrap());
+    let links = TempDir::new().unwrap();
+    assert!(program().arg("install-links").arg(links.path()).output().unwrap().status.success());
+    let ctl = |word: &str| {
+        let mut command = std::process::Command::new(links.path().join("rabbitmqctl"));
+        let run = command.args([word, "--http-url", &node.http]).output().unwrap();
+        assert!(run.status.success(), "{run:?}");
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let said = ctl("stop_app");
+    assert!(
+        said.starts_with("Stopping rabbit application on node ") && said.ends_with(" ...\n"),
+        "{said}"
+    );
+    let (said, _) = peer.end();
+    let last = said.last().unwrap().method();
+    assert!(matches!(&last, Method::ConnectionClose(close) if close.reply_code == 320), "{last:?}");
+    wait_for_ping(&node, false);
+    let said = ctl("start_app");
+    assert!(said.starts_with("Starting node ") && said.ends_with(" ...\n"), "{said}");
+    wait_for_ping(&node, true);
+    let (code, said) = node.amqp(&["get", "--queue", "q"]);
+    assert!(code == 0 && said.contains("kept"), "{code} {said}");
+    node.broker.wait_for("back in service");
     node.stop();
 }

@@ -14,7 +14,7 @@ const NOT_RUN: &[&str] = &["serve", "bench"];
 const SERVER: &str = "rpc-serve";
 
 /// Commands that close the connections of all clients.
-const CLOSING: &[&str] = &["drain"];
+const CLOSING: &[&str] = &["drain", "stop-app"];
 
 /// The shell commands under the heading `Examples:` of a command's help.
 pub(crate) fn examples(command: &str) -> Vec<String> {

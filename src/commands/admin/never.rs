@@ -36,9 +36,7 @@ const fn not_implemented(
 }
 
 const STOP: &str = "stop `mq serve` with SIGTERM, as with Ctrl-C";
-const RESTART: &str = "stop `mq serve` with SIGTERM and start it again";
 const RESET: &str = "stop `mq serve` and remove its data directory";
-const LISTENERS: &str = "`mq serve` listens as long as it runs; stop it with SIGTERM";
 const DISK: &str = "start `mq serve` with --disk-free-limit";
 const LOG: &str = "`mq serve` writes its log to stderr: read it there";
 const SERVER: &str = "`mq serve --print-config` shows how a broker is configured";
@@ -110,12 +108,8 @@ pub(super) const ROWS: &[AdminRow] = &[
     row("refresh-trust-store", CTL, TRUST_STORE),
     not_implemented("stop", CTL, STOP),
     not_implemented("shutdown", CTL, STOP),
-    not_implemented("stop-app", CTL, RESTART),
-    not_implemented("start-app", CTL, RESTART),
     not_implemented("reset", CTL, RESET),
     not_implemented("force-reset", CTL, RESET),
-    not_implemented("suspend-listeners", CTL, LISTENERS),
-    not_implemented("resume-listeners", CTL, LISTENERS),
     not_implemented("activate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
     not_implemented("deactivate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
     not_implemented("set-log-level", CTL, "start `mq serve` with --log-level-file and send SIGHUP after a change of the file"),

@@ -1,4 +1,4 @@
-//! The operation of a node that runs: its maintenance and its limits. RabbitMQ's API has no such calls.
+//! The operation of a node that runs: its maintenance, listeners and limits. RabbitMQ's API has no such calls.
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,10 @@ use super::{node, show};
 use crate::commands::options::size::Size;
 use crate::commands::{Answer, CommandError, Context};
 use crate::engine::{Call, Error, Method, escape};
+
+/// The states in which a node accepts no clients, as paths of the management API.
+const MAINTENANCE: &str = "maintenance";
+const SUSPENSION: &str = "suspension";
 
 pub(super) const ROWS: &[AdminRow] = &[
     AdminRow {
@@ -24,6 +28,39 @@ pub(super) const ROWS: &[AdminRow] = &[
         about: "Put the broker back into service after drain; name it by --http-url, because AMQP is closed",
         examples: &["mq revive --http-url \"$MQ_HTTP_URL\" || echo 'this broker has no such call'"],
         work: AdminWork::Run(|_, cx| Box::pin(revive(cx))),
+        ..AdminRow::PLAIN
+    },
+    AdminRow {
+        name: "suspend-listeners",
+        about: "Accept no new clients over TCP; those that are connected stay",
+        examples: &["mq suspend-listeners || echo 'this broker has no such call'"],
+        work: AdminWork::Run(|_, cx| Box::pin(suspend(cx))),
+        ..AdminRow::PLAIN
+    },
+    AdminRow {
+        name: "resume-listeners",
+        about: "Accept clients again after suspend-listeners; name the broker by --http-url, because AMQP is closed",
+        examples: &[
+            "mq resume-listeners --http-url \"$MQ_HTTP_URL\" || echo 'this broker has no such call'",
+        ],
+        work: AdminWork::Run(|_, cx| Box::pin(resume(cx))),
+        ..AdminRow::PLAIN
+    },
+    AdminRow {
+        name: "stop-app",
+        about: "Do what drain does: close connections and accept no new ones; the process, its messages and its \
+                management API stay",
+        examples: &["mq stop-app || echo 'this broker has no such call'"],
+        work: AdminWork::Run(|_, cx| Box::pin(stop_app(cx))),
+        ..AdminRow::PLAIN
+    },
+    AdminRow {
+        name: "start-app",
+        about: "Accept clients again after stop-app; name the broker by --http-url, because AMQP is closed",
+        examples: &[
+            "mq start-app --http-url \"$MQ_HTTP_URL\" || echo 'this broker has no such call'",
+        ],
+        work: AdminWork::Run(|_, cx| Box::pin(start_app(cx))),
         ..AdminRow::PLAIN
     },
     AdminRow {
@@ -58,14 +95,49 @@ pub(super) const ROWS: &[AdminRow] = &[
 ];
 
 async fn drain(cx: &mut Context) -> Result<Answer, CommandError> {
-    let call = Call::new(Method::PUT, "maintenance".to_owned());
-    change("drain", call, "the node is in maintenance and accepts no clients", cx).await
+    close("drain", MAINTENANCE, "the node is in maintenance and accepts no clients", cx).await
 }
 
 async fn revive(cx: &mut Context) -> Result<Answer, CommandError> {
+    open("revive", MAINTENANCE, "the node is back in service", cx).await
+}
+
+async fn stop_app(cx: &mut Context) -> Result<Answer, CommandError> {
+    close("stop-app", MAINTENANCE, "the node has closed its connections and accepts no clients", cx)
+        .await
+}
+
+async fn start_app(cx: &mut Context) -> Result<Answer, CommandError> {
+    open("start-app", MAINTENANCE, "the node accepts clients again", cx).await
+}
+
+async fn suspend(cx: &mut Context) -> Result<Answer, CommandError> {
+    close("suspend-listeners", SUSPENSION, "the node accepts no new clients", cx).await
+}
+
+async fn resume(cx: &mut Context) -> Result<Answer, CommandError> {
+    open("resume-listeners", SUSPENSION, "the node accepts clients again", cx).await
+}
+
+/// Begins a state in which the node accepts no clients.
+async fn close(
+    name: &str,
+    state: &str,
+    done: &str,
+    cx: &mut Context,
+) -> Result<Answer, CommandError> {
+    change(name, Call::new(Method::PUT, state.to_owned()), done, cx).await
+}
+
+/// Ends such a state.
+async fn open(
+    name: &str,
+    state: &str,
+    done: &str,
+    cx: &mut Context,
+) -> Result<Answer, CommandError> {
     cx.engine.inspect().of_closed().await?;
-    let call = Call::new(Method::DELETE, "maintenance".to_owned());
-    change("revive", call, "the node is back in service", cx).await
+    change(name, Call::new(Method::DELETE, state.to_owned()), done, cx).await
 }
 
 /// Makes a call whose path begins at the node; `name` is the command.

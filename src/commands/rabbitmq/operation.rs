@@ -1,4 +1,4 @@
-//! The operation of a node that runs: its maintenance and its limits.
+//! The operation of a node that runs: its maintenance, listeners and limits.
 
 use super::asked::Asked;
 use super::failure::WrongWords;
@@ -21,6 +21,35 @@ pub(super) const WORKS: &[CommandWork] = &[
              primary queue replicas.",
         ),
         work: WorkKind::Same { command: "revive", refused: as_usual },
+        ..CommandWork::PLAIN
+    },
+    CommandWork {
+        name: "suspend_listeners",
+        banner: Banner::Words(
+            "Will suspend client connection listeners on node {node}. The node will no longer accept client \
+             connections!",
+        ),
+        work: WorkKind::Same { command: "suspend-listeners", refused: as_usual },
+        ..CommandWork::PLAIN
+    },
+    CommandWork {
+        name: "resume_listeners",
+        banner: Banner::Words(
+            "Will resume client connection listeners on node {node}. The node will now accept client connections",
+        ),
+        work: WorkKind::Same { command: "resume-listeners", refused: as_usual },
+        ..CommandWork::PLAIN
+    },
+    CommandWork {
+        name: "stop_app",
+        banner: Banner::Words("Stopping rabbit application on node {node} ..."),
+        work: WorkKind::Same { command: "stop-app", refused: as_usual },
+        ..CommandWork::PLAIN
+    },
+    CommandWork {
+        name: "start_app",
+        banner: Banner::Words("Starting node {node} ..."),
+        work: WorkKind::Same { command: "start-app", refused: as_usual },
         ..CommandWork::PLAIN
     },
     CommandWork {
