@@ -403,6 +403,9 @@ _mq() {
             mq,set-global-parameter)
                 cmd="mq__subcmd__set__subcmd__global__subcmd__parameter"
                 ;;
+            mq,set-log-level)
+                cmd="mq__subcmd__set__subcmd__log__subcmd__level"
+                ;;
             mq,set-operator-policy)
                 cmd="mq__subcmd__set__subcmd__operator__subcmd__policy"
                 ;;
@@ -494,7 +497,7 @@ _mq() {
 
     case "${cmd}" in
         mq)
-            opts="-u -o -q -h -V --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help --version serve publish consume get rpc-call rpc-serve declare-exchange declare-queue bind unbind route delete-exchange delete-queue purge-queue list-queues list-exchanges list-bindings list-consumers list-connections list-channels list-vhosts status store restore ping wait bench tutorial install-links completions man help add-user change-password authenticate-user set-user-tags list-users set-user-limits list-user-limits clear-user-limits clear-password hash-password delete-user set-permissions set-permissions-globally list-permissions list-user-permissions clear-permissions set-topic-permissions list-topic-permissions list-user-topic-permissions clear-topic-permissions add-vhost update-vhost-metadata set-vhost-tags enable-vhost-deletion-protection disable-vhost-deletion-protection trace-on trace-off set-vhost-limits list-vhost-limits clear-vhost-limits restart-vhost reconcile-vhosts delete-vhost set-policy list-policies list-policies-that-match clear-policy set-operator-policy list-operator-policies clear-operator-policy list-policies-with-classic-queue-mirroring list-operator-policies-with-classic-queue-mirroring check-if-cluster-has-classic-queue-mirroring-policy remove-classic-queue-mirroring-from-policies set-parameter list-parameters clear-parameter set-global-parameter list-global-parameters clear-global-parameter export-definitions import-definitions close-connection close-all-connections close-all-user-connections list-feature-flags enable-feature-flag list-deprecated-features check-if-any-deprecated-features-are-used list-plugins is-plugin-enabled enable-plugins set-plugins disable-plugins alarms check-alarms check-local-alarms check-running is-running is-booting check-virtual-hosts check-port-listener check-protocol-listener check-port-connectivity check-certificate-expiration node-health-check check-if-node-is-quorum-critical check-if-node-is-mirror-sync-critical check-for-quorum-queues-without-an-elected-leader check-if-metadata-store-is-initialized check-if-metadata-store-is-initialized-with-data has-reached-target-cluster-size await-online-quorum-plus-one server-version version set-cluster-name cluster-status await-online-nodes listeners environment memory-breakdown report list-node-auth-attempt-stats reset-node-auth-attempt-metrics reset-stats-db list-unresponsive-queues list-channel-interceptors rotate-logs metadata-store-status post-upgrade federation-status restart-federation-link shovel-status restart-shovel delete-shovel drain revive suspend-listeners resume-listeners stop-app start-app set-disk-free-limit set-vm-memory-high-watermark backup quorum-status peek stream-status rebalance reclaim-quorum-memory force-checkpoint check-if-new-quorum-queue-replicas-have-finished-initial-sync coordinator-status restart-stream"
+            opts="-u -o -q -h -V --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help --version serve publish consume get rpc-call rpc-serve declare-exchange declare-queue bind unbind route delete-exchange delete-queue purge-queue list-queues list-exchanges list-bindings list-consumers list-connections list-channels list-vhosts status store restore ping wait bench tutorial install-links completions man help add-user change-password authenticate-user set-user-tags list-users set-user-limits list-user-limits clear-user-limits clear-password hash-password delete-user set-permissions set-permissions-globally list-permissions list-user-permissions clear-permissions set-topic-permissions list-topic-permissions list-user-topic-permissions clear-topic-permissions add-vhost update-vhost-metadata set-vhost-tags enable-vhost-deletion-protection disable-vhost-deletion-protection trace-on trace-off set-vhost-limits list-vhost-limits clear-vhost-limits restart-vhost reconcile-vhosts delete-vhost set-policy list-policies list-policies-that-match clear-policy set-operator-policy list-operator-policies clear-operator-policy list-policies-with-classic-queue-mirroring list-operator-policies-with-classic-queue-mirroring check-if-cluster-has-classic-queue-mirroring-policy remove-classic-queue-mirroring-from-policies set-parameter list-parameters clear-parameter set-global-parameter list-global-parameters clear-global-parameter export-definitions import-definitions close-connection close-all-connections close-all-user-connections list-feature-flags enable-feature-flag list-deprecated-features check-if-any-deprecated-features-are-used list-plugins is-plugin-enabled enable-plugins set-plugins disable-plugins alarms check-alarms check-local-alarms check-running is-running is-booting check-virtual-hosts check-port-listener check-protocol-listener check-port-connectivity check-certificate-expiration node-health-check check-if-node-is-quorum-critical check-if-node-is-mirror-sync-critical check-for-quorum-queues-without-an-elected-leader check-if-metadata-store-is-initialized check-if-metadata-store-is-initialized-with-data has-reached-target-cluster-size await-online-quorum-plus-one server-version version set-cluster-name cluster-status await-online-nodes listeners environment memory-breakdown report list-node-auth-attempt-stats reset-node-auth-attempt-metrics reset-stats-db list-unresponsive-queues list-channel-interceptors rotate-logs metadata-store-status post-upgrade federation-status restart-federation-link shovel-status restart-shovel delete-shovel drain revive suspend-listeners resume-listeners stop-app start-app set-disk-free-limit set-vm-memory-high-watermark set-log-level backup quorum-status peek stream-status rebalance reclaim-quorum-memory force-checkpoint check-if-new-quorum-queue-replicas-have-finished-initial-sync coordinator-status restart-stream"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6892,6 +6895,40 @@ _mq() {
             return 0
             ;;
         mq__subcmd__set__subcmd__global__subcmd__parameter)
+            opts="-u -o -q -h --url --vhost --format --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vhost)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv tsv raw" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl csv tsv raw" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mq__subcmd__set__subcmd__log__subcmd__level)
             opts="-u -o -q -h --url --vhost --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -24,7 +24,7 @@ use crate::engine::host_options::HostOptions;
 use crate::engine::target::TlsFiles;
 use crate::management::{
     self, Caller, EffectiveConfiguration, HttpListener, HttpSettings, HttpsListener, Listener,
-    METRICS, Management, Router, ServerInfo,
+    LogControl, METRICS, Management, Router, ServerInfo,
 };
 use crate::server::{
     self, Address, BindError, Clock, Config, Https, Listeners, Server, StartError, TlsProtocol,
@@ -204,7 +204,7 @@ impl Host {
             management_thread,
             _lock: None,
         };
-        let management = host.management(directory, options.http_settings);
+        let management = host.management(directory, options.http_settings, options.log);
         let router = management::router(Arc::clone(&management));
         let prefixed = management::prefixed_router(Arc::clone(&management));
         let metrics = management::metrics_router(Arc::clone(&management));
@@ -254,6 +254,7 @@ impl Host {
         &self,
         directory: Option<&DataDirectory>,
         settings: HttpSettings,
+        log: LogControl,
     ) -> Arc<Management> {
         let server = ServerInfo {
             started: self.server.started(),
@@ -261,6 +262,7 @@ impl Host {
             listeners: self.listeners(),
             data_directory: directory.map(|directory| directory.path().to_path_buf()),
             configuration: self.configuration.clone(),
+            log,
             maintenance: self.server.maintenance().clone(),
             http: Arc::new(settings),
         };

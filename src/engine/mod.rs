@@ -40,7 +40,7 @@ pub use crate::broker::auth::{Mechanism, Mechanisms};
 pub use crate::broker::compat::Compat;
 pub use crate::broker::exchange::ExchangeKind;
 pub use crate::broker::node_limits::{NodeLimits, Watermark};
-pub use crate::management::ConfigurationEntry;
+pub use crate::management::{ConfigurationEntry, LogControl};
 pub use crate::management::{HeaderName, HeaderValue, HttpSettings};
 pub use crate::server::resources::machine_bytes;
 pub use crate::server::{Address, TlsCipher, TlsProtocol, TlsVerify, TlsVersion};

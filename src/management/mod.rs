@@ -74,7 +74,7 @@ use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 
-pub use self::configuration::{ConfigurationEntry, EffectiveConfiguration};
+pub use self::configuration::{ConfigurationEntry, EffectiveConfiguration, LogControl};
 pub use self::http_settings::{HeaderName, HeaderValue, HttpSettings};
 pub use self::https::HttpsListener;
 pub use self::import::{DefinitionsFile, ImportError};

@@ -17,6 +17,9 @@ use crate::broker::auth::Mechanism;
 use crate::broker::stats::LetterCounters;
 use crate::server::Maintenance;
 
+/// The key of the level of the log.
+const LOG_LEVEL: &str = "log.console.level";
+
 /// `GET /nodes`.
 pub(super) fn list(view: &View<'_>) -> Vec<Value> {
     vec![row(view)]
@@ -116,6 +119,23 @@ pub(super) fn suspend(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refu
 pub(super) fn resume(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
     maintenance_of(request)?.resume();
     Ok(ChangeOutcome::Quietly)
+}
+
+/// `PUT /nodes/:node/log-level`: what `rabbitmqctl set_log_level` does.
+pub(super) fn set_log_level(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    request.view.check_node(&request.names)?;
+    let body = request.body()?;
+    let level = body.text("level")?;
+    let server = request.view.server;
+    match server.log.set(level) {
+        None => Err(Refusal::Unavailable { reason: "the level of its log cannot be changed" }),
+        Some(false) => Err(Refusal::bad_request(format!("{level} is not a level of the log"))),
+        Some(true) => {
+            tracing::info!(level, "log level changed");
+            server.configuration.replace(LOG_LEVEL, LOG_LEVEL.to_owned(), level.to_owned());
+            Ok(ChangeOutcome::Quietly)
+        }
+    }
 }
 
 fn maintenance_of<'a>(request: &'a ChangeRequest<'_>) -> Result<&'a Maintenance, Refusal> {

@@ -94,6 +94,7 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/nodes",                                                                Monitor,       AlwaysList(nodes::list)),
     (Get,    "/nodes/{node}",                                                         Monitor,       One(nodes::one)),
     (Put,    "/nodes/{node}/limits",                                                  Administrator, Change(change::limits::of_node)),
+    (Put,    "/nodes/{node}/log-level",                                               Administrator, Change(nodes::set_log_level)),
     (Get,    "/nodes/{node}/memory",                                                  Monitor,       One(memory::breakdown)),
     (Get,    "/nodes/{node}/memory/relative",                                         Monitor,       One(memory::relative)),
     (Put,    "/nodes/{node}/maintenance",                                             Administrator, Change(nodes::drain)),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::configuration::EffectiveConfiguration;
+use super::configuration::{EffectiveConfiguration, LogControl};
 use super::http_settings::HttpSettings;
 use crate::server::Maintenance;
 
@@ -23,6 +23,7 @@ pub struct ServerInfo {
     pub listeners: Vec<Listener>,
     pub data_directory: Option<PathBuf>,
     pub configuration: EffectiveConfiguration,
+    pub log: LogControl,
     pub maintenance: Maintenance,
     pub http: Arc<HttpSettings>,
 }

@@ -1,4 +1,4 @@
-//! Commands that change a running node, as a person types them: its limits and listeners.
+//! Commands that change a running node, as a person types them: its limits, listeners and log level.
 
 use std::time::{Duration, Instant};
 
@@ -195,4 +195,24 @@ fn a_stopped_app_closes_its_clients_and_keeps_its_messages_until_it_is_started()
     assert!(code == 0 && said.contains("kept"), "{code} {said}");
     node.broker.wait_for("back in service");
     node.stop();
+}
+
+#[test]
+fn the_log_has_the_level_that_was_set_last() {
+    let mut node = Node::start(&[]);
+    assert_eq!(node.amqp(&["ping"]).0, 0);
+    assert_eq!(node.run(&["set_log_level", "error"]).0, 0);
+    assert_eq!(node.configured("log.console.level").as_deref(), Some("error\tmanagement API"));
+    assert_eq!(node.amqp(&["ping"]).0, 0);
+    assert_eq!(node.run(&["set-log-level", "info"]).0, 0);
+    assert_eq!(node.amqp(&["ping"]).0, 0);
+    let (code, said) = node.run(&["set_log_level", "loud"]);
+    assert!(
+        code == 64 && said.contains("level loud is not supported. Try one of debug, "),
+        "{said}"
+    );
+    node.broker.signal(Signal::TERM);
+    let (status, _, logged) = node.broker.end();
+    assert!(status.success() && logged.contains("log level changed"), "{logged}");
+    assert_eq!(logged.matches("connection accepted").count(), 2, "of three: {logged}");
 }

@@ -43,7 +43,7 @@ use super::list::ListOptions;
 use super::{Answer, CommandError, Context};
 
 pub(super) use connections::{Closing, close_each, pid};
-pub(super) use operation::{disk_limit, memory_limit};
+pub(super) use operation::{check_log_level, disk_limit, memory_limit};
 
 /// One of the administration commands, as it was asked for.
 #[derive(Clone, Debug)]

@@ -112,7 +112,6 @@ pub(super) const ROWS: &[AdminRow] = &[
     not_implemented("force-reset", CTL, RESET),
     not_implemented("activate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
     not_implemented("deactivate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
-    not_implemented("set-log-level", CTL, "start `mq serve` with --log-level-file and send SIGHUP after a change of the file"),
     not_implemented("log-location", DIAGNOSTICS, LOG),
     not_implemented("log-tail", DIAGNOSTICS, LOG),
     not_implemented("log-tail-stream", DIAGNOSTICS, LOG),

@@ -1,4 +1,4 @@
-//! The operation of a node that runs: its maintenance, listeners and limits. RabbitMQ's API has no such calls.
+//! The operation of a node that runs: its maintenance, listeners, limits and log level. RabbitMQ's API has no such calls.
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,9 @@ use super::{node, show};
 use crate::commands::options::size::Size;
 use crate::commands::{Answer, CommandError, Context};
 use crate::engine::{Call, Error, Method, escape};
+
+/// The levels of the log.
+const LOG_LEVELS: [&str; 6] = ["debug", "info", "warning", "error", "critical", "none"];
 
 /// The states in which a node accepts no clients, as paths of the management API.
 const MAINTENANCE: &str = "maintenance";
@@ -90,6 +93,14 @@ pub(super) const ROWS: &[AdminRow] = &[
             "mq set-vm-memory-high-watermark absolute 2GB || echo 'this broker has no such call'",
         ],
         work: AdminWork::Run(|given, cx| Box::pin(limit_memory(given, cx))),
+        ..AdminRow::PLAIN
+    },
+    AdminRow {
+        name: "set-log-level",
+        about: "Log messages of this level and of more severe ones, until the broker starts again or gets SIGHUP",
+        operands: &[Operand::one("log_level", "debug, info, warning, error, critical or none")],
+        examples: &["mq set-log-level info || echo 'this broker has no such call'"],
+        work: AdminWork::Run(|given, cx| Box::pin(set_log_level(given, cx))),
         ..AdminRow::PLAIN
     },
 ];
@@ -184,6 +195,22 @@ async fn limit_memory(given: &Given, cx: &mut Context) -> Result<Answer, Command
         _ => format!("the memory high watermark is {} of the memory", given.text("fraction")),
     };
     change("set-vm-memory-high-watermark", call, &done, cx).await
+}
+
+async fn set_log_level(given: &Given, cx: &mut Context) -> Result<Answer, CommandError> {
+    let level = given.text("log_level");
+    check_log_level(level).map_err(CommandError::usage)?;
+    let body = Some(json!({"level": level}));
+    let call = Call { body, ..Call::new(Method::PUT, "log-level".to_owned()) };
+    change("set-log-level", call, &format!("the log level is {level}"), cx).await
+}
+
+/// Checks the name of a level; the error is RabbitMQ's.
+pub(in crate::commands) fn check_log_level(level: &str) -> Result<(), String> {
+    if LOG_LEVELS.contains(&level) {
+        return Ok(());
+    }
+    Err(format!("level {level} is not supported. Try one of {}", LOG_LEVELS.join(", ")))
 }
 
 /// Reads the words behind `set_disk_free_limit`: the limit as the management API takes it.

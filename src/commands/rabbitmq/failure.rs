@@ -36,6 +36,8 @@ pub(super) enum WrongWords {
     BadArgument,
     /// The same, with the reason
     Bad(String),
+    /// The argument is none of those that there are, which is not told as an error of the command line
+    Unsupported(String),
     /// In words of its own
     Said(String),
 }

@@ -126,6 +126,7 @@ fn prepared(asked: &Asked) -> Result<ReadLine, Failure> {
         let (code, text) = match wrong {
             WrongWords::TooMany => (USAGE, "too many arguments.".to_owned()),
             WrongWords::NotEnough => (USAGE, "not enough arguments.".to_owned()),
+            WrongWords::Unsupported(text) => return Failure::error(UNAVAILABLE, text),
             WrongWords::BadArgument => (DATA, "Bad argument.".to_owned()),
             WrongWords::Bad(text) => (DATA, format!("Bad argument: {text}")),
             WrongWords::Said(text) => (USAGE, text),

@@ -1,4 +1,4 @@
-//! The operation of a node that runs: its maintenance, listeners and limits.
+//! The operation of a node that runs: its maintenance, listeners, limits and log level.
 
 use super::asked::Asked;
 use super::failure::WrongWords;
@@ -51,6 +51,13 @@ pub(super) const WORKS: &[CommandWork] = &[
         banner: Banner::Words("Starting node {node} ..."),
         work: WorkKind::Same { command: "start-app", refused: as_usual },
         ..CommandWork::PLAIN
+    },
+    CommandWork {
+        name: "set_log_level",
+        words: (1, 1),
+        banner: Banner::Words("Setting log level to \"{0}\" ..."),
+        check: Some(|asked| admin::check_log_level(asked.word(0)).map_err(WrongWords::Unsupported)),
+        work: WorkKind::Same { command: "set-log-level", refused: as_usual },
     },
     CommandWork {
         name: "set_disk_free_limit",

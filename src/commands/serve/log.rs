@@ -16,6 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::commands::CommandError;
 use crate::commands::options::effective::EffectiveValue;
+use crate::engine::LogControl;
 
 /// Lines that may wait to be written.
 const LINES_MAX: usize = 4096;
@@ -166,11 +167,14 @@ fn level_in(path: &Path) -> Result<LogLevel, CommandError> {
     })
 }
 
+/// Sets the filter of the log anew.
+type SetFilter = Arc<dyn Fn(EnvFilter) + Send + Sync>;
+
 /// The log of this process. Dropping it waits a moment for the last lines.
 pub(super) struct ServerLog {
     lines: Lines,
     /// Sets the level anew; nothing when the log was started already, by a test.
-    set: Option<Box<dyn Fn(EnvFilter) + Send + Sync>>,
+    set: Option<SetFilter>,
     is_quiet: bool,
 }
 
@@ -195,13 +199,13 @@ impl ServerLog {
             .with_target(false)
             .with_writer(lines.clone())
             .with_env_filter(filter);
-        let set: Option<Box<dyn Fn(EnvFilter) + Send + Sync>> = match options.format {
+        let set: Option<SetFilter> = match options.format {
             LogFormat::Text => {
                 let log = log.with_filter_reloading();
                 let handle = log.reload_handle();
                 log.try_init()
                     .ok()
-                    .map(|()| Box::new(move |filter| drop(handle.reload(filter))) as _)
+                    .map(|()| Arc::new(move |filter| drop(handle.reload(filter))) as _)
             }
             LogFormat::Json => {
                 let log = log.json().flatten_event(true).with_filter_reloading();
@@ -211,10 +215,19 @@ impl ServerLog {
                 }));
                 log.try_init()
                     .ok()
-                    .map(|()| Box::new(move |filter| drop(handle.reload(filter))) as _)
+                    .map(|()| Arc::new(move |filter| drop(handle.reload(filter))) as _)
             }
         };
         Ok(Self { lines, set, is_quiet })
+    }
+
+    /// The way to change the level while the broker runs, by RabbitMQ's names.
+    pub(super) fn control(&self) -> LogControl {
+        let Some(set) = self.set.clone() else { return LogControl::default() };
+        LogControl::new(move |level| {
+            let level = LogLevel::from_str(level, false);
+            level.map(|level| set(level.filter())).is_ok()
+        })
     }
 
     /// Sets the level that these options ask for.

@@ -71,6 +71,7 @@ pub async fn run(
     // Listened for from here on, so that a signal during the start is not lost.
     let mut signals = Signals::listen()?;
     let mut options = args.host_options(tls.clone())?;
+    options.log = log.control();
     options.configuration = args.entries(args.effective(&tls)?.into_iter());
     let directory = options.directory.as_ref().map(|directory| directory.display().to_string());
     let directory = directory.as_deref().unwrap_or("none, everything is in memory");

@@ -6,7 +6,6 @@ use crate::broker::auth::UserLimits;
 use crate::broker::node_limits::Watermark;
 use crate::broker::policies::term;
 use crate::management::change_request::{ChangeOutcome, ChangeRequest};
-use crate::management::configuration::ConfigurationEntry;
 use crate::management::json;
 use crate::management::refusal::Refusal;
 use crate::management::view::View;
@@ -16,8 +15,6 @@ use crate::wire::FieldTable;
 /// The node's limits, by RabbitMQ's keys.
 const DISK: &str = "disk_free_limit";
 const MEMORY: &str = "vm_memory_high_watermark";
-/// The source of a value that was set while the broker runs.
-const SOURCE: &str = "management API";
 
 /// `PUT /vhost-limits/:vhost/:name`.
 pub(in crate::management) fn of_vhost(
@@ -70,9 +67,9 @@ pub(in crate::management) fn of_node(
             Watermark::Absolute(bytes) => ("absolute", bytes.to_string()),
         };
         let prefix = format!("{key}.");
-        let (key, source) = (format!("{prefix}{part}"), SOURCE.to_owned());
+        let key = format!("{prefix}{part}");
         tracing::info!(key, value, "configuration changed");
-        server.configuration.replace(&prefix, ConfigurationEntry { key, value, source });
+        server.configuration.replace(&prefix, key, value);
     }
     resources::look_now(broker, server.data_directory.as_deref());
     Ok(ChangeOutcome::Quietly)

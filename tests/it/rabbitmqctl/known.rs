@@ -61,9 +61,6 @@ pub(super) const KNOWN: &[(&str, &[&str])] = &[
     (
         "it changes a running node, which mq cannot",
         &[
-            "rabbitmqctl set_log_level debug",
-            "rabbitmqctl set_log_level nosuch",
-            "rabbitmqctl set_log_level info",
             "rabbitmq-diagnostics status -q",
             "rabbitmq-diagnostics enable_auth_attempt_source_tracking",
             "rabbitmq-diagnostics disable_auth_attempt_source_tracking",
