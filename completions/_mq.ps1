@@ -163,7 +163,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('memory-breakdown', 'memory-breakdown', [CompletionResultType]::ParameterValue, 'Print the memory that each part of the broker uses')
             [CompletionResult]::new('report', 'report', [CompletionResultType]::ParameterValue, 'Print the whole state of the broker as one JSON document, without passwords')
             [CompletionResult]::new('list-node-auth-attempt-stats', 'list-node-auth-attempt-stats', [CompletionResultType]::ParameterValue, 'List the logins that succeeded and failed')
-            [CompletionResult]::new('reset-node-auth-attempt-metrics', 'reset-node-auth-attempt-metrics', [CompletionResultType]::ParameterValue, 'WordCount logins from zero again')
+            [CompletionResult]::new('reset-node-auth-attempt-metrics', 'reset-node-auth-attempt-metrics', [CompletionResultType]::ParameterValue, 'Count logins from zero again')
             [CompletionResult]::new('reset-stats-db', 'reset-stats-db', [CompletionResultType]::ParameterValue, 'Forget the statistics of the management API')
             [CompletionResult]::new('list-unresponsive-queues', 'list-unresponsive-queues', [CompletionResultType]::ParameterValue, 'List queues that do not answer')
             [CompletionResult]::new('list-channel-interceptors', 'list-channel-interceptors', [CompletionResultType]::ParameterValue, 'List what changes the methods of channels')
@@ -2123,7 +2123,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
         }
         'mq;check-certificate-expiration' {
             [CompletionResult]::new('--within', '--within', [CompletionResultType]::ParameterName, 'Within so many units [default: 4]')
-            [CompletionResult]::new('--unit', '--unit', [CompletionResultType]::ParameterName, 'WordCount in days, weeks, months or years [default: weeks]')
+            [CompletionResult]::new('--unit', '--unit', [CompletionResultType]::ParameterName, 'Count in days, weeks, months or years [default: weeks]')
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
             [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')

@@ -166,7 +166,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "environment" -d 'Print the co
 complete -c mq -n "__fish_mq_needs_command" -f -a "memory-breakdown" -d 'Print the memory that each part of the broker uses'
 complete -c mq -n "__fish_mq_needs_command" -f -a "report" -d 'Print the whole state of the broker as one JSON document, without passwords'
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-node-auth-attempt-stats" -d 'List the logins that succeeded and failed'
-complete -c mq -n "__fish_mq_needs_command" -f -a "reset-node-auth-attempt-metrics" -d 'WordCount logins from zero again'
+complete -c mq -n "__fish_mq_needs_command" -f -a "reset-node-auth-attempt-metrics" -d 'Count logins from zero again'
 complete -c mq -n "__fish_mq_needs_command" -f -a "reset-stats-db" -d 'Forget the statistics of the management API'
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-unresponsive-queues" -d 'List queues that do not answer'
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-channel-interceptors" -d 'List what changes the methods of channels'
@@ -1913,7 +1913,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-port-connectivity" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-port-connectivity" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -l within -d 'Within so many units [default: 4]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -l unit -d 'WordCount in days, weeks, months or years [default: weeks]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -l unit -d 'Count in days, weeks, months or years [default: weeks]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''

@@ -153,6 +153,7 @@ impl Server {
     }
 
     fn accept(&self, listener: TcpListener, transport: Transport) {
+        self.shared.maintenance.add_listener();
         tokio::spawn(listener::accept_tcp(listener, transport, Arc::clone(&self.shared)));
     }
 

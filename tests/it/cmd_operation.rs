@@ -138,14 +138,6 @@ fn limits_that_are_none_are_refused_and_change_nothing() {
     node.stop();
 }
 
-/// Waits until `mq ping` succeeds, or fails: listeners are closed and opened by tasks of their own.
-fn wait_for_ping(node: &Node, succeeds: bool) {
-    let begun = Instant::now();
-    while (node.amqp(&["ping"]).0 == 0) != succeeds {
-        assert!(begun.elapsed() < MOST, "ping does not become {succeeds}");
-    }
-}
-
 #[test]
 fn suspended_listeners_take_no_clients_and_keep_those_that_are_there() {
     let mut node = Node::start(&[]);
@@ -153,14 +145,14 @@ fn suspended_listeners_take_no_clients_and_keep_those_that_are_there() {
     let queue = peer.declare_queue();
     assert_eq!(node.run(&["suspend_listeners"]).0, 0);
     node.broker.wait_for("the listeners are suspended");
-    wait_for_ping(&node, false);
+    assert_eq!(node.amqp(&["ping"]).0, 69);
     let (code, said) = node.amqp(&["publish", "--queue", "q", "refused"]);
     assert!(code == 69 && said.contains("Connection refused"), "{code} {said}");
     peer.publish(&queue, &Properties::default().to_bytes(), b"still here");
     assert_eq!(peer.get(&queue).1, b"still here");
     assert!(node.run(&["report"]).1.contains("\"being_drained\": false"));
     assert_eq!(node.run(&["resume-listeners"]).0, 0);
-    wait_for_ping(&node, true);
+    assert_eq!(node.amqp(&["ping"]).0, 0);
     assert_eq!(node.amqp(&["publish", "--queue", "q", "taken"]).0, 0);
     drop(peer);
     node.stop();
@@ -187,10 +179,10 @@ fn a_stopped_app_closes_its_clients_and_keeps_its_messages_until_it_is_started()
     let (said, _) = peer.end();
     let last = said.last().unwrap().method();
     assert!(matches!(&last, Method::ConnectionClose(close) if close.reply_code == 320), "{last:?}");
-    wait_for_ping(&node, false);
+    assert_eq!(node.amqp(&["ping"]).0, 69);
     let said = ctl("start_app");
     assert!(said.starts_with("Starting node ") && said.ends_with(" ...\n"), "{said}");
-    wait_for_ping(&node, true);
+    assert_eq!(node.amqp(&["ping"]).0, 0);
     let (code, said) = node.amqp(&["get", "--queue", "q"]);
     assert!(code == 0 && said.contains("kept"), "{code} {said}");
     node.broker.wait_for("back in service");
@@ -215,4 +207,17 @@ fn the_log_has_the_level_that_was_set_last() {
     let (status, _, logged) = node.broker.end();
     assert!(status.success() && logged.contains("log level changed"), "{logged}");
     assert_eq!(logged.matches("connection accepted").count(), 2, "of three: {logged}");
+}
+
+/// A script may go on at once: the listeners are closed, and open again, when the command ends.
+#[test]
+fn listeners_have_followed_when_a_command_ends() {
+    let node = Node::start(&["--listen", "localhost:0"]);
+    for _ in 0..10 {
+        for (closing, opening) in [("drain", "revive"), ("suspend-listeners", "resume-listeners")] {
+            assert_eq!((node.run(&[closing]).0, node.amqp(&["ping"]).0), (0, 69), "{closing}");
+            assert_eq!((node.run(&[opening]).0, node.amqp(&["ping"]).0), (0, 0), "{opening}");
+        }
+    }
+    node.stop();
 }

@@ -122,11 +122,7 @@ pub(super) const ROWS: &[AdminRow] = &[
         about: "Check that no certificate of the broker expires soon",
         switches: &[
             Switch::number("within", "COUNT", "Within so many units [default: 4]"),
-            Switch::text(
-                "unit",
-                "UNIT",
-                "WordCount in days, weeks, months or years [default: weeks]",
-            ),
+            Switch::text("unit", "UNIT", "Count in days, weeks, months or years [default: weeks]"),
         ],
         examples: &["mq check-certificate-expiration --within 1 --unit months"],
         work: AdminWork::Run(|given, cx| Box::pin(certificates(given, cx))),

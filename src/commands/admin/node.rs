@@ -110,7 +110,7 @@ pub(super) const ROWS: &[AdminRow] = &[
     AdminRow {
         name: "reset-node-auth-attempt-metrics",
         programs: DIAGNOSTICS,
-        about: "WordCount logins from zero again",
+        about: "Count logins from zero again",
         examples: &["mq reset-node-auth-attempt-metrics || echo 'this broker does not count'"],
         work: AdminWork::Run(|given, cx| Box::pin(reset_auth_attempts(given, cx))),
         ..AdminRow::PLAIN
