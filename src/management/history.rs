@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-/// How often values are kept, and for how long.
+/// The seconds from one value to the next, and those for which a value is kept.
 struct Resolution {
     step_s: u64,
     kept_s: u64,

@@ -41,7 +41,7 @@ pub(super) fn numbers(broker: &Broker, server: &ServerInfo) -> [(Subject, Number
     ]
 }
 
-/// What the node has in use.
+/// The resources that the node has in use.
 fn in_use(node: &NodeNumbers) -> Numbers {
     let disk_free = node.disk_free.map(|bytes| ("disk_free", bytes));
     let all = [
@@ -54,7 +54,7 @@ fn in_use(node: &NodeNumbers) -> Numbers {
     all.into_iter().chain(disk_free).collect()
 }
 
-/// What the node has done. Mnesia, the queue index and Erlang's collector are not here, so they have done nothing.
+/// The work that the node has done. Mnesia, the queue index and Erlang's collector are not here: they have done none.
 fn done(node: &NodeNumbers) -> Numbers {
     vec![
         ("gc_num", 0),

@@ -10,9 +10,9 @@ pub(super) enum Subject {
     Messages,
     Churn,
     Lengths,
-    /// What the node has in use.
+    /// The resources that the node has in use.
     NodeUse,
-    /// What the node has done.
+    /// The work that the node has done.
     NodeWork,
     /// The mean times of the node's operations on files, in microseconds.
     NodeTimes,

@@ -111,7 +111,8 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
     copied.map_err(|source| cannot("copy", from.to_path_buf(), source))
 }
 
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+/// Has the names in a folder be on disk.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|source| cannot("sync", folder.to_path_buf(), source))
 }

@@ -131,7 +131,6 @@ pub use repair::{Repaired, repair, repair_on};
 pub use slot_ranges::{SlotRange, SlotRanges};
 pub use spill::Spill;
 
-use self::error::cannot;
 use self::format::{MESSAGES_FOLDER, SPILL_FOLDER};
 use self::io_counters::{IoCounters, TakenIn};
 use self::jobs::Job;
@@ -176,8 +175,7 @@ impl Store {
         // The folders and the definitions have names, which must be there after a power cut.
         for path in [Some(directory), directory.parent()].into_iter().flatten() {
             let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-            let synced = std::fs::File::open(path).and_then(|folder| folder.sync_all());
-            synced.map_err(|source| cannot("sync", path.to_path_buf(), source))?;
+            backup::sync_folder(path)?;
         }
         let store = Self { io, ..store };
         store.start_threads();

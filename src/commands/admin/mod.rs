@@ -42,6 +42,7 @@ use super::examples::examples;
 use super::list::ListOptions;
 use super::{Answer, CommandError, Context};
 
+pub use self::row::Program;
 pub(super) use connections::{Closing, close_each, pid};
 pub(super) use operation::{check_log_level, disk_limit, memory_limit};
 

@@ -60,7 +60,7 @@ impl AdminRow {
 
 /// A program of RabbitMQ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Program {
+pub enum Program {
     Ctl,
     Diagnostics,
     Plugins,
@@ -70,7 +70,7 @@ pub(super) enum Program {
 }
 
 impl Program {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::commands) fn name(self) -> &'static str {
         match self {
             Self::Ctl => "rabbitmqctl",
             Self::Diagnostics => "rabbitmq-diagnostics",

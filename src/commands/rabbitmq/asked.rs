@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::names::{self, CommandName, CtlRelease, SwitchKind, SwitchName};
-use super::program::Tool;
+use crate::commands::admin::Program;
 
 /// The options of every command, and those of `mq` that name the broker.
 const GLOBAL: &str = "node:text:n quiet:flag:q silent:flag:s vhost:text:p timeout:number:t longnames:flag:l \
@@ -22,7 +22,7 @@ const TIMEOUT: f64 = 60.0;
 /// An invocation.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    pub(super) tool: Tool,
+    pub(super) tool: Program,
     pub(super) release: CtlRelease,
     /// All words, as they were typed.
     typed: Vec<String>,
@@ -45,7 +45,7 @@ enum Word {
 
 impl Asked {
     /// Reads the words behind the program's name.
-    pub(super) fn read(tool: Tool, typed: Vec<String>) -> Self {
+    pub(super) fn read(tool: Program, typed: Vec<String>) -> Self {
         // The first look finds the command, whose options then are known.
         let every = || {
             names::of_tool(tool, CtlRelease::V4_3).chain(names::of_tool(tool, CtlRelease::V3_10))
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Asked {
-        Asked::read(Tool::Ctl, line.split(' ').map(str::to_owned).collect())
+        Asked::read(Program::Ctl, line.split(' ').map(str::to_owned).collect())
     }
 
     #[test]

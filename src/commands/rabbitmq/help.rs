@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 
 use super::asked::Asked;
 use super::names::{self, CommandName, CtlRelease};
-use super::program::Tool;
 use super::table;
 use super::usage::{heading, usage_block};
 use crate::commands::admin;
+use crate::commands::admin::Program;
 
 /// The options that every command takes.
 const GENERAL: &str = "
@@ -40,7 +40,7 @@ fn about(command: &CommandName) -> &'static str {
 }
 
 /// The help of a program.
-pub(super) fn of_program(tool: Tool, release: CtlRelease) -> String {
+pub(super) fn of_program(tool: Program, release: CtlRelease) -> String {
     let commands: Vec<&CommandName> = names::of_tool(tool, release).collect();
     let width = commands.iter().map(|row| row.name.len()).max().unwrap_or_default();
     let program = tool.name();

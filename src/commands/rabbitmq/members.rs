@@ -128,7 +128,7 @@ pub(super) const WORKS: &[CommandWork] = &[
 /// The queues that a program is about.
 fn kind(asked: &Asked) -> &'static str {
     match asked.tool {
-        super::program::Tool::Streams => "streams",
+        crate::commands::admin::Program::Streams => "streams",
         _ => "queues",
     }
 }

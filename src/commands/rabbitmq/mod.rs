@@ -40,15 +40,16 @@ use self::reached::{EndedWork, Reached};
 use self::shown::Shown;
 use self::work::{CommandWork, WorkKind, filled};
 use super::admin;
+use crate::commands::admin::Program;
 use crate::render::{Output, OutputSettings};
 
-pub use program::{LINK_NAMES, LinkName, Tool};
+pub use program::{LINK_NAMES, LinkName};
 
 /// The likeness, by Jaro, from which on a name that is no command is taken for one.
 const LIKE: f64 = 0.77;
 
 /// Runs a program with the words behind its name; returns the exit code.
-pub async fn run(tool: Tool, typed: Vec<String>) -> u8 {
+pub async fn run(tool: Program, typed: Vec<String>) -> u8 {
     // Notes of ours have no place in the output of another program.
     let settings = OutputSettings { format: None, is_quiet: true, is_headless: false };
     let out = Output::of_process(settings);
@@ -145,7 +146,7 @@ fn prepared(asked: &Asked) -> Result<ReadLine, Failure> {
     Ok(ReadLine::Work(work))
 }
 
-/// Whether the host of a node's name has dots.
+/// Answers if the host of a node's name has dots.
 fn is_long(node: &str) -> bool {
     node.split_once('@').is_some_and(|(_, host)| host.contains('.'))
 }
@@ -223,7 +224,7 @@ async fn worked(work: &'static CommandWork, asked: &mut Asked, mut out: Output) 
         return waits::run(asked, out).await;
     }
     let is_of_plugins =
-        asked.tool == Tool::Plugins && matches!(work.name, "enable" | "set" | "disable");
+        asked.tool == Program::Plugins && matches!(work.name, "enable" | "set" | "disable");
     if is_of_plugins && asked.is_set("offline") {
         let node = reached::node_asked_for(asked);
         announce(work, asked, &node, &mut out);

@@ -1,6 +1,7 @@
 //! Every command of RabbitMQ's programs: its heading in the help, the programs that have it, its arguments and options.
 
-use super::program::Tool;
+use super::program::letter;
+use crate::commands::admin::Program;
 
 /// The name of a command.
 #[derive(Debug)]
@@ -8,7 +9,7 @@ pub(super) struct CommandName {
     pub(super) name: &'static str,
     /// The heading of the help under which it stands.
     pub(super) section: &'static str,
-    /// The letters of the programs that have it ([`Tool::letter`]).
+    /// The letters of the programs that have it ([`letter`]).
     tools: &'static str,
     releases: InReleases,
     /// The arguments, as help and errors show them.
@@ -83,19 +84,19 @@ impl CommandName {
     }
 
     /// Answers whether a program of a release has it.
-    pub(super) fn is_in(&self, tool: Tool, release: CtlRelease) -> bool {
+    pub(super) fn is_in(&self, tool: Program, release: CtlRelease) -> bool {
         let is_of_release = match self.releases {
             InReleases::All => true,
             InReleases::Until3 => release == CtlRelease::V3_10,
             InReleases::Since4 => release == CtlRelease::V4_3,
         };
-        is_of_release && self.tools.contains(tool.letter())
+        is_of_release && self.tools.contains(letter(tool))
     }
 }
 
 /// The commands that a program has, in the order of its help.
 pub(super) fn of_tool(
-    tool: Tool,
+    tool: Program,
     release: CtlRelease,
 ) -> impl Iterator<Item = &'static CommandName> {
     NAMES.iter().filter(move |row| row.is_in(tool, release))

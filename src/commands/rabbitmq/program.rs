@@ -3,21 +3,13 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// A program that administers a broker, and its letter in the table of commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tool {
-    Ctl,
-    Diagnostics,
-    Plugins,
-    Queues,
-    Streams,
-    Upgrade,
-}
+use crate::commands::admin::Program;
 
 /// A name under which this program behaves as one of RabbitMQ's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkName {
-    Tool(Tool),
+    /// A program that administers a broker
+    Tool(Program),
     /// `rabbitmq-server`: the broker
     Server,
     /// `rabbitmqadmin`: the client of the management API
@@ -26,12 +18,12 @@ pub enum LinkName {
 
 /// The names of links, in the order in which they are made.
 pub const LINK_NAMES: &[(&str, LinkName)] = &[
-    ("rabbitmqctl", LinkName::Tool(Tool::Ctl)),
-    ("rabbitmq-diagnostics", LinkName::Tool(Tool::Diagnostics)),
-    ("rabbitmq-plugins", LinkName::Tool(Tool::Plugins)),
-    ("rabbitmq-queues", LinkName::Tool(Tool::Queues)),
-    ("rabbitmq-streams", LinkName::Tool(Tool::Streams)),
-    ("rabbitmq-upgrade", LinkName::Tool(Tool::Upgrade)),
+    ("rabbitmqctl", LinkName::Tool(Program::Ctl)),
+    ("rabbitmq-diagnostics", LinkName::Tool(Program::Diagnostics)),
+    ("rabbitmq-plugins", LinkName::Tool(Program::Plugins)),
+    ("rabbitmq-queues", LinkName::Tool(Program::Queues)),
+    ("rabbitmq-streams", LinkName::Tool(Program::Streams)),
+    ("rabbitmq-upgrade", LinkName::Tool(Program::Upgrade)),
     ("rabbitmq-server", LinkName::Server),
     ("rabbitmqadmin", LinkName::Admin),
 ];
@@ -44,26 +36,14 @@ impl LinkName {
     }
 }
 
-impl Tool {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Ctl => "rabbitmqctl",
-            Self::Diagnostics => "rabbitmq-diagnostics",
-            Self::Plugins => "rabbitmq-plugins",
-            Self::Queues => "rabbitmq-queues",
-            Self::Streams => "rabbitmq-streams",
-            Self::Upgrade => "rabbitmq-upgrade",
-        }
-    }
-
-    pub(super) fn letter(self) -> char {
-        match self {
-            Self::Ctl => 'C',
-            Self::Diagnostics => 'D',
-            Self::Plugins => 'P',
-            Self::Queues => 'Q',
-            Self::Streams => 'S',
-            Self::Upgrade => 'U',
-        }
+/// The letter of a program in the table of commands.
+pub(super) fn letter(program: Program) -> char {
+    match program {
+        Program::Ctl => 'C',
+        Program::Diagnostics => 'D',
+        Program::Plugins => 'P',
+        Program::Queues => 'Q',
+        Program::Streams => 'S',
+        Program::Upgrade => 'U',
     }
 }

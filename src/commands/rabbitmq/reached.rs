@@ -99,7 +99,7 @@ impl Reached {
     }
 }
 
-/// What is wrong with a refused change in a virtual host: that there is none of this name, or something else.
+/// Finds the reason of a refused change in a virtual host: there is none of this name, or something else is wrong.
 pub(super) async fn in_vhost(error: CommandError, asked: &Asked, reached: &Reached) -> Failure {
     if matches!(refusal(&error), Some((404 | 400, _))) && !reached.has_vhost(asked.vhost()).await {
         return Failure::no_vhost(asked.vhost());

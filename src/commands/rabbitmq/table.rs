@@ -7,7 +7,7 @@ use super::{
     waits,
 };
 
-/// What a command does; `None` if it does not exist here.
+/// Finds the work of a command; `None` if it does not exist here.
 pub(super) fn find(command: &str) -> Option<&'static CommandWork> {
     let all = [
         lists::WORKS,

@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::names::{CommandName, CtlRelease};
-use super::program::Tool;
+use crate::commands::admin::Program;
 
 /// A heading: bold in the earlier release.
 pub(super) fn heading(text: &str, release: CtlRelease) -> String {
@@ -13,7 +13,7 @@ pub(super) fn heading(text: &str, release: CtlRelease) -> String {
 }
 
 /// The line that shows a command's arguments.
-fn usage(tool: Tool, command: &CommandName) -> String {
+fn usage(tool: Program, command: &CommandName) -> String {
     let line = format!(
         "{} [--node <node>] [--longnames] [--quiet] {} {}",
         tool.name(),

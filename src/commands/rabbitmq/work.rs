@@ -39,7 +39,7 @@ pub(super) enum Banner {
     Made(fn(&Asked, &str) -> String),
 }
 
-/// What a command does.
+/// The work of a command.
 #[derive(Debug)]
 pub(super) enum WorkKind {
     /// It needs no broker.
@@ -73,7 +73,7 @@ impl CommandWork {
         work: WorkKind::Say(""),
     };
 
-    /// Whether the number of arguments is right.
+    /// Checks the number of arguments.
     pub(super) fn counted(&self, asked: &Asked) -> Result<(), WrongWords> {
         let (fewest, most) = self.words;
         match asked.words.len() {
