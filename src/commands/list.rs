@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Answer, CommandError, Context};
-use crate::engine::Engine;
+use crate::engine::{Engine, Fields};
 use crate::render::{Column, Filter, Format, Listing, ListingOptions};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub(super) async fn show(
     columns: &'static [Column],
     usual: usize,
     options: ListOptions,
-    rows: impl AsyncFn(&Engine) -> Result<Vec<Value>, CommandError>,
+    rows: impl AsyncFn(&Engine, Fields<'_>) -> Result<Vec<Value>, CommandError>,
     cx: &mut Context,
 ) -> Result<Answer, CommandError> {
     let named = if options.columns.is_empty() { options.positional } else { options.columns };
@@ -50,8 +50,10 @@ pub(super) async fn show(
         return Err(CommandError::usage("a list has no format 'raw'"));
     }
     let mut listing = Listing::new(columns, usual, look);
+    let fields = listing.fields(cx.out.list_format());
+    let fields = fields.as_deref().map_or(Fields::All, Fields::At);
     loop {
-        let rows = rows(&cx.engine).await?;
+        let rows = rows(&cx.engine, fields).await?;
         if let Some(column) = listing.unknown_column(&rows) {
             return Err(unknown_column(&column, &listing));
         }

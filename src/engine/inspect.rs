@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::engine::context::Context;
 use crate::engine::error::Error;
 use crate::engine::handle::Engine;
-use crate::engine::listing::{ApiList, list, rows};
+use crate::engine::listing::{ApiList, Fields, list, rows};
 use crate::engine::management::{Call, escape};
 
 /// Calls of the management API.
@@ -26,8 +26,8 @@ impl Engine {
 impl Inspect<'_> {
     /// The rows of a list, each the JSON object RabbitMQ's API gives. What lives in a virtual host is listed for
     /// the target's one; connections and channels too, when it was named by itself. Users and nodes are all of them.
-    pub async fn list(&self, listing: ApiList) -> Result<Vec<Value>, Error> {
-        list(self.cx.api().await?, &self.cx.target, listing).await
+    pub async fn list(&self, listing: ApiList, fields: Fields<'_>) -> Result<Vec<Value>, Error> {
+        list(self.cx.api().await?, &self.cx.target, listing, fields).await
     }
 
     /// One queue, as `GET /api/queues/VHOST/NAME` has it.

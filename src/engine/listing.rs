@@ -48,13 +48,26 @@ impl ApiList {
     }
 }
 
+/// The fields of the rows that are asked for: all, or those at these paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fields<'a> {
+    All,
+    At(&'a [String]),
+}
+
 /// The rows of a list.
 pub(super) async fn list(
     api: &Api,
     target: &Target,
     listing: ApiList,
+    fields: Fields<'_>,
 ) -> Result<Vec<Value>, Error> {
-    rows(api, &format!("list {}", listing.name()), &listing.path(target)).await
+    let mut path = listing.path(target);
+    if let Fields::At(fields) = fields {
+        let fields: Vec<String> = fields.iter().map(|field| escape(field)).collect();
+        path = format!("{path}?columns={}", fields.join(","));
+    }
+    rows(api, &format!("list {}", listing.name()), &path).await
 }
 
 /// The rows of the list at a path.

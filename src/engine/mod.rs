@@ -60,7 +60,7 @@ pub use handle::Engine;
 pub use host::{Host, StartReport};
 pub use host_options::{ClientLogins, FirstAccess, HostOptions, LocalUsers};
 pub use inspect::Inspect;
-pub use listing::ApiList;
+pub use listing::{ApiList, Fields};
 pub use management::{Call, Method, escape};
 pub use publish::{
     Confirmation, Message, PublishOutcome, PublishReport, Publisher, PublisherOptions,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client;
 use crate::engine::context::Context;
 use crate::engine::error::Error;
-use crate::engine::listing::{ApiList, list};
+use crate::engine::listing::{ApiList, Fields, list};
 
 /// Longest time an error waits for names that are close to the one that is not there.
 const NEAREST_WAIT_MAX: Duration = Duration::from_millis(300);
@@ -28,7 +28,8 @@ impl Context {
 pub(super) async fn with_nearest(cx: &Context, mut error: Error) -> Error {
     let Error::Refused { code: 404, text, nearest, .. } = &mut error else { return error };
     let Some((listing, wanted)) = missing(text) else { return error };
-    let asking = async { list(cx.api().await?, &cx.target, listing).await };
+    let names = ["name".to_owned()];
+    let asking = async { list(cx.api().await?, &cx.target, listing, Fields::At(&names)).await };
     if let Ok(Ok(rows)) = tokio::time::timeout(NEAREST_WAIT_MAX, asking).await {
         let names = rows.iter().filter_map(|row| row["name"].as_str());
         *nearest = most_alike(wanted, names);

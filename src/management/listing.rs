@@ -16,6 +16,35 @@ const PAGE_SIZE: usize = 100;
 /// Most rows a page may have.
 const PAGE_SIZE_MAX: usize = 500;
 
+/// A row in the making, which has the wanted fields only.
+#[derive(Debug)]
+pub(super) struct WantedRow<'a> {
+    row: Value,
+    wanted: WantedFields<'a>,
+}
+
+impl<'a> WantedRow<'a> {
+    pub(super) fn new(wanted: WantedFields<'a>) -> Self {
+        Self { row: Value::Object(Map::new()), wanted }
+    }
+
+    /// Adds a field if it is wanted.
+    pub(super) fn put(&mut self, field: &str, value: impl Into<Value>) {
+        if self.wanted.has(field) {
+            self.row[field] = value.into();
+        }
+    }
+
+    /// Returns the row if one of these fields is wanted, so that others add them.
+    pub(super) fn for_any(&mut self, fields: &[&str]) -> Option<&mut Value> {
+        fields.iter().any(|field| self.wanted.has(field)).then_some(&mut self.row)
+    }
+
+    pub(super) fn finished(self) -> Value {
+        self.row
+    }
+}
+
 /// The parameters of a request.
 pub(super) type Query = HashMap<String, String>;
 
@@ -26,6 +55,20 @@ pub(super) struct Selection {
     sort: Option<Vec<String>>,
     is_reversed: bool,
     columns: Option<Vec<Vec<String>>>,
+}
+
+/// The fields of a row that are looked at: all, or those at the beginning of some paths.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WantedFields<'a>(Option<&'a [Vec<String>]>);
+
+impl WantedFields<'_> {
+    pub(super) const ALL: Self = Self(None);
+
+    /// Answers whether somebody looks at this field of a row.
+    fn has(self, field: &str) -> bool {
+        let is_on = |path: &Vec<String>| path.first().is_some_and(|first| first == field);
+        self.0.is_none_or(|paths| paths.iter().any(is_on))
+    }
 }
 
 #[derive(Debug)]
@@ -74,13 +117,13 @@ impl Selection {
         self.of_sorted(rows, total, |row| row)
     }
 
-    /// The same of things that have a name, each of which costs something to make a row of: of a page in the order of
-    /// names, or in the order in which they come, only its own rows are made.
+    /// The same of things that have a name, each of which costs something to make a row of: of a page, only its own rows
+    /// are made, and of all others the field that they are sorted by.
     pub(super) fn of_things<T>(
         &self,
         mut things: Vec<T>,
         name: impl Fn(&T) -> &str,
-        row: impl Fn(&T) -> Value,
+        row: impl Fn(&T, WantedFields<'_>) -> Value,
     ) -> Result<Value, Refusal> {
         let total = things.len();
         self.filter(&mut things, |thing, filter| filter.accepts(name(thing)));
@@ -90,12 +133,15 @@ impl Selection {
                 things.sort_by(|one, other| name(one).cmp(name(other)));
             }
             Some(path) => {
-                let mut rows: Vec<_> = things.iter().map(row).collect();
-                rows.sort_by(|one, other| compare(at(one, path), at(other, path)));
-                return self.of_sorted(rows, total, |row| row);
+                let wanted = WantedFields(Some(std::slice::from_ref(path)));
+                let key = |thing: T| (at(&row(&thing, wanted), path).cloned(), thing);
+                let mut keyed: Vec<_> = things.into_iter().map(key).collect();
+                keyed.sort_by(|(one, _), (other, _)| compare(one.as_ref(), other.as_ref()));
+                things = keyed.into_iter().map(|(_, thing)| thing).collect();
             }
         }
-        self.of_sorted(things, total, |thing| row(&thing))
+        let wanted = WantedFields(self.columns.as_deref());
+        self.of_sorted(things, total, |thing| row(&thing, wanted))
     }
 
     /// Pages only are filtered.
@@ -273,28 +319,32 @@ mod tests {
         row["name"].as_str().unwrap()
     }
 
-    /// The same of things whose rows are yet to be made, and how many were.
+    /// The same of things whose rows are yet to be made, and how many fields were.
     fn select_things(text: &str) -> Result<(Value, usize), Refusal> {
         let made = Cell::new(0);
-        let row = |row: &Value| {
-            made.set(made.get() + 1);
-            row.clone()
+        let row = |row: &Value, wanted: WantedFields<'_>| {
+            let mut row = row.clone();
+            row.as_object_mut().unwrap().retain(|field, _| wanted.has(field));
+            made.set(made.get() + row.as_object().unwrap().len());
+            row
         };
         let answer = Selection::new(&query(text))?.of_things(rows(), name, row)?;
         Ok((answer, made.get()))
     }
 
     #[test]
-    fn only_the_rows_of_a_page_are_made() {
+    fn only_the_rows_of_a_page_are_made_and_of_them_only_the_columns() {
         #[rustfmt::skip]
         let cases = [
-            ("page=1&page_size=1",                        1),
-            ("page=2&page_size=2&sort=name",              1),
-            ("page=1&page_size=1&sort=name&name=[ab]&use_regex=true&sort_reverse=true", 1),
-            ("page=1&name=a",                             1),
-            ("page=1&page_size=1&sort=n",                 3), // what it is sorted by is in the rows
-            ("page=1&page_size=1&sort=n&name=b",          1),
-            ("sort=name",                                 3),
+            ("page=1&page_size=1",                        3),
+            ("page=2&page_size=2&sort=name",              3),
+            ("page=1&page_size=1&sort=name&name=[ab]&use_regex=true&sort_reverse=true", 3),
+            ("page=1&name=a",                             2),
+            ("page=1&page_size=1&sort=n",                 3 + 3), // what they are sorted by is in each row
+            ("page=1&page_size=1&sort=n&name=b",          1 + 3),
+            ("page=1&page_size=1&sort=n&columns=name,stats.age", 3 + 2),
+            ("sort=name",                                 8),
+            ("columns=name,nothing",                      3),
         ];
         for (text, expected) in cases {
             let (answer, made) = select_things(text).unwrap();

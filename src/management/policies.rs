@@ -138,6 +138,10 @@ fn definition(policy: Option<&Arc<Policy>>) -> Option<&FieldTable> {
     policy.map(|policy| &policy.definition)
 }
 
+/// The fields of [`put_applied`].
+pub(super) const APPLIED_FIELDS: [&str; 3] =
+    ["policy", "operator_policy", "effective_policy_definition"];
+
 /// Tells in a queue's or an exchange's row which policies apply.
 pub(super) fn put_applied(row: &mut Value, vhost: &Vhost, subject: PolicySubject<'_>) {
     let Applied { user, operator } = vhost.policies().applied(subject);

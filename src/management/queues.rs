@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::listing::Selection;
+use super::listing::{Selection, WantedFields, WantedRow};
 use super::rates::Numbers;
 use super::refusal::Refusal;
 use super::subject::Subject;
@@ -20,14 +20,14 @@ pub(super) fn list(
     names: &Names,
     selection: &Selection,
 ) -> Result<Value, Refusal> {
-    let row = |queue: &Arc<Queue>| row(view, &queue.info());
+    let row = |queue: &Arc<Queue>, wanted: WantedFields<'_>| row(view, &queue.info(), wanted);
     selection.of_things(all(view, names)?, |queue| queue.name(), row)
 }
 
 /// Every queue of these vhosts, with the arguments that it was declared with.
 pub(super) fn declared(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
     let declared = |queue: &Arc<Queue>| {
-        let mut row = row(view, &queue.info());
+        let mut row = row(view, &queue.info(), WantedFields::ALL);
         row["arguments"] = arguments::object(&queue.settings().arguments);
         row
     };
@@ -42,7 +42,7 @@ fn all(view: &View<'_>, names: &Names) -> Result<Vec<Arc<Queue>>, Refusal> {
 pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
     let vhost = view.vhost(names.vhost()?)?;
     let queue = find(&vhost, names)?;
-    let mut row = row(view, &queue.info());
+    let mut row = row(view, &queue.info(), WantedFields::ALL);
     if !view.has_statistics() {
         return Ok(row);
     }
@@ -106,104 +106,125 @@ pub(super) fn total_lengths(vhosts: &[Arc<Vhost>]) -> Numbers {
     sum
 }
 
-fn row(view: &View<'_>, info: &QueueInfo) -> Value {
-    let Settings { name, vhost, is_durable, is_auto_delete, exclusive_owner, arguments, .. } =
-        &info.settings;
+/// The row of a queue, with the wanted fields.
+fn row(view: &View<'_>, info: &QueueInfo, wanted: WantedFields<'_>) -> Value {
+    let Settings { name, vhost, is_durable, is_auto_delete, exclusive_owner, .. } = &info.settings;
     let kind = info.settings.kind;
-    let mut arguments = arguments::object(arguments);
-    if !view.broker.compat().is_3_10() && arguments["x-queue-type"].is_null() {
-        arguments["x-queue-type"] = kind.name().into();
+    let mut row = WantedRow::new(wanted);
+    row.put("name", name.as_str());
+    row.put("vhost", vhost.as_str());
+    row.put("type", kind.name());
+    row.put("durable", *is_durable);
+    row.put("auto_delete", *is_auto_delete);
+    row.put("exclusive", exclusive_owner.is_some());
+    // The queues that the broker keeps for itself are listed nowhere.
+    row.put("internal", false);
+    row.put("internal_owner", false);
+    if let Some(row) = row.for_any(&["arguments"]) {
+        row["arguments"] = shown_arguments(view, info);
     }
-    let mut row = json!({
-        "name": name.as_str(),
-        "vhost": vhost.as_str(),
-        "type": kind.name(),
-        "durable": is_durable,
-        "auto_delete": is_auto_delete,
-        "exclusive": exclusive_owner.is_some(),
-        // The queues that the broker keeps for itself are listed nowhere.
-        "internal": false,
-        "internal_owner": false,
-        "arguments": arguments,
-        "node": view.node(),
-        "state": if info.has_crashed { "crashed" } else { "running" },
-    });
-    if let Ok(vhost) = view.broker.vhost(vhost) {
-        policies::put_applied(&mut row, &vhost, policies::PolicySubject::Queue(name, kind));
+    row.put("node", view.node());
+    row.put("state", if info.has_crashed { "crashed" } else { "running" });
+    if let Some(row) = row.for_any(&policies::APPLIED_FIELDS)
+        && let Ok(vhost) = view.broker.vhost(vhost)
+    {
+        policies::put_applied(row, &vhost, policies::PolicySubject::Queue(name, kind));
     }
     put_replicas(&mut row, view, info);
     match view.statistics {
         ShownStatistics::All => put_statistics(&mut row, view, info),
-        ShownStatistics::Lengths => {
-            for (name, length) in lengths(info) {
-                row[name] = length.into();
-            }
-        }
+        ShownStatistics::Lengths => put_lengths(&mut row, info),
         ShownStatistics::None => {}
     }
     if let Some(owner) = exclusive_owner.and_then(|id| view.broker.registry.get(id)) {
-        row["owner_pid_details"] = json!({
+        let owner = json!({
             "name": &*owner.peer.name,
             "peer_host": owner.peer.peer_host,
             "peer_port": owner.peer.peer_port,
         });
+        row.put("owner_pid_details", owner);
     }
-    row
+    row.finished()
 }
 
-fn put_statistics(row: &mut Value, view: &View<'_>, info: &QueueInfo) {
+/// Returns the arguments of a queue, with its type unless RabbitMQ's earlier release is to be shown.
+fn shown_arguments(view: &View<'_>, info: &QueueInfo) -> Value {
+    let mut arguments = arguments::object(&info.settings.arguments);
+    if !view.broker.compat().is_3_10() && arguments["x-queue-type"].is_null() {
+        arguments["x-queue-type"] = info.settings.kind.name().into();
+    }
+    arguments
+}
+
+fn put_lengths(row: &mut WantedRow<'_>, info: &QueueInfo) {
+    for (name, length) in lengths(info) {
+        row.put(name, length);
+    }
+}
+
+fn put_statistics(row: &mut WantedRow<'_>, view: &View<'_>, info: &QueueInfo) {
     let Settings { name, vhost, .. } = &info.settings;
     let bytes = info.ready_bytes + info.unacked_bytes + info.letter_bytes;
-    let counters = Subject::Queue(vhost.clone(), name.clone());
-    row["consumers"] = info.consumers.into();
-    row["consumer_capacity"] = info.consumer_capacity.into();
-    row["consumer_utilisation"] = info.consumer_capacity.into();
-    row["exclusive_consumer_tag"] = info.exclusive_consumer.as_deref().into();
-    row["single_active_consumer_tag"] = info.single_active_consumer.as_deref().into();
-    row["head_message_timestamp"] = Value::Null;
-    row["memory"] = bytes.into();
-    row["message_bytes"] = bytes.into();
-    row["message_bytes_ready"] = info.ready_bytes.into();
-    row["message_bytes_unacknowledged"] = info.unacked_bytes.into();
-    row["message_stats"] = view.rates.counters(&counters, &message_stats::of_queue(&info.counters));
+    row.put("consumers", info.consumers);
+    row.put("consumer_capacity", info.consumer_capacity);
+    row.put("consumer_utilisation", info.consumer_capacity);
+    row.put("exclusive_consumer_tag", info.exclusive_consumer.as_deref());
+    row.put("single_active_consumer_tag", info.single_active_consumer.as_deref());
+    row.put("head_message_timestamp", Value::Null);
+    row.put("memory", bytes);
+    row.put("message_bytes", bytes);
+    row.put("message_bytes_ready", info.ready_bytes);
+    row.put("message_bytes_unacknowledged", info.unacked_bytes);
+    if let Some(row) = row.for_any(&["message_stats"]) {
+        let subject = Subject::Queue(vhost.clone(), name.clone());
+        row["message_stats"] =
+            view.rates.counters(&subject, &message_stats::of_queue(&info.counters));
+    }
     put_places(row, info, bytes);
     if info.settings.kind == QueueKind::Quorum {
-        row["messages_dlx"] = info.letters.into();
-        row["message_bytes_dlx"] = info.letter_bytes.into();
+        row.put("messages_dlx", info.letters);
+        row.put("message_bytes_dlx", info.letter_bytes);
     }
-    let subject = Subject::QueueLengths(vhost.clone(), name.clone());
-    view.rates.put_lengths(row, &subject, &lengths(info));
+    let with_rates =
+        ["messages_details", "messages_ready_details", "messages_unacknowledged_details"];
+    match row.for_any(&with_rates) {
+        Some(row) => {
+            let subject = Subject::QueueLengths(vhost.clone(), name.clone());
+            view.rates.put_lengths(row, &subject, &lengths(info));
+        }
+        None => put_lengths(row, info),
+    }
 }
 
 /// Writes the one replica of a quorum queue or a stream, and the rest that only such queues have.
-fn put_replicas(row: &mut Value, view: &View<'_>, info: &QueueInfo) {
+fn put_replicas(row: &mut WantedRow<'_>, view: &View<'_>, info: &QueueInfo) {
     let kind = info.settings.kind;
     if kind == QueueKind::Classic {
         return;
     }
-    row["leader"] = view.node().into();
-    row["members"] = json!([view.node()]);
-    row["online"] = json!([view.node()]);
+    row.put("leader", view.node());
+    row.put("members", json!([view.node()]));
+    row.put("online", json!([view.node()]));
     if let Some(StreamInfo { readers, segments, first_at_ms }) = info.stream {
-        row["readers"] = json!({view.node(): readers});
-        row["segments"] = segments.into();
-        row["first_timestamp"] = first_at_ms.into();
+        row.put("readers", json!({view.node(): readers}));
+        row.put("segments", segments);
+        row.put("first_timestamp", first_at_ms);
         return;
     }
     // There are no files of its own.
-    row["open_files"] = json!({view.node(): 0});
-    row["delivery_limit"] = info.delivery_limit.into();
-    row["delayed_retry"] = info.delayed_retry.name().into();
+    row.put("open_files", json!({view.node(): 0}));
+    row.put("delivery_limit", info.delivery_limit);
+    row.put("delayed_retry", info.delayed_retry.name());
 }
 
 /// Writes the places of the messages: all in memory, none on a disk.
-fn put_places(row: &mut Value, info: &QueueInfo, bytes: u64) {
-    row["messages_ram"] = (info.ready + info.unacked + info.letters).into();
-    row["messages_ready_ram"] = info.ready.into();
-    row["messages_unacknowledged_ram"] = info.unacked.into();
-    row["messages_persistent"] = 0.into();
-    row["messages_paged_out"] = 0.into();
-    row["message_bytes_ram"] = bytes.into();
-    row["message_bytes_persistent"] = 0.into();
-    row["message_bytes_paged_out"] = 0.into();
+fn put_places(row: &mut WantedRow<'_>, info: &QueueInfo, bytes: u64) {
+    row.put("messages_ram", info.ready + info.unacked + info.letters);
+    row.put("messages_ready_ram", info.ready);
+    row.put("messages_unacknowledged_ram", info.unacked);
+    row.put("messages_persistent", 0);
+    row.put("messages_paged_out", 0);
+    row.put("message_bytes_ram", bytes);
+    row.put("message_bytes_persistent", 0);
+    row.put("message_bytes_paged_out", 0);
 }

@@ -1,5 +1,6 @@
 //! A list with its columns, rows and order.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use serde_json::Value;
@@ -104,6 +105,21 @@ impl Listing {
     /// Every name the list knows.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.known.iter().map(|column| column.name)
+    }
+
+    /// The paths of all values that the list reads in a row; `None` if it shows the whole row.
+    pub fn fields(&self, format: Format) -> Option<Vec<String>> {
+        if matches!(format, Format::Json | Format::Jsonl) && self.look.columns.is_empty() {
+            return None;
+        }
+        let sort = self.look.sort.iter().map(|name| name.trim_start_matches('-'));
+        let looked_at = sort.chain(self.look.filters.iter().map(Filter::column));
+        let looked_at = looked_at.map(|name| self.path(name).to_owned());
+        let shown = self.chosen().into_iter().map(|column| column.path);
+        // The changes between two lists are found by these.
+        let identity = self.known.first().map(|column| column.path).into_iter().chain(["vhost"]);
+        let all: BTreeSet<_> = shown.chain(looked_at).chain(identity.map(str::to_owned)).collect();
+        Some(all.into_iter().collect())
     }
 
     /// A column the user named that neither the list knows nor any row has.
@@ -315,6 +331,25 @@ mod tests {
         assert!(all.starts_with("{\"name\":\"b\",\"messages\":1500,\"memory\":2048,"), "{all}");
         let look = ListingOptions { columns: columns(&["messages"]), ..ListingOptions::default() };
         assert_eq!(shown(Format::Jsonl, look), "{\"messages\":1500}\n{\"messages\":9}\n");
+    }
+
+    #[test]
+    fn only_what_is_looked_at_is_asked_for() {
+        let look = ListingOptions {
+            columns: columns(&["user", "arguments.x-max-length"]),
+            sort: Some("-memory".to_owned()),
+            filters: vec!["messages>10".parse().unwrap()],
+            is_headless: false,
+        };
+        let listing = Listing::new(COLUMNS, 2, look);
+        let fields =
+            ["arguments.x-max-length", "memory", "messages", "name", "owner.user", "vhost"];
+        for format in [Format::Table, Format::Tsv, Format::Csv, Format::Json, Format::Jsonl] {
+            assert_eq!(listing.fields(format), Some(columns(&fields)));
+        }
+        let usual = Listing::new(COLUMNS, 2, ListingOptions::default());
+        assert_eq!(usual.fields(Format::Tsv), Some(columns(&["messages", "name", "vhost"])));
+        assert_eq!(usual.fields(Format::Json), None);
     }
 
     #[test]

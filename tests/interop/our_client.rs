@@ -6,8 +6,8 @@ use std::time::Duration;
 use mq::engine::payload;
 use mq::engine::{
     ApiList, BindingSpec, Category, ConsumeOptions, Consumer, DeleteExchange, DeleteQueue,
-    Delivery, Destination, Engine, Error, Event, ExchangeSpec, FieldTable, FieldValue, Message,
-    Properties, PublishOutcome, PublisherOptions, QueueSpec, ReplyTo, Requeue, RpcOptions,
+    Delivery, Destination, Engine, Error, Event, ExchangeSpec, FieldTable, FieldValue, Fields,
+    Message, Properties, PublishOutcome, PublisherOptions, QueueSpec, ReplyTo, Requeue, RpcOptions,
     ShortStr, Target, TargetOptions, literal,
 };
 
@@ -310,7 +310,7 @@ fn every_list_is_read(broker: &Broker) {
         let queue = declare(engine, "listed").await;
         let options = ConsumeOptions { queue, prefetch: 3, ..Default::default() };
         let _consumer = engine.consume(options).await.unwrap();
-        let rows = async |listing| engine.inspect().list(listing).await.unwrap();
+        let rows = async |listing| engine.inspect().list(listing, Fields::All).await.unwrap();
         assert_eq!(rows(ApiList::Queues).await[0]["name"], "listed");
         assert!(rows(ApiList::Exchanges).await.iter().any(|row| row["name"] == "amq.topic"));
         assert_eq!(rows(ApiList::Bindings).await[0]["destination"], "listed");

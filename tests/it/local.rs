@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mq::engine::{
-    ApiList, Category, ConsumeOptions, Engine, Error, Event, Host, HostOptions, Message,
+    ApiList, Category, ConsumeOptions, Engine, Error, Event, Fields, Host, HostOptions, Message,
     PublishOutcome, PublisherOptions, QueueSpec, Target, TargetOptions, literal,
 };
 use tempfile::TempDir;
@@ -41,7 +41,7 @@ fn those_who_share_a_directory_share_a_broker() {
         let got = host.get(&literal("q")).await.unwrap().expect("the guest's message");
         assert_eq!(&got.ack().unwrap().body[..], b"hi");
         for engine in [&host, &guest] {
-            let queues = engine.inspect().list(ApiList::Queues).await.unwrap();
+            let queues = engine.inspect().list(ApiList::Queues, Fields::All).await.unwrap();
             assert_eq!(queues[0]["name"], "q");
         }
         guest.close().await.unwrap();

@@ -8,7 +8,7 @@ use super::row::{AdminRow, AdminWork, CTL_DIAGNOSTICS, List, RowsFrom};
 use super::show::doing;
 use crate::commands::list::{self, ListOptions};
 use crate::commands::{Answer, CommandError, Context};
-use crate::engine::{ApiList as Kind, Engine};
+use crate::engine::{ApiList as Kind, Engine, Fields};
 use crate::render::{Column, words};
 
 pub(super) const ROWS: &[AdminRow] = &[
@@ -242,20 +242,22 @@ pub(super) async fn show(
 ) -> Result<Answer, CommandError> {
     let options = ListOptions::from_arg_matches(given.matches())
         .map_err(|error| CommandError::usage(error.to_string()))?;
-    let rows = async |engine: &Engine| rows(name, list, given, engine).await;
+    let rows =
+        async |engine: &Engine, fields: Fields<'_>| rows(name, list, fields, given, engine).await;
     list::show(list.columns, list.usual, options, rows, cx).await
 }
 
-/// The rows of the list.
+/// The rows of the list, of which all fields may be there where some would do.
 pub(super) async fn rows(
     name: &str,
     list: &List,
+    fields: Fields<'_>,
     given: &Given,
     engine: &Engine,
 ) -> Result<Vec<Value>, CommandError> {
     let inspect = engine.inspect();
     let rows = match list.source {
-        RowsFrom::Of(kind) => inspect.list(kind).await?,
+        RowsFrom::Of(kind) => inspect.list(kind, fields).await?,
         RowsFrom::At(path) => inspect.rows(&doing(name), &given.path(path)).await?,
         RowsFrom::Chosen(path) => inspect.rows(&doing(name), &given.path(path(given))).await?,
     };

@@ -41,6 +41,7 @@ use self::table::TABLE;
 use super::examples::examples;
 use super::list::ListOptions;
 use super::{Answer, CommandError, Context};
+use crate::engine::Fields;
 
 pub use self::row::Program;
 pub(super) use connections::{Closing, close_each, pid};
@@ -247,7 +248,9 @@ pub(super) async fn list_rows(
     let asked = asked(name, arguments)?;
     let given = Given::new(asked.matches, cx.engine.inspect().vhost());
     match &asked.row.work {
-        AdminWork::List(list) => lists::rows(asked.row.name, list, &given, &cx.engine).await,
+        AdminWork::List(list) => {
+            lists::rows(asked.row.name, list, Fields::All, &given, &cx.engine).await
+        }
         _ => Err(CommandError::usage(format!("'{name}' is no list"))),
     }
 }

@@ -98,7 +98,10 @@ pub(super) const ROWS: &[AdminRow] = &[
     AdminRow {
         name: "set-log-level",
         about: "Log messages of this level and of more severe ones, until the broker starts again or gets SIGHUP",
-        operands: &[Operand::one("log_level", "Lowest level that is logged: debug, info, warning, error, critical or none")],
+        operands: &[Operand::one(
+            "log_level",
+            "Lowest level that is logged: debug, info, warning, error, critical or none",
+        )],
         examples: &["mq set-log-level info || echo 'this broker has no such call'"],
         work: AdminWork::Run(|given, cx| Box::pin(set_log_level(given, cx))),
         ..AdminRow::PLAIN

@@ -6,7 +6,7 @@ use super::given::Given;
 use super::row::{AdminRow, AdminWork, CTL_DIAGNOSTICS, ChangeCall, List, Operand, RowsFrom};
 use super::show;
 use crate::commands::{Answer, CommandError, Context};
-use crate::engine::{ApiList, Call, Method, escape};
+use crate::engine::{ApiList, Call, Fields, Method, escape};
 use crate::render::Column;
 
 const USER: Operand = Operand::one("username", "The user's name");
@@ -179,7 +179,8 @@ fn permissions(given: &Given) -> Value {
 async fn everywhere(given: &Given, cx: &mut Context) -> Result<Answer, CommandError> {
     let name = given.text("username");
     let doing = format!("set permissions of user '{name}' in every vhost");
-    let vhosts = cx.engine.inspect().list(ApiList::Vhosts).await?;
+    let vhosts =
+        cx.engine.inspect().list(ApiList::Vhosts, Fields::At(&["name".to_owned()])).await?;
     for vhost in vhosts.iter().filter_map(|vhost| vhost["name"].as_str()) {
         let path = format!("permissions/{}/{}", escape(vhost), escape(name));
         cx.engine.inspect().send(&doing, &Call::put(path, permissions(given))).await?;
