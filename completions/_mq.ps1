@@ -184,6 +184,10 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('set-disk-free-limit', 'set-disk-free-limit', [CompletionResultType]::ParameterValue, 'Block publishers while the disk has less free space than this, until the broker starts again or gets SIGHUP')
             [CompletionResult]::new('set-vm-memory-high-watermark', 'set-vm-memory-high-watermark', [CompletionResultType]::ParameterValue, 'Block publishers while the broker uses more memory than this, until it starts again or gets SIGHUP')
             [CompletionResult]::new('set-log-level', 'set-log-level', [CompletionResultType]::ParameterValue, 'Log messages of this level and of more severe ones, until the broker starts again or gets SIGHUP')
+            [CompletionResult]::new('stop', 'stop', [CompletionResultType]::ParameterValue, 'Stop the broker as SIGTERM does: it closes its connections, writes everything to disk and ends')
+            [CompletionResult]::new('shutdown', 'shutdown', [CompletionResultType]::ParameterValue, 'Stop the broker, and wait until everything is on disk and it has ended')
+            [CompletionResult]::new('reset', 'reset', [CompletionResultType]::ParameterValue, 'Delete all virtual hosts, queues, messages and users of a node that stop-app has stopped: it is as new')
+            [CompletionResult]::new('force-reset', 'force-reset', [CompletionResultType]::ParameterValue, 'Do what reset does: there is no cluster to leave')
             [CompletionResult]::new('backup', 'backup', [CompletionResultType]::ParameterValue, 'Copy the messages and definitions of a running broker to a directory of its machine')
             [CompletionResult]::new('quorum-status', 'quorum-status', [CompletionResultType]::ParameterValue, 'Print the replicas of a quorum queue')
             [CompletionResult]::new('peek', 'peek', [CompletionResultType]::ParameterValue, 'Print the message at a position of a queue and leave it there, as redelivered')
@@ -2608,6 +2612,56 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             break
         }
         'mq;set-log-level' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;stop' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--idempotent', '--idempotent', [CompletionResultType]::ParameterName, 'Succeed if no broker answers')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;shutdown' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait, as it does anyway')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;reset' {
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
+            [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print only the result and errors')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mq;force-reset' {
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]')
             [CompletionResult]::new('--vhost', '--vhost', [CompletionResultType]::ParameterName, 'Work in this virtual host [default: the one in the URL, else /]')

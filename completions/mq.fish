@@ -187,6 +187,10 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "start-app" -d 'Accept clients
 complete -c mq -n "__fish_mq_needs_command" -f -a "set-disk-free-limit" -d 'Block publishers while the disk has less free space than this, until the broker starts again or gets SIGHUP'
 complete -c mq -n "__fish_mq_needs_command" -f -a "set-vm-memory-high-watermark" -d 'Block publishers while the broker uses more memory than this, until it starts again or gets SIGHUP'
 complete -c mq -n "__fish_mq_needs_command" -f -a "set-log-level" -d 'Log messages of this level and of more severe ones, until the broker starts again or gets SIGHUP'
+complete -c mq -n "__fish_mq_needs_command" -f -a "stop" -d 'Stop the broker as SIGTERM does: it closes its connections, writes everything to disk and ends'
+complete -c mq -n "__fish_mq_needs_command" -f -a "shutdown" -d 'Stop the broker, and wait until everything is on disk and it has ended'
+complete -c mq -n "__fish_mq_needs_command" -f -a "reset" -d 'Delete all virtual hosts, queues, messages and users of a node that stop-app has stopped: it is as new'
+complete -c mq -n "__fish_mq_needs_command" -f -a "force-reset" -d 'Do what reset does: there is no cluster to leave'
 complete -c mq -n "__fish_mq_needs_command" -f -a "backup" -d 'Copy the messages and definitions of a running broker to a directory of its machine'
 complete -c mq -n "__fish_mq_needs_command" -f -a "quorum-status" -d 'Print the replicas of a quorum queue'
 complete -c mq -n "__fish_mq_needs_command" -f -a "peek" -d 'Print the message at a position of a queue and leave it there, as redelivered'
@@ -2330,6 +2334,48 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand set-log-level" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand set-log-level" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand stop" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand stop" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand stop" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand stop" -l idempotent -d 'Succeed if no broker answers'
+complete -c mq -n "__fish_mq_using_subcommand stop" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand shutdown" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand shutdown" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand shutdown" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand shutdown" -l wait -d 'Wait, as it does anyway'
+complete -c mq -n "__fish_mq_using_subcommand shutdown" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand shutdown" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand reset" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand reset" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand reset" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand reset" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand reset" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand force-reset" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand force-reset" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand force-reset" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand force-reset" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand force-reset" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand backup" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand backup" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand backup" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''

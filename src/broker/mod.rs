@@ -163,8 +163,9 @@ pub struct Broker {
     pub limits: LiveLimits,
     /// The mechanisms that clients may log in with; set before the first client comes, if at all.
     pub mechanisms: OnceLock<Mechanisms>,
-    /// The first frame that clients are sent, those without TLS and those with: encoded once.
-    pub greetings: [OnceLock<Box<[u8]>>; 2],
+    /// The first frame that clients are sent: those without TLS, those with, and the account that runs the broker.
+    /// Encoded once.
+    pub greetings: [OnceLock<Box<[u8]>>; 3],
     /// The id of this run of the broker, different from those of all others, of whatever name.
     pub instance: String,
     /// The address of the management API; set before the first client comes, if at all.

@@ -73,6 +73,11 @@ impl Parameters {
         }
     }
 
+    /// Takes away all of them.
+    pub(in crate::broker) fn clear(&self) {
+        self.parameters.write().clear();
+    }
+
     /// Takes away all of a vhost.
     pub(in crate::broker) fn forget(&self, vhost: &ShortStr) {
         let mut parameters = self.parameters.write();

@@ -236,7 +236,11 @@ async fn run_async(
     };
     let mut cx = Context { engine, out, timeout: global.timeout };
     let answer = until_interrupted(command, &mut cx).await;
-    let Context { engine, out, .. } = cx;
+    let Context { engine, mut out, .. } = cx;
+    if let Some(note) = engine.note() {
+        // What cannot be written to stderr can be told nowhere.
+        let _ = out.note(note);
+    }
     let closed = match answer {
         Err(ref error) if error.code() == Code::Interrupted => {
             // A broker that does not answer now must not keep the user waiting.

@@ -75,8 +75,8 @@ async fn log_in<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mechanism = options.login.mechanism();
     let offered = start.mechanisms.to_text();
+    let (mechanism, response) = options.login.by(&offered);
     if !offered.split(' ').any(|offer| offer == mechanism) {
         let text = format!("ACCESS_REFUSED - it offers no login by {mechanism}, only by {offered}");
         let refusal = Refusal { level: FaultLevel::Connection, code: 403, text, method: (0, 0) };
@@ -85,7 +85,7 @@ where
     let start_ok = connection::StartOk {
         client_properties: client_properties(&options.name),
         mechanism: literal(mechanism),
-        response: options.login.response(),
+        response,
         locale: literal("en_US"),
     };
     peer.send(&[start_ok.into()]).await?;

@@ -43,7 +43,7 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// Connects to `place`, sends the request with basic authentication, and waits for the whole answer.
+/// Connects to `place`, sends the request with basic authentication if there is a login, and waits for the whole answer.
 ///
 /// # Errors
 ///
@@ -52,23 +52,24 @@ pub struct Request {
 pub async fn send(
     place: &Endpoint,
     request: Request,
-    user: &str,
-    password: &Password,
+    login: Option<(&str, &Password)>,
     limit: Duration,
 ) -> Result<HttpResponse, Error> {
     let Request { method, uri, body, headers } = request;
-    let login = STANDARD.encode(format!("{user}:{}", password.reveal()));
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let host = match (uri.host(), uri.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (host, _) => host.unwrap_or_default().to_owned(),
     };
-    let request = hyper::Request::builder()
+    let mut request = hyper::Request::builder()
         .method(method)
         .uri(path)
         .header(HOST, host)
-        .header(AUTHORIZATION, format!("Basic {login}"))
         .header(CONTENT_TYPE, "application/json");
+    if let Some((user, password)) = login {
+        let login = STANDARD.encode(format!("{user}:{}", password.reveal()));
+        request = request.header(AUTHORIZATION, format!("Basic {login}"));
+    }
     let with_header = |request: hyper::http::request::Builder, (name, value): &(&str, String)| {
         request.header(*name, value)
     };
@@ -142,7 +143,7 @@ mod tests {
         };
         let password = Password::new("p");
         let limit = Duration::from_millis(if answer.is_some() { 10_000 } else { 50 });
-        tokio::join!(send(&place, request, "u", &password, limit), serving)
+        tokio::join!(send(&place, request, Some(("u", &password)), limit), serving)
     }
 
     #[tokio::test]

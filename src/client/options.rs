@@ -6,6 +6,10 @@ use crate::wire::shortstr::literal;
 use crate::wire::url::Password;
 use crate::wire::{LongStr, ShortStr};
 
+const EXTERNAL: &str = "EXTERNAL";
+/// The user of a broker that was set up by nobody, and its password.
+const GUEST: &str = "guest";
+
 /// The options of a connection. A limit that is `None` is the broker's choice, or the usual one.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -25,7 +29,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            login: Login::Plain { user: "guest".into(), password: Password::new("guest") },
+            login: Login::Plain { user: GUEST.into(), password: Password::new(GUEST) },
             vhost: literal("/"),
             name: literal("mq"),
             heartbeat_s: None,
@@ -43,20 +47,21 @@ pub enum Login {
     Plain { user: String, password: Password },
     /// SASL EXTERNAL: the TLS certificate says who we are.
     External,
+    /// On the Unix socket of a data directory: SASL EXTERNAL if the broker offers it, because it runs under our
+    /// account; else as `guest`
+    Owner,
 }
 
 impl Login {
-    pub(super) fn mechanism(&self) -> &'static str {
+    /// The mechanism and its response, for a broker that offers these mechanisms.
+    pub(super) fn by(&self, offered: &str) -> (&'static str, LongStr) {
+        let plain = |user: &str, password: &str| ("PLAIN", format!("\0{user}\0{password}").into());
         match self {
-            Self::Plain { .. } => "PLAIN",
-            Self::External => "EXTERNAL",
-        }
-    }
-
-    pub(super) fn response(&self) -> LongStr {
-        match self {
-            Self::Plain { user, password } => format!("\0{user}\0{}", password.reveal()).into(),
-            Self::External => LongStr::default(),
+            Self::Plain { user, password } => plain(user, password.reveal()),
+            Self::Owner if !offered.split(' ').any(|offer| offer == EXTERNAL) => {
+                plain(GUEST, GUEST)
+            }
+            Self::External | Self::Owner => (EXTERNAL, LongStr::default()),
         }
     }
 }

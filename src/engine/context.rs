@@ -15,6 +15,8 @@ pub(super) struct Context {
     pub(super) connection: OnceCell<Connection>,
     /// The management API, once it is known to be that of the same broker.
     pub(super) api: OnceCell<Api>,
+    /// Says that the API could not be checked, because AMQP does not answer.
+    pub(super) unchecked: OnceCell<String>,
     /// The running broker of a data directory; `None` for a broker with a URL.
     pub(super) residence: Option<DirectoryBroker>,
 }

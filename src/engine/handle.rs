@@ -1,8 +1,11 @@
 //! The handle on a broker that commands call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
+use tokio::time::sleep;
 
 use crate::client::{self, Channel};
 use crate::engine::context::Context;
@@ -10,6 +13,9 @@ use crate::engine::error::Error;
 use crate::engine::local::DirectoryBroker;
 use crate::engine::target::{BrokerAddress, Target};
 use crate::wire::FieldTable;
+
+/// The pause between two looks at a node that ends.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A broker that commands work with.
 #[derive(Debug)]
@@ -34,6 +40,7 @@ impl Engine {
             target,
             connection: OnceCell::new(),
             api: OnceCell::new(),
+            unchecked: OnceCell::new(),
             residence,
         });
         Ok(Self { cx, control: Mutex::new(None) })
@@ -63,6 +70,30 @@ impl Engine {
     pub async fn ping(&self) -> Result<(), Error> {
         let channel = self.cx.channel().await?;
         channel.close().await.map_err(|error| self.cx.failed("ping", error))
+    }
+
+    /// Answers whether this process runs the broker of the data directory.
+    pub fn is_host(&self) -> bool {
+        self.cx.residence.as_ref().is_some_and(|residence| !residence.is_guest())
+    }
+
+    /// Returns what the user is to know of the broker that was asked: only its management API answers.
+    pub fn note(&self) -> Option<&str> {
+        self.cx.unchecked.get().map(String::as_str)
+    }
+
+    /// Waits until the process with this run of the broker has ended, or another one has taken its place.
+    pub async fn ended(&self, instance: &Value) {
+        let Ok(api) = self.cx.api().await else { return };
+        loop {
+            match api.get("wait for the end of the node", "overview").await {
+                Ok(overview) if overview["instance"] != *instance => return,
+                // Its listeners are open until everything is on disk.
+                Ok(_) | Err(Error::TimedOut { .. }) => {}
+                Err(_) => return,
+            }
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Sends everything that waits, says goodbye, and ends the broker when this process hosts it.

@@ -11,24 +11,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::broker::auth::Origin;
 use crate::broker::compat::Compat;
 use crate::broker::{Broker, Defaults};
 use crate::engine::contents::{self, Damage, FoundBy};
-use crate::engine::definitions_source::DefinitionsSource;
 use crate::engine::directory::{self, DataDirectory, DirectoryLock};
 use crate::engine::error::Error;
+use crate::engine::first_state::FirstState;
 use crate::engine::host_options::HostOptions;
 use crate::engine::target::TlsFiles;
 use crate::management::{
     self, Caller, EffectiveConfiguration, HttpListener, HttpSettings, HttpsListener, Listener,
-    LogControl, METRICS, Management, Router, ServerInfo,
+    METRICS, Management, OwnerListener, ProcessControls, ResetControl, Router, ServerInfo,
 };
 use crate::server::{
     self, Address, BindError, Clock, Config, Https, Listeners, Server, StartError, TlsProtocol,
-    TlsVerify,
+    TlsVerify, UnixSocket,
 };
 use crate::store::definitions::Definitions;
 use crate::store::{OpenReport, Store, format};
@@ -60,8 +60,27 @@ pub struct Host {
     /// Answers the management API until the server stops.
     management: JoinSet<()>,
     management_thread: OwnThread,
-    /// Let go of last: no process may take the directory while our sockets are in it.
-    _lock: Option<DirectoryLock>,
+    http_end: HttpEnd,
+    /// No process may take the directory while our sockets are in it.
+    lock: Option<DirectoryLock>,
+}
+
+/// The end of the listeners for HTTP in two steps: all requests are answered, and the listeners are closed.
+///
+/// Between the two the broker is closed: who is refused by a listener knows that everything is on disk.
+struct HttpEnd {
+    /// Each listener that answers has a copy.
+    answering: mpsc::Sender<()>,
+    /// Ready when no listener answers any more.
+    answered: mpsc::Receiver<()>,
+    closed: watch::Sender<bool>,
+}
+
+impl Default for HttpEnd {
+    fn default() -> Self {
+        let (answering, answered) = mpsc::channel(1);
+        Self { answering, answered, closed: watch::Sender::new(false) }
+    }
 }
 
 /// The thread of the management API. To write a list of ten thousand queues takes a while, in which a thread of the
@@ -116,12 +135,9 @@ impl Host {
     ) -> Result<Self, Error> {
         let node = options.node_name();
         let clock = Clock::start();
-        let definitions =
-            options.definitions.as_deref().map(DefinitionsSource::read).transpose()?;
-        let defaults = match &definitions {
-            Some(source) => source.defaults(options.first.defaults()),
-            None => options.first.defaults(),
-        };
+        let first = FirstState::of(&options);
+        let read = first.read()?;
+        let defaults = read.defaults();
         // No client is let in before everything is there again.
         let (broker, start_report) = if let Some(directory) = directory {
             open_directory(directory, node, clock, options.compat, &defaults)?
@@ -131,33 +147,22 @@ impl Host {
             broker.answer_as(options.compat);
             (broker, StartReport::default())
         };
-        if let Some(source) = definitions {
-            let imported = source.import(&broker, options.unchanged_definitions);
-            imported.inspect_err(|_| broker.close())?;
-        }
-        broker
-            .name_for_good()
-            .map_err(|fault| not_named(fault.text))
-            .inspect_err(|_| broker.close())?;
-        if let Some(name) = &options.cluster_name {
-            let named = broker.name_cluster(name).map_err(|fault| not_named(fault.text));
-            named.inspect_err(|_| broker.close())?;
-        }
+        read.put(&broker).inspect_err(|_| broker.close())?;
         broker.limits.set(options.limits_in_force());
         broker.users.keep_local(options.local_only.0.clone());
+        broker.users.begin_with(options.first.user.clone());
         // No client has come, and a broker has one host.
         let _ = broker.mechanisms.set(options.logins.mechanisms.clone());
         let broker = Arc::new(broker);
-        let listening = Self::listen(directory, options, Arc::clone(&broker), clock).await;
-        listening
-            .map(|host| Self { start_report, _lock: lock, ..host })
-            .inspect_err(|_| broker.close())
+        let listening = Self::listen(directory, options, first, Arc::clone(&broker), clock).await;
+        listening.map(|host| Self { start_report, lock, ..host }).inspect_err(|_| broker.close())
     }
 
     /// Lets clients in.
     async fn listen(
         directory: Option<&DataDirectory>,
         options: HostOptions,
+        first: FirstState,
         broker: Arc<Broker>,
         clock: Clock,
     ) -> Result<Self, Error> {
@@ -186,10 +191,14 @@ impl Host {
         let server = Server::start(broker, clock, config).await.map_err(not_started)?;
         let (start_report, management) = (StartReport::default(), JoinSet::new());
         let management_thread = OwnThread::start();
-        let on = management_thread.handle();
         let configuration = EffectiveConfiguration::default();
         configuration.set(options.configuration);
         let path_prefix = options.http_settings.path_prefix().to_owned();
+        let reset = ResetControl::new({
+            let broker = Arc::clone(server.broker());
+            move || first.reset(&broker).map_err(|error| with_cause(&error))
+        });
+        let process = ProcessControls { log: options.log, stop: options.stop, reset };
         let mut host = Self {
             server,
             path_prefix,
@@ -202,27 +211,39 @@ impl Host {
             http_socket,
             management,
             management_thread,
-            _lock: None,
+            http_end: HttpEnd::default(),
+            lock: None,
         };
-        let management = host.management(directory, options.http_settings, options.log);
+        let management = host.management(directory, options.http_settings, process);
+        host.answer_all(
+            management,
+            HttpListeners { tcp, https: https_tcp, metrics: metrics_tcp, unix },
+        );
+        Ok(host)
+    }
+
+    /// Answers the requests that come to all listeners, and takes samples of numbers.
+    fn answer_all(&mut self, management: Arc<Management>, listeners: HttpListeners) {
+        let on = self.management_thread.handle();
         let router = management::router(Arc::clone(&management));
         let prefixed = management::prefixed_router(Arc::clone(&management));
         let metrics = management::metrics_router(Arc::clone(&management));
-        for listener in metrics_tcp {
-            host.answer(listener, SocketAddr::ip, metrics.clone(), &on);
+        for listener in listeners.metrics {
+            self.answer(listener, SocketAddr::ip, metrics.clone(), &on);
         }
-        for listener in https_tcp {
-            let Some(certificate) = host.certificate.clone() else { break };
+        for listener in listeners.https {
+            let Some(certificate) = self.certificate.clone() else { break };
             let listener = HttpsListener::new(listener, certificate);
-            host.answer(listener, SocketAddr::ip, prefixed.clone(), &on);
+            self.answer(listener, SocketAddr::ip, prefixed.clone(), &on);
         }
-        for listener in tcp {
-            host.answer(listener, SocketAddr::ip, prefixed.clone(), &on);
+        for listener in listeners.tcp {
+            self.answer(listener, SocketAddr::ip, prefixed.clone(), &on);
         }
-        if let Some(listener) = unix {
-            host.answer(listener, |_| Origin::Local, router, &on);
+        if let Some(listener) = listeners.unix {
+            let listener = OwnerListener::new(listener, server::origin_of);
+            self.answer(listener, |origin| *origin, router, &on);
         }
-        let stopped = host.stopping();
+        let stopped = self.stopping();
         let sampling = async move {
             // Sampling may be dropped at any time.
             tokio::select! {
@@ -230,8 +251,7 @@ impl Host {
                 () = stopped => {}
             }
         };
-        host.management.spawn_on(sampling, &on);
-        Ok(host)
+        self.management.spawn_on(sampling, &on);
     }
 
     /// Answers the HTTP requests that come to a listener, until the server stops.
@@ -246,15 +266,24 @@ impl Host {
         C: Into<Caller> + 'static,
     {
         let slots = self.server.http_slots();
-        let answering = management::serve(listener, caller_of, router, slots, self.stopping());
-        self.management.spawn_on(answering, on);
+        let serving = management::serve(listener, caller_of, router, slots, self.stopping());
+        let answering = self.http_end.answering.clone();
+        let mut closed = self.http_end.closed.subscribe();
+        let served = async move {
+            let listener = serving.await;
+            drop(answering);
+            // A host that is gone is closed too.
+            let _ = closed.wait_for(|is_closed| *is_closed).await;
+            drop(listener);
+        };
+        self.management.spawn_on(served, on);
     }
 
     fn management(
         &self,
         directory: Option<&DataDirectory>,
         settings: HttpSettings,
-        log: LogControl,
+        process: ProcessControls,
     ) -> Arc<Management> {
         let server = ServerInfo {
             started: self.server.started(),
@@ -262,7 +291,7 @@ impl Host {
             listeners: self.listeners(),
             data_directory: directory.map(|directory| directory.path().to_path_buf()),
             configuration: self.configuration.clone(),
-            log,
+            process,
             maintenance: self.server.maintenance().clone(),
             http: Arc::new(settings),
         };
@@ -346,17 +375,32 @@ impl Host {
     /// Tells every client that the broker ends, and waits until they have gone or their time is over. What they had
     /// not acknowledged is back in its queues then, and everything that is to be kept on disk.
     pub async fn stop(self) {
-        let Self { server, http_socket, mut management, management_thread, _lock, .. } = self;
+        let Self { server, http_socket, mut management, management_thread, http_end, lock, .. } =
+            self;
+        let HttpEnd { answering, mut answered, closed } = http_end;
         let broker = Arc::clone(server.broker());
         server.stop().await;
-        while management.join_next().await.is_some() {}
-        drop(management_thread);
+        drop(answering);
+        answered.recv().await;
+        broker.close();
         if let Some(socket) = http_socket {
             // Gone already is as good.
             let _ = fs::remove_file(socket);
         }
-        broker.close();
+        // The sockets of the next process have the same paths, and are not these.
+        drop(lock);
+        closed.send_replace(true);
+        while management.join_next().await.is_some() {}
+        drop(management_thread);
     }
+}
+
+/// The listeners for HTTP.
+struct HttpListeners {
+    tcp: Listeners,
+    https: Listeners,
+    metrics: Listeners,
+    unix: Option<UnixSocket>,
 }
 
 /// Binds an address for HTTP, if there is one.
@@ -426,16 +470,17 @@ fn tls_files(
     Some(server::TlsFiles { certificate, key, client_ca: files.ca, verify, protocol, login })
 }
 
+/// An error and its cause, for a client.
+fn with_cause(error: &Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
+}
+
 fn not_started(error: StartError) -> Error {
     match error {
         StartError::Bind(error) => not_bound(error),
         StartError::Tls(error) => Error::of_tls_file(&error),
     }
-}
-
-/// The identity of the cluster cannot be written down.
-fn not_named(reason: String) -> Error {
-    Error::refused("name the cluster", 500, reason)
 }
 
 fn not_bound(error: BindError) -> Error {

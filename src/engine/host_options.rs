@@ -8,7 +8,7 @@ use crate::broker::Defaults;
 use crate::broker::auth::{ADMINISTRATOR, GUEST, Mechanisms, Permission, User};
 use crate::broker::compat::Compat;
 use crate::broker::node_limits::{NodeLimits, Watermark};
-use crate::management::{ConfigurationEntry, HttpSettings, LogControl};
+use crate::management::{ConfigurationEntry, HttpSettings, LogControl, StopControl};
 use crate::server::{Address, TlsProtocol, TlsVerify, resources};
 use crate::tls::LoginName;
 use crate::wire::ShortStr;
@@ -60,6 +60,8 @@ pub struct HostOptions {
     pub configuration: Vec<ConfigurationEntry>,
     /// The way for the management API to change the level of the log.
     pub log: LogControl,
+    /// The way for the management API to have the process stop.
+    pub stop: StopControl,
     /// The directory that others find it by; its Unix sockets are there.
     pub directory: Option<PathBuf>,
 }

@@ -4,13 +4,14 @@
 //! tunnel that leads elsewhere. What a broker says of itself on both sides tells: ours says one word that no other run
 //! of it has, RabbitMQ the name of its cluster. Two clusters of one name are not told apart.
 
+use std::error::Error as _;
 use std::future::ready;
 
 use serde_json::Value;
 
 use crate::client::{Dialed, Endpoint};
 use crate::engine::context::Context;
-use crate::engine::error::{Cause, Error};
+use crate::engine::error::{Cause, Error, Service};
 use crate::engine::management::Api;
 use crate::engine::target::{ApiSource, BrokerAddress};
 use crate::wire::{FieldTable, FieldValue};
@@ -26,17 +27,22 @@ struct Identity {
 }
 
 impl Context {
-    /// The management API of the same broker.
+    /// The management API of the same broker. A node that is drained answers there only: if AMQP cannot be reached, an
+    /// API that was named is taken for its own, and [`Self::unchecked`] says so.
     pub(super) async fn api(&self) -> Result<&Api, Error> {
-        self.api.get_or_try_init(|| same_broker(self)).await
-    }
-
-    /// The same, for a node that may have closed AMQP: if that cannot be reached, the management API that was named is
-    /// taken for its own.
-    pub(super) async fn api_of_closed(&self) -> Result<&Api, Error> {
-        match self.api().await {
-            Err(Error::Unreachable { .. }) if self.target.api_source == ApiSource::Named => {
-                Ok(self.api.get_or_init(|| ready(self.target.api.clone())).await)
+        let checked = self.api.get_or_try_init(|| same_broker(self)).await;
+        match checked {
+            Err(error @ Error::Unreachable { what: Service::Amqp, .. })
+                if self.target.api_source == ApiSource::Named =>
+            {
+                let api = self.target.api.clone();
+                let why = error.source().map(|why| format!(" ({why})")).unwrap_or_default();
+                let note = format!(
+                    "{} does not answer{why}: {api} is asked alone, and may be that of another broker",
+                    self.target
+                );
+                let _ = self.unchecked.set(note);
+                Ok(self.api.get_or_init(|| ready(api)).await)
             }
             checked => checked,
         }

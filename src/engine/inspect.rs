@@ -41,11 +41,6 @@ impl Inspect<'_> {
         self.cx.api().await?.get("look at the overview", "overview").await
     }
 
-    /// Says that the node may have closed AMQP: the management API that was named is then enough.
-    pub async fn of_closed(&self) -> Result<(), Error> {
-        self.cx.api_of_closed().await.map(drop)
-    }
-
     /// Any other question: a path below `/api`, its parts escaped.
     pub async fn get(&self, doing: &str, path: &str) -> Result<Value, Error> {
         self.cx.api().await?.get(doing, path).await

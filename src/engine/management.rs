@@ -6,8 +6,10 @@
 //! of ours in the tests of `management`.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,6 +81,8 @@ pub(super) struct Api {
     endpoint: String,
     socket: Option<PathBuf>,
     tls: Option<TlsOptions>,
+    /// Logs in without a password where it can.
+    is_owner: bool,
     user: String,
     password: Password,
     timeout: Duration,
@@ -179,16 +183,26 @@ impl Api {
         tls: Option<TlsOptions>,
         socket: Option<PathBuf>,
     ) -> Self {
+        let is_owner = options.login == Login::Owner;
         let (user, password) = match &options.login {
             Login::Plain { user, password } => (user.clone(), password.clone()),
-            Login::External => ("guest".into(), Password::new("guest")),
+            Login::External | Login::Owner => ("guest".into(), Password::new("guest")),
         };
-        Self { endpoint, socket, tls, user, password, timeout: options.timeout }
+        Self { endpoint, socket, tls, is_owner, user, password, timeout: options.timeout }
     }
 
     /// The same API, asked by another user.
     pub(super) fn as_user(&self, user: &str, password: &str) -> Self {
-        Self { user: user.to_owned(), password: Password::new(password), ..self.clone() }
+        let password = Password::new(password);
+        Self { user: user.to_owned(), password, is_owner: false, ..self.clone() }
+    }
+
+    /// The login of a request: none on the socket of a broker that runs under our account, which asks for none.
+    fn login(&self) -> Option<(&str, &Password)> {
+        let own = rustix::process::geteuid().as_raw();
+        let socket = self.socket.as_ref().filter(|_| self.is_owner);
+        let is_ours = |socket: &PathBuf| fs::metadata(socket).is_ok_and(|found| found.uid() == own);
+        (!socket.is_some_and(is_ours)).then_some((&self.user, &self.password))
     }
 
     /// Asks for a path below `/api`.
@@ -240,7 +254,7 @@ impl Api {
             body: body.into(),
             headers: call.headers.clone(),
         };
-        let asked = http::send(&place, request, &self.user, &self.password, self.timeout).await;
+        let asked = http::send(&place, request, self.login(), self.timeout).await;
         let answer = asked.map_err(|error| self.failed(doing, error))?;
         if !answer.status.is_success() {
             return Err(refused(doing, answer.status, &answer.body));

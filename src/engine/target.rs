@@ -150,7 +150,7 @@ impl Target {
             ));
         }
         let directory = DataDirectory::new(directory);
-        let client = client_options(None, options)?;
+        let client = Options { login: Login::Owner, ..client_options(None, options)? };
         let api = Api::on_socket(directory.http_socket(), &client);
         let shown = directory.to_string();
         let broker = BrokerAddress::Of(directory);

@@ -83,13 +83,22 @@ impl LoginGate {
     }
 
     fn user(&self, headers: &HeaderMap, caller: Caller) -> Result<User, Refusal> {
-        let credentials = headers.get(header::AUTHORIZATION).ok_or(Refusal::NoCredentials)?;
+        let Some(credentials) = headers.get(header::AUTHORIZATION) else {
+            return self.owner(caller);
+        };
         let (name, password) = basic(credentials.as_bytes()).ok_or_else(|| self.login_failed())?;
         let user = self.check(&name, &password, caller)?;
         if !user.has_tag(MANAGEMENT) {
             return Err(Refusal::NotAuthorised { reason: "Not management user" });
         }
         Ok(user)
+    }
+
+    /// The user as whom the account that runs the broker asks; another one has no credentials.
+    fn owner(&self, caller: Caller) -> Result<User, Refusal> {
+        let owner = self.broker.users.log_in_owner(caller.origin).ok_or(Refusal::NoCredentials)?;
+        self.broker.logins.http.succeeded.add(1);
+        Ok(owner)
     }
 
     /// `POST /login`: checks the name and password of a form, and answers with a token for further requests.

@@ -127,7 +127,7 @@ pub(super) fn set_log_level(request: &ChangeRequest<'_>) -> Result<ChangeOutcome
     let body = request.body()?;
     let level = body.text("level")?;
     let server = request.view.server;
-    match server.log.set(level) {
+    match server.process.log.set(level) {
         None => Err(Refusal::Unavailable { reason: "the level of its log cannot be changed" }),
         Some(false) => Err(Refusal::bad_request(format!("{level} is not a level of the log"))),
         Some(true) => {

@@ -99,6 +99,8 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/nodes/{node}/memory/relative",                                         Monitor,       One(memory::relative)),
     (Put,    "/nodes/{node}/maintenance",                                             Administrator, Change(nodes::drain)),
     (Delete, "/nodes/{node}/maintenance",                                             Administrator, Change(nodes::revive)),
+    (Post,   "/nodes/{node}/reset",                                                   Administrator, Change(change::process::reset)),
+    (Post,   "/nodes/{node}/stop",                                                    Administrator, Change(change::process::stop)),
     (Put,    "/nodes/{node}/suspension",                                              Administrator, Change(nodes::suspend)),
     (Delete, "/nodes/{node}/suspension",                                              Administrator, Change(nodes::resume)),
     (Get,    "/operator-policies",                                                    EveryUser,     List(policies::list_operators)),

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::configuration::{EffectiveConfiguration, LogControl};
+use super::configuration::EffectiveConfiguration;
 use super::http_settings::HttpSettings;
+use super::process::ProcessControls;
 use crate::server::Maintenance;
 
 /// Our name where RabbitMQ says "RabbitMQ".
@@ -23,7 +24,7 @@ pub struct ServerInfo {
     pub listeners: Vec<Listener>,
     pub data_directory: Option<PathBuf>,
     pub configuration: EffectiveConfiguration,
-    pub log: LogControl,
+    pub process: ProcessControls,
     pub maintenance: Maintenance,
     pub http: Arc<HttpSettings>,
 }

@@ -61,13 +61,16 @@ impl From<IpAddr> for Caller {
 ///
 /// `caller_of` says who the peer with that address is. For TCP: `|address| address.ip()`; for a Unix socket:
 /// `|_| Origin::Local`. Each connection has one of `slots`; without one it waits to be served.
+///
+/// Returns the listener, which answers nobody any more: whoever connects waits until it is dropped.
 pub async fn serve<L, F, C>(
     mut listener: L,
     caller_of: F,
     router: Router,
     slots: Arc<Semaphore>,
     shutdown: impl Future<Output = ()> + Send,
-) where
+) -> L
+where
     L: Listener,
     F: Fn(&L::Addr) -> C + Send,
     C: Into<Caller>,
@@ -113,6 +116,7 @@ pub async fn serve<L, F, C>(
         while connections.join_next().await.is_some() {}
     })
     .await;
+    listener
 }
 
 /// Serves one connection; once `ended` says so, up to the answer that is under way.

@@ -21,6 +21,8 @@ const BACKLOG: u32 = 1024;
 
 /// The listeners of an address.
 pub type Listeners = Vec<TcpListener>;
+/// A listener on a Unix socket.
+pub type UnixSocket = tokio::net::UnixListener;
 
 /// An address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

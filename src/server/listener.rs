@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
 use rustls::pki_types::CertificateDer;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::drive::Drive;
 use super::maintenance;
@@ -179,7 +179,17 @@ pub(super) async fn accept_unix(listener: UnixListener, shared: Arc<Shared>) {
             certificate: None,
             connected_at: wall_clock(),
         };
-        serve(stream, peer, Origin::Local, slot, &shared);
+        let origin = origin_of(&stream);
+        serve(stream, peer, origin, slot, &shared);
+    }
+}
+
+/// Tells the account that runs the broker from others on this machine.
+pub fn origin_of(stream: &UnixStream) -> Origin {
+    let own = rustix::process::geteuid().as_raw();
+    match stream.peer_cred() {
+        Ok(peer) if peer.uid() == own => Origin::Owner,
+        Ok(_) | Err(_) => Origin::Local,
     }
 }
 

@@ -36,10 +36,11 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-pub use address::{Address, Listeners};
+pub use address::{Address, Listeners, UnixSocket};
 pub use bind_error::BindError;
 pub use clock::Clock;
 pub use https::{Https, HttpsStream};
+pub use listener::origin_of;
 pub use maintenance::Maintenance;
 pub use tls::{TlsCipher, TlsFiles, TlsProtocol, TlsVerify, TlsVersion};
 

@@ -1,5 +1,6 @@
 //! Commands that change a running node, as a person types them: its limits, listeners and log level.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mq::wire::{Method, Properties};
@@ -13,32 +14,49 @@ use crate::support::peer::Peer;
 const MOST: Duration = Duration::from_secs(30);
 
 /// `mq serve` with a data directory and a management API.
-struct Node {
-    broker: Running,
-    url: String,
-    http: String,
-    _directory: TempDir,
+pub(super) struct Node {
+    pub(super) broker: Running,
+    pub(super) url: String,
+    pub(super) http: String,
+    pub(super) directory: TempDir,
 }
 
 impl Node {
-    fn start(options: &[&str]) -> Self {
-        let directory = TempDir::new().unwrap();
+    pub(super) fn start(options: &[&str]) -> Self {
+        Self::start_in(TempDir::new().unwrap(), options)
+    }
+
+    pub(super) fn start_in(directory: TempDir, options: &[&str]) -> Self {
         let mut command = program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--print-url"]);
         command.arg("--data-dir").arg(directory.path()).args(options);
         let mut broker = Running::spawn(&mut command, "Server startup complete");
         let [url, http] = [broker.line(), broker.line()].map(|line| line.trim().to_owned());
-        Self { broker, url, http, _directory: directory }
+        Self { broker, url, http, directory }
     }
 
     /// The exit code of a command that asks the management API, and what it prints.
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
+    pub(super) fn run(&self, arguments: &[&str]) -> (i32, String) {
         ended(arguments, ["--http-url", &self.http])
     }
 
     /// The same for a command that speaks AMQP.
-    fn amqp(&self, arguments: &[&str]) -> (i32, String) {
+    pub(super) fn amqp(&self, arguments: &[&str]) -> (i32, String) {
         ended(arguments, ["--url", &self.url])
+    }
+
+    /// The same for `rabbitmqctl`.
+    pub(super) fn ctl(&self, arguments: &[&str]) -> (i32, String) {
+        self.tool("rabbitmqctl", arguments)
+    }
+
+    /// The same for any of RabbitMQ's programs.
+    pub(super) fn tool(&self, name: &str, arguments: &[&str]) -> (i32, String) {
+        let links = TempDir::new().unwrap();
+        let made = program().arg("install-links").arg(links.path()).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let mut command = Command::new(links.path().join(name));
+        said(command.args(arguments).args(["--http-url", &self.http]))
     }
 
     /// A row of `mq environment` without its key.
@@ -48,14 +66,19 @@ impl Node {
         row.map(str::to_owned)
     }
 
-    fn stop(mut self) {
+    pub(super) fn stop(mut self) {
         self.broker.signal(Signal::TERM);
         assert!(self.broker.end().0.success());
     }
 }
 
 fn ended(arguments: &[&str], broker: [&str; 2]) -> (i32, String) {
-    let run = program().args(arguments).args(broker).output().unwrap();
+    said(program().args(arguments).args(broker))
+}
+
+/// The exit code of a program, and what it prints.
+pub(super) fn said(command: &mut Command) -> (i32, String) {
+    let run = command.output().unwrap();
     let text = String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap();
     (run.status.code().unwrap(), text)
 }
@@ -163,13 +186,10 @@ fn a_stopped_app_closes_its_clients_and_keeps_its_messages_until_it_is_started()
     let mut node = Node::start(&[]);
     assert_eq!(node.amqp(&["publish", "--queue", "q", "kept"]).0, 0);
     let peer = Peer::on_channel_one(node.url.trim_start_matches("amqp://").parse().unwrap());
-    let links = TempDir::new().unwrap();
-    assert!(program().arg("install-links").arg(links.path()).output().unwrap().status.success());
     let ctl = |word: &str| {
-        let mut command = std::process::Command::new(links.path().join("rabbitmqctl"));
-        let run = command.args([word, "--http-url", &node.http]).output().unwrap();
-        assert!(run.status.success(), "{run:?}");
-        String::from_utf8(run.stdout).unwrap()
+        let (code, said) = node.ctl(&[word]);
+        assert_eq!(code, 0, "{said}");
+        said
     };
     let said = ctl("stop_app");
     assert!(

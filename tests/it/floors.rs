@@ -47,7 +47,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "broker/admin",
         &[
             "definitions",
-            "alarms limits parameters permissions policies users vhosts",
+            "alarms limits parameters permissions policies reset users vhosts",
             "admission put",
         ],
     ),
@@ -191,8 +191,9 @@ const FLOORS: &[(&str, &[&str])] = &[
             "ranges",
             "listing",
             "node_numbers",
-            "https server_info",
+            "https owner server_info",
             "arguments compression headers idle_timeout refusal",
+            "process",
             "configuration http_settings",
         ],
     ),
@@ -214,7 +215,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "management/change",
         &[
             "messages parameters users",
-            "backup connections limits permissions policies replicas topology vhosts",
+            "backup connections limits permissions policies process replicas topology vhosts",
         ],
     ),
     (
@@ -240,7 +241,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "context",
             "local",
             "host listing",
-            "contents host_options",
+            "contents first_state",
+            "host_options",
             "definitions_source",
             "target",
             "directory management",
@@ -275,6 +277,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "table",
             "health",
+            "end",
             "backup definitions features never operation parameters permissions plugins queues",
             "connections node policies users vhosts",
             "lists",

@@ -18,7 +18,7 @@ use mq::broker::queue::Subscription;
 use mq::broker::registry::{ConnectionId, NegotiatedParameters, Peer};
 use mq::broker::vhost::{BindingRequest, QueueDeclaration, Vhost};
 use mq::management::{
-    EffectiveConfiguration, Listener, LogControl, Management, ServerInfo, router, serve,
+    EffectiveConfiguration, Listener, Management, ProcessControls, ServerInfo, router, serve,
 };
 use mq::server::Maintenance;
 use mq::server::{Clock, Config, Server};
@@ -79,7 +79,7 @@ impl Site {
             listeners: vec![listen("amqp", 5672), listen("http", address.port())],
             data_directory: None,
             configuration: EffectiveConfiguration::default(),
-            log: LogControl::default(),
+            process: ProcessControls::default(),
             maintenance: Maintenance::default(),
             http: Arc::default(),
         };
@@ -611,7 +611,7 @@ async fn a_unix_socket_is_served_until_the_end_is_asked_for() {
         listeners: Vec::new(),
         data_directory: Some(folder.path().into()),
         configuration: EffectiveConfiguration::default(),
-        log: LogControl::default(),
+        process: ProcessControls::default(),
         maintenance: Maintenance::default(),
         http: Arc::default(),
     };

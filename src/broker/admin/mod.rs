@@ -13,6 +13,7 @@ mod parameters;
 mod permissions;
 mod policies;
 mod put;
+mod reset;
 mod users;
 mod vhosts;
 

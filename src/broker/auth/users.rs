@@ -1,6 +1,7 @@
 //! The users of a broker.
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
@@ -34,9 +35,11 @@ pub struct User {
 #[derive(Debug)]
 pub struct Users {
     /// Hashed fast, because only administrators add names.
-    users: RwLock<FxHashMap<ShortStr, User>>,
+    all: RwLock<FxHashMap<ShortStr, User>>,
     /// Users that may log in from this machine only (RabbitMQ: `loopback_users`).
     local_only: RwLock<Vec<ShortStr>>,
+    /// The name of the user that a new broker begins with.
+    first: OnceLock<ShortStr>,
 }
 
 /// The place that a login comes from.
@@ -44,6 +47,8 @@ pub struct Users {
 pub enum Origin {
     /// This machine: loopback or a Unix socket.
     Local,
+    /// The account that runs the broker, on a Unix socket of its data directory.
+    Owner,
     Remote,
 }
 
@@ -73,7 +78,11 @@ impl User {
 impl Users {
     pub fn new(users: impl IntoIterator<Item = User>) -> Self {
         let users = users.into_iter().map(|user| (user.name.clone(), user)).collect();
-        Self { users: RwLock::new(users), local_only: RwLock::new(vec![literal(GUEST)]) }
+        Self {
+            all: RwLock::new(users),
+            local_only: RwLock::new(vec![literal(GUEST)]),
+            first: OnceLock::new(),
+        }
     }
 
     /// Lets these users, and no others, log in from this machine only.
@@ -91,6 +100,23 @@ impl Users {
     /// The user of this name, whom a certificate has proved, when the origin is allowed.
     pub fn log_in_proved(&self, name: &str, origin: Origin) -> Option<User> {
         self.get(name).filter(|user| !self.is_kept_out(user, origin))
+    }
+
+    /// Says which user a new broker begins with; before the first client comes.
+    pub fn begin_with(&self, name: ShortStr) {
+        // It is said once.
+        let _ = self.first.set(name);
+    }
+
+    /// The user as whom the account that runs the broker works, without a password: the one that a new broker begins
+    /// with, or the first that is an administrator.
+    pub fn log_in_owner(&self, origin: Origin) -> Option<User> {
+        if origin != Origin::Owner {
+            return None;
+        }
+        let first = self.get(self.first.get().map_or(GUEST, |name| name.as_str()));
+        let mut administrators = first.into_iter().chain(self.list());
+        administrators.find(|user| user.has_tag(&[ADMINISTRATOR]))
     }
 
     /// Answers whether a user may log in from the broker's own machine only, and comes from elsewhere.
@@ -112,24 +138,24 @@ impl Users {
 
     /// The user of that name.
     pub fn get(&self, name: &str) -> Option<User> {
-        self.users.read().get(name).cloned()
+        self.all.read().get(name).cloned()
     }
 
     /// Returns the limits of the user of that name.
     pub fn limits(&self, name: &str) -> UserLimits {
-        let users = self.users.read();
+        let users = self.all.read();
         users.get(name).map(|user| user.limits).unwrap_or_default()
     }
 
     /// Answers whether a user has a tag.
     pub fn has_tag(&self, name: &str, tag: &str) -> bool {
-        let users = self.users.read();
+        let users = self.all.read();
         users.get(name).is_some_and(|user| user.tags.iter().any(|one| one == tag))
     }
 
     /// All users, in the order of their names.
     pub fn list(&self) -> Vec<User> {
-        let users = self.users.read();
+        let users = self.all.read();
         let mut list: Vec<_> = users.values().cloned().collect();
         list.sort_by(|one, other| one.name.cmp(&other.name));
         list
@@ -137,19 +163,40 @@ impl Users {
 
     /// Puts a user in, in the place of the one of that name.
     pub(in crate::broker) fn put(&self, user: User) {
-        let mut users = self.users.write();
+        let mut users = self.all.write();
         users.insert(user.name.clone(), user);
+    }
+
+    /// Takes out all users but this one.
+    pub(in crate::broker) fn replace_all(&self, by: Option<User>) {
+        *self.all.write() = by.into_iter().map(|user| (user.name.clone(), user)).collect();
     }
 
     /// Takes a user out.
     pub(in crate::broker) fn remove(&self, name: &str) {
-        self.users.write().remove(name);
+        self.all.write().remove(name);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_owner_is_the_first_user_or_another_administrator() {
+        let name = |user: Option<User>| user.map(|user| user.name.to_string());
+        let users = Users::new([
+            User::administrator(literal("b"), "1"),
+            User::tagged(literal("a"), "1", Vec::new()),
+        ]);
+        assert_eq!(name(users.log_in_owner(Origin::Local)), None);
+        assert_eq!(name(users.log_in_owner(Origin::Owner)).as_deref(), Some("b"));
+        users.begin_with(literal("c"));
+        users.put(User::administrator(literal("c"), "1"));
+        assert_eq!(name(users.log_in_owner(Origin::Owner)).as_deref(), Some("c"));
+        users.replace_all(None);
+        assert_eq!(name(users.log_in_owner(Origin::Owner)), None);
+    }
 
     #[test]
     fn guest_logs_in_from_this_machine_only() {

@@ -67,8 +67,13 @@ impl VhostDefinitions {
             inside.map(|table| Change::RemoveAll(table, of_vhost())).chain([itself]).collect()
         };
         self.apply(changes, || format!("deletion of vhost '{}'", self.vhost))?;
-        self.is_closed.store(true, Ordering::Relaxed);
+        self.is_struck_out();
         Ok(())
+    }
+
+    /// Says that all of the vhost has been struck out; nothing is written down from then on.
+    pub(super) fn is_struck_out(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
     }
 
     /// Refuses a change after the vhost was deleted.
@@ -146,12 +151,8 @@ pub(super) struct RemovedRows<'a> {
     pub(super) bindings: Vec<&'a (ShortStr, BindingKey)>,
 }
 
-/// Writes the first definitions of a new broker. Without any it stays a new one until something is written.
-pub(super) fn begin(
-    definitions: &Definitions,
-    vhost: Option<&ShortStr>,
-    user: Option<(&User, &Permission)>,
-) -> Result<(), StoreError> {
+/// The rows of a new broker.
+fn first_rows(vhost: Option<&ShortStr>, user: Option<(&User, &Permission)>) -> Vec<Change> {
     let mut changes = Vec::new();
     if let Some(vhost) = vhost {
         let metadata = VhostMetadata::of_new(vhost);
@@ -163,8 +164,25 @@ pub(super) fn begin(
     if let Some((vhost, (user, permission))) = vhost.zip(user) {
         changes.push(access::put_permission(vhost, &user.name, permission));
     }
+    changes
+}
+
+/// Writes the first definitions of a new broker. Without any it stays a new one until something is written.
+pub(super) fn begin(
+    definitions: &Definitions,
+    vhost: Option<&ShortStr>,
+    user: Option<(&User, &Permission)>,
+) -> Result<(), StoreError> {
+    let changes = first_rows(vhost, user);
     if changes.is_empty() {
         return Ok(());
     }
     definitions.apply(changes)
+}
+
+/// Strikes out everything and puts in the rows of a new broker.
+pub(super) fn anew(vhost: Option<&ShortStr>, user: Option<(&User, &Permission)>) -> Changes {
+    let all = Table::ALL.map(|table| Change::RemoveAll(table, Vec::new()));
+    let first = first_rows(vhost, user);
+    all.into_iter().chain(first).fold(Changes::default(), Changes::with)
 }

@@ -1,7 +1,7 @@
 //! The settings of a vhost: its metadata, limits and policies, and its end.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
 use super::refusals::{not_default, refused};
 use super::requests::QueueDeclaration;
@@ -195,13 +195,31 @@ impl Vhost {
     pub(in crate::broker) fn close(&self) -> Result<Vec<Arc<Queue>>, Fault> {
         let _changing = self.changing();
         self.definitions.close()?;
+        Ok(self.take_topology())
+    }
+
+    /// Keeps the topology as it is until the vhost is closed together with others.
+    pub(in crate::broker) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.changing()
+    }
+
+    /// Does what [`Self::close`] does for a vhost that is held and whose rows have been struck out.
+    pub(in crate::broker) fn close_struck_out(
+        &self,
+        _held: &MutexGuard<'_, ()>,
+    ) -> Vec<Arc<Queue>> {
+        self.definitions.is_struck_out();
+        self.take_topology()
+    }
+
+    fn take_topology(&self) -> Vec<Arc<Queue>> {
         let topology = std::mem::take(&mut *self.write());
         let Topology { queues, exchanges, .. } = topology;
         for exchange in exchanges.values() {
             self.shared.ended.exchanges.absorb(&exchange.counters);
         }
         let holders = exchanges.into_values().filter_map(|exchange| exchange.holder);
-        Ok(queues.into_values().chain(holders).collect())
+        queues.into_values().chain(holders).collect()
     }
 
     /// Ends the queues it had.

@@ -9,6 +9,7 @@
 mod backup;
 mod connections;
 mod definitions;
+mod end;
 mod features;
 mod given;
 mod health;
@@ -45,6 +46,7 @@ use crate::engine::Fields;
 
 pub use self::row::Program;
 pub(super) use connections::{Closing, close_each, pid};
+pub(super) use end::shut_down;
 pub(super) use operation::{check_log_level, disk_limit, memory_limit};
 
 /// One of the administration commands, as it was asked for.

@@ -35,8 +35,6 @@ const fn not_implemented(
     }
 }
 
-const STOP: &str = "stop `mq serve` with SIGTERM, as with Ctrl-C";
-const RESET: &str = "stop `mq serve` and remove its data directory";
 const DISK: &str = "start `mq serve` with --disk-free-limit";
 const LOG: &str = "`mq serve` writes its log to stderr: read it there";
 const SERVER: &str = "`mq serve --print-config` shows how a broker is configured";
@@ -106,10 +104,6 @@ pub(super) const ROWS: &[AdminRow] = &[
     row("reset-offset", STREAMS, STREAM),
     row("list-trust-store-certificates", CTL_DIAGNOSTICS, TRUST_STORE),
     row("refresh-trust-store", CTL, TRUST_STORE),
-    not_implemented("stop", CTL, STOP),
-    not_implemented("shutdown", CTL, STOP),
-    not_implemented("reset", CTL, RESET),
-    not_implemented("force-reset", CTL, RESET),
     not_implemented("activate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
     not_implemented("deactivate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
     not_implemented("log-location", DIAGNOSTICS, LOG),

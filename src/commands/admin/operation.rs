@@ -150,7 +150,6 @@ async fn open(
     done: &str,
     cx: &mut Context,
 ) -> Result<Answer, CommandError> {
-    cx.engine.inspect().of_closed().await?;
     change(name, Call::new(Method::DELETE, state.to_owned()), done, cx).await
 }
 
@@ -161,16 +160,23 @@ async fn change(
     done: &str,
     cx: &mut Context,
 ) -> Result<Answer, CommandError> {
+    call_node(name, call, cx).await?;
+    show::done(done, cx)
+}
+
+/// The same, and nothing is said about it; the answer is the node's.
+pub(super) async fn call_node(
+    name: &str,
+    call: Call,
+    cx: &mut Context,
+) -> Result<Value, CommandError> {
     let doing = show::doing(name);
     let node = node::node(&doing, cx).await?;
     let path = format!("nodes/{}/{}", escape(&node), call.path);
     match cx.engine.inspect().send(&doing, &Call { path, ..call }).await {
         // RabbitMQ's API has no such call.
         Err(Error::Refused { code: 404 | 405, .. }) => Err(show::not_offered(name)),
-        answer => {
-            answer?;
-            show::done(done, cx)
-        }
+        answer => Ok(answer?),
     }
 }
 

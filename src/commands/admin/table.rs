@@ -2,8 +2,8 @@
 
 use super::row::AdminGroup;
 use super::{
-    backup, connections, definitions, features, health, lists, never, node, operation, parameters,
-    permissions, plugins, policies, queues, users, vhosts,
+    backup, connections, definitions, end, features, health, lists, never, node, operation,
+    parameters, permissions, plugins, policies, queues, users, vhosts,
 };
 
 /// The groups, in the order of the help.
@@ -22,6 +22,7 @@ pub(super) const TABLE: &[AdminGroup] = &[
     AdminGroup { heading: Some("Health"),                      rows: health::ROWS },
     AdminGroup { heading: Some("The node"),                    rows: node::ROWS },
     AdminGroup { heading: Some("A running node"),              rows: operation::ROWS },
+    AdminGroup { heading: Some("The end of a node"),           rows: end::ROWS },
     AdminGroup { heading: Some("Backup"),                      rows: backup::ROWS },
     AdminGroup { heading: Some("Quorum queues and streams"),   rows: queues::ROWS },
     AdminGroup { heading: Some("In RabbitMQ only"),            rows: never::ROWS },

@@ -238,6 +238,10 @@ async fn worked(work: &'static CommandWork, asked: &mut Asked, mut out: Output) 
             announce(work, asked, &node, &mut out);
             return (plugins::offline(asked), out);
         }
+        Err((_, out)) if work.name == "stop" && asked.is_set("idempotent") => {
+            let text = format!("Node {} is no longer running", reached::node_asked_for(asked));
+            return (Ok(Shown::message(text)), out);
+        }
         Err((failure, out)) => return (Err(failure), out),
     };
     asked.release = reached.release;

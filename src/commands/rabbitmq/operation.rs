@@ -1,9 +1,15 @@
 //! The operation of a node that runs: its maintenance, listeners, limits and log level.
 
 use super::asked::Asked;
-use super::failure::WrongWords;
-use super::work::{Banner, CommandWork, WorkKind, as_usual};
-use crate::commands::admin;
+use super::failure::{self, Failure, USAGE, WrongWords};
+use super::reached::Reached;
+use super::shown::Shown;
+use super::usage::usage_block;
+use super::work::{Banner, CommandWork, WorkKind, as_usual, filled};
+use crate::commands::{CommandError, admin};
+
+/// The node is not in the state that the command needs.
+const PRECONDITION_FAILED: u16 = 412;
 
 pub(super) const WORKS: &[CommandWork] = &[
     CommandWork {
@@ -53,6 +59,32 @@ pub(super) const WORKS: &[CommandWork] = &[
         ..CommandWork::PLAIN
     },
     CommandWork {
+        name: "stop",
+        words: (0, 1),
+        banner: Banner::Words("Stopping and halting node {node} ..."),
+        work: WorkKind::Same { command: "stop", refused: as_usual },
+        ..CommandWork::PLAIN
+    },
+    CommandWork {
+        name: "shutdown",
+        work: WorkKind::Run(|asked, reached| Box::pin(shut_down(asked, reached))),
+        ..CommandWork::PLAIN
+    },
+    CommandWork {
+        name: "reset",
+        work: WorkKind::Run(|asked, reached| {
+            Box::pin(reset("Resetting node {node} ...", asked, reached))
+        }),
+        ..CommandWork::PLAIN
+    },
+    CommandWork {
+        name: "force_reset",
+        work: WorkKind::Run(|asked, reached| {
+            Box::pin(reset("Forcefully resetting node {node} ...", asked, reached))
+        }),
+        ..CommandWork::PLAIN
+    },
+    CommandWork {
         name: "set_log_level",
         words: (1, 1),
         banner: Banner::Words("Setting log level to \"{0}\" ..."),
@@ -88,6 +120,43 @@ pub(super) const WORKS: &[CommandWork] = &[
         work: WorkKind::Same { command: "set-vm-memory-high-watermark", refused: as_usual },
     },
 ];
+
+/// Stops the node and says what it waits for.
+async fn shut_down(asked: &Asked, reached: &mut Reached) -> Result<Shown, Failure> {
+    let failed = |error: CommandError, node: &str| Failure::of(error, asked, node);
+    let node = reached.node.clone();
+    let row = reached.node_row().await.map_err(|error| failed(error, &node))?;
+    let process = format!("node {node} running at PID {}", row["os_pid"].as_str().unwrap_or("?"));
+    if !asked.is_quiet() {
+        let pid = process.rsplit(' ').next().unwrap_or_default();
+        let text = format!("Shutting down RabbitMQ {process}\nWaiting for PID {pid} to terminate");
+        // What cannot be written now cannot be written at the end.
+        let _ = reached.cx.out.line(&text).and_then(|()| reached.cx.out.flush());
+    }
+    admin::shut_down(&mut reached.cx).await.map_err(|error| failed(error, &node))?;
+    Ok(Shown::message(format!("RabbitMQ {process} successfully shut down")))
+}
+
+/// Resets a node that is stopped; another one is asked nothing, as in RabbitMQ.
+async fn reset(banner: &str, asked: &Asked, reached: &mut Reached) -> Result<Shown, Failure> {
+    let name = asked.name.as_deref().unwrap_or_default();
+    let done = reached.perform(name, Vec::new()).await;
+    done.map_err(|error| match (failure::refusal(&error), asked.command) {
+        (Some((PRECONDITION_FAILED, text)), Some(command)) => Failure::plain(
+            USAGE,
+            format!(
+                "Error: {text}\nArguments given:\n\t{}\n\n{}",
+                asked.typed(),
+                usage_block(asked, command)
+            ),
+        ),
+        _ => Failure::of(error, asked, &reached.node),
+    })?;
+    if asked.is_quiet() {
+        return Ok(Shown::Nothing);
+    }
+    Ok(Shown::Text(filled(banner, asked, &reached.node)))
+}
 
 fn words(asked: &Asked) -> Vec<&str> {
     asked.words.iter().map(String::as_str).collect()

@@ -15,8 +15,8 @@ use crate::commands::options::name;
 use crate::commands::options::node_limits::LimitOptions;
 use crate::engine::directory::{default_directory, rabbitmq_directory};
 use crate::engine::{
-    Address, Compat, HostOptions, LogControl, ShortStr, TlsCipher, TlsFiles, TlsProtocol,
-    TlsVerify, TlsVersion, UnchangedDefinitions,
+    Address, Compat, HostOptions, LogControl, ShortStr, StopControl, TlsCipher, TlsFiles,
+    TlsProtocol, TlsVerify, TlsVersion, UnchangedDefinitions,
 };
 
 /// The ports RabbitMQ has: clients need not be told.
@@ -268,6 +268,7 @@ impl Args {
             memory: self.limits.watermark(),
             configuration: Vec::new(),
             log: LogControl::default(),
+            stop: StopControl::default(),
             directory,
         })
     }

@@ -23,7 +23,7 @@ use self::log::ServerLog;
 use self::reload::Reload;
 use self::systemd::ServiceManager;
 use super::{Answer, CommandError};
-use crate::engine::{Host, StartReport, TlsFiles};
+use crate::engine::{Host, StartReport, StopControl, TlsFiles};
 use crate::render::{Output, words};
 
 /// The signals that a broker obeys.
@@ -42,11 +42,13 @@ impl Signals {
         })
     }
 
-    /// Waits for the one that stops the broker; calls `reload` for each that does not.
-    async fn stop(&mut self, mut reload: impl FnMut()) -> &'static str {
+    /// Waits for the one that stops the broker, or for a client that asks for it; calls `reload` for each that does
+    /// not.
+    async fn stop(&mut self, asked: &StopControl, mut reload: impl FnMut()) -> &'static str {
         loop {
-            // Cancel-safe: a signal is not lost when another one comes first.
+            // Cancel-safe: a signal is not lost when another one comes first, nor is what was asked.
             tokio::select! {
+                () = asked.asked() => return "stop, over the management API",
                 _ = self.interrupt.recv() => return "SIGINT",
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.hangup.recv() => reload(),
@@ -72,6 +74,8 @@ pub async fn run(
     let mut signals = Signals::listen()?;
     let mut options = args.host_options(tls.clone())?;
     options.log = log.control();
+    options.stop = StopControl::new();
+    let stop = options.stop.clone();
     options.configuration = args.entries(args.effective(&tls)?.into_iter());
     let directory = options.directory.as_ref().map(|directory| directory.display().to_string());
     let directory = directory.as_deref().unwrap_or("none, everything is in memory");
@@ -92,7 +96,8 @@ pub async fn run(
     }
     let _manager = ServiceManager::ready(&format!("listening on {}", host.urls().join(", ")));
     let mut reload = Reload::new(args, tls);
-    let signal = signals.stop(|| ServiceManager::around_reload(|| reload.run(&host, &log))).await;
+    let reload = || ServiceManager::around_reload(|| reload.run(&host, &log));
+    let signal = signals.stop(&stop, reload).await;
     ServiceManager::stopping();
     tracing::info!(signal, "stopping: closing connections and writing messages to disk");
     host.stop().await;

@@ -10,6 +10,7 @@ pub(super) mod messages;
 pub(super) mod parameters;
 pub(super) mod permissions;
 pub(super) mod policies;
+pub(super) mod process;
 pub(super) mod replicas;
 pub(super) mod topology;
 pub(super) mod users;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::state::Context;
-use crate::broker::auth::{Mechanism, Mechanisms, User};
+use crate::broker::auth::{Mechanism, Mechanisms, Origin, User};
 use crate::wire::codec::Reader;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, erlang};
 
@@ -13,6 +13,8 @@ pub(super) enum Claim {
     Credentials(Credentials),
     /// By the TLS certificate that it has shown, if it has shown one.
     Certificate,
+    /// By the account that runs the broker
+    Owner,
 }
 
 /// Name and password a client sent.
@@ -23,7 +25,12 @@ pub(super) struct Credentials {
 
 /// The SASL mechanisms a client may choose from.
 pub(super) fn mechanisms(cx: &Context) -> String {
-    configured(cx).offered(cx.broker.compat(), cx.connection.peer.is_tls)
+    let mut offered = configured(cx).offered(cx.broker.compat(), cx.connection.peer.is_tls);
+    if cx.login_origin == Origin::Owner {
+        offered.push(' ');
+        offered.push_str(Mechanism::External.name());
+    }
+    offered
 }
 
 fn configured(cx: &Context) -> Cow<'_, Mechanisms> {
@@ -33,6 +40,9 @@ fn configured(cx: &Context) -> Cow<'_, Mechanisms> {
 impl Claim {
     /// Reads the SASL response of a mechanism.
     pub(super) fn read(cx: &Context, mechanism: &str, response: &[u8]) -> Result<Self, Fault> {
+        if cx.login_origin == Origin::Owner && mechanism == Mechanism::External.name() {
+            return Ok(Self::Owner);
+        }
         let accepted = mechanism
             .parse()
             .ok()
@@ -62,6 +72,7 @@ impl Claim {
                 users.log_in(user, password, cx.login_origin)
             }
             Self::Certificate => users.log_in_proved(certified(cx)?, cx.login_origin),
+            Self::Owner => users.log_in_owner(cx.login_origin),
         }
     }
 
@@ -71,10 +82,12 @@ impl Claim {
         let user = match self {
             Self::Credentials(credentials) => &credentials.user[..],
             Self::Certificate => certified(cx).unwrap_or_default().as_bytes(),
+            Self::Owner => b"",
         };
         let reason = match self {
             Self::Certificate if !certificate => "the client presented no TLS certificate",
             Self::Certificate if user.is_empty() => "its certificate has no such name",
+            Self::Owner => "the broker has no administrator",
             Self::Certificate | Self::Credentials(_) => {
                 cx.broker.users.why_refused(user, cx.login_origin)
             }

@@ -17,6 +17,7 @@ use super::round::Round;
 use super::state::{CLOSING_MS, Context, Phase, Running, SILENT_MS, Session};
 use super::waits::Waits;
 use crate::broker::admin::Admitted;
+use crate::broker::auth::Origin as LoginOrigin;
 use crate::broker::registry::{Connection, NegotiatedParameters};
 use crate::broker::time::Millis;
 use crate::wire::constants::{FRAME_HEARTBEAT, FRAME_METHOD, PROTOCOL_HEADER};
@@ -41,7 +42,12 @@ impl Session {
             return Some(bytes.len());
         }
         let Context { broker, connection, .. } = &self.cx;
-        let greeting = &broker.greetings[usize::from(connection.peer.is_tls)];
+        let greeting = match self.cx.login_origin {
+            LoginOrigin::Owner => &broker.greetings[2],
+            LoginOrigin::Local | LoginOrigin::Remote => {
+                &broker.greetings[usize::from(connection.peer.is_tls)]
+            }
+        };
         out.extend_from_slice(greeting.get_or_init(|| start_frame(&self.cx)));
         if let Phase::Handshake(handshake) = &mut self.phase {
             handshake.step = HandshakeStep::StartOk;
