@@ -10,6 +10,7 @@ use std::task::{Wake, Waker};
 
 use super::entry::Entry;
 use super::message::Message;
+use super::unacked::UnackedInquiry;
 use crate::lock::Mutex;
 use crate::wire::Fault;
 
@@ -67,6 +68,8 @@ pub enum WaitingPosts {
     Posts,
     /// Among them one that a peer must not hold up by not reading: the end of its connection.
     Urgent,
+    /// A question is to be answered before the posts are looked at.
+    Inquiry,
 }
 
 /// The mailbox of one connection.
@@ -81,6 +84,8 @@ struct Inner {
     bytes: usize,
     /// Consumers whose queues wanted to post and found no room.
     turned_away: Vec<ConsumerSlot>,
+    /// Questions for the deliveries of the connection.
+    inquiries: Vec<UnackedInquiry>,
     /// The broker wants to end the connection.
     is_urgent: bool,
     /// The connection has ended: new posts are given back.
@@ -111,6 +116,32 @@ impl Mailbox {
         self.open().push(post);
     }
 
+    /// Asks the connection for the deliveries of a queue; one that has ended has none.
+    pub fn ask(&self, inquiry: UnackedInquiry) {
+        let mut inner = self.lock();
+        if inner.closed {
+            drop(inner);
+            drop(inquiry);
+            return;
+        }
+        inner.inquiries.push(inquiry);
+        let waker = inner.waker.take();
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Takes the questions that wait to be answered.
+    pub fn take_inquiries(&self) -> Vec<UnackedInquiry> {
+        std::mem::take(&mut self.lock().inquiries)
+    }
+
+    /// Shows each post that waits.
+    pub fn for_each(&self, see: impl FnMut(&Post)) {
+        self.lock().posts.iter().for_each(see);
+    }
+
     /// Answers whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.lock().posts.is_empty()
@@ -133,6 +164,7 @@ impl Mailbox {
             None => inner.waker = Some(waker.clone()),
         }
         match (inner.posts.is_empty(), inner.is_urgent) {
+            _ if !inner.inquiries.is_empty() => WaitingPosts::Inquiry,
             (true, _) => WaitingPosts::Nothing,
             (false, false) => WaitingPosts::Posts,
             (false, true) => WaitingPosts::Urgent,
@@ -145,7 +177,11 @@ impl Mailbox {
         inner.closed = true;
         inner.waker = None;
         inner.bytes = 0;
-        std::mem::take(&mut inner.posts)
+        let inquiries = std::mem::take(&mut inner.inquiries);
+        let posts = std::mem::take(&mut inner.posts);
+        drop(inner);
+        drop(inquiries);
+        posts
     }
 }
 

@@ -79,6 +79,7 @@ pub mod time;
 pub mod timers;
 mod topology;
 pub mod trace;
+pub mod unacked;
 pub mod vhost;
 pub mod vhost_limits;
 pub mod vhost_metadata;

@@ -13,6 +13,7 @@ use super::stats::{
     ConnectionCounters, Counter, FlagState, LongNumber, MessageCounters, ShortNumber,
 };
 use super::time::Millis;
+use super::unacked::{QueueKey, UnackedSurvey};
 use crate::lock::Mutex;
 use crate::wire::{Fault, FieldTable, ShortStr};
 
@@ -200,6 +201,22 @@ impl Registry {
     /// All connections, in the order they came.
     pub fn list(&self) -> Vec<Arc<Connection>> {
         lock(&self.inner).connections.values().cloned().collect()
+    }
+
+    /// Asks the connections of a vhost for the deliveries of a queue that are not settled.
+    pub fn survey_unacked(&self, vhost: &str, queue: QueueKey) -> UnackedSurvey {
+        let survey = UnackedSurvey::default();
+        let may_have = |connection: &Connection| {
+            let holds = |channel: &Arc<Channel>| {
+                channel.unacked.get() > 0 || channel.uncommitted_acks.get() > 0
+            };
+            connection.agreed().is_some_and(|agreed| *agreed.vhost == *vhost)
+                && (!connection.mailbox.is_empty() || connection.channels().iter().any(holds))
+        };
+        for connection in self.list().iter().filter(|connection| may_have(connection)) {
+            connection.mailbox.ask(survey.inquire(queue));
+        }
+        survey
     }
 
     /// Returns the number of connections, including those that have not opened yet.

@@ -35,9 +35,10 @@ pub(super) fn of_channel(view: &View<'_>, connection: &str, number: u16) -> Vec<
     all.filter(is_its).map(|consumer| row(view, &known, &consumer)).collect()
 }
 
-type KnownConnections = HashMap<Arc<str>, (Arc<Connection>, Arc<NegotiatedParameters>)>;
+/// Connections by name.
+pub(super) type KnownConnections = HashMap<Arc<str>, (Arc<Connection>, Arc<NegotiatedParameters>)>;
 
-fn known_connections(view: &View<'_>) -> KnownConnections {
+pub(super) fn known_connections(view: &View<'_>) -> KnownConnections {
     let all = view.connections().into_iter();
     all.map(|known| (Arc::clone(&known.0.peer.name), known)).collect()
 }
@@ -61,19 +62,23 @@ fn row(view: &View<'_>, known: &KnownConnections, consumer: &ConsumerInfo) -> Va
         // None: a delivery may stay unacknowledged for ever.
         "consumer_timeout": 0,
         "queue": {"name": consumer.queue.as_str(), "vhost": consumer.vhost.as_str()},
-        "channel_details": channel_details(view, known, consumer),
+        "channel_details": channel_details(view, known, &wanted.connection, wanted.channel),
     })
 }
 
-/// The channel of a consumer; empty when it has gone in this moment, as in RabbitMQ.
-fn channel_details(view: &View<'_>, known: &KnownConnections, consumer: &ConsumerInfo) -> Value {
-    let wanted = &consumer.subscription;
-    let Some((connection, agreed)) = known.get(&wanted.connection) else { return json!({}) };
+/// A channel of the connection with this name; empty when it has gone in this moment, as in RabbitMQ.
+pub(super) fn channel_details(
+    view: &View<'_>,
+    known: &KnownConnections,
+    name: &Arc<str>,
+    number: u16,
+) -> Value {
+    let Some((connection, agreed)) = known.get(name) else { return json!({}) };
     json!({
-        "name": format!("{} ({})", wanted.connection, wanted.channel),
-        "number": wanted.channel,
+        "name": format!("{name} ({number})"),
+        "number": number,
         "node": view.node(),
-        "connection_name": &*wanted.connection,
+        "connection_name": &**name,
         "peer_host": connection.peer.peer_host,
         "peer_port": connection.peer.peer_port,
         "user": agreed.user.as_str(),

@@ -21,6 +21,7 @@ use super::listing::{self, Selection};
 use super::refusal::Refusal;
 use super::serving::Caller;
 use super::state::Management;
+use super::unacked;
 use super::view::{Names, View};
 use crate::broker::auth::User;
 use crate::broker::publish::Published;
@@ -68,6 +69,8 @@ pub(super) enum Responder {
     File(fn(&View<'_>, &Names) -> Result<Value, Refusal>),
     /// A token for a name and a password; no other login is asked for
     Login,
+    /// The deliveries of a queue, which its connections are asked for
+    Unacked,
     /// 501
     NotThereYet,
 }
@@ -156,6 +159,7 @@ fn handler(method: Method, who: RequiredRole, answer: Responder) -> RouteHandler
             .layer(from_fn(file::as_file))
         }
         Responder::Login => on(filter, log_in),
+        Responder::Unacked => get(list_unacked),
     }
 }
 
@@ -178,6 +182,22 @@ where
             Ok(Json(body).into_response())
         },
     )
+}
+
+/// `GET /queues/:vhost/:queue/unacked`.
+async fn list_unacked(
+    State(management): State<Arc<Management>>,
+    Extension(user): Extension<User>,
+    Path(names): Path<HashMap<String, String>>,
+    Query(query): Query<listing::Query>,
+) -> Result<Response, Refusal> {
+    RequiredRole::EveryUser.check(&user)?;
+    let (selection, names) = (Selection::new(&query)?, Names(names));
+    let survey = unacked::ask(&management.view(&user, &query)?, &names)?;
+    let deliveries = unacked::answers(survey).await?;
+    let view = management.view(&user, &query)?;
+    let body = unacked::list(&view, &names, &selection, deliveries)?;
+    Ok(Json(body).into_response())
 }
 
 /// `POST /login`.

@@ -144,6 +144,11 @@ impl Selection {
         self.of_sorted(things, total, |thing| row(&thing, wanted))
     }
 
+    /// Tells whether one page is wanted.
+    pub(super) fn is_page(&self) -> bool {
+        self.page.is_some()
+    }
+
     /// Pages only are filtered.
     fn filter<T>(&self, things: &mut Vec<T>, accepts: impl Fn(&T, &Filter) -> bool) {
         if let Some(filter) = self.page.as_ref().and_then(|page| page.filter.as_ref()) {

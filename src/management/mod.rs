@@ -62,6 +62,7 @@ mod server_info;
 mod serving;
 mod state;
 mod subject;
+mod unacked;
 mod users;
 mod vhosts;
 mod view;

@@ -83,7 +83,7 @@ pub(super) fn quorum_status(view: &View<'_>, names: &Names) -> Result<Vec<Value>
     })])
 }
 
-fn find(vhost: &Vhost, names: &Names) -> Result<Arc<Queue>, Refusal> {
+pub(super) fn find(vhost: &Vhost, names: &Names) -> Result<Arc<Queue>, Refusal> {
     let name = names.get("queue")?;
     vhost.find_queue(name).ok_or(Refusal::NotFound)
 }

@@ -6,7 +6,7 @@
 use super::auth::RequiredRole::{Administrator, EveryUser, Monitor, Policymaker};
 use super::dispatch::Method::{Any, Delete, Get, Post, Put};
 use super::dispatch::Responder::{
-    Always, AlwaysList, Change, File, List, Login, NotThereYet, One, Selected,
+    Always, AlwaysList, Change, File, List, Login, NotThereYet, One, Selected, Unacked,
 };
 use super::dispatch::RouteRow;
 use super::{
@@ -139,6 +139,7 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Get,    "/queues/{vhost}/{queue}/bindings",                                      EveryUser,     List(queues::bindings)),
     (Delete, "/queues/{vhost}/{queue}/contents",                                      EveryUser,     Change(change::topology::purge)),
     (Post,   "/queues/{vhost}/{queue}/get",                                           EveryUser,     Change(change::messages::get)),
+    (Get,    "/queues/{vhost}/{queue}/unacked",                                       EveryUser,     Unacked),
     (Post,   "/rebalance/queues",                                                     Administrator, Change(change::vhosts::rebalance)),
     (Delete, "/reset",                                                                Administrator, Change(attempts::reset_samples)),
     (Delete, "/reset/{node}",                                                         Administrator, Change(attempts::reset_samples)),

@@ -209,6 +209,10 @@ impl<S: Stream> Drive<S> {
     /// Turns posts that wait in the mailbox into bytes, while the peer keeps up.
     fn deal(&mut self, cx: &mut Context<'_>) -> Advance {
         let waiting = self.connection.mailbox.register(cx.waker());
+        if waiting == WaitingPosts::Inquiry {
+            self.session.answer_inquiries();
+            return Advance::Moved;
+        }
         let has_room = self.unsent_len() < OUTBOUND_HIGH || waiting == WaitingPosts::Urgent;
         if !has_room || (waiting == WaitingPosts::Nothing && !self.session.has_posts()) {
             return Advance::Stuck;

@@ -70,6 +70,7 @@ mod management_http;
 mod management_messages;
 mod management_numbers;
 mod management_release;
+mod management_unacked;
 mod metrics;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../support/rabbitmq.rs"]

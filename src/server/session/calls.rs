@@ -45,6 +45,11 @@ impl Session {
         self.checked(|session| session.take_posts(now, out))
     }
 
+    /// Answers the questions in the mailbox for the deliveries that are not settled.
+    pub fn answer_inquiries(&mut self) {
+        self.checked(|session| session.answer_waiting_inquiries());
+    }
+
     /// Does the work that is due when the batch of [`Self::awaits`] is there: confirms, `tx.commit-ok`, reading on.
     ///
     /// Answers whether it was there.

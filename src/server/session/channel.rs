@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::assembly::Assembly;
 use super::confirms::Confirms;
-use super::delivery_ages::{DeliveryAges, OverdueDeliveries};
 use super::names::strip;
+use super::overdue::OverdueDeliveries;
 use super::round::Round;
 use super::transaction::Transaction;
 use super::unacked::{Outstanding, Unacked};
@@ -29,8 +29,6 @@ pub(super) struct Channel {
     pub(super) unacked: Outstanding,
     /// Some of them may have been taken back, so that only their tags are left.
     pub(super) has_void: bool,
-    /// The times at which they were given, roughly.
-    pub(super) ages: DeliveryAges,
     /// The deliveries for which it is closed, because its client has kept them for too long.
     pub(super) overdue: Vec<OverdueDeliveries>,
     pub(super) consumers: HashMap<ShortStr, ConsumerSlot>,
@@ -86,7 +84,6 @@ impl Channel {
             last_tag: 0,
             unacked: Outstanding::default(),
             has_void: false,
-            ages: DeliveryAges::default(),
             overdue: Vec::new(),
             consumers: HashMap::new(),
             prefetch: 0,

@@ -185,7 +185,8 @@ impl Running {
             if let Post::Delivery { slot, entry } = post
                 && let Some(source) = self.consumers.get(slot)
             {
-                returned.push(Unacked { tag: 0, origin: Arc::clone(&source.origin), entry });
+                let origin = Arc::clone(&source.origin);
+                returned.push(Unacked { tag: 0, origin, entry, delivered_at: now });
             }
         }
         for (number, mut channel) in self.channels.drain() {

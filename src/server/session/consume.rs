@@ -125,6 +125,7 @@ impl Running {
         let origin = Arc::new(DeliveryOrigin {
             queue,
             consumer,
+            consumer_tag: Some(tag.clone()),
             no_ack,
             is_stream,
             timeout_ms,
@@ -282,7 +283,8 @@ impl Running {
         } else {
             channel.info.counters.get.add(1);
             entry.forget_message();
-            channel.unacked.push(Unacked { tag, origin: Arc::clone(&origin), entry });
+            let delivery = Unacked { tag, origin: Arc::clone(&origin), entry, delivered_at: now };
+            channel.unacked.push(delivery);
             self.apply_consumer_timeout(&origin, cx, now);
         }
         Ok(())

@@ -6,16 +6,17 @@
 //! go back for this reason have not failed, also if a channel is closed for it. The default does the same for quorum
 //! queues, and times the others as releases before 4.3 do.
 //!
-//! `delivery_ages` knows how old a delivery is. Begin with [`Session::enforce_consumer_timeouts`].
+//! Begin with [`Session::enforce_consumer_timeouts`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::channel::Channel;
 use super::consumers::DeliveryOrigin;
-use super::delivery_ages::{NextCheck, OverdueDeliveries};
+use super::overdue::{NextCheck, OverdueDeliveries};
 use super::state::{Context, Phase, Running, Session};
 use super::transaction::Settlement;
+use super::unacked::Unsettled;
 use crate::broker::compat::Compat;
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::queue::ConsumerTimeout;
@@ -64,9 +65,9 @@ impl Channel {
         node_ms: Option<Millis>,
         now: Millis,
     ) -> Option<(&DeliveryOrigin, Millis)> {
-        let (tag, origin) = self.unacked.iter().next()?;
-        let timeout_ms = timeout_of(origin, node_ms)?;
-        self.ages.is_overdue(tag, timeout_ms, now).then_some((origin, timeout_ms))
+        let (_, oldest) = self.unacked.iter().next()?;
+        let timeout_ms = timeout_of(&oldest.origin, node_ms)?;
+        oldest.is_overdue(timeout_ms, now).then_some((&*oldest.origin, timeout_ms))
     }
 
     /// The overdue deliveries of quorum queues, of which each counts (4.3).
@@ -80,8 +81,9 @@ impl Channel {
     ) -> Vec<OverdueDeliveries> {
         let mut overdue: Vec<OverdueDeliveries> = Vec::new();
         let mut last: Option<(&Arc<DeliveryOrigin>, Option<Millis>)> = None;
-        let is_old = |tag: u64| self.ages.is_overdue(tag, check.shortest_ms, now);
-        for (tag, origin) in self.unacked.iter().take_while(|(tag, _)| is_old(*tag)) {
+        let is_old = |delivery: &Unsettled| delivery.is_overdue(check.shortest_ms, now);
+        for (tag, delivery) in self.unacked.iter().take_while(|(_, delivery)| is_old(delivery)) {
+            let origin = &delivery.origin;
             let timeout_ms = match last {
                 _ if origin.is_void || !origin.queue.is_quorum() => continue,
                 Some((known, timeout_ms)) if Arc::ptr_eq(known, origin) => timeout_ms,
@@ -89,7 +91,7 @@ impl Channel {
             };
             last = Some((origin, timeout_ms));
             let Some(timeout_ms) = timeout_ms else { continue };
-            if !self.ages.is_overdue(tag, timeout_ms, now) {
+            if !delivery.is_overdue(timeout_ms, now) {
                 continue;
             }
             match overdue.iter_mut().rev().find(|known| Arc::ptr_eq(&known.origin, origin)) {
@@ -144,8 +146,7 @@ impl Running {
         let check = *check;
         let said = (cx.broker.compat(), cx.broker.limits.get().consumer_timeout_ms);
         let mut all = Vec::new();
-        for channel in self.channels.values_mut() {
-            channel.ages.record(channel.unacked.first_tag(), channel.last_tag, now);
+        for channel in self.channels.values() {
             all.extend(channel.timed_out(said, check, now).map(|found| (channel.number, found)));
         }
         all

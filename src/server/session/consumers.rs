@@ -15,6 +15,8 @@ pub(super) struct DeliveryOrigin {
     pub(super) queue: Arc<Queue>,
     /// `None` for `basic.get`.
     pub(super) consumer: Option<ConsumerId>,
+    /// The tag of the consumer, which may be gone; `None` for `basic.get`.
+    pub(super) consumer_tag: Option<ShortStr>,
     /// Its deliveries count as settled when they are sent.
     pub(super) no_ack: bool,
     /// Its deliveries have a header with their offset.
@@ -31,6 +33,7 @@ impl DeliveryOrigin {
         Self {
             queue,
             consumer: None,
+            consumer_tag: None,
             no_ack: false,
             is_stream: false,
             timeout_ms: None,

@@ -65,7 +65,8 @@ impl Running {
             let origin = Arc::clone(&source.origin);
             leaving.entry_mut().forget_message();
             let entry = leaving.end();
-            channel.unacked.push(Unacked { tag: channel.last_tag, origin, entry });
+            let tag = channel.last_tag;
+            channel.unacked.push(Unacked { tag, origin, entry, delivered_at: now });
             channel.info.unacked.set(channel.unacked.len() as u64);
         }
     }

@@ -88,7 +88,7 @@ impl Running {
                 Post::Delivery { slot, entry } => match self.consumers.get(slot) {
                     Some(source) if Some(source.channel) == leaving => {
                         let origin = Arc::clone(&source.origin);
-                        unsent.push(Unacked { tag: 0, origin, entry });
+                        unsent.push(Unacked { tag: 0, origin, entry, delivered_at: now });
                     }
                     Some(_) | None => self.on_delivery(slot, entry, now, out),
                 },

@@ -13,10 +13,10 @@
 //! | `frames`, `methods`, `mailbox`, `timeouts`, `resume` | one file for each of these calls |
 //! | `opening`, `closing` | the connection before its first channel, and the ends of channels and connections |
 //! | `publish`, `tx` | messages in |
-//! | `consume`, `deliver`, `settle`, `consumer_timeout` | messages out |
+//! | `consume`, `deliver`, `settle`, `consumer_timeout`, `inquiries` | messages out |
 //! | `topology`, `access` | exchanges, queues and bindings; permissions |
 //! | `state` | [`Session`] with its phases, and an open connection |
-//! | `channel`, `transaction`, `confirms`, `unacked`, `assembly`, `delivery_ages` | a channel and its parts |
+//! | `channel`, `transaction`, `confirms`, `unacked`, `assembly`, `overdue` | a channel and its parts |
 //! | `round`, `waits`, `consumers`, `exclusive`, `handshake`, `heartbeat`, `login` | the other parts of a connection |
 //! | `payload`, `names`, `outgoing` | frames and names, read and written |
 
@@ -32,17 +32,18 @@ mod consume;
 mod consumer_timeout;
 mod consumers;
 mod deliver;
-mod delivery_ages;
 mod exclusive;
 mod frames;
 mod handshake;
 mod heartbeat;
+mod inquiries;
 mod login;
 mod mailbox;
 mod methods;
 mod names;
 mod opening;
 mod outgoing;
+mod overdue;
 mod payload;
 mod publish;
 mod resume;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::consumers::Consumers;
-use super::delivery_ages::NextCheck;
 use super::handshake::{HandshakeStep, agree_on};
 use super::login::{Claim, mechanisms};
+use super::overdue::NextCheck;
 use super::payload::decode_method;
 use super::round::Round;
 use super::state::{CLOSING_MS, Context, Phase, Running, SILENT_MS, Session};

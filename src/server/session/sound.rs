@@ -72,7 +72,7 @@ impl Channel {
     fn assert_sound(&self) {
         assert!(!self.has_round_work, "channel {} is on no list", self.number);
         self.unacked.assert_sound(self.last_tag);
-        let has_void = self.unacked.iter().any(|(_, origin)| origin.is_void);
+        let has_void = self.unacked.iter().any(|(_, delivery)| delivery.origin.is_void);
         assert!(self.has_void || !has_void, "channel {} knows of void tags", self.number);
         if self.awaits_close_ok {
             let is_left = matches!(self.mode, Mode::Plain)

@@ -7,10 +7,10 @@ use rustc_hash::FxHashMap;
 
 use super::channel::Channel;
 use super::consumers::Consumers;
-use super::delivery_ages::NextCheck;
 use super::exclusive::ExclusiveQueues;
 use super::handshake::Handshake;
 use super::heartbeat::Heartbeat;
+use super::overdue::NextCheck;
 use super::round::Round;
 use super::waits::Waits;
 use crate::broker::Broker;

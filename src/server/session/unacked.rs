@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::consumers::DeliveryOrigin;
 use crate::broker::entry::Entry;
+use crate::broker::time::Millis;
 
 /// Gaps that are left alone however few deliveries there are.
 const GAPS_MIN: usize = 32;
@@ -22,26 +23,44 @@ pub(super) struct Unacked {
     pub(super) tag: u64,
     pub(super) origin: Arc<DeliveryOrigin>,
     pub(super) entry: Entry,
+    /// The time of its delivery.
+    pub(super) delivered_at: Millis,
+}
+
+/// The part of a delivery that goes when it is settled.
+#[derive(Debug)]
+pub(super) struct Unsettled {
+    pub(super) origin: Arc<DeliveryOrigin>,
+    pub(super) entry: Entry,
+    pub(super) delivered_at: Millis,
+}
+
+impl Unsettled {
+    /// Tells whether it was delivered at least `timeout_ms` ago.
+    pub(super) fn is_overdue(&self, timeout_ms: Millis, now: Millis) -> bool {
+        now.saturating_sub(self.delivered_at) >= timeout_ms
+    }
 }
 
 /// A tag that was given, and its delivery until that is settled.
 #[derive(Debug)]
 struct GivenTag {
     tag: u64,
-    delivery: Option<(Arc<DeliveryOrigin>, Entry)>,
+    delivery: Option<Unsettled>,
 }
 
 impl GivenTag {
     #[inline]
     fn new(unacked: Unacked) -> Self {
-        let Unacked { tag, origin, entry } = unacked;
-        Self { tag, delivery: Some((origin, entry)) }
+        let Unacked { tag, origin, entry, delivered_at } = unacked;
+        Self { tag, delivery: Some(Unsettled { origin, entry, delivered_at }) }
     }
 
     #[inline]
     fn into_unacked(self) -> Option<Unacked> {
         let Self { tag, delivery } = self;
-        delivery.map(|(origin, entry)| Unacked { tag, origin, entry })
+        let Unsettled { origin, entry, delivered_at } = delivery?;
+        Some(Unacked { tag, origin, entry, delivered_at })
     }
 
     #[inline]
@@ -64,15 +83,9 @@ impl Outstanding {
         self.slots.len() - self.gaps
     }
 
-    /// The tag of the oldest delivery.
-    pub(super) fn first_tag(&self) -> Option<u64> {
-        self.slots.front().map(|slot| slot.tag)
-    }
-
     /// All deliveries with their tags, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Arc<DeliveryOrigin>)> {
-        let slots = self.slots.iter();
-        slots.filter_map(|slot| slot.delivery.as_ref().map(|(origin, _)| (slot.tag, origin)))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Unsettled)> {
+        self.slots.iter().filter_map(|slot| Some((slot.tag, slot.delivery.as_ref()?)))
     }
 
     /// Takes the deliveries of one origin up to this tag, in order, and leaves their tags to be settled once more.
@@ -81,12 +94,12 @@ impl Outstanding {
         let mut taken = Vec::new();
         for slot in self.slots.iter_mut().take_while(|slot| slot.tag <= up_to) {
             let tag = slot.tag;
-            if let Some((from, entry)) = &mut slot.delivery
+            if let Some(Unsettled { origin: from, entry, delivered_at }) = &mut slot.delivery
                 && Arc::ptr_eq(from, origin)
             {
                 let entry = std::mem::replace(entry, Entry::gone());
                 let origin = std::mem::replace(from, Arc::clone(&void));
-                taken.push(Unacked { tag, origin, entry });
+                taken.push(Unacked { tag, origin, entry, delivered_at: *delivered_at });
             }
         }
         taken
@@ -217,7 +230,7 @@ mod tests {
             delivery_count: DeliveryCount::default(),
             level: 0,
         };
-        Unacked { tag, origin, entry }
+        Unacked { tag, origin, entry, delivered_at: tag }
     }
 
     fn outstanding(tags: impl IntoIterator<Item = u64>) -> Outstanding {
