@@ -111,6 +111,7 @@ mod tests {
             is_durable: false,
             is_exclusive: false,
             is_auto_delete: false,
+            declared_by: None,
             arguments,
         };
         let queue = vhost.declare_queue(declaration, false, ConnectionId(1), 0).unwrap();
@@ -146,6 +147,7 @@ mod tests {
                 is_durable: false,
                 is_exclusive: false,
                 is_auto_delete: false,
+                declared_by: None,
                 arguments: FieldTable::new().with("x-expires", FieldValue::I32(1)),
             };
             vhost.declare_queue(declaration, false, ConnectionId(1), 0).unwrap();

@@ -212,6 +212,8 @@ fn keep(rows: Vec<Value>, fields: &[&str]) -> Vec<Value> {
 pub(super) struct DefinitionsReading {
     /// The vhost that all objects go to; `None` if every object says so itself.
     pub(super) vhost: Option<ShortStr>,
+    /// The user that declares them.
+    pub(super) user: ShortStr,
     pub(super) compat: Compat,
     pub(super) hashing: Hashing,
     /// Components whose parameters are only kept.
@@ -307,7 +309,7 @@ impl DefinitionsReading {
         body.assume("durable", true);
         let (vhost, name) = (self.place(body)?, body.name("name")?);
         if !is_reserved("queue", &vhost, &name) {
-            self.new.queues.push((vhost, read_queue(name, body)?));
+            self.new.queues.push((vhost, read_queue(name, body, &self.user)?));
         }
         Ok(())
     }

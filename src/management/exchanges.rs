@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::refusal::Refusal;
 use super::subject::Subject;
-use super::view::{Names, View};
+use super::view::{INTERNAL_USER, Names, View};
 use super::{arguments, bindings, policies};
 use crate::broker::exchange::ExchangeKind;
 use crate::broker::vhost::{ExchangeInfo, Vhost};
@@ -79,7 +79,7 @@ fn row(view: &View<'_>, exchange: &ExchangeInfo) -> Value {
     }
     // Who declared the others is not kept.
     if is_ours {
-        row["user_who_performed_action"] = "rmq-internal".into();
+        row["user_who_performed_action"] = INTERNAL_USER.into();
     }
     row
 }

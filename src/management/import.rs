@@ -14,12 +14,14 @@ use serde_json::{Map, Value, json};
 use super::change::policies;
 use super::definition_lists::DefinitionsReading;
 use super::refusal::Refusal;
+use super::view::INTERNAL_USER;
 use crate::broker::admin::NewDefinitions;
 use crate::broker::auth::Hashing;
 use crate::broker::policies::Author;
 use crate::broker::time::Millis;
 use crate::broker::{Broker, Defaults};
 use crate::wire::ShortStr;
+use crate::wire::shortstr::literal;
 
 /// The reason for refusing definitions, in RabbitMQ's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +92,7 @@ impl DefinitionsFile {
     ) -> Result<(), Refusal> {
         let mut reading = DefinitionsReading {
             vhost: vhost.cloned(),
+            user: user.cloned().unwrap_or_else(|| literal(INTERNAL_USER)),
             compat: broker.compat(),
             hashing: self.implied_hashing(),
             kept: BTreeSet::new(),

@@ -20,8 +20,28 @@ pub(super) fn list(
     names: &Names,
     selection: &Selection,
 ) -> Result<Value, Refusal> {
+    select(view, all(view, names)?, selection)
+}
+
+/// `GET /users/:user/queues`: the queues that a user has declared, also one that is gone by now.
+pub(super) fn of_user(
+    view: &View<'_>,
+    names: &Names,
+    selection: &Selection,
+) -> Result<Value, Refusal> {
+    let user = names.get("user")?;
+    let is_its = |queue: &Arc<Queue>| queue.settings().declared_by.as_deref() == Some(user);
+    let queues = all(view, names)?.into_iter().filter(is_its).collect();
+    select(view, queues, selection)
+}
+
+fn select(
+    view: &View<'_>,
+    queues: Vec<Arc<Queue>>,
+    selection: &Selection,
+) -> Result<Value, Refusal> {
     let row = |queue: &Arc<Queue>, wanted: WantedFields<'_>| row(view, &queue.info(), wanted);
-    selection.of_things(all(view, names)?, |queue| queue.name(), row)
+    selection.of_things(queues, |queue| queue.name(), row)
 }
 
 /// Every queue of these vhosts, with the arguments that it was declared with.

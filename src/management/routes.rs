@@ -161,6 +161,7 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Put,    "/users/{user}",                                                         Administrator, Change(change::users::put)),
     (Delete, "/users/{user}",                                                         Administrator, Change(change::users::delete)),
     (Get,    "/users/{user}/permissions",                                             Administrator, List(users::permissions)),
+    (Get,    "/users/{user}/queues",                                                  EveryUser,     Selected(queues::of_user)),
     (Get,    "/users/{user}/topic-permissions",                                       Administrator, List(users::topic_permissions)),
     (Get,    "/version",                                                              EveryUser,     Always(overview::version)),
     (Get,    "/vhost-limits",                                                         EveryUser,     List(policies::vhost_limits)),
@@ -202,6 +203,5 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Any,    "/stream/connections/{vhost}/{*rest}",                                   EveryUser,     NotThereYet),
     (Any,    "/traces/{vhost}/{name}",                                                EveryUser,     NotThereYet),
     (Any,    "/trace-files/{name}",                                                   EveryUser,     NotThereYet),
-    (Any,    "/users/{user}/queues",                                                  EveryUser,     NotThereYet),
     (Any,    "/top/{*rest}",                                                          EveryUser,     NotThereYet),
 ];

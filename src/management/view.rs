@@ -18,6 +18,9 @@ use crate::broker::vhost::Vhost;
 /// Name of the default exchange in paths, where an empty one cannot stand.
 const DEFAULT_EXCHANGE: &str = "amq.default";
 
+/// The user that RabbitMQ names for what nobody has asked for over a connection.
+pub(super) const INTERNAL_USER: &str = "rmq-internal";
+
 /// The view of one request: all that its handler may look at.
 #[derive(Debug)]
 pub(super) struct View<'a> {

@@ -17,6 +17,9 @@ use crate::wire::{DecodeError, Fault, FieldTable, Reader, ShortStr, Writer};
 /// The version of most kinds of rows.
 const VERSION: u8 = 1;
 
+/// The version of the row of a queue whose user is known.
+const WITH_USER: u8 = 2;
+
 /// Bytes of salt and hash of a password, when there was one kind of hash.
 pub(super) const OLD_HASH_BYTES: usize = 36;
 
@@ -95,12 +98,21 @@ pub(super) fn read_value<T>(
     bytes: &[u8],
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, RowProblem>,
 ) -> Result<T, RowProblem> {
+    read_versions(bytes, &[VERSION], |_, from| read(from))
+}
+
+/// The same of a value of one of these versions.
+fn read_versions<T>(
+    bytes: &[u8],
+    versions: &[u8],
+    read: impl FnOnce(u8, &mut Reader<'_>) -> Result<T, RowProblem>,
+) -> Result<T, RowProblem> {
     let mut from = Reader::new(bytes);
-    match from.u8()? {
-        VERSION => {}
-        other => return Err(RowProblem::Version(other)),
+    let version = from.u8()?;
+    if !versions.contains(&version) {
+        return Err(RowProblem::Version(version));
     }
-    let made = read(&mut from)?;
+    let made = read(version, &mut from)?;
     from.finish()?;
     Ok(made)
 }
@@ -165,19 +177,22 @@ fn read_exchange(row: &Row) -> Result<InVhost<ExchangeSettings>, RowProblem> {
 
 /// A queue's row, of its settings but for the id.
 pub(super) fn of_queue(settings: &Settings, id: QueueId) -> Row {
-    let value = value(|to| {
+    let value = written(|to| {
+        to.u8(if settings.declared_by.is_some() { WITH_USER } else { VERSION });
         to.u32(id.0);
         to.bit(settings.is_auto_delete);
         settings.arguments.encode(to);
+        settings.declared_by.iter().for_each(|user| to.short(user));
     });
     Row { key: key_in(&settings.vhost, &settings.name), value }
 }
 
 fn read_queue(row: &Row) -> Result<Settings, RowProblem> {
     let InVhost { vhost, row: name } = read_name_in(&row.key)?;
-    read_value(&row.value, |from| {
+    read_versions(&row.value, &[VERSION, WITH_USER], |version, from| {
         let (id, is_auto_delete) = (QueueId(from.u32()?), from.bit()?);
         let arguments = FieldTable::decode(from)?;
+        let declared_by = (version == WITH_USER).then(|| ShortStr::read(from)).transpose()?;
         let wanted = QueueArguments::read(&arguments);
         Ok(Settings {
             id: Some(id),
@@ -186,6 +201,7 @@ fn read_queue(row: &Row) -> Result<Settings, RowProblem> {
             is_durable: true,
             is_auto_delete,
             exclusive_owner: None,
+            declared_by,
             arguments,
             kind: wanted.kind,
             wanted: wanted.shared(),

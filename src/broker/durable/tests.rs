@@ -52,6 +52,7 @@ fn declare_queue(
         is_durable: life == Life::Durable,
         is_exclusive: false,
         is_auto_delete: false,
+        declared_by: None,
         arguments,
     };
     vhost.declare_queue(asked, false, ME, 0).map(drop)
@@ -246,7 +247,7 @@ fn a_row_that_makes_no_sense_is_named() {
     #[rustfmt::skip]
     let cases = [
         (Table::Queues, queue_row(b""), "queue 'q' in vhost '/': the bytes end before the value does"),
-        (Table::Queues, queue_row(b"\x02"), "queue 'q' in vhost '/': its version 2 is not one that this release reads"),
+        (Table::Queues, queue_row(b"\x03"), "queue 'q' in vhost '/': its version 3 is not one that this release reads"),
         (Table::Queues, queue_row(b"\x01\0\0\0\x07\0\0\0\0\0X"), "queue 'q' in vhost '/': 1 bytes are left over after the value"),
         (Table::Queues, Row { key: b"\x05/".into(), value: Vec::new() }, "key of one of the queues: the bytes end before the value does"),
         (Table::Queues, Row { key: b"\x01v\x01q".into(), value: b"\x01\0\0\0\x07\0\0\0\0\0".into() }, "queue 'q' in vhost 'v': there is no vhost 'v'"),

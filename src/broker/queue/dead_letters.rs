@@ -256,6 +256,7 @@ mod tests {
             is_durable: false,
             is_exclusive: false,
             is_auto_delete: false,
+            declared_by: None,
             arguments,
         };
         vhost.declare_queue(asked, false, ME, 0).unwrap()

@@ -22,6 +22,8 @@ pub struct Settings {
     pub is_auto_delete: bool,
     /// The connection that alone may use the queue.
     pub exclusive_owner: Option<ConnectionId>,
+    /// The user that has declared it, if that is known.
+    pub declared_by: Option<ShortStr>,
     pub arguments: FieldTable,
     pub kind: QueueKind,
     /// The parsed arguments; the queue's state has the limits that apply now. Queues without arguments share them.
@@ -49,6 +51,7 @@ impl Settings {
             is_durable,
             is_auto_delete: false,
             exclusive_owner: None,
+            declared_by: None,
             arguments,
             kind: wanted.kind,
             wanted: wanted.shared(),

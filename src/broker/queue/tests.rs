@@ -84,6 +84,7 @@ impl Bench {
             is_durable: true,
             is_auto_delete: false,
             exclusive_owner: None,
+            declared_by: None,
             arguments: FieldTable::new(),
             kind: wanted.kind,
             wanted: wanted.shared(),

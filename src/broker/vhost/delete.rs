@@ -258,6 +258,7 @@ mod tests {
             is_durable: true,
             is_exclusive: false,
             is_auto_delete: false,
+            declared_by: None,
             arguments: FieldTable::new(),
         }
     }

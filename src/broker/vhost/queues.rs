@@ -90,6 +90,7 @@ impl Vhost {
             is_durable: asked.is_durable,
             is_auto_delete: asked.is_auto_delete,
             exclusive_owner: asked.is_exclusive.then_some(connection),
+            declared_by: asked.declared_by,
             arguments: asked.arguments,
             kind: wanted.kind,
             wanted: wanted.shared(),

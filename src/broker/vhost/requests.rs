@@ -17,6 +17,8 @@ pub struct QueueDeclaration {
     pub is_durable: bool,
     pub is_exclusive: bool,
     pub is_auto_delete: bool,
+    /// The user that declares it.
+    pub declared_by: Option<ShortStr>,
     pub arguments: FieldTable,
 }
 

@@ -1,6 +1,6 @@
 //! Definitions that are on disk, given to their vhosts: when the broker starts, and when definitions are imported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::refusals::no_queue;
@@ -33,7 +33,14 @@ pub(in crate::broker) fn restore(
         let noun = || exchange_noun(&exchange.name, &name);
         vhost(&name, &noun)?.restore_exchange(exchange);
     }
-    for settings in read(definitions, &rows::QUEUES)? {
+    // Queues share the names of their users.
+    let mut users = BTreeSet::new();
+    for mut settings in read(definitions, &rows::QUEUES)? {
+        if let Some(user) = settings.declared_by.take() {
+            let known = users.get(&user).cloned();
+            settings.declared_by = Some(known.unwrap_or_else(|| user.clone()));
+            users.insert(user);
+        }
         let name = settings.vhost.clone();
         let noun = || queue_noun(&settings.name, &name);
         vhost(&name, &noun)?.restore_queue(settings, 0);

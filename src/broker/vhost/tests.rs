@@ -25,6 +25,7 @@ fn declare_queue(vhost: &Vhost, name: &'static str) -> Arc<Queue> {
         is_durable: true,
         is_exclusive: false,
         is_auto_delete: false,
+        declared_by: None,
         arguments: FieldTable::new(),
     };
     vhost.declare_queue(asked, false, ME, 0).unwrap()

@@ -23,7 +23,8 @@ pub(in crate::management) fn declare_queue(
     request: &ChangeRequest<'_>,
 ) -> Result<ChangeOutcome, Refusal> {
     let (vhost, rights) = request.inside()?;
-    let declaration = read_queue(request.name("queue")?, &request.body()?)?;
+    let declaration =
+        read_queue(request.name("queue")?, &request.body()?, &request.view.user.name)?;
     let name = &declaration.name;
     rights.check(Right::Configure, Resource::Queue(name))?;
     let is_new = vhost.find_queue(name).is_none();
@@ -35,10 +36,11 @@ pub(in crate::management) fn declare_queue(
     Ok(if is_new { ChangeOutcome::Created } else { ChangeOutcome::Quietly })
 }
 
-/// Reads a queue; its arguments may leave the type to a field of its own.
+/// Reads a queue that `user` declares; its arguments may leave the type to a field of its own.
 pub(in crate::management) fn read_queue(
     name: ShortStr,
     body: &Body,
+    user: &ShortStr,
 ) -> Result<QueueDeclaration, Refusal> {
     // An exclusive queue would end with its connection, which a request has not; RabbitMQ then takes it as not durable.
     let is_durable = body.flag("durable")? && !body.flag("exclusive")?;
@@ -47,6 +49,7 @@ pub(in crate::management) fn read_queue(
         is_durable,
         is_exclusive: false,
         is_auto_delete: body.flag("auto_delete")?,
+        declared_by: Some(user.clone()),
         arguments: body.table("arguments")?,
     })
 }

@@ -163,6 +163,7 @@ impl Running {
                 is_durable: declare.durable,
                 is_exclusive: declare.exclusive,
                 is_auto_delete: declare.auto_delete,
+                declared_by: Some(self.user.clone()),
                 arguments: declare.arguments,
             };
             self.check_queue_declaration(&asked)?;

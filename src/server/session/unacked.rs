@@ -210,6 +210,7 @@ mod tests {
             is_durable: false,
             is_auto_delete: false,
             exclusive_owner: None,
+            declared_by: None,
             arguments: FieldTable::new(),
             kind: QueueKind::Classic,
             wanted: Arc::default(),

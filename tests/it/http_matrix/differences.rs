@@ -66,7 +66,6 @@ pub(super) const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("*", "lacks *messages_by_priority", NOT_KEPT),
     ("*", "lacks *messages_active_priorities", NOT_KEPT),
     ("GET /exchanges/%2F/x1", "lacks .user_who_performed_action", NOT_KEPT),
-    ("GET /users/guest/queues", "status 501, not 200", NOT_KEPT),
     ("POST /queues/%2F/qq/get *", "lacks *.x-acquired-count", NOT_KEPT),
     ("*", "lacks *metadata.default_queue_type", "only what was said of a vhost is exported"),
     ("*", "type *[].value: text, not list", "the first of ours is the name of the cluster, which is no list"),
