@@ -17,16 +17,23 @@ use super::refusal::Refusal;
 use super::server_info::ServerInfo;
 use super::serving::Caller;
 use crate::broker::Broker;
-use crate::broker::auth::User;
+use crate::broker::auth::{PasswordHash, User, UserLimits};
+use crate::wire::ShortStr;
 
 /// Tags that let a user in at all (RabbitMQ: `rabbit_mgmt_util:is_mgmt_user`).
 const MANAGEMENT: &[&str] = &["administrator", "monitoring", "policymaker", "management"];
 /// Tags of users who see the whole broker.
 pub(super) const MONITORING: &[&str] = &["administrator", "monitoring"];
+pub(super) const ADMINISTRATOR: &[&str] = &["administrator"];
+
+/// The refusal of what other users may do.
+pub(super) const NOT_YOURS: &str = "User not authorised to access object";
 
 /// The users that may make a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequiredRole {
+    /// All, without a login
+    Anyone,
     /// All who may use the API
     EveryUser,
     Monitor,
@@ -42,12 +49,10 @@ impl RequiredRole {
     /// [`Refusal::NotAuthorised`] in RabbitMQ's words when not.
     pub(super) fn check(self, user: &User) -> Result<(), Refusal> {
         let (tags, reason): (&[&str], _) = match self {
-            Self::EveryUser => return Ok(()),
+            Self::Anyone | Self::EveryUser => return Ok(()),
             Self::Monitor => (MONITORING, "Not monitor user"),
-            Self::Policymaker => {
-                (&["administrator", "policymaker"], "User not authorised to access object")
-            }
-            Self::Administrator => (&["administrator"], "Not administrator user"),
+            Self::Policymaker => (&["administrator", "policymaker"], NOT_YOURS),
+            Self::Administrator => (ADMINISTRATOR, "Not administrator user"),
         };
         if user.has_tag(tags) { Ok(()) } else { Err(Refusal::NotAuthorised { reason }) }
     }
@@ -141,6 +146,16 @@ impl LoginGate {
     fn login_failed(&self) -> Refusal {
         let is_3_10 = self.broker.compat().is_3_10();
         Refusal::LoginFailed { reason: if is_3_10 { "Login failed" } else { "Not_Authorized" } }
+    }
+}
+
+/// The user of a request for which no login is asked.
+pub(super) fn nobody() -> User {
+    User {
+        name: ShortStr::empty(),
+        tags: Vec::new(),
+        password: PasswordHash::default(),
+        limits: UserLimits::default(),
     }
 }
 

@@ -102,8 +102,7 @@ impl ChangeRequest<'_> {
     pub(super) fn inside(&self) -> Result<(Arc<Vhost>, Arc<Rights>), Refusal> {
         let vhost = self.vhost()?;
         let rights = self.view.broker.permissions.rights(&self.view.user.name, vhost.name());
-        let reason = "User not authorised to access virtual host";
-        Ok((vhost, rights.ok_or(Refusal::NotAuthorised { reason })?))
+        Ok((vhost, rights.ok_or_else(|| self.view.outside())?))
     }
 
     /// The publishing side of the request. RabbitMQ opens a connection of its own for each, with such a name.

@@ -4,6 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};
 
+use super::auth::MONITORING;
 use super::rates::Numbers;
 use super::refusal::Refusal;
 use super::subject::Subject;
@@ -25,25 +26,20 @@ pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal
 /// `GET /connections/username/:user`.
 pub(super) fn of_user(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
     let user = names.get("user")?;
+    view.check_own(user, MONITORING)?;
     let all = view.connections().into_iter().filter(|(_, agreed)| agreed.user == user);
     Ok(all.map(|(connection, agreed)| row(view, &connection, &agreed)).collect())
 }
 
 /// `GET /connections/:connection`.
 pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    let name = names.get("connection")?;
-    let mut all = view.connections().into_iter();
-    let found = all.find(|(connection, _)| &*connection.peer.name == name);
-    let (connection, agreed) = found.ok_or(Refusal::NotFound)?;
+    let (connection, agreed) = view.connection(names)?;
     Ok(row(view, &connection, &agreed))
 }
 
 /// `GET /connections/:connection/channels`.
 pub(super) fn channels(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
-    let name = names.get("connection")?;
-    let mut all = view.connections().into_iter();
-    let found = all.find(|(connection, _)| &*connection.peer.name == name);
-    let (connection, agreed) = found.ok_or(Refusal::NotFound)?;
+    let (connection, agreed) = view.connection(names)?;
     Ok(channels::of_connection(view, &connection, &agreed))
 }
 

@@ -25,7 +25,12 @@ pub(super) fn of_broker(view: &View<'_>, names: &Names) -> Result<Value, Refusal
 
 /// `GET /definitions/:vhost`: without the users, and without the vhost's name in every entry.
 pub(super) fn of_vhost(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    let vhost = view.vhost(names.vhost()?)?;
+    let vhost = match view.vhost(names.vhost()?) {
+        Err(Refusal::NotFound) if !view.broker.compat().is_3_10() => {
+            return Err(Refusal::bad_request("vhost_not_found"));
+        }
+        found => found?,
+    };
     let name = vhost.name().as_str();
     let mut all = versions(view);
     all.insert("product_name".into(), PRODUCT.into());

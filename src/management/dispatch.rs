@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::auth::RequiredRole;
+use super::auth::{RequiredRole, nobody};
 use super::change_request::{ChangeOutcome, ChangeRequest};
 use super::file;
 use super::listing::{self, Selection};
@@ -86,14 +86,16 @@ pub(super) fn routers(rows: &[RouteRow]) -> (Router<Arc<Management>>, Router<Arc
     let (mut open, mut closed) = (Router::new(), Router::new());
     for (path, rows) in paths {
         let handlers = of_path(&rows);
-        if rows.iter().any(|row| matches!(row.3, Responder::Login)) {
+        let is_open =
+            |row: &&RouteRow| row.2 == RequiredRole::Anyone || matches!(row.3, Responder::Login);
+        if rows.iter().any(is_open) {
             open = open.route(path, handlers);
         } else {
             closed = closed.route(path, handlers);
         }
     }
     let limit = DefaultBodyLimit::max(BODY_BYTES_MAX);
-    (open.layer(limit), closed.layer(limit))
+    (open.layer(Extension(nobody())).layer(limit), closed.layer(limit))
 }
 
 /// The handlers of one path; each answer lists the methods, as RabbitMQ's do.

@@ -76,6 +76,7 @@ use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode;
 
 pub use self::configuration::{ConfigurationEntry, EffectiveConfiguration, LogControl};
 pub use self::http_settings::{HeaderName, HeaderValue, HttpSettings};
@@ -100,7 +101,7 @@ pub fn router(management: Arc<Management>) -> Router {
     };
     let log_in = from_fn_with_state(Arc::clone(&management), log_in);
     let (open, closed) = dispatch::routers(routes::ROUTES);
-    let all = closed.route_layer(log_in).merge(open);
+    let all = closed.route_layer(log_in).merge(open).layer(map_request(readable));
     let missing = async || Refusal::NotFound;
     let headers = from_fn_with_state(Arc::clone(&management.server.http), headers::completed);
     let router = Router::new().nest("/api", all).fallback(missing).with_state(management);
@@ -147,6 +148,18 @@ fn without_last_slash(mut request: Request) -> Request {
         }
     }
     request
+}
+
+/// Refuses a path that is not percent-encoded UTF-8.
+async fn readable(request: Request) -> Result<Request, Refusal> {
+    let path = request.uri().path().as_bytes();
+    let is_hex = |at: usize| path.get(at).is_some_and(u8::is_ascii_hexdigit);
+    let is_encoded =
+        (0..path.len()).all(|at| path[at] != b'%' || (is_hex(at + 1) && is_hex(at + 2)));
+    if is_encoded && percent_decode(path).decode_utf8().is_ok() {
+        return Ok(request);
+    }
+    Err(Refusal::bad_request("the path is not percent-encoded UTF-8"))
 }
 
 /// Answers 500 when a bug ends a request; its connection and all others go on.

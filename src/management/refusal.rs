@@ -35,6 +35,8 @@ pub(super) enum Refusal {
     TooManyLogins { wait: Duration },
     /// The user is known and may not do this.
     NotAuthorised { reason: &'static str },
+    /// The user has no right to do it: what it did, in AMQP's words.
+    AccessRefused { reason: String },
     /// RabbitMQ has this path and we do not have it yet.
     NotThereYet,
     /// It cannot be done on this node.
@@ -61,6 +63,7 @@ impl Refusal {
         match self {
             Self::BadRequest { reason, .. }
             | Self::Missing { reason }
+            | Self::AccessRefused { reason }
             | Self::Protected { reason } => reason.clone(),
             Self::BadReason(reason) | Self::Unhealthy(reason) => reason.to_string(),
             Self::NotAuthorised { reason }
@@ -125,6 +128,9 @@ impl IntoResponse for Refusal {
             }
             // RabbitMQ spells the two differently, and never sends 403.
             Self::NotAuthorised { reason } => {
+                (StatusCode::UNAUTHORIZED, json!({"error": "not_authorised", "reason": reason}))
+            }
+            Self::AccessRefused { reason } => {
                 (StatusCode::UNAUTHORIZED, json!({"error": "not_authorised", "reason": reason}))
             }
             Self::NotThereYet => (

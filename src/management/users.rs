@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::auth::user_row;
+use super::auth::{MONITORING, user_row};
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use crate::broker::auth::{Permission, TopicPermission, User, UserLimits};
@@ -110,7 +110,10 @@ pub(super) fn topic_permissions_of(view: &View<'_>, names: &Names) -> Result<Vec
 /// `GET /user-limits` and `/user-limits/:user`.
 pub(super) fn limits(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
     let users = match names.0.get("user") {
-        Some(_) => vec![find(view, names)?],
+        Some(user) => {
+            view.check_own(user, MONITORING)?;
+            vec![find(view, names)?]
+        }
         None => view.broker.users.list(),
     };
     let limited = users.iter().filter(|user| user.limits != UserLimits::default());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::auth::MONITORING;
+use super::auth::{ADMINISTRATOR, MONITORING, NOT_YOURS};
 use super::http_settings::HttpSettings;
 use super::listing::Query;
 use super::rates::Rates;
@@ -77,12 +77,12 @@ impl<'a> View<'a> {
         if names.get("node")? == self.node() { Ok(()) } else { Err(Refusal::NotFound) }
     }
 
-    /// The vhosts a list is about: the one in the path, or all.
+    /// The vhosts a list is about: the one in the path, or all that the user may look into.
     pub(super) fn vhosts(&self, names: &Names) -> Result<Vec<Arc<Vhost>>, Refusal> {
         if let Some(name) = names.0.get("vhost") {
             return Ok(vec![self.vhost(name)?]);
         }
-        Ok(self.visible_vhosts())
+        Ok(self.broker.vhosts().into_iter().filter(|vhost| self.may_look_into(vhost)).collect())
     }
 
     pub(super) fn has_statistics(&self) -> bool {
@@ -94,25 +94,63 @@ impl<'a> View<'a> {
         self.user.has_tag(MONITORING)
     }
 
-    /// The vhosts that the user sees.
+    /// The vhosts that the user knows of: all, if it sees the whole broker.
     pub(super) fn visible_vhosts(&self) -> Vec<Arc<Vhost>> {
         let all = self.broker.vhosts().into_iter();
-        all.filter(|vhost| self.check_visible(vhost).is_ok()).collect()
+        all.filter(|vhost| self.sees_all() || self.may_look_into(vhost)).collect()
     }
 
-    /// Refuses a vhost that the user may not be in; who sees the whole broker sees all.
+    /// Answers whether the user sees the objects of a vhost: with a permission in it, or as an administrator. Monitors
+    /// see those of all vhosts in RabbitMQ 3.10 only.
+    fn may_look_into(&self, vhost: &Vhost) -> bool {
+        let is_3_10 = self.broker.compat().is_3_10();
+        self.user.has_tag(if is_3_10 { MONITORING } else { ADMINISTRATOR })
+            || self.broker.permissions.get(&self.user.name, vhost.name()).is_some()
+    }
+
+    /// Refuses a vhost whose objects the user does not see.
     pub(super) fn check_visible(&self, vhost: &Vhost) -> Result<(), Refusal> {
-        let may_be_in = || self.broker.permissions.get(&self.user.name, vhost.name()).is_some();
-        if self.sees_all() || may_be_in() {
+        if self.may_look_into(vhost) { Ok(()) } else { Err(self.outside()) }
+    }
+
+    /// The refusal of a vhost in which the user has no permission: RabbitMQ 4 does not say that there is one.
+    pub(super) fn outside(&self) -> Refusal {
+        if self.broker.compat().is_3_10() {
+            let reason = "User not authorised to access virtual host";
+            return Refusal::NotAuthorised { reason };
+        }
+        if self.user.has_tag(ADMINISTRATOR) {
+            return Refusal::NotAuthorised { reason: "Access refused." };
+        }
+        Refusal::Missing { reason: "Not Found".to_owned() }
+    }
+
+    /// Refuses what is another user's, but to users with one of these tags.
+    pub(super) fn check_own(&self, owner: &str, tags: &[&str]) -> Result<(), Refusal> {
+        if *owner == *self.user.name || self.user.has_tag(tags) {
             return Ok(());
         }
-        Err(Refusal::NotAuthorised { reason: "User not authorised to access virtual host" })
+        Err(Refusal::NotAuthorised { reason: NOT_YOURS })
     }
 
     pub(super) fn vhost(&self, name: &str) -> Result<Arc<Vhost>, Refusal> {
         let vhost = self.broker.vhost(name).map_err(|_| Refusal::NotFound)?;
         self.check_visible(&vhost)?;
         Ok(vhost)
+    }
+
+    /// The connection in the path, if the user may see it.
+    pub(super) fn connection(
+        &self,
+        names: &Names,
+    ) -> Result<(Arc<Connection>, Arc<NegotiatedParameters>), Refusal> {
+        let name = names.get("connection")?;
+        let mut all = self.broker.registry.list().into_iter();
+        let found = all.find(|connection| *connection.peer.name == *name);
+        let connection = found.ok_or(Refusal::NotFound)?;
+        let agreed = connection.agreed().ok_or(Refusal::NotFound)?;
+        self.check_own(&agreed.user, MONITORING)?;
+        Ok((connection, agreed))
     }
 
     /// The connections that are open, each with what it has agreed on. As in RabbitMQ, one that has not is not

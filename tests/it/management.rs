@@ -638,3 +638,25 @@ async fn a_unix_socket_is_served_until_the_end_is_asked_for() {
         assert!(!matches!(heard, Ok(1..)), "{heard:?}");
     }
 }
+
+/// As RabbitMQ 4.3.6: load balancers ask for these without credentials.
+#[tokio::test]
+async fn some_checks_ask_for_no_login() {
+    let site = Site::start().await;
+    let checks = [
+        "version",
+        "health/checks/is-in-service",
+        "health/checks/ready-to-serve-clients",
+        "health/checks/reached-target-cluster-size",
+        "health/checks/below-node-connection-limit",
+    ];
+    for path in checks {
+        for wrong in [None, Some(("guest", "wrong"))] {
+            let answer = site.ask(Method::GET, path, wrong).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        }
+    }
+    for path in ["overview", "health/checks/alarms", "health/checks/virtual-hosts"] {
+        assert_eq!(site.ask(Method::GET, path, None).await.status, 401, "{path}");
+    }
+}

@@ -13,6 +13,8 @@ use super::management::Site;
 use super::support::session::{Client, ready};
 
 const GUEST: (&str, &str) = ("guest", "guest");
+/// The connection of the site, which is guest's.
+const CONNECTION: &str = "connections/127.0.0.1%3A50164%20-%3E%20127.0.0.1%3A5672";
 
 /// Asks with a body; answers the status and the body, if it is JSON.
 async fn send(
@@ -355,9 +357,8 @@ async fn definitions_go_from_one_broker_to_another() {
     play(&other, &steps).await;
 }
 
-#[tokio::test]
-async fn tags_say_who_may_change_what() {
-    let site = Site::start().await;
+/// Makes a user of each tag, who may do all in `/`, and a vhost where none has a permission.
+async fn make_users(site: &Site) {
     let null = Value::Null;
     let mut steps = Vec::new();
     for (user, tags) in [
@@ -365,11 +366,13 @@ async fn tags_say_who_may_change_what() {
         ("manager", "management"),
         ("maker", "policymaker"),
         ("monitor", "monitoring"),
+        ("admin", "administrator"),
     ] {
         let path = match user {
             "nobody" => ["users/nobody", "permissions/%2F/nobody"],
             "manager" => ["users/manager", "permissions/%2F/manager"],
             "maker" => ["users/maker", "permissions/%2F/maker"],
+            "admin" => ["users/admin", "permissions/%2F/admin"],
             _ => ["users/monitor", "permissions/%2F/monitor"],
         };
         steps.push(("PUT", path[0], json!({"password": "x", "tags": tags}), 201, null.clone()));
@@ -377,7 +380,14 @@ async fn tags_say_who_may_change_what() {
         steps.push(("PUT", path[1], all, 201, null.clone()));
     }
     steps.push(("PUT", "vhosts/hidden", null.clone(), 201, null.clone()));
-    play(&site, &steps).await;
+    play(site, &steps).await;
+}
+
+#[tokio::test]
+async fn tags_say_who_may_change_what() {
+    let site = Site::start().await;
+    make_users(&site).await;
+    let null = Value::Null;
     let policy = || json!({"pattern": "x", "definition": {"max-length": 1}});
     #[rustfmt::skip]
     let cases = [
@@ -386,14 +396,38 @@ async fn tags_say_who_may_change_what() {
         ("manager", Method::PUT,    "vhosts/x",               null.clone(), 401, "Not administrator user"),
         ("manager", Method::PUT,    "policies/%2F/p",         policy(),     401, "User not authorised to access object"),
         ("maker",   Method::PUT,    "policies/%2F/p",         policy(),     201, ""),
-        ("maker",   Method::PUT,    "policies/hidden/p",      policy(),     401, "User not authorised to access virtual host"),
+        ("maker",   Method::PUT,    "policies/hidden/p",      policy(),     404, "Not Found"),
         ("maker",   Method::PUT,    "operator-policies/%2F/p", policy(),    401, "Not administrator user"),
         ("monitor", Method::DELETE, "policies/%2F/p",         null.clone(), 401, "User not authorised to access object"),
         ("manager", Method::PUT,    "queues/%2F/mine",        json!({}),    201, ""),
         ("manager", Method::PUT,    "queues/%2F/other",       json!({}),    401, "Access refused."),
-        ("manager", Method::GET,    "queues/hidden",          null.clone(), 401, "User not authorised to access virtual host"),
-        ("manager", Method::PUT,    "queues/hidden/mine",     json!({}),    401, "User not authorised to access virtual host"),
-        ("monitor", Method::GET,    "queues/hidden",          null.clone(), 200, ""),
+        ("manager", Method::GET,    "queues/hidden",          null.clone(), 404, "Not Found"),
+        ("manager", Method::PUT,    "queues/hidden/mine",     json!({}),    404, "Not Found"),
+        ("monitor", Method::GET,    "queues/hidden",          null.clone(), 404, "Not Found"),
+        ("admin",   Method::GET,    "queues/hidden",          null.clone(), 200, ""),
+        ("admin",   Method::PUT,    "queues/hidden/mine",     json!({}),    401, "Access refused."),
+        ("admin",   Method::GET,    "vhosts/hidden",          null.clone(), 200, ""),
+        ("monitor", Method::GET,    "vhosts/%2F",             null.clone(), 401, "Not administrator user"),
+        ("manager", Method::GET,    "parameters",             null.clone(), 401, "User not authorised to access object"),
+        ("monitor", Method::GET,    "parameters/policy/%2F",  null.clone(), 401, "User not authorised to access object"),
+        ("monitor", Method::GET,    "global-parameters",      null.clone(), 401, "User not authorised to access object"),
+        ("maker",   Method::PUT,    "global-parameters/g",    json!({"value": 1}), 201, ""),
+        ("monitor", Method::GET,    "policies/%2F/p",         null.clone(), 401, "User not authorised to access object"),
+        ("maker",   Method::GET,    "operator-policies/%2F/p", null.clone(), 401, "Not administrator user"),
+        ("monitor", Method::GET,    "auth/hash_password/x",   null.clone(), 401, "Not administrator user"),
+        ("manager", Method::GET,    "user-limits/manager",    null.clone(), 200, ""),
+        ("monitor", Method::GET,    "user-limits/manager",    null.clone(), 200, ""),
+        ("manager", Method::GET,    "user-limits/monitor",    null.clone(), 401, "User not authorised to access object"),
+        ("manager", Method::GET,    "connections/username/manager", null.clone(), 200, ""),
+        ("manager", Method::GET,    "connections/username/guest", null.clone(), 401, "User not authorised to access object"),
+        ("manager", Method::GET,    CONNECTION,               null.clone(), 401, "User not authorised to access object"),
+        ("monitor", Method::GET,    CONNECTION,               null.clone(), 200, ""),
+        ("monitor", Method::DELETE, CONNECTION,               null.clone(), 401, "User not authorised to access object"),
+        ("monitor", Method::DELETE, "connections/username/guest", null.clone(), 401, "User not authorised to access object"),
+        ("manager", Method::DELETE, "connections/username/manager", null.clone(), 204, ""),
+        ("manager", Method::PUT,    "queues/%2F/%zz",         json!({}),    400, "the path is not percent-encoded UTF-8"),
+        ("manager", Method::GET,    "queues/%2F/%FF",         json!({}),    400, "the path is not percent-encoded UTF-8"),
+        ("admin",   Method::PUT,    "users/x",                json!({"tags": "", "limits": "x"}), 400, "limits should be an object"),
         ("manager", Method::POST,   "definitions",            json!({}),    401, "Not administrator user"),
     ];
     for (user, method, path, body, status, reason) in cases {

@@ -108,7 +108,8 @@ async fn what_cannot_be_published_or_got_is_refused() {
         (GET, json!({"count": "x", "ackmode": "ack_requeue_true", "encoding": "auto"}), 400, json!(["not_integer", "x"])),
         (GET, asked("bogus", "auto"), 400, json!("Invalid ackmode value: bogus. Valid values are: ack_requeue_true, ack_requeue_false, reject_requeue_true, reject_requeue_false")),
         (GET, asked("ack_requeue_true", "bogus"), 400, json!("Unsupported encoding. Please use auto or base64.")),
-        ("queues/%2F/nope/get", asked("ack_requeue_true", "auto"), 404, json!("no queue 'nope' in vhost '/'")),
+        ("queues/%2F/nope/get", asked("ack_requeue_true", "auto"), 404, json!("queue_not_found")),
+        (GET, json!({"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": "x"}), 400, json!(["not_integer", "x"])),
     ];
     for (path, body, status, reason) in cases {
         let (got, answer) = post(&site, path, &body).await;

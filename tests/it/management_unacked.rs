@@ -192,7 +192,7 @@ fn the_list_is_for_those_who_see_the_queue() {
         ("guest", "queues/nope/q/unacked", 404),
         ("guest", "queues/%2F/q/unacked?page=0", 400),
         ("inside", "queues/%2F/q/unacked", 200),
-        ("outside", "queues/%2F/q/unacked", 401),
+        ("outside", "queues/%2F/q/unacked", 404),
         ("nobody", "queues/%2F/q/unacked", 401),
         ("stranger", "queues/%2F/q/unacked", 401),
     ];

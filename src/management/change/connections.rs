@@ -1,8 +1,6 @@
 //! Connections: closed, one or all of a user.
 
-use crate::broker::auth::User;
-use crate::broker::registry::NegotiatedParameters;
-use crate::management::auth::{MONITORING, RequiredRole};
+use crate::management::auth::{ADMINISTRATOR, MONITORING};
 use crate::management::change_request::{ChangeOutcome, ChangeRequest};
 use crate::management::refusal::Refusal;
 use crate::wire::{Fault, ReplyCode};
@@ -12,11 +10,8 @@ const REASON: &str = "Closed via management plugin";
 
 /// `DELETE /connections/:connection`.
 pub(in crate::management) fn close(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
-    let name = request.names.get("connection")?;
-    let mut all = request.view.connections().into_iter();
-    let found = all.find(|(connection, _)| &*connection.peer.name == name);
-    let (connection, agreed) = found.ok_or(Refusal::NotFound)?;
-    check(request.view.user, &agreed)?;
+    let (connection, agreed) = request.view.connection(&request.names)?;
+    request.view.check_own(&agreed.user, closers(request))?;
     connection.close(why(request));
     Ok(ChangeOutcome::Quietly)
 }
@@ -26,19 +21,14 @@ pub(in crate::management) fn close_of_user(
     request: &ChangeRequest<'_>,
 ) -> Result<ChangeOutcome, Refusal> {
     let user = request.names.get("user")?;
-    if *user != *request.view.user.name {
-        request.require(RequiredRole::Monitor)?;
-    }
+    request.view.check_own(user, closers(request))?;
     request.view.broker.registry.close_those(&why(request), |agreed| agreed.user == user);
     Ok(ChangeOutcome::Quietly)
 }
 
-/// Checks that the user may close the connection: its own, or any if it has the tag `monitoring`.
-fn check(user: &User, agreed: &NegotiatedParameters) -> Result<(), Refusal> {
-    if user.has_tag(MONITORING) || agreed.user == user.name {
-        return Ok(());
-    }
-    Err(Refusal::NotAuthorised { reason: "User not authorised to access object" })
+/// The tags of users who may close the connections of others: RabbitMQ 4 lets monitors look only.
+fn closers(request: &ChangeRequest<'_>) -> &'static [&'static str] {
+    if request.view.broker.compat().is_3_10() { MONITORING } else { ADMINISTRATOR }
 }
 
 fn why(request: &ChangeRequest<'_>) -> Fault {

@@ -40,6 +40,20 @@ fn told(fault: Fault) -> Refusal {
     Refusal::bad_request(format!("{} {} - {text}", code.code(), code.name()))
 }
 
+/// The refusal of a read: RabbitMQ 4 answers it as it answers one of its API.
+fn refused(fault: Fault, request: &ChangeRequest<'_>) -> Refusal {
+    if request.view.broker.compat().is_3_10() {
+        return told(fault);
+    }
+    Refusal::AccessRefused { reason: format!("{} - {}", fault.code.name(), fault.text) }
+}
+
+/// Reads a number, which may be a text.
+fn whole_number(value: &Value) -> Result<u64, Refusal> {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    number.ok_or_else(|| Refusal::BadReason(json!(["not_integer", value])))
+}
+
 fn precondition(text: String) -> Refusal {
     told(Fault::new(ReplyCode::PreconditionFailed, text))
 }
@@ -170,14 +184,16 @@ fn read_properties(body: &Body) -> Result<Properties, Refusal> {
 pub(in crate::management) fn get(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
     let (vhost, rights) = request.inside()?;
     let name = request.name("queue")?;
-    let queue = vhost.queue(&name, super::topology::NOBODY)?;
+    let queue = vhost.queue(&name, super::topology::NOBODY);
+    let queue = queue.map_err(|fault| match fault.code {
+        ReplyCode::NotFound if !request.view.broker.compat().is_3_10() => {
+            Refusal::Missing { reason: "queue_not_found".to_owned() }
+        }
+        _ => fault.into(),
+    })?;
     let body = request.body()?;
     body.require(&["ackmode", "count", "encoding"])?;
-    let count = body.get("count").unwrap_or(&Value::Null);
-    let count = match count.as_u64().or_else(|| count.as_str()?.parse().ok()) {
-        Some(number) => number.min(GOT_MAX),
-        None => return Err(Refusal::BadReason(json!(["not_integer", count]))),
-    };
+    let count = whole_number(body.get("count").unwrap_or(&Value::Null))?.min(GOT_MAX);
     let fate = match body.text("ackmode")? {
         "ack_requeue_false" => Fate::Acknowledged,
         "reject_requeue_false" => Fate::Rejected,
@@ -194,10 +210,9 @@ pub(in crate::management) fn get(request: &ChangeRequest<'_>) -> Result<ChangeOu
     if !["auto", "base64"].contains(&encoding) {
         return Err(Refusal::bad_request("Unsupported encoding. Please use auto or base64."));
     }
-    let truncate = body.get("truncate").and_then(Value::as_u64);
-    let truncate =
-        truncate.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    rights.check(Right::Read, Resource::Queue(&name)).map_err(told)?;
+    let truncate = body.get("truncate").map_or(Ok(u64::MAX), whole_number)?;
+    let truncate = usize::try_from(truncate).unwrap_or(usize::MAX);
+    rights.check(Right::Read, Resource::Queue(&name)).map_err(|fault| refused(fault, request))?;
     let now = request.view.uptime_ms;
     let publisher = request.publisher(vhost, Arc::clone(&rights));
     let mut got = GotMessages { queue: &queue, entries: Vec::new(), now };

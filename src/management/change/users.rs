@@ -46,11 +46,16 @@ fn hash(encoded: &str, hashing: Option<&str>) -> Result<PasswordHash, Refusal> {
 /// Reads the limits of a user as definitions have them.
 fn read_limits(body: &Body) -> Result<UserLimits, Refusal> {
     let mut limits = UserLimits::default();
-    if let Some(Value::Object(given)) = body.get("limits") {
-        for (name, value) in given {
-            *super::limits::of_user_named(&mut limits, name, value)? =
-                super::limits::most(name, value)?;
-        }
+    let given = match body.get("limits") {
+        Some(Value::Object(given)) => given,
+        // RabbitMQ prints none so.
+        Some(Value::Array(none)) if none.is_empty() => return Ok(limits),
+        Some(_) => return Err(Refusal::bad_request("limits should be an object")),
+        None => return Ok(limits),
+    };
+    for (name, value) in given {
+        *super::limits::of_user_named(&mut limits, name, value)? =
+            super::limits::most(name, value)?;
     }
     Ok(limits)
 }
