@@ -23,6 +23,18 @@ const RESOLUTIONS: [Resolution; 3] = [
 pub(super) const KEPT_S: [u64; RESOLUTIONS.len()] =
     [RESOLUTIONS[0].kept_s, RESOLUTIONS[1].kept_s, RESOLUTIONS[2].kept_s];
 
+/// The finest resolution that reaches so far back, else the coarsest.
+fn level(age_s: u64) -> usize {
+    let reaches = |resolution: &Resolution| age_s <= resolution.kept_s;
+    RESOLUTIONS.iter().position(reaches).unwrap_or(RESOLUTIONS.len() - 1)
+}
+
+/// Answers whether a time has no value yet but the present one, in a history that is read back to `oldest_s`.
+pub(super) fn is_open(time_s: u64, oldest_s: u64, now_s: u64) -> bool {
+    let step_s = RESOLUTIONS[level(now_s.saturating_sub(oldest_s))].step_s;
+    time_s / step_s == now_s / step_s
+}
+
 /// The past of one object's numbers.
 #[derive(Debug)]
 pub(super) struct NumberHistory {
@@ -89,9 +101,7 @@ impl NumberHistory {
     /// known.
     pub(super) fn at(&self, times_s: &[u64], now_s: u64) -> Vec<Box<[u64]>> {
         let Some(oldest) = times_s.last() else { return Vec::new() };
-        let age = now_s.saturating_sub(*oldest);
-        let reaches = |resolution: &Resolution| age <= resolution.kept_s;
-        let level = RESOLUTIONS.iter().position(reaches).unwrap_or(RESOLUTIONS.len() - 1);
+        let level = level(now_s.saturating_sub(*oldest));
         let (course, step_s) = (&self.courses[level], RESOLUTIONS[level].step_s);
         let all = course.decode();
         let at = |time: &u64| {

@@ -220,8 +220,7 @@ impl PageQuery {
         let first = (self.number - 1).saturating_mul(self.size);
         if first > rows.len() {
             let (number, size, len) = (self.number, self.size, rows.len());
-            let reason =
-                format!("Page out of range, page: {number}, page size: {size}, len: {len}");
+            let reason = format!("Page out of range, page: {number} page size: {size}, len: {len}");
             return Err(Refusal::BadRequest { error: "page_out_of_range", reason });
         }
         let mut page = rows.split_off(first);
@@ -417,7 +416,7 @@ mod tests {
              "Invalid pagination parameters: page number 1, page size 501"),
             ("page=1&page_size=0", "invalid_pagination_parameters",
              "Invalid pagination parameters: page number 1, page size 0"),
-            ("page=9", "page_out_of_range", "Page out of range, page: 9, page size: 100, len: 3"),
+            ("page=9", "page_out_of_range", "Page out of range, page: 9 page size: 100, len: 3"),
             ("page=x", "bad_request", "'page' is not an integer: 'x'"),
             ("page=1&name=(&use_regex=true", "bad_request", "'(' is not a regular expression"),
         ];

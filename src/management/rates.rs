@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value, json};
 
 use super::histories::Histories;
+use super::history;
 use super::ranges::{Ranges, SampleTimes};
 use super::subject::Subject;
 use crate::lock::Mutex;
@@ -188,7 +189,7 @@ impl Rates<'_> {
             row.insert(name.to_owned(), value.into());
             let mut details = json!({ "rate": rate });
             if let Some(past) = &past {
-                past.put(at, &mut details);
+                past.put(at, value, &mut details);
             }
             row.insert(format!("{name}_details"), details);
         }
@@ -207,7 +208,9 @@ impl Rates<'_> {
                 vec![always; times_s.len()]
             })
         });
-        Some(Past { times, values: values.collect() })
+        let values = values.collect();
+        let is_open = history::is_open(times.last, times.first, now_s);
+        Some(Past { times, values, is_open })
     }
 }
 
@@ -216,12 +219,17 @@ struct Past {
     times: SampleTimes,
     /// For each subject, for each time, each number.
     values: Vec<Vec<Box<[u64]>>>,
+    /// The newest time has the present values.
+    is_open: bool,
 }
 
 impl Past {
-    /// Adds the samples of one number, their mean, and their growth in a second.
-    fn put(&self, number: usize, details: &mut Value) {
+    /// Adds the samples of one number, which is `present` now, their mean, and their growth in a second.
+    fn put(&self, number: usize, present: u64, details: &mut Value) {
         let at = |time: usize| -> u64 {
+            if time == 0 && self.is_open {
+                return present;
+            }
             let values = self.values.iter().filter_map(|subject| subject.get(time)?.get(number));
             values.sum()
         };
@@ -327,6 +335,10 @@ mod tests {
             (details["avg"].as_f64(), details["avg_rate"].as_f64()),
             (Some(2.5), Some(5.0 / 15.0))
         );
+        // What has grown since the newest sample is in the samples as in the rate.
+        let grown = rates.counters(&Subject::Messages, &vec![("publish", 9)]);
+        assert_eq!(grown["publish_details"]["samples"][0]["sample"], 9);
+        assert_eq!(grown["publish_details"]["avg"], 3.5);
         // What no sample knows is younger than it, and each kind of numbers has its own parameters.
         let constant = rates.counters(&Subject::Churn, &vec![("queue_created", 7)]);
         assert_eq!(constant["queue_created_details"]["samples"][3]["sample"], 0);

@@ -60,6 +60,7 @@ pub async fn run(tool: Program, typed: Vec<String>) -> u8 {
         Ok(ReadLine::Own) => worked(&OWN, &mut asked, out).await,
         Err(failure) => (Err(failure), out),
     };
+    let ended = ended.and_then(|shown| shown.in_form(&asked));
     let is_printed = match &ended {
         Ok(shown) => shown.print(&asked, &mut out).and_then(|()| out.flush()),
         Err(failure) => {
@@ -115,6 +116,9 @@ fn prepared(asked: &Asked) -> Result<ReadLine, Failure> {
         let options = asked.invalid.iter().map(|(name, value)| format!("\n{name} : {value}"));
         let text = format!("Invalid options for this command:{}", options.collect::<String>());
         return Err(misused(USAGE, &text, asked, command));
+    }
+    if let Some(failure) = asked.formatter().and_then(shown::refused) {
+        return Err(failure);
     }
     let Some(work) = table::find(name) else {
         let is_here = admin::about(table::admin_name(name)).is_some();

@@ -7,7 +7,33 @@ use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
 use super::cell::{Cell, term};
+use super::failure::{Failure, UNAVAILABLE};
 use crate::render::Output;
+
+/// The formatters that are here; `string` is the usual form of a text.
+const FORMATTERS: &[&str] =
+    &["csv", "erlang", "json", "json_stream", "pretty_table", "string", "table"];
+/// The formatters that only RabbitMQ has.
+const ABSENT_FORMATTERS: &[&str] = &["inspect", "msacc", "plugins", "report", "string_per_line"];
+/// The exit code of RabbitMQ's programs for a formatter that they do not know.
+const UNKNOWN_FORMATTER: u8 = 1;
+
+/// The end of a command whose formatter cannot be used.
+pub(super) fn refused(formatter: &str) -> Option<Failure> {
+    if FORMATTERS.contains(&formatter) {
+        return None;
+    }
+    if ABSENT_FORMATTERS.contains(&formatter) {
+        return Some(not_implemented(formatter));
+    }
+    let known = FORMATTERS.join(", ");
+    let text = format!("there is no formatter '{formatter}': use one of {known}");
+    Some(Failure::error(UNKNOWN_FORMATTER, text))
+}
+
+fn not_implemented(formatter: &str) -> Failure {
+    Failure::error(UNAVAILABLE, format!("the formatter '{formatter}' is not implemented"))
+}
 
 /// The answer of a command.
 #[derive(Clone, Debug)]
@@ -66,6 +92,14 @@ impl Shown {
     /// A text that a script reads as `{"result": "ok"}`.
     pub(super) fn ok(text: impl Into<String>) -> Self {
         Self::Document { json: json!({"result": "ok"}), text: text.into() }
+    }
+
+    /// Answers with itself if it can be printed in the form that was asked for.
+    pub(super) fn in_form(self, asked: &Asked) -> Result<Self, Failure> {
+        match (&self, asked.formatter()) {
+            (Self::Rows(_), Some(formatter @ "string")) => Err(not_implemented(formatter)),
+            _ => Ok(self),
+        }
     }
 
     /// Prints it.

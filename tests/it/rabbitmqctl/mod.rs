@@ -91,16 +91,41 @@ fn a_broker_that_is_not_there_is_told_with_the_programs_exit_code() {
         ("rabbitmq-plugins enable rabbitmq_stomp --http-url {}",     65, "mq has no plugin rabbitmq_stomp"),
     ];
     for (command, code, said) in cases {
-        let run = RecordedRun {
-            line: 0,
-            command: command.replace("{}", nowhere),
-            stdin: String::new(),
-            ended: EndedRun::default(),
-        };
-        let ended = scene.run(&run);
-        assert_eq!(ended.code, code, "{command}: {ended:?}");
-        assert!(ended.stderr.contains(said), "{command}: {ended:?}");
+        assert_ends(&scene, &command.replace("{}", nowhere), code, said);
     }
+}
+
+/// RabbitMQ 4.3.6 ends with 1 and the stack of an error for a formatter that it does not know.
+#[test]
+fn a_formatter_that_cannot_be_used_is_refused() {
+    let scene = Scene::start(&[]);
+    #[rustfmt::skip]
+    let cases = [
+        ("rabbitmqctl list_vhosts --formatter xml",          1, "there is no formatter 'xml'"),
+        ("rabbitmqctl status --formatter JSON",              1, "there is no formatter 'JSON'"),
+        ("rabbitmq-diagnostics ping --formatter xml",        1, "there is no formatter 'xml'"),
+        ("rabbitmqctl list_vhosts --formatter inspect",     69, "the formatter 'inspect' is not implemented"),
+        ("rabbitmqctl list_vhosts --formatter string",      69, "the formatter 'string' is not implemented"),
+        ("rabbitmq-plugins list --formatter plugins",       69, "the formatter 'plugins' is not implemented"),
+        ("rabbitmq-diagnostics ping --formatter string",     0, ""),
+        ("rabbitmqctl list_vhosts --formatter table",        0, ""),
+    ];
+    for (command, code, said) in cases {
+        assert_ends(&scene, command, code, said);
+    }
+}
+
+/// Runs a command, which must end with a code and say something on stderr.
+fn assert_ends(scene: &Scene, command: &str, code: i32, said: &str) {
+    let run = RecordedRun {
+        line: 0,
+        command: command.to_owned(),
+        stdin: String::new(),
+        ended: EndedRun::default(),
+    };
+    let ended = scene.run(&run);
+    assert_eq!(ended.code, code, "{command}: {ended:?}");
+    assert!(ended.stderr.contains(said), "{command}: {ended:?}");
 }
 
 /// Replays the runs of a file; each must be as recorded, or differ for a reason that is known.
