@@ -313,10 +313,16 @@ impl Host {
         let http = self.http.iter().map(|address| ("http", *address));
         let https = self.https.iter().map(|address| ("https", *address));
         let metrics = self.metrics.iter().map(|address| (METRICS, *address));
+        let certificates = |protocol| match protocol {
+            "amqp/ssl" => self.server.certificates(),
+            "https" => self.certificate.as_ref().map(Https::certificates),
+            _ => None,
+        };
         let listener = |(protocol, address): (&'static str, SocketAddr)| Listener {
             protocol,
             address: address.ip(),
             port: address.port(),
+            certificates: certificates(protocol),
         };
         plain.chain(tls).chain(http).chain(https).chain(metrics).map(listener).collect()
     }

@@ -1,5 +1,8 @@
 //! Health checks: 200 and `ok`, or 503 and the reason.
 
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
@@ -124,19 +127,61 @@ pub(super) fn protocol_listener(view: &View<'_>, names: &Names) -> Result<Value,
 
 /// `GET /health/checks/certificate-expiration/:within/:unit`: nothing expires where no listener has a certificate.
 pub(super) fn certificates(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
-    const UNITS: [&str; 4] = ["days", "weeks", "months", "years"];
-    if names.get("within")?.parse::<u32>().is_err() {
-        return Err(Refusal::bad_request("Invalid expiration value."));
-    }
-    if !UNITS.contains(&names.get("unit")?) {
-        let known = UNITS.join(", ");
+    const UNITS: [(&str, i64); 4] = [("days", 1), ("weeks", 7), ("months", 30), ("years", 365)];
+    let within = names.get("within")?.parse::<i64>();
+    let within = within.map_err(|_| Refusal::bad_request("Invalid expiration value."))?;
+    let unit = names.get("unit")?;
+    let Some((_, days)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+        let known = UNITS.map(|(name, _)| name).join(", ");
         let reason = format!("Time unit not recognised. Supported units: {known}.");
         return Err(Refusal::bad_request(reason));
+    };
+    let now = view.server.started_at + view.server.since_start();
+    let now_s = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let until_s = now_s.saturating_add_signed(within.saturating_mul(*days).saturating_mul(86_400));
+    let listeners = view.server.listeners.iter();
+    let expiring: Result<Vec<_>, Refusal> =
+        listeners.filter_map(|listener| expiring(view, listener, until_s).transpose()).collect();
+    let expiring = expiring?;
+    if expiring.is_empty() {
+        return Ok(json!({"status": "ok"}));
     }
-    if view.server.listeners.iter().any(Listener::has_tls) {
-        return Err(Refusal::NotThereYet);
+    Err(Refusal::Unhealthy(json!({
+        "status": "failed", "reason": "Certificates expiring", "expired": expiring,
+    })))
+}
+
+/// The certificates of a listener that expire up to a time, if there are any.
+fn expiring(view: &View<'_>, listener: &Listener, until_s: u64) -> Result<Option<Value>, Refusal> {
+    let Some(certificates) = &listener.certificates else { return Ok(None) };
+    let (own, authorities) = certificates.expire_at_s().map_err(|error| {
+        Refusal::Unhealthy(json!({"status": "failed", "reason": error.to_string()}))
+    })?;
+    let early = |times_s: Vec<u64>| -> Vec<String> {
+        let early = times_s.into_iter().filter(|at_s| *at_s <= until_s);
+        early.map(|at_s| date(UNIX_EPOCH + Duration::from_secs(at_s))).collect()
+    };
+    let (own, authorities) = (early(own), early(authorities));
+    if own.is_empty() && authorities.is_empty() {
+        return Ok(None);
     }
-    Ok(json!({"status": "ok"}))
+    let path = |path: &PathBuf| path.display().to_string();
+    Ok(Some(json!({
+        "node": view.node(),
+        "protocol": listener.protocol,
+        "interface": listener.address.to_string(),
+        "port": listener.port,
+        "certfile": path(&certificates.certificate),
+        "cacertfile": certificates.client_ca.as_ref().map(path),
+        "certfile_expires_on": own,
+        "cacertfile_expires_on": authorities,
+    })))
+}
+
+/// A time as this check tells it: `2026-12-10 17:59:35`.
+fn date(at: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(at).to_string();
+    text.replace('T', " ").trim_end_matches('Z').to_owned()
 }
 
 /// The protocol as listeners name it (RabbitMQ: `rabbit_networking:normalize_protocol`, as `rabbitmq-diagnostics`).

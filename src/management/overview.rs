@@ -106,7 +106,7 @@ fn listeners(view: &View<'_>) -> Vec<Value> {
             "ip_address": listener.address.to_string(),
             "port": listener.port,
             "socket_opts": {},
-            "tls": listener.has_tls(),
+            "tls": listener.certificates.is_some(),
         })
     })
     .collect()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::configuration::EffectiveConfiguration;
 use super::http_settings::HttpSettings;
 use super::process::ProcessControls;
-use crate::server::Maintenance;
+use crate::server::{ListenerCertificates, Maintenance};
 
 /// Our name where RabbitMQ says "RabbitMQ".
 pub(super) const PRODUCT: &str = "mq";
@@ -39,13 +39,8 @@ pub struct Listener {
     pub protocol: &'static str,
     pub address: IpAddr,
     pub port: u16,
-}
-
-impl Listener {
-    /// Answers if clients have to speak TLS.
-    pub(super) fn has_tls(&self) -> bool {
-        self.protocol.ends_with("/ssl") || self.protocol == "https"
-    }
+    /// The certificates, if clients have to speak TLS.
+    pub certificates: Option<ListenerCertificates>,
 }
 
 impl ServerInfo {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::Accept;
 use tokio_rustls::server::TlsStream;
 
-use super::tls::{Tls, TlsFiles};
+use super::tls::{ListenerCertificates, Tls, TlsFiles};
 use crate::tls::FileError;
 
 /// The certificate of the management API; copies share it.
@@ -27,6 +27,11 @@ impl Https {
     /// Names the file that cannot be read or does not hold what it should.
     pub fn open(files: TlsFiles) -> Result<Self, FileError> {
         Tls::open(files).map(|tls| Self(Arc::new(tls)))
+    }
+
+    /// The certificates that it shows and checks by.
+    pub fn certificates(&self) -> ListenerCertificates {
+        self.0.certificates()
     }
 
     /// Reads the files again, for connections to come; after an error, they are accepted as before.

@@ -42,7 +42,7 @@ pub use clock::Clock;
 pub use https::{Https, HttpsStream};
 pub use listener::origin_of;
 pub use maintenance::Maintenance;
-pub use tls::{TlsCipher, TlsFiles, TlsProtocol, TlsVerify, TlsVersion};
+pub use tls::{ListenerCertificates, TlsCipher, TlsFiles, TlsProtocol, TlsVerify, TlsVersion};
 
 use self::listener::Transport;
 use self::shared::Shared;
@@ -175,6 +175,11 @@ impl Server {
     /// The bound addresses for AMQP, with the ports that were chosen for port 0.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The certificates of the listeners for AMQP over TLS.
+    pub fn certificates(&self) -> Option<ListenerCertificates> {
+        self.tls.as_deref().map(Tls::certificates)
     }
 
     /// The bound addresses for AMQP over TLS.

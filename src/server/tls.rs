@@ -27,6 +27,31 @@ pub struct TlsFiles {
     pub login: LoginName,
 }
 
+/// The certificates that a TLS listener shows and checks by.
+#[derive(Clone, Debug)]
+pub struct ListenerCertificates {
+    pub certificate: PathBuf,
+    pub client_ca: Option<PathBuf>,
+}
+
+impl ListenerCertificates {
+    /// The ends of the validity of its own certificates and of the authorities, in seconds since 1970, as the files have
+    /// them now.
+    ///
+    /// # Errors
+    ///
+    /// Names the file that cannot be read.
+    pub fn expire_at_s(&self) -> Result<(Vec<u64>, Vec<u64>), FileError> {
+        let of_file = |noun, path: &PathBuf| {
+            let chain = tls::certificates(noun, path)?;
+            Ok(chain.iter().filter_map(|der| tls::expires_at_s(der)).collect())
+        };
+        let own = of_file(Noun::Certificate, &self.certificate)?;
+        let authorities = self.client_ca.iter().map(|path| of_file(Noun::Authority, path));
+        Ok((own, authorities.collect::<Result<Vec<Vec<u64>>, FileError>>()?.concat()))
+    }
+}
+
 /// The versions of TLS and the ciphers that clients may use; an empty list allows all that there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsProtocol {
@@ -151,6 +176,12 @@ impl Tls {
         let read = config(&self.files)?;
         *self.current.write() = read;
         Ok(())
+    }
+
+    /// The certificates that it shows and checks by.
+    pub(super) fn certificates(&self) -> ListenerCertificates {
+        let TlsFiles { certificate, client_ca, .. } = self.files.clone();
+        ListenerCertificates { certificate, client_ca }
     }
 
     /// The part of a client's certificate that names its user.

@@ -88,6 +88,12 @@ impl CertificateTexts {
     }
 }
 
+/// The end of a certificate's validity, in seconds since 1970; `None` if it cannot be read.
+pub fn expires_at_s(der: &[u8]) -> Option<u64> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or_default())
+}
+
 fn time(at: ASN1Time) -> String {
     let at = at.to_datetime();
     format!(

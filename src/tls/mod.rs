@@ -8,6 +8,6 @@ mod certificate;
 mod files;
 mod trouble;
 
-pub use certificate::{AlternativeKind, CertificateTexts, LoginName};
+pub use certificate::{AlternativeKind, CertificateTexts, LoginName, expires_at_s};
 pub use files::{FileError, Noun, certificates, private_key, roots};
 pub use trouble::{TlsFailure, is_authority, is_of_authority, of_broker, of_client};

@@ -396,3 +396,50 @@ fn a_certificate_names_its_user() {
     let (code, _, stderr) = ask(&external(&url), Some(&ann));
     assert!(code != Some(0) && stderr.contains("offers no login by EXTERNAL"), "{stderr}");
 }
+
+/// Answers the status and the JSON of a health check.
+fn check_expiration(url: &str, within: &str) -> (u16, serde_json::Value) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = format!("{url}api/health/checks/certificate-expiration/{within}");
+    runtime.block_on(async {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = http.get(url).basic_auth("guest", Some("guest")).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
+    })
+}
+
+/// As RabbitMQ 4.3.6; the certificates are those of `rcgen`, which end in the year 4096.
+#[test]
+fn a_health_check_tells_which_certificates_expire() {
+    let authority = Authority::new();
+    let identity = authority.sign("localhost");
+    let ca = authority.certificate();
+    let https = ["--http", "127.0.0.1:0", "--https", "127.0.0.1:0"];
+    let (mut running, _) = serve_with(&identity, Some(&ca), &https);
+    let url = running.line().trim_end().to_owned();
+    for within in ["1/days", "10/weeks", "6/months", "100/years", "0/days", "-1/days"] {
+        let (status, told) = check_expiration(&url, within);
+        assert_eq!((status, &told), (200, &serde_json::json!({"status": "ok"})), "{within}");
+    }
+    for within in ["x/days", "1/hours"] {
+        assert_eq!(check_expiration(&url, within).0, 400, "{within}");
+    }
+    for within in ["3000/years", "9223372036854775807/days"] {
+        let (status, told) = check_expiration(&url, within);
+        assert_eq!((status, &told["reason"]), (503, &"Certificates expiring".into()), "{told}");
+        let expired = told["expired"].as_array().unwrap();
+        let seen = |row: &serde_json::Value| {
+            ["protocol", "interface", "certfile", "cacertfile"].map(|name| row[name].clone())
+        };
+        let own = text(&identity.certificate);
+        let expected = [
+            ["amqp/ssl".into(), "127.0.0.1".into(), own.into(), text(&ca).into()],
+            ["https".into(), "127.0.0.1".into(), own.into(), serde_json::Value::Null],
+        ];
+        assert_eq!(expired.iter().map(seen).collect::<Vec<_>>(), expected);
+        let end = serde_json::json!(["4096-01-01 00:00:00"]);
+        assert_eq!(expired[0]["certfile_expires_on"], end);
+        assert_eq!(expired[0]["cacertfile_expires_on"], end);
+    }
+}

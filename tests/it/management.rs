@@ -72,7 +72,8 @@ impl Site {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let listen = |protocol, port| Listener { protocol, address: address.ip(), port };
+        let listen =
+            |protocol, port| Listener { protocol, address: address.ip(), port, certificates: None };
         let facts = ServerInfo {
             started: Instant::now(),
             started_at: SystemTime::now(),
