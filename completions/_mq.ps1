@@ -59,7 +59,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('list-connections', 'list-connections', [CompletionResultType]::ParameterValue, 'List the connections of clients to the broker')
             [CompletionResult]::new('list-channels', 'list-channels', [CompletionResultType]::ParameterValue, 'List the channels of clients to the broker')
             [CompletionResult]::new('list-vhosts', 'list-vhosts', [CompletionResultType]::ParameterValue, 'List the virtual hosts of the broker')
-            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show the broker''s version and its connections, queues and messages')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show the broker''s version, its connections, queues and messages, and the alarms in effect')
             [CompletionResult]::new('store', 'store', [CompletionResultType]::ParameterValue, 'Check or repair the data directory of a broker')
             [CompletionResult]::new('restore', 'restore', [CompletionResultType]::ParameterValue, 'Make a data directory from a backup')
             [CompletionResult]::new('ping', 'ping', [CompletionResultType]::ParameterValue, 'Measure how long the broker takes to reply')

@@ -62,7 +62,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "list-consumers" -d 'List the 
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-connections" -d 'List the connections of clients to the broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-channels" -d 'List the channels of clients to the broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "list-vhosts" -d 'List the virtual hosts of the broker'
-complete -c mq -n "__fish_mq_needs_command" -f -a "status" -d 'Show the broker\'s version and its connections, queues and messages'
+complete -c mq -n "__fish_mq_needs_command" -f -a "status" -d 'Show the broker\'s version, its connections, queues and messages, and the alarms in effect'
 complete -c mq -n "__fish_mq_needs_command" -f -a "store" -d 'Check or repair the data directory of a broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "restore" -d 'Make a data directory from a backup'
 complete -c mq -n "__fish_mq_needs_command" -f -a "ping" -d 'Measure how long the broker takes to reply'

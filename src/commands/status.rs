@@ -1,18 +1,19 @@
-//! `mq status`: the broker at a glance.
+//! `mq status`: the broker at a glance, with the alarms that are in effect.
 
 use serde_json::Value;
 
 use super::examples::examples;
 use super::{Answer, CommandError, Context};
+use crate::engine::Error;
 use crate::render::{Format, words};
 
-/// Show the broker's version and its connections, queues and messages
+/// Show the broker's version, its connections, queues and messages, and the alarms in effect
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = examples(&["mq status", "mq status -o json"]))]
 pub struct Args {}
 
 /// The values shown: a name, and the pointer to the value in the management API's overview.
-const SHOWN: [(&str, &str); 12] = [
+const SHOWN: [(&str, &str); 13] = [
     ("product", "/product_name"),
     ("version", "/product_version"),
     ("speaks as RabbitMQ", "/rabbitmq_version"),
@@ -25,16 +26,33 @@ const SHOWN: [(&str, &str); 12] = [
     ("messages", "/queue_totals/messages"),
     ("messages ready", "/queue_totals/messages_ready"),
     ("messages unacknowledged", "/queue_totals/messages_unacknowledged"),
+    ("alarms", "/alarms"),
 ];
+
+/// The alarms in effect, in words; `None` if the user may not ask for them.
+async fn alarms(cx: &Context) -> Result<Option<String>, CommandError> {
+    match cx.engine.inspect().alarms().await {
+        Ok(none) if none.is_empty() => Ok(Some("none".to_owned())),
+        Ok(alarms) => {
+            let words = |(node, resource)| format!("node '{node}' is short of {resource}");
+            Ok(Some(alarms.into_iter().map(words).collect::<Vec<_>>().join(", ")))
+        }
+        Err(Error::Refused { code: 401, .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
 
 pub async fn run(_: Args, cx: &mut Context) -> Result<Answer, CommandError> {
     if cx.out.format() == Some(Format::Raw) {
         return Err(CommandError::usage("a status has no format 'raw'"));
     }
-    let overview = cx.engine.inspect().overview().await?;
+    let mut overview = cx.engine.inspect().overview().await?;
     if let Some(Format::Json | Format::Jsonl) = cx.out.format() {
         cx.out.json_line(&overview)?;
         return Ok(Answer::Yes);
+    }
+    if let Some(alarms) = alarms(cx).await? {
+        overview["alarms"] = alarms.into();
     }
     if let Some(format @ (Format::Table | Format::Csv | Format::Tsv)) = cx.out.format() {
         let known = SHOWN.iter().filter_map(|(word, path)| Some((word, overview.pointer(path)?)));

@@ -41,6 +41,22 @@ impl Inspect<'_> {
         self.cx.api().await?.get("look at the overview", "overview").await
     }
 
+    /// The resources that a node is short of, each with the name of the node.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] to users without the tag `monitoring`.
+    pub async fn alarms(&self) -> Result<Vec<(String, &'static str)>, Error> {
+        let nodes = self.rows("list alarms", "nodes").await?;
+        let of_node = |node: &Value| {
+            let name = node["name"].as_str().unwrap_or_default().to_owned();
+            let kinds = [("mem_alarm", "memory"), ("disk_free_alarm", "disk space")];
+            let on = kinds.into_iter().filter(|(field, _)| node[*field] == true);
+            on.map(|(_, resource)| (name.clone(), resource)).collect::<Vec<_>>()
+        };
+        Ok(nodes.iter().flat_map(of_node).collect())
+    }
+
     /// Any other question: a path below `/api`, its parts escaped.
     pub async fn get(&self, doing: &str, path: &str) -> Result<Value, Error> {
         self.cx.api().await?.get(doing, path).await

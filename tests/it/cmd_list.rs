@@ -108,6 +108,7 @@ fn clients_are_listed_as_soon_as_they_are_there() {
 fn status_names_the_product(broker: &Broker) {
     let status = answer(broker, &["status"], "");
     assert!(status.starts_with("product: "), "{status}");
+    assert!(status.ends_with("alarms: none\n"), "{status}");
     let json = answer(broker, &["status", "-o", "json"], "");
     assert!(json.contains("\"object_totals\":{"), "{json}");
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -205,6 +206,26 @@ fn formats_of_status_and_wait_are_carried_out() {
     assert_eq!(json, format!("{{\"broker\":\"{}\"}}\n", broker.url().replace(":guest@", ":***@")));
     let table = answer(&broker, &["list-vhosts", "name", "-o", "table", "--no-headers"], "");
     assert!(!table.contains("name"), "{table}");
+}
+
+#[test]
+fn status_shows_the_alarms_that_are_in_effect() {
+    let broker = MqServe::start_with(&["--memory-high-watermark", "1MiB"]);
+    let status = |options: &[&str]| {
+        let mut status = program();
+        status.args(["status", "--url", broker.url(), "--http-url", broker.management_url()]);
+        text(&status.args(options).output().unwrap().stdout).to_owned()
+    };
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let shown = status(&[]);
+        let alarms = shown.lines().last().unwrap_or_default();
+        if alarms.starts_with("alarms: node '") && alarms.ends_with("is short of memory") {
+            break;
+        }
+        assert!(Instant::now() < until, "{shown}");
+    }
+    assert!(status(&["-o", "tsv"]).contains("\talarms\n"));
 }
 
 /// A virtual host that is named chooses connections, too.

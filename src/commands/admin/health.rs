@@ -209,17 +209,13 @@ pub(super) const ROWS: &[AdminRow] = &[
 ];
 
 async fn alarms(_: &Given, cx: &mut Context) -> Result<Answer, CommandError> {
-    let nodes = cx.engine.inspect().rows("list alarms", "nodes").await?;
-    let mut found = Vec::new();
-    for node in &nodes {
-        let name = node["name"].as_str().unwrap_or_default();
-        for (field, resource) in [("mem_alarm", "memory"), ("disk_free_alarm", "disk space")] {
-            if node[field] == true {
-                found.push(format!("node '{name}' is short of {resource}"));
-            }
-        }
-    }
-    let words = if found.is_empty() { "there is no alarm".to_owned() } else { found.join("\n") };
+    let found = cx.engine.inspect().alarms().await?;
+    let told = found.iter().map(|(node, resource)| format!("node '{node}' is short of {resource}"));
+    let words = if found.is_empty() {
+        "there is no alarm".to_owned()
+    } else {
+        told.collect::<Vec<_>>().join("\n")
+    };
     show::text(&words, cx)
 }
 
