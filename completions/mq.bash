@@ -6603,7 +6603,7 @@ _mq() {
             return 0
             ;;
         mq__subcmd__serve)
-            opts="-u -o -q -h --config --print-config --as-rabbitmq-server --listen --http --metrics --tls-listen --tls-verify --tls-versions --tls-ciphers --data-dir --memory --threads --compat --definitions --skip-unchanged-definitions --cluster-name --print-url --node-name --default-vhost --default-user --default-pass --default-user-tags --default-configure --default-write --default-read --loopback-users --auth-mechanisms --cert-login-from --cert-login-san-type --cert-login-san-index --memory-high-watermark --total-memory --disk-free-limit --max-connections --max-channels --channel-max --consumer-max-per-channel --max-message-size --vhost-max --frame-max --initial-frame-max --handshake-timeout --tls-handshake-timeout --heartbeat --consumer-timeout --https --https-cert --https-key --http-cors-origin --http-cors-max-age --http-header --http-disable-stats --http-queue-totals --http-failed-logins --http-path-prefix --per-object-metrics --log-output --log-format --log-level --log-level-file --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            opts="-u -o -q -h --config --print-config --as-rabbitmq-server --listen --http --metrics --tls-listen --tls-verify --tls-versions --tls-ciphers --data-dir --memory --threads --compat --definitions --skip-unchanged-definitions --cluster-name --print-url --node-name --default-vhost --default-user --default-pass --default-user-tags --default-configure --default-write --default-read --loopback-users --auth-mechanisms --cert-login-from --cert-login-san-type --cert-login-san-index --memory-high-watermark --total-memory --disk-free-limit --max-connections --max-channels --channel-max --consumer-max-per-channel --max-message-size --vhost-max --frame-max --initial-frame-max --handshake-timeout --tls-handshake-timeout --heartbeat --consumer-timeout --https --https-cert --https-key --https-ca --https-verify --http-cors-origin --http-cors-max-age --http-header --http-disable-stats --http-queue-totals --http-failed-logins --http-path-prefix --per-object-metrics --log-output --log-format --log-level --log-level-file --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6783,6 +6783,14 @@ _mq() {
                     ;;
                 --https-key)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --https-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --https-verify)
+                    COMPREPLY=($(compgen -W "none optional required" -- "${cur}"))
                     return 0
                     ;;
                 --http-cors-origin)

@@ -252,6 +252,10 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-timeout -d 'Clo
 complete -c mq -n "__fish_mq_using_subcommand serve" -l https -d 'Serve the management API over TLS on this address, for example 0.0.0.0:15671' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l https-cert -d 'Show this certificate chain to clients of --https, in PEM [default: that of --tls-cert]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l https-key -d 'Use this private key with --https-cert, in PEM [default: that of --tls-key]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l https-ca -d 'Check the certificates of clients of --https against these authorities, in PEM, as --https-verify says' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l https-verify -d 'Check the certificates of clients of --https: none asks for no certificate, optional refuses an invalid one, required also refuses a client without one. A login is asked for in any case [default: none]' -r -f -a "none\t''
+optional\t''
+required\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-cors-origin -d 'Let pages of this origin call the management API from a browser (CORS), for example https://example.com; * lets all do so; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-cors-max-age -d 'Let browsers remember for this many seconds that a page may call the management API' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-header -d 'Add this header to every answer of the management API, for example \'Referrer-Policy: no-referrer\'; may be given several times' -r

@@ -171,7 +171,7 @@ impl Host {
         let (https_tcp, https) = bind(options.https).await?;
         let (metrics_tcp, metrics) = bind(options.metrics).await?;
         let protocol = options.tls_protocol.clone();
-        let files = tls_files(options.https_tls, TlsVerify::None, protocol);
+        let files = tls_files(options.https_tls, options.https_verify, protocol);
         let certificate = files.filter(|_| !https.is_empty()).map(Https::open).transpose();
         let certificate = certificate.map_err(|error| Error::of_tls_file(&error))?;
         if let Some(address) = http.first() {

@@ -34,6 +34,8 @@ pub struct HostOptions {
     pub https: Option<Address>,
     /// The certificate of the management API and its key.
     pub https_tls: TlsFiles,
+    /// The check of the certificates of its clients; without effect if no authority is given.
+    pub https_verify: TlsVerify,
     /// The settings of the management API.
     pub http_settings: HttpSettings,
     /// The address at which Prometheus finds the metrics.

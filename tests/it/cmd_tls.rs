@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::Signal;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
 use crate::support::cli::{Running, program};
@@ -298,12 +300,29 @@ fn a_certificate_that_cannot_be_read_is_named() {
 
 /// One read of `/api/whoami` over TLS, with the certificate checked against the authority: the status line.
 fn ask_over_tls(address: &str, authority: &Authority) -> std::io::Result<String> {
+    ask_over_tls_as(None, address, authority)
+}
+
+/// The same by a client that shows a certificate.
+fn ask_over_tls_as(
+    client: Option<&Identity>,
+    address: &str,
+    authority: &Authority,
+) -> std::io::Result<String> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(authority.issuer.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider);
     let config = config.with_safe_default_protocol_versions().unwrap();
-    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let config = config.with_root_certificates(roots);
+    let config = match client {
+        None => config.with_no_client_auth(),
+        Some(Identity { certificate, key }) => {
+            let chain = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap);
+            let key = PrivateKeyDer::from_pem_file(key).unwrap();
+            config.with_client_auth_cert(chain.collect(), key).unwrap()
+        }
+    };
     let name = "localhost".try_into().unwrap();
     let mut tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
     let mut tcp = TcpStream::connect(address)?;
@@ -343,6 +362,52 @@ fn the_management_api_speaks_tls_and_takes_another_certificate_while_it_runs() {
     while ask_over_tls(&address, &other).is_err() {}
     running.signal(Signal::TERM);
     assert!(running.end().0.success());
+}
+
+/// As with RabbitMQ's keys: `verify_peer` refuses a wrong certificate, and none too with `fail_if_no_peer_cert`.
+#[test]
+fn clients_of_the_management_api_are_asked_for_certificates() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let identity = authority.sign("localhost");
+    let (right, wrong) = (authority.sign("right"), other.sign("wrong"));
+    // How it is checked, and whether a client without a certificate, with a right and with a wrong one is let in.
+    let cases = [
+        ("", [true, true, true]),
+        ("management.ssl.verify = verify_none\n", [true, true, true]),
+        ("management.ssl.verify = verify_peer\n", [true, true, false]),
+        (
+            "management.ssl.verify = verify_peer\nmanagement.ssl.fail_if_no_peer_cert = true\n",
+            [false, true, false],
+        ),
+    ];
+    for (check, expected) in cases {
+        let file = authority.directory.path().join("rabbitmq.conf");
+        let (own, key, ca) = (&identity.certificate, &identity.key, authority.certificate());
+        let keys = format!(
+            "listeners.tcp.1 = 127.0.0.1:0\nmanagement.ssl.ip = 127.0.0.1\nmanagement.ssl.port = 0\n\
+             management.ssl.certfile = {}\nmanagement.ssl.keyfile = {}\n\
+             management.ssl.cacertfile = {}\n{check}",
+            text(own),
+            text(key),
+            text(&ca)
+        );
+        fs::write(&file, keys).unwrap();
+        let mut command = program();
+        command.args(["serve", "--memory", "--print-url", "--config", text(&file)]);
+        let mut running = Running::spawn(&mut command, "listening on");
+        running.line();
+        let url = running.line();
+        let address = url.trim().trim_start_matches("https://").trim_end_matches('/').to_owned();
+        let is_let_in = [None, Some(&right), Some(&wrong)].map(|client| {
+            ask_over_tls_as(client, &address, &authority)
+                .is_ok_and(|line| line == "HTTP/1.1 200 OK")
+        });
+        assert_eq!(is_let_in, expected, "{check}");
+    }
+    let run = program().args(["serve", "--memory", "--https-verify", "required"]).output().unwrap();
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(64), "{told}");
+    assert!(told.contains("hint: name the one that signs them with --https-ca FILE"), "{told}");
 }
 
 #[test]

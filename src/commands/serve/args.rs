@@ -11,6 +11,7 @@ use super::log::LogOptions;
 use super::login::LoginOptions;
 use crate::commands::CommandError;
 use crate::commands::examples::examples;
+use crate::commands::options::effective::EffectiveValue;
 use crate::commands::options::name;
 use crate::commands::options::node_limits::LimitOptions;
 use crate::engine::directory::{default_directory, rabbitmq_directory};
@@ -157,6 +158,20 @@ pub(super) enum Verify {
     Required,
 }
 
+impl Verify {
+    /// The two keys that choose it below `prefix`.
+    pub(super) fn effective(self, prefix: &str, option: &'static str) -> [EffectiveValue; 2] {
+        let [peer, required] = match self {
+            Self::None => ["verify_none", "false"],
+            Self::Optional => ["verify_peer", "false"],
+            Self::Required => ["verify_peer", "true"],
+        };
+        [("verify", peer), ("fail_if_no_peer_cert", required)].map(|(key, value)| {
+            EffectiveValue::new(format!("{prefix}.{key}"), option, Some(value.to_owned()))
+        })
+    }
+}
+
 impl From<Verify> for TlsVerify {
     fn from(verify: Verify) -> Self {
         match verify {
@@ -249,6 +264,7 @@ impl Args {
             tls_verify: self.tls_verify.map(TlsVerify::from).unwrap_or_default(),
             https,
             https_tls,
+            https_verify: self.management.verify(),
             logins: self.login.logins(),
             http_settings: self.management.settings(),
             http: or_usual(self.http, HTTP),

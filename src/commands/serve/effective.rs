@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::args::{Args, Verify};
+use super::args::Args;
 use crate::commands::options::effective::EffectiveValue;
 use crate::commands::{Answer, CommandError};
 use crate::engine::{Address, ConfigurationEntry, TlsFiles};
@@ -84,15 +84,7 @@ impl Args {
             set("ssl_options.keyfile", "tls-key", path(&options.tls.key)),
         ]);
         if let Some(verify) = self.tls_verify {
-            let [peer, required] = match verify {
-                Verify::None => ["verify_none", "false"],
-                Verify::Optional => ["verify_peer", "false"],
-                Verify::Required => ["verify_peer", "true"],
-            };
-            all.extend([
-                set("ssl_options.verify", "tls-verify", Some(peer.to_owned())),
-                set("ssl_options.fail_if_no_peer_cert", "tls-verify", Some(required.to_owned())),
-            ]);
+            all.extend(verify.effective("ssl_options", "tls-verify"));
         }
         all.extend(numbered("ssl_options.versions", "tls-versions", &self.tls_versions));
         all.extend(numbered("ssl_options.ciphers", "tls-ciphers", &self.tls_ciphers));

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::args::Verify;
 use crate::commands::CommandError;
 use crate::commands::options::effective::EffectiveValue;
-use crate::engine::{Address, HeaderName, HeaderValue, HttpSettings, TlsFiles};
+use crate::engine::{Address, HeaderName, HeaderValue, HttpSettings, TlsFiles, TlsVerify};
 
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
@@ -20,6 +21,13 @@ pub(super) struct HttpOptions {
     /// Use this private key with --https-cert, in PEM [default: that of --tls-key]
     #[arg(long, value_name = "FILE", requires = "https_cert")]
     https_key: Option<PathBuf>,
+    /// Check the certificates of clients of --https against these authorities, in PEM, as --https-verify says
+    #[arg(long, value_name = "FILE")]
+    https_ca: Option<PathBuf>,
+    /// Check the certificates of clients of --https: none asks for no certificate, optional refuses an invalid one,
+    /// required also refuses a client without one. A login is asked for in any case [default: none]
+    #[arg(long, value_name = "MODE", value_enum)]
+    https_verify: Option<Verify>,
     /// Let pages of this origin call the management API from a browser (CORS), for example https://example.com; * lets
     /// all do so; may be given several times
     #[arg(long, value_name = "ORIGIN")]
@@ -90,12 +98,26 @@ impl HttpOptions {
         &self,
         usual: &TlsFiles,
     ) -> Result<(Option<Address>, TlsFiles), CommandError> {
-        let own = TlsFiles { ca: None, cert: self.https_cert.clone(), key: self.https_key.clone() };
-        let files = if own.cert.is_some() { own } else { TlsFiles { ca: None, ..usual.clone() } };
-        if self.https.is_none() && self.https_cert.is_some() {
+        let ca = self.https_ca.clone();
+        let own = TlsFiles { cert: self.https_cert.clone(), key: self.https_key.clone(), ca };
+        let files = if own.cert.is_some() { own } else { TlsFiles { ca: own.ca, ..usual.clone() } };
+        let is_checked = matches!(self.https_verify, Some(Verify::Optional | Verify::Required));
+        if is_checked && files.ca.is_none() {
             return Err(CommandError::Usage {
-                problem: "--https-cert is given, but the management API does not listen with TLS"
+                problem: "--https-verify asks clients for a certificate, but no certificate authority is named"
                     .into(),
+                hint: Some("name the one that signs them with --https-ca FILE".into()),
+            });
+        }
+        let given = [("--https-cert", &self.https_cert), ("--https-ca", &self.https_ca)];
+        let given = given.into_iter().find(|(_, file)| file.is_some());
+        if self.https.is_none()
+            && let Some((option, _)) = given
+        {
+            return Err(CommandError::Usage {
+                problem: format!(
+                    "{option} is given, but the management API does not listen with TLS"
+                ),
                 hint: Some("name an address with --https, for example 0.0.0.0:15671".into()),
             });
         }
@@ -106,6 +128,11 @@ impl HttpOptions {
             });
         }
         Ok((self.https, files))
+    }
+
+    /// The check of the certificates of clients.
+    pub(super) fn verify(&self) -> TlsVerify {
+        self.https_verify.map_or(TlsVerify::None, TlsVerify::from)
     }
 
     pub(super) fn settings(&self) -> HttpSettings {
@@ -141,8 +168,13 @@ impl HttpOptions {
         let files = [
             ("management.ssl.certfile", "https-cert", path(&self.https_cert)),
             ("management.ssl.keyfile", "https-key", path(&self.https_key)),
+            ("management.ssl.cacertfile", "https-ca", path(&self.https_ca)),
         ];
         let files = files.map(|(key, option, value)| EffectiveValue::new(key, option, value));
+        let verify = self
+            .https_verify
+            .into_iter()
+            .flat_map(|verify| verify.effective("management.ssl", "https-verify"));
         let max_age = settings.cors_max_age_s.map(|seconds| seconds.to_string());
         let others = [
             ("management.cors.max_age", "http-cors-max-age", max_age),
@@ -165,6 +197,6 @@ impl HttpOptions {
             ),
         ];
         let others = others.map(|(key, option, value)| EffectiveValue::new(key, option, value));
-        files.into_iter().chain(origins).chain(headers).chain(others).collect()
+        files.into_iter().chain(verify).chain(origins).chain(headers).chain(others).collect()
     }
 }

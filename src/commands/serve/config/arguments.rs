@@ -217,7 +217,7 @@ fn value_of(
             "json" => text.to_owned(),
             _ => return Err("it must be plaintext or json".to_owned()),
         },
-        Form::Verify => verify(settings)?.to_owned(),
+        Form::Verify { prefix } => verify(settings, prefix)?.to_owned(),
         Form::AddressPart { keys, port } => address(settings, keys, port),
         Form::Flag => match text {
             "true" => return Ok(AsOption::Flag),
@@ -278,18 +278,18 @@ fn part_of_memory(text: &str, settings: &AllSettings) -> Result<u64, String> {
     limit.ok_or_else(|| "the machine's memory is not known".to_owned())
 }
 
-/// The check of clients' certificates, from both keys that choose it (RabbitMQ: Erlang's `ssl`).
-fn verify(settings: &AllSettings) -> Result<&'static str, String> {
-    let value = |key| settings.get(key).map(|setting| setting.value.as_str());
-    let is_required = value("ssl_options.fail_if_no_peer_cert");
-    match (value("ssl_options.verify"), is_required) {
+/// The check of clients' certificates, from both keys below `prefix` that choose it (RabbitMQ: Erlang's `ssl`).
+fn verify(settings: &AllSettings, prefix: &str) -> Result<&'static str, String> {
+    let value =
+        |key: &str| settings.get(&format!("{prefix}.{key}")).map(|setting| setting.value.as_str());
+    match (value("verify"), value("fail_if_no_peer_cert")) {
         (_, Some(other)) if !matches!(other, "true" | "false") => {
             Err("it must be true or false".to_owned())
         }
         (Some("verify_peer"), Some("true")) => Ok("required"),
         (Some("verify_peer"), _) => Ok("optional"),
         (Some("verify_none") | None, Some("true")) => {
-            Err("fail_if_no_peer_cert needs ssl_options.verify = verify_peer".to_owned())
+            Err(format!("fail_if_no_peer_cert needs {prefix}.verify = verify_peer"))
         }
         (Some("verify_none") | None, _) => Ok("none"),
         (Some(_), _) => Err("it must be verify_peer or verify_none".to_owned()),

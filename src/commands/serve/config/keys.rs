@@ -30,7 +30,7 @@ pub(super) enum Form {
     /// `plaintext` or `json`.
     LogFormat,
     /// `verify_peer` or `verify_none`; with `fail_if_no_peer_cert` it says how certificates of clients are checked.
-    Verify,
+    Verify { prefix: &'static str },
     /// The port or the IP address of an HTTP listener, whose keys begin so; this port if no key names one.
     AddressPart { keys: &'static [&'static str], port: &'static str },
     /// As it is, unless this more special key is set.
@@ -111,11 +111,12 @@ pub(super) const KEYS: &[Key] = &[
     sets("management.ssl.ip", "https", MANAGEMENT_SSL),
     sets("management.ssl.certfile", "https-cert", Form::Same),
     sets("management.ssl.keyfile", "https-key", Form::Same),
-    sets("management.ssl.verify", "https", Form::Only("verify_none")),
-    sets("management.ssl.fail_if_no_peer_cert", "https", Form::Only("false")),
-    nothing(
-        "management.ssl.cacertfile",
-        "clients of the management API are asked for no certificate",
+    sets("management.ssl.cacertfile", "https-ca", Form::Same),
+    sets("management.ssl.verify", "https-verify", Form::Verify { prefix: "management.ssl" }),
+    sets(
+        "management.ssl.fail_if_no_peer_cert",
+        "https-verify",
+        Form::Verify { prefix: "management.ssl" },
     ),
     sets("management.cors.allow_origins.$", "http-cors-origin", Form::Each),
     sets("management.cors.max_age", "http-cors-max-age", Form::Number),
@@ -139,8 +140,8 @@ pub(super) const KEYS: &[Key] = &[
     sets("ssl_options.cacertfile", "tls-ca", Form::Same),
     sets("ssl_options.certfile", "tls-cert", Form::Same),
     sets("ssl_options.keyfile", "tls-key", Form::Same),
-    sets("ssl_options.verify", "tls-verify", Form::Verify),
-    sets("ssl_options.fail_if_no_peer_cert", "tls-verify", Form::Verify),
+    sets("ssl_options.verify", "tls-verify", Form::Verify { prefix: "ssl_options" }),
+    sets("ssl_options.fail_if_no_peer_cert", "tls-verify", Form::Verify { prefix: "ssl_options" }),
     sets("ssl_options.versions.$", "tls-versions", Form::Values { prefix: "ssl_options.versions" }),
     sets("ssl_options.ciphers.$", "tls-ciphers", Form::Values { prefix: "ssl_options.ciphers" }),
     sets("cluster_name", "cluster-name", Form::Same),
