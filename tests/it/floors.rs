@@ -289,7 +289,15 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "commands/rabbitmqadmin",
-        &["version_2", "usage verbs", "boxes groups listed", "objects settings", "dead"],
+        &[
+            "version_2",
+            "usage verbs",
+            "groups listed",
+            "reports",
+            "boxes",
+            "objects settings",
+            "dead",
+        ],
     ),
     (
         "commands/rabbitmq",

@@ -11,6 +11,7 @@ mod dead;
 mod groups;
 mod listed;
 mod objects;
+mod reports;
 mod settings;
 mod usage;
 mod verbs;
@@ -28,7 +29,7 @@ use crate::render::{Output, OutputSettings};
 pub async fn run(typed: Vec<String>) -> u8 {
     let settings = OutputSettings { format: None, is_quiet: true, is_headless: false };
     let mut out = Output::of_process(settings);
-    let ended = match AdminSettings::read(typed, |name| std::env::var(name).ok(), groups::is_option)
+    let ended = match AdminSettings::read(typed, |name| std::env::var(name).ok(), groups::argument)
     {
         Ok(settings) => match usage::asked(&settings) {
             Some(text) => out.line(&text).map_err(Dead::from),

@@ -60,11 +60,19 @@ const OPTIONS: &[AdminOption] = &[
     value("http-url", "", "http_url"),
 ];
 
+/// The long names of all options.
+pub(super) fn option_names() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|option| option.long)
+}
+
 /// Arguments of version 2 that may stand without a value.
 const FLAGS: [&str; 4] = ["idempotently", "stdout", "stdin", "approve"];
 
 /// The time that one answer may take by default, in seconds.
 const TIMEOUT_S: u64 = 120;
+
+/// Finds the name of an argument by the words of its command, the name that was typed, and whether an option has it.
+type FindArgument = fn(&[String], &str, bool) -> Option<String>;
 
 /// A command line of the program.
 #[derive(Clone, Debug, Default)]
@@ -74,8 +82,8 @@ pub(super) struct AdminSettings {
     pub(super) words: Vec<String>,
     /// The arguments of version 2, which have names: `--name q`
     named: HashMap<String, String>,
-    /// Answers whether an argument of version 2 has this name
-    is_named: Option<fn(&str) -> bool>,
+    /// Finds the argument of version 2 that an option is, behind these words
+    argument: Option<FindArgument>,
     /// `MQ_HTTP_URL`, if no option names a host
     environment_url: Option<String>,
 }
@@ -85,9 +93,9 @@ impl AdminSettings {
     pub(super) fn read(
         typed: Vec<String>,
         variable: impl Fn(&str) -> Option<String>,
-        is_named: fn(&str) -> bool,
+        argument: FindArgument,
     ) -> Result<Self, Dead> {
-        let mut settings = Self { is_named: Some(is_named), ..Self::default() };
+        let mut settings = Self { argument: Some(argument), ..Self::default() };
         let mut typed = typed.into_iter();
         while let Some(word) = typed.next() {
             if word == "--" {
@@ -111,32 +119,35 @@ impl AdminSettings {
 
     fn take(&mut self, word: &str, rest: &mut impl Iterator<Item = String>) -> Result<(), Dead> {
         let unknown = || Dead::Misused(format!("no such option: {word}"));
-        let (option, joined) = if let Some(long) = word.strip_prefix("--") {
-            let (name, joined) = match long.split_once('=') {
+        let needs = || Dead::Misused(format!("{word} option requires 1 argument"));
+        let (name, joined) = if let Some(long) = word.strip_prefix("--") {
+            match long.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (long, None),
-            };
-            let exact = OPTIONS.iter().find(|one| one.long == name);
-            if self.is_argument(name, exact.is_some()) {
-                let is_flag = FLAGS.contains(&name);
-                let needs = || Dead::Misused(format!("{word} option requires 1 argument"));
-                let value = match joined {
-                    Some(value) => value,
-                    None if is_flag => "true".to_owned(),
-                    None => rest.next().ok_or_else(needs)?,
-                };
-                self.named.insert(name.replace('-', "_"), value);
-                return Ok(());
             }
-            // A name may be cut short as long as one option is meant.
-            let mut like = OPTIONS.iter().filter(|one| one.long.starts_with(name));
-            let option = exact.or_else(|| like.next().filter(|_| like.next().is_none()));
-            (option.ok_or_else(unknown)?, joined)
         } else {
             let (name, joined) = word[1..].split_at_checked(1).ok_or_else(unknown)?;
-            let option = OPTIONS.iter().find(|one| one.short == name).ok_or_else(unknown)?;
-            (option, (!joined.is_empty()).then(|| joined.to_owned()))
+            (name, (!joined.is_empty()).then(|| joined.to_owned()))
         };
+        let is_option = OPTIONS.iter().any(|one| one.long == name);
+        if let Some(argument) = self.argument.and_then(|find| find(&self.words, name, is_option)) {
+            let value = match joined {
+                Some(value) => value,
+                None if FLAGS.contains(&name) => "true".to_owned(),
+                None => rest.next().ok_or_else(needs)?,
+            };
+            self.named.insert(argument.replace('-', "_"), value);
+            return Ok(());
+        }
+        let option = if word.starts_with("--") {
+            // A name may be cut short as long as one option is meant.
+            let mut like = OPTIONS.iter().filter(|one| one.long.starts_with(name));
+            let exact = OPTIONS.iter().find(|one| one.long == name);
+            exact.or_else(|| like.next().filter(|_| like.next().is_none()))
+        } else {
+            OPTIONS.iter().find(|one| one.short == name)
+        };
+        let option = option.ok_or_else(unknown)?;
         if !option.has_value {
             self.given.insert(option.key.to_owned(), "True".to_owned());
             // Short options without values may stand together.
@@ -145,29 +156,9 @@ impl AdminSettings {
                 None => Ok(()),
             };
         }
-        let needs = || Dead::Misused(format!("{word} option requires 1 argument"));
         let value = joined.or_else(|| rest.next()).ok_or_else(needs)?;
         self.given.insert(option.key.to_owned(), value);
         Ok(())
-    }
-
-    /// Answers whether an option is an argument of a command of version 2. Some have the name of an option, and are
-    /// arguments behind their command.
-    fn is_argument(&self, name: &str, is_option: bool) -> bool {
-        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        let is_own = matches!(
-            (words.as_slice(), name),
-            (["declare", "user"] | ["users", "declare"], "password")
-                | (["health_check", "port_listener"], "port")
-                | (
-                    ["close", "user_connections"]
-                        | ["connections", "close_user_connections" | "list_user_connections"]
-                        | ["users", "connections"],
-                    "username",
-                )
-        );
-        let is_named = self.is_named.is_some_and(|is_named| is_named(&name.replace('-', "_")));
-        is_own || (is_named && !is_option)
     }
 
     /// The arguments of version 2, with `_` in their names.
@@ -315,7 +306,7 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> AdminSettings {
-        AdminSettings::read(line.split(' ').map(str::to_owned).collect(), |_| None, |_| false)
+        AdminSettings::read(line.split(' ').map(str::to_owned).collect(), |_| None, |_, _, _| None)
             .unwrap()
     }
 

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::objects::{
-    CLOSABLE, DECLARABLE, DELETABLE, GET, LISTABLE, Object, PUBLISH, PURGABLE, SHOWABLE,
+    CLOSABLE, DECLARABLE, DELETABLE, GET, LISTABLE, Listable, Object, PUBLISH, PURGABLE, SHOWABLE,
 };
-use super::settings::AdminSettings;
+use super::settings::{AdminSettings, option_names};
 
 /// The version whose words are understood.
 const VERSION: &str = "3.10.8";
@@ -36,10 +36,13 @@ Options
 --sort=COLUMN, -S       sort lists by COLUMN
 --sort-reverse, -R      reverse the order
 --depth=DEPTH, -d       show fields of objects down to DEPTH [default: 1]
+--bash-completion       print a script of completions for bash and exit
 --version               print the version and exit
 
 rabbitmqadmin help subcommands  # the subcommands
 rabbitmqadmin help config       # the configuration file";
+
+const FORMATS: [&str; 7] = ["raw_json", "pretty_json", "tsv", "long", "table", "kvp", "bash"];
 
 const CONFIG: &str = "Usage
 =====
@@ -63,12 +66,46 @@ pub(super) fn asked(settings: &AdminSettings) -> Option<String> {
     let words: Vec<&str> = settings.words.iter().map(String::as_str).collect();
     match words.as_slice() {
         _ if settings.is_set("version") => Some(format!("rabbitmqadmin {VERSION}")),
+        _ if settings.is_set("bash_completion") => Some(completion()),
         _ if settings.is_set("help") => Some(OPTIONS.to_owned()),
         ["help"] => Some(OPTIONS.to_owned()),
         ["help", "subcommands"] => Some(subcommands()),
         ["help", "config"] => Some(CONFIG.to_owned()),
         _ => None,
     }
+}
+
+/// A script for bash, which completes subcommands, objects, options, files and hosts.
+fn completion() -> String {
+    let names = |objects: &[Object]| objects.iter().map(|one| one.name).collect::<Vec<_>>();
+    let lists = |all: &[Listable]| all.iter().map(|one| one.name).collect::<Vec<_>>();
+    let cases = [
+        ("list", lists(LISTABLE)),
+        ("show", lists(SHOWABLE)),
+        ("declare", names(DECLARABLE)),
+        ("delete", names(DELETABLE)),
+        ("close", names(CLOSABLE)),
+        ("purge", names(PURGABLE)),
+        ("help", vec!["subcommands", "config"]),
+        ("-f|--format", FORMATS.to_vec()),
+    ];
+    let mut text = "# Completions of rabbitmqadmin for bash: source this script.\n\
+        _rabbitmqadmin() {\n    \
+        local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n    \
+        case \"$before\" in\n"
+        .to_owned();
+    let reply = |what: &str| format!("COMPREPLY=($(compgen {what} -- \"$word\"))");
+    for (before, words) in cases {
+        let _ =
+            writeln!(text, "        {before}) {} ;;", reply(&format!("-W '{}'", words.join(" "))));
+    }
+    let options: Vec<String> = option_names().map(|name| format!("--{name}")).collect();
+    let verbs = "list show declare delete close purge export import publish get help";
+    let _ = writeln!(text, "        export|import|-c|--config) {} ;;", reply("-f"));
+    let _ = writeln!(text, "        -H|--host) {} ;;", reply("-A hostname"));
+    let either = format!("-W '{verbs} {}'", options.join(" "));
+    let _ = writeln!(text, "        *) {} ;;", reply(&either));
+    text + "    esac\n}\ncomplete -F _rabbitmqadmin rabbitmqadmin"
 }
 
 fn subcommands() -> String {

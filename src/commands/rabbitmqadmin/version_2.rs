@@ -4,11 +4,15 @@
 //! is no broker.
 
 use std::collections::HashMap;
+use std::io::{self, Read};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::boxes;
+use super::boxes::BoxStyle;
 use super::groups::{COMMANDS, GroupCommand, GroupWork, find};
+use super::reports;
 use super::settings::AdminSettings;
 use crate::commands::{CommandError, Context};
 use crate::engine::{Call, Error, Method, escape};
@@ -40,7 +44,13 @@ pub(super) fn is_meant(settings: &AdminSettings) -> bool {
         }
         _ => false,
     };
-    is_group || settings.has_named_arguments() || (find(&settings.words).is_some() && !is_of_1)
+    // Version 1 has no styles.
+    let has_style =
+        ["table_style", "non_interactive"].iter().any(|key| settings.text(key).is_some());
+    is_group
+        || has_style
+        || settings.has_named_arguments()
+        || (find(&settings.words).is_some() && !is_of_1)
 }
 
 /// Runs a command and prints its answer.
@@ -52,11 +62,16 @@ pub(super) async fn run(settings: &AdminSettings, out: &mut Output) -> Result<()
             "error: unrecognized subcommand '{unknown}'\nFor more information, try '--help'."
         )));
     };
-    if let Some(style) = settings.text("table_style").filter(|style| *style != "modern") {
-        return Err(wrong(format!(
-            "error: the table style '{style}' is not implemented: use modern, or --non-interactive"
-        )));
-    }
+    let style = match settings.text("table_style") {
+        _ if settings.text("non_interactive").is_some() => BoxStyle::plain(),
+        None => BoxStyle::find("modern").expect("the usual style is in the table"),
+        Some(name) => BoxStyle::find(name).ok_or_else(|| {
+            wrong(format!(
+                "error: invalid value '{name}' for '--table-style <table_style>'\n  [possible values: {}]\n\nFor more information, try '--help'.",
+                BoxStyle::names()
+            ))
+        })?,
+    };
     let given = NamedArguments { options: settings.named(), vhost: settings.vhost().to_owned() };
     let missing: Vec<String> = command
         .needs
@@ -75,13 +90,13 @@ pub(super) async fn run(settings: &AdminSettings, out: &mut Output) -> Result<()
         let hash = crate::engine::hash_password(password, "sha256").unwrap_or_default();
         let rows =
             [vec!["key".to_owned(), "value".to_owned()], vec!["password hash".to_owned(), hash]];
-        return print(&boxes::titled("Result", &rows), out);
+        return print(&style.titled("Result", &rows), out);
     }
     let target = settings.target().map_err(|error| failed(error.into()))?;
     let engine = crate::engine::Engine::open(target).await.map_err(|error| failed(error.into()))?;
     let quiet = crate::render::OutputSettings { format: None, is_quiet: true, is_headless: false };
     let cx = Context { engine, out: Output::of_process(quiet), timeout: None };
-    let ended = carried_out(command, &given, settings, &cx, out).await;
+    let ended = carried_out(command, &given, settings, style, &cx, out).await;
     let _ = cx.engine.close().await;
     ended
 }
@@ -216,6 +231,7 @@ async fn carried_out(
     command: &GroupCommand,
     given: &NamedArguments,
     settings: &AdminSettings,
+    style: &BoxStyle,
     cx: &Context,
     out: &mut Output,
 ) -> Result<(), RunFailure> {
@@ -231,7 +247,11 @@ async fn carried_out(
                     row["apply-to"].as_str().is_some_and(|to| to == kind || to.ends_with(kind))
                 });
             }
-            print(&boxes::table(columns, &rows, settings.text("non_interactive").is_some()), out)
+            match given.text("columns").map(|names| chosen(columns, names)) {
+                Some(columns) if columns.is_empty() => print("\n", out),
+                Some(columns) => print(&style.table(&columns, &rows), out),
+                None => print(&style.table(columns, &rows), out),
+            }
         }
         GroupWork::Change { method, path, body } => {
             let method = match method {
@@ -258,23 +278,19 @@ async fn carried_out(
             }
         }
         GroupWork::Publish => publish(given, cx, out).await,
-        GroupWork::Get => get(given, cx, out).await,
-        GroupWork::Export { path } => {
-            let definitions = send(Call::get(given.path(path)), cx).await?;
-            match given.text("file") {
-                Some(file) => std::fs::write(file, definitions.to_string())
-                    .map_err(|error| failed(error.into())),
-                None => print(&format!("{definitions}\n"), out),
-            }
+        GroupWork::Get => get(given, style, cx, out).await,
+        GroupWork::Report(ref report) => {
+            let overview = send(Call::get("overview".to_owned()), cx).await?;
+            print(&report.drawn(&overview, style), out)
         }
-        GroupWork::Import { path } => {
-            let text = match given.text("file") {
-                Some(file) => std::fs::read_to_string(file),
-                None => std::io::read_to_string(std::io::stdin()),
-            };
-            let text = text.map_err(|error| failed(error.into()))?;
-            send(Call::post(given.path(path), parsed("definitions", &text)?), cx).await.map(drop)
+        GroupWork::Memory(unit) => {
+            let answer = send(Call::get(given.path("nodes/{node}/memory")), cx).await?;
+            print(&reports::memory(&answer, unit, style), out)
         }
+        GroupWork::Plugins { path } => plugins(&given.path(path), style, cx, out).await,
+        GroupWork::EnableAll => enable_all(cx).await,
+        GroupWork::Export { path } => export(&given.path(path), given, cx, out).await,
+        GroupWork::Import { path } => import(given.path(path), given, cx).await,
         GroupWork::Endpoint => {
             print(&format!("Using endpoint: {}/api\n", settings.shown_url()), out)
         }
@@ -282,13 +298,26 @@ async fn carried_out(
     }
 }
 
+fn read_all(mut from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 async fn publish(given: &NamedArguments, cx: &Context, out: &mut Output) -> Result<(), RunFailure> {
     let exchange = given.text("exchange").filter(|name| !name.is_empty()).unwrap_or("amq.default");
     let properties = given.text("properties").map(|text| parsed("properties", text)).transpose()?;
+    let (payload, encoding) = match given.text("payload_file") {
+        Some(file) => {
+            let bytes = if file == "-" { read_all(std::io::stdin()) } else { std::fs::read(file) };
+            (STANDARD.encode(bytes.map_err(|error| failed(error.into()))?), "base64")
+        }
+        None => (given.text("payload").unwrap_or("test").to_owned(), "string"),
+    };
     let body = json!({
-        "routing_key": given.text("routing_key"),
-        "payload": given.text("payload"),
-        "payload_encoding": "string",
+        "routing_key": given.text("routing_key").unwrap_or_default(),
+        "payload": payload,
+        "payload_encoding": encoding,
         "properties": properties.unwrap_or_else(|| json!({})),
     });
     let path = format!(
@@ -308,7 +337,78 @@ async fn publish(given: &NamedArguments, cx: &Context, out: &mut Output) -> Resu
     )
 }
 
-async fn get(given: &NamedArguments, cx: &Context, out: &mut Output) -> Result<(), RunFailure> {
+async fn export(
+    path: &str,
+    given: &NamedArguments,
+    cx: &Context,
+    out: &mut Output,
+) -> Result<(), RunFailure> {
+    let definitions = send(Call::get(path.to_owned()), cx).await?;
+    match given.text("file") {
+        Some(file) => {
+            std::fs::write(file, definitions.to_string()).map_err(|error| failed(error.into()))
+        }
+        None => print(&format!("{definitions}\n"), out),
+    }
+}
+
+async fn import(path: String, given: &NamedArguments, cx: &Context) -> Result<(), RunFailure> {
+    let text = match given.text("file") {
+        Some(file) => std::fs::read_to_string(file),
+        None => std::io::read_to_string(std::io::stdin()),
+    };
+    let text = text.map_err(|error| failed(error.into()))?;
+    send(Call::post(path, parsed("definitions", &text)?), cx).await.map(drop)
+}
+
+/// The columns of a table that are named, with commas between; others than the table has are left out.
+fn chosen<'a>(columns: &[&'a str], names: &str) -> Vec<&'a str> {
+    let find = |name: &str| {
+        let mut columns = columns.iter().copied();
+        columns.find(|column| column.split('=').next() == Some(name.trim()))
+    };
+    names.split(',').filter_map(find).collect()
+}
+
+/// The plugins of nodes, a row each.
+async fn plugins(
+    path: &str,
+    style: &BoxStyle,
+    cx: &Context,
+    out: &mut Output,
+) -> Result<(), RunFailure> {
+    let answer = send(Call::get(path.to_owned()), cx).await?;
+    let nodes = if let Value::Array(nodes) = answer { nodes } else { vec![answer] };
+    let of_node = |node: &Value| -> Vec<Value> {
+        let plugins = node["enabled_plugins"].as_array().into_iter().flatten();
+        plugins
+            .map(|plugin| json!({"node": node["name"], "name": plugin, "state": "Enabled"}))
+            .collect()
+    };
+    let rows: Vec<Value> = nodes.iter().flat_map(of_node).collect();
+    print(&style.table(&["node", "name", "state"], &rows), out)
+}
+
+/// Enables all stable feature flags that are not.
+async fn enable_all(cx: &Context) -> Result<(), RunFailure> {
+    let flags = send(Call::get("feature-flags".to_owned()), cx).await?;
+    for flag in flags.as_array().into_iter().flatten() {
+        if flag["state"] == "disabled" && flag["stability"] == "stable" {
+            let name = flag["name"].as_str().unwrap_or_default();
+            let path = format!("feature-flags/{}/enable", escape(name));
+            let body = Some(json!({ "name": name }));
+            send(Call { body, ..Call::new(Method::PUT, path) }, cx).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn get(
+    given: &NamedArguments,
+    style: &BoxStyle,
+    cx: &Context,
+    out: &mut Output,
+) -> Result<(), RunFailure> {
     let body = json!({
         "count": number(given.text("count").unwrap_or("1")),
         "ackmode": given.text("ack_mode").unwrap_or("ack_requeue_false"),
@@ -326,5 +426,5 @@ async fn get(given: &NamedArguments, cx: &Context, out: &mut Output) -> Result<(
         "payload_encoding",
     ];
     let rows = answer.as_array().cloned().unwrap_or_default();
-    print(&boxes::table(&columns, &rows, false), out)
+    print(&style.table(&columns, &rows), out)
 }

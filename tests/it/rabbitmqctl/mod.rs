@@ -115,15 +115,168 @@ fn a_formatter_that_cannot_be_used_is_refused() {
     }
 }
 
-/// Runs a command, which must end with a code and say something on stderr.
-fn assert_ends(scene: &Scene, command: &str, code: i32, said: &str) {
-    let run = RecordedRun {
+/// Drawn by rabbitmqadmin 2.35.0.
+const STYLES: [(&str, &str); 8] = [
+    (
+        "--table-style modern",
+        "\
+╭──────┬───────┬─────────┬──────────┬──────────┬────────────────────────────╮
+│ name │ vhost │ pattern │ apply_to │ priority │ definition                 │
+├──────┼───────┼─────────┼──────────┼──────────┼────────────────────────────┤
+│ p1   │ /     │ q       │ queues   │ 0        │ max-length: 5              │
+│      │       │         │          │          │ overflow: \"reject-publish\" │
+│      │       │         │          │          │                            │
+╰──────┴───────┴─────────┴──────────┴──────────┴────────────────────────────╯
+",
+    ),
+    (
+        "--table-style borderless",
+        concat!(
+            " name   vhost   pattern   apply_to   priority   definition                 \n",
+            " p1     /       q         queues     0          max-length: 5              \n",
+            "                                                overflow: \"reject-publish\" \n",
+            "                                                                           \n",
+        ),
+    ),
+    (
+        "--table-style markdown",
+        concat!(
+            "| name | vhost | pattern | apply_to | priority | definition                 |\n",
+            "|------|-------|---------|----------|----------|----------------------------|\n",
+            "| p1   | /     | q       | queues   | 0        | max-length: 5              |\n",
+            "|      |       |         |          |          | overflow: \"reject-publish\" |\n",
+            "|      |       |         |          |          |                            |\n",
+        ),
+    ),
+    (
+        "--table-style sharp",
+        concat!(
+            "┌──────┬───────┬─────────┬──────────┬──────────┬────────────────────────────┐\n",
+            "│ name │ vhost │ pattern │ apply_to │ priority │ definition                 │\n",
+            "├──────┼───────┼─────────┼──────────┼──────────┼────────────────────────────┤\n",
+            "│ p1   │ /     │ q       │ queues   │ 0        │ max-length: 5              │\n",
+            "│      │       │         │          │          │ overflow: \"reject-publish\" │\n",
+            "│      │       │         │          │          │                            │\n",
+            "└──────┴───────┴─────────┴──────────┴──────────┴────────────────────────────┘\n",
+        ),
+    ),
+    (
+        "--table-style ascii",
+        concat!(
+            "+------+-------+---------+----------+----------+----------------------------+\n",
+            "| name | vhost | pattern | apply_to | priority | definition                 |\n",
+            "+------+-------+---------+----------+----------+----------------------------+\n",
+            "| p1   | /     | q       | queues   | 0        | max-length: 5              |\n",
+            "|      |       |         |          |          | overflow: \"reject-publish\" |\n",
+            "|      |       |         |          |          |                            |\n",
+            "+------+-------+---------+----------+----------+----------------------------+\n",
+        ),
+    ),
+    (
+        "--table-style psql",
+        concat!(
+            " name | vhost | pattern | apply_to | priority | definition                 \n",
+            "------+-------+---------+----------+----------+----------------------------\n",
+            " p1   | /     | q       | queues   | 0        | max-length: 5              \n",
+            "      |       |         |          |          | overflow: \"reject-publish\" \n",
+            "      |       |         |          |          |                            \n",
+        ),
+    ),
+    (
+        "--table-style dots",
+        concat!(
+            ".............................................................................\n",
+            ": name : vhost : pattern : apply_to : priority : definition                 :\n",
+            ":......:.......:.........:..........:..........:............................:\n",
+            ": p1   : /     : q       : queues   : 0        : max-length: 5              :\n",
+            ":      :       :         :          :          : overflow: \"reject-publish\" :\n",
+            ":      :       :         :          :          :                            :\n",
+            ":......:.......:.........:..........:..........:............................:\n",
+        ),
+    ),
+    ("--non-interactive", "p1  /  q  queues  0  max-length: 5,overflow: \"reject-publish\", \n"),
+];
+
+#[test]
+fn rabbitmqadmin_of_version_2_draws_tables_in_all_its_styles() {
+    let scene = Scene::start(&[]);
+    let declare = "rabbitmqadmin declare policy --name p1 --pattern q --apply-to queues \
+                   --definition {\"max-length\":5,\"overflow\":\"reject-publish\"}";
+    assert_ends(&scene, declare, 0, "");
+    for (style, expected) in STYLES {
+        let ended = scene.run(&run(&format!("rabbitmqadmin {style} policies list")));
+        assert_eq!((ended.stdout.as_str(), ended.code), (expected, 0), "{style}: {ended:?}");
+    }
+    let unknown = "rabbitmqadmin --table-style round policies list";
+    assert_ends(&scene, unknown, 2, "invalid value 'round' for '--table-style <table_style>'");
+}
+
+/// Options have their whole names, the first letters of them, or one letter, as in rabbitmqadmin 2.35.0.
+#[test]
+fn rabbitmqadmin_of_version_2_takes_its_options_by_all_their_names() {
+    let scene = Scene::start(&[]);
+    #[rustfmt::skip]
+    let cases = [
+        ("permissions declare --username guest --configure .* --read .* --write .*", ""),
+        ("declare permissions --user guest --configure .* --read .* --write .*",     ""),
+        ("declare user_limit --username guest --name max-channels --value 100",      ""),
+        ("users limits --username guest",                                            "max-channels: 100"),
+        ("delete user_limit --user guest --name max-channels",                       ""),
+        ("queues declare --name opt",                                                ""),
+        ("publish message -k opt -m hi",                                             "Message published and routed successfully\n"),
+        ("publish message -e amq.fanout -k opt",                                     "Message published but NOT routed\n"),
+        ("get messages -q opt -c 2 -a ack_requeue_false",                            "│ hi      │ string "),
+        ("queues show --name opt --columns durable,queue_type,name",                 "│ durable │ queue_type │ name │"),
+        ("queues show --name opt --columns none",                                    "\n"),
+        ("connections close_of_user -u nobody",                                      ""),
+        ("list user_connections -u nobody",                                          "│ name │ node │ username │ vhost │"),
+        ("plugins list_all",                                                         "│ rabbitmq_management"),
+        ("feature_flags enable_all",                                                 ""),
+        ("show churn",                                                               "│ Queues and streams created                           │"),
+        ("--non-interactive show overview",                                          "Queues and streams (total) "),
+        ("--non-interactive channels list",                                          "\n"),
+    ];
+    for (line, said) in cases {
+        let ended = scene.run(&run(&format!("rabbitmqadmin {line}")));
+        assert_eq!(ended.code, 0, "{line}: {ended:?}");
+        assert!(ended.stdout.contains(said), "{line}: {ended:?}");
+        assert_eq!(ended.stdout.is_empty(), said.is_empty(), "{line}: {ended:?}");
+    }
+    let missing = "rabbitmqadmin show memory_breakdown_in_bytes";
+    assert_ends(&scene, missing, 2, "--node <node>");
+}
+
+#[test]
+fn rabbitmqadmin_prints_completions_that_bash_takes() {
+    let script = Scene::start(&[]).run(&run("rabbitmqadmin --bash-completion"));
+    assert_eq!((script.code, script.stderr.as_str()), (0, ""));
+    let complete = |words: &str, place: usize| {
+        let ask = format!(
+            "{}\nCOMP_WORDS=(rabbitmqadmin {words}) COMP_CWORD={place}; _rabbitmqadmin; echo \"${{COMPREPLY[*]}}\"",
+            script.stdout
+        );
+        let ended = std::process::Command::new("bash").args(["-c", &ask]).output().unwrap();
+        assert!(ended.stderr.is_empty(), "{ended:?}");
+        String::from_utf8(ended.stdout).unwrap()
+    };
+    assert_eq!(complete("li", 1), "list\n");
+    assert_eq!(complete("declare ex", 2), "exchange\n");
+    assert_eq!(complete("--sort-", 1), "--sort-reverse\n");
+    assert_eq!(complete("list queues --format kv", 4), "kvp\n");
+}
+
+fn run(command: &str) -> RecordedRun {
+    RecordedRun {
         line: 0,
         command: command.to_owned(),
         stdin: String::new(),
         ended: EndedRun::default(),
-    };
-    let ended = scene.run(&run);
+    }
+}
+
+/// Runs a command, which must end with a code and say something on stderr.
+fn assert_ends(scene: &Scene, command: &str, code: i32, said: &str) {
+    let ended = scene.run(&run(command));
     assert_eq!(ended.code, code, "{command}: {ended:?}");
     assert!(ended.stderr.contains(said), "{command}: {ended:?}");
 }
