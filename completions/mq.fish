@@ -226,7 +226,14 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l default-configure -d 'Le
 complete -c mq -n "__fish_mq_using_subcommand serve" -l default-write -d 'Let the default user write to queues and exchanges whose names match this regular expression [default: .*]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l default-read -d 'Let the default user read from queues and exchanges whose names match this regular expression [default: .*]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l loopback-users -d 'Let these users, with commas between, log in from this machine only, or with none, no user' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l default-queue-type -d 'Declare queues without a type as this one, in virtual hosts that have no default of their own [default: classic]' -r -f -a "classic\t''
+quorum\t''
+stream\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l permit-deprecated -d 'Permit or deny a deprecated feature by itself: transient_nonexcl_queues, queue_master_locator or global_qos, such as global_qos=false; may be given several times [default: all are permitted; none with --compat 4.3]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l new-vhosts -d 'Give new virtual hosts users, limits and operator policies: a key of rabbitmq.conf that begins with default_users., default_limits.vhosts. or default_policies.operator., and its value; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l auth-mechanisms -d 'Let clients log in by these SASL mechanisms only, with commas between: PLAIN, AMQPLAIN, ANONYMOUS, and EXTERNAL, by which the TLS certificate of a client names its user and no password is asked for [default: all but EXTERNAL]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l anonymous-user -d 'Take clients that log in by ANONYMOUS for this user; none refuses them [default: guest]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l anonymous-pass -d 'Let them in if that user has this password [default: guest]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l cert-login-from -d 'Take the user of an EXTERNAL login from this part of the certificate [default: distinguished_name]' -r -f -a "distinguished_name\t''
 common_name\t''
 subject_alternative_name\t''"
@@ -243,8 +250,10 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l channel-max -d 'Allow at
 complete -c mq -n "__fish_mq_using_subcommand serve" -l consumer-max-per-channel -d 'Allow at most this many consumers on a channel [default: no limit]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l max-message-size -d 'Refuse messages whose body is larger than this, at most 512MiB [default: 128MiB; 16MiB with --compat 4.3]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l vhost-max -d 'Allow at most this many virtual hosts [default: no limit]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l frame-max -d 'Propose frames of at most this size to clients, from 4096 to 131072 bytes [default: 131072]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l initial-frame-max -d 'Accept frames of at most this size before a client has logged in, from 4096 to 131072 bytes [default: 8192]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l cluster-queue-limit -d 'Allow at most this many queues, all virtual hosts together [default: no limit]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l cluster-exchange-limit -d 'Allow at most this many exchanges, all virtual hosts together; each has 7 from the start [default: no limit]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l frame-max -d 'Propose frames of at most this size to clients, from 4096 bytes to 16MiB [default: 131072]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l initial-frame-max -d 'Accept frames of at most this size before a client has logged in, from 4096 bytes to 16MiB [default: 8192]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l handshake-timeout -d 'Close a connection that is not open after this time, for example 10s; none waits forever [default: 10s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-handshake-timeout -d 'Close a TLS connection whose handshake takes longer than this, for example 5s [default: 5s]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l heartbeat -d 'Propose this heartbeat interval to clients, for example 30s; 0s proposes no heartbeats [default: 60s]' -r
@@ -261,8 +270,9 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l http-cors-max-age -d 'Le
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-header -d 'Add this header to every answer of the management API, for example \'Referrer-Policy: no-referrer\'; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-failed-logins -d 'Refuse the logins of an address to the management API for the rest of a minute in which this many have failed; 0 refuses none [default: 60]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-path-prefix -d 'Serve the management API below this path, for example /rabbitmq' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l log-output -d 'Write the log to stderr or stdout [default: stderr; stdout with --as-rabbitmq-server]' -r -f -a "stderr\t''
-stdout\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l log-output -d 'Write the log to stderr or stdout, or with none, to the file of --log-file only [default: stderr; stdout with --as-rabbitmq-server]' -r -f -a "stderr\t''
+stdout\t''
+none\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-format -d 'Write the log in this format; json writes one object per line, startup errors included' -r -f -a "text\t''
 json\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-level -d 'Log messages of this level and of more severe ones [default: the level in RUST_LOG, else info; error with --quiet]' -r -f -a "none\t''
@@ -271,6 +281,13 @@ warning\t''
 info\t''
 debug\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-level-file -d 'Read the level from this file, at startup and again on each SIGHUP' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l log-file -d 'Write the log to this file too; SIGHUP opens it anew, after another program has moved it away' -r -F
+complete -c mq -n "__fish_mq_using_subcommand serve" -l log-file-level -d 'Write messages of this level and of more severe ones to the file [default: as on the console]' -r -f -a "none\t''
+error\t''
+warning\t''
+info\t''
+debug\t''"
+complete -c mq -n "__fish_mq_using_subcommand serve" -l log-category -d 'Log messages of this category at a level of its own: connection, channel or queue, such as connection=debug; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
@@ -290,6 +307,7 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l as-rabbitmq-server -d 'R
 complete -c mq -n "__fish_mq_using_subcommand serve" -l memory -d 'Store nothing on disk: everything is lost when the broker stops'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l skip-unchanged-definitions -d 'Import no definitions that are those of the last start, so that later changes stay'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l print-url -d 'Print the AMQP URL, then the management URL and the URL of the metrics, one per line'
+complete -c mq -n "__fish_mq_using_subcommand serve" -l proxy-protocol -d 'Take clients of AMQP from a proxy that says first where they are from, by version 1 or 2 of the PROXY protocol; no others are accepted'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-disable-stats -d 'Leave statistics out of the answers of the management API; Prometheus still has them'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l http-queue-totals -d 'Tell the lengths of queues also with --http-disable-stats'
 complete -c mq -n "__fish_mq_using_subcommand serve" -l per-object-metrics -d 'Tell at /metrics of each queue, connection and channel, not of their sums'

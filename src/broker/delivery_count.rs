@@ -1,7 +1,7 @@
 //! The count of a message's returns to a quorum queue, and the headers that tell it to a consumer.
 
 use super::arguments::QueueKind;
-use super::compat::Compat;
+use super::compat::{Compat, CompatRelease};
 use crate::store::{CountedAt, Counts};
 use crate::wire::FieldValue;
 
@@ -20,10 +20,10 @@ pub enum CountHeaders {
 impl CountHeaders {
     /// Returns the rule for queues of this type.
     pub(super) fn of(kind: QueueKind, compat: Compat) -> Self {
-        match compat {
+        match compat.release() {
             _ if kind != QueueKind::Quorum => Self::Never,
-            Compat::V3_10 => Self::Always,
-            Compat::V4 | Compat::V4_3 => Self::Failures,
+            CompatRelease::V3_10 => Self::Always,
+            CompatRelease::V4 | CompatRelease::V4_3 => Self::Failures,
         }
     }
 }

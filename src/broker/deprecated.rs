@@ -3,7 +3,7 @@
 //! RabbitMQ: `rabbit_deprecated_features`, those that 4.3 denies by default. A prefetch of the channel is not among
 //! them here: it is no error there, but taken for one of each consumer (`basic.qos`).
 
-use super::compat::Compat;
+use super::compat::{Compat, Feature};
 use crate::wire::constants::FRAME_MIN_SIZE;
 use crate::wire::{Fault, ReplyCode};
 
@@ -16,31 +16,13 @@ pub fn frame_min_size(compat: Compat) -> u32 {
     if compat.is_strict() { FRAME_MIN_SIZE_STRICT } else { FRAME_MIN_SIZE }
 }
 
-/// Something that RabbitMQ 4.3 denies by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Feature {
-    /// Queues that are neither durable nor exclusive.
-    TransientQueues,
-    /// The queue argument `x-queue-master-locator`.
-    QueueMasterLocator,
-}
-
-impl Feature {
-    fn name(self) -> &'static str {
-        match self {
-            Self::TransientQueues => "transient_nonexcl_queues",
-            Self::QueueMasterLocator => "queue_master_locator",
-        }
-    }
-
-    /// Refuses the feature with `--compat 4.3`.
-    ///
-    /// # Errors
-    ///
-    /// `INTERNAL_ERROR` with RabbitMQ's warning, as much of it as fits.
-    pub(super) fn check(self, compat: Compat) -> Result<(), Fault> {
-        if compat.is_strict() { Err(denied(self.name())) } else { Ok(()) }
-    }
+/// Refuses a feature that is not permitted.
+///
+/// # Errors
+///
+/// `INTERNAL_ERROR` with RabbitMQ's warning, as much of it as fits.
+pub(super) fn check(feature: Feature, compat: Compat) -> Result<(), Fault> {
+    if compat.permits(feature) { Ok(()) } else { Err(denied(feature.name())) }
 }
 
 fn denied(feature: &str) -> Fault {

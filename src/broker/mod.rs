@@ -81,6 +81,7 @@ mod topology;
 pub mod trace;
 pub mod unacked;
 pub mod vhost;
+pub mod vhost_defaults;
 pub mod vhost_limits;
 pub mod vhost_metadata;
 
@@ -164,9 +165,13 @@ pub struct Broker {
     pub limits: LiveLimits,
     /// The mechanisms that clients may log in with; set before the first client comes, if at all.
     pub mechanisms: OnceLock<Mechanisms>,
+    /// What new vhosts get; set before the first client comes, if at all.
+    pub vhost_defaults: vhost_defaults::ChosenDefaults,
     /// The first frame that clients are sent: those without TLS, those with, and the account that runs the broker.
     /// Encoded once.
     pub greetings: [OnceLock<Box<[u8]>>; 3],
+    /// It began with nothing but its defaults.
+    pub is_new: bool,
     /// The id of this run of the broker, different from those of all others, of whatever name.
     pub instance: String,
     /// The address of the management API; set before the first client comes, if at all.
@@ -212,7 +217,8 @@ impl Broker {
         definitions: Definitions,
         defaults: &Defaults,
     ) -> Result<Self, StoreError> {
-        if definitions.is_new()? {
+        let is_new = definitions.is_new()?;
+        if is_new {
             let Defaults { vhost, user, permission } = defaults;
             let user = user.as_ref().map(|user| (user, permission));
             durable::begin(&definitions, vhost.as_ref(), user)?;
@@ -224,6 +230,7 @@ impl Broker {
         let permissions = durable::read(&definitions, &access::PERMISSIONS)?;
         let definitions = Arc::new(definitions);
         let mut broker = Self::with(node, vhosts, users, Some(&definitions));
+        broker.is_new = is_new;
         for Granted { vhost, user, permission } in permissions {
             broker.permissions.set(&vhost, &user, Some(permission));
         }
@@ -280,9 +287,11 @@ impl Broker {
             alarm: Arc::default(),
             limits: LiveLimits::default(),
             mechanisms: OnceLock::new(),
+            vhost_defaults: OnceLock::new(),
             greetings: Default::default(),
             instance: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
             management: OnceLock::new(),
+            is_new: definitions.is_none(),
         }
     }
 
@@ -310,6 +319,18 @@ impl Broker {
         for queue in self.vhosts().into_iter().flat_map(|vhost| vhost.queues()) {
             queue.follow_release();
         }
+    }
+
+    /// Sets the type of queues that are declared without one, where a vhost has no default of its own; before the
+    /// broker is used.
+    pub fn give_queues_type(&self, kind: String) {
+        // It is said once.
+        let _ = self.shared.default_queue_type.set(kind);
+    }
+
+    /// The type of queues that are declared without one, where a vhost has no default of its own.
+    pub fn default_queue_type(&self) -> &str {
+        self.shared.default_queue_type.get().map_or("classic", String::as_str)
     }
 
     /// Returns the release of RabbitMQ that the broker answers like.

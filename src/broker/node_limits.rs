@@ -37,6 +37,10 @@ pub struct NodeLimits {
     pub consumers_max: Option<u32>,
     /// Virtual hosts (RabbitMQ: `vhost_max`)
     pub vhosts_max: Option<u32>,
+    /// Queues of all virtual hosts (RabbitMQ: `cluster_queue_limit`)
+    pub queues_max: Option<u32>,
+    /// Exchanges of all virtual hosts, those that each has from the start included (RabbitMQ: `cluster_exchange_limit`)
+    pub exchanges_max: Option<u32>,
     /// Bytes of a frame (RabbitMQ: `frame_max`)
     pub frame_bytes_max: u32,
     /// Bytes of a frame before both sides have agreed on `frame_bytes_max` (RabbitMQ: `initial_frame_max`)
@@ -69,6 +73,8 @@ impl Default for NodeLimits {
             channels_per_connection_max: CHANNEL_MAX_DEFAULT,
             consumers_max: None,
             vhosts_max: None,
+            queues_max: None,
+            exchanges_max: None,
             frame_bytes_max: FRAME_MAX_DEFAULT,
             handshake_frame_bytes_max: HANDSHAKE_FRAME_MAX,
             handshake_ms: Some(HANDSHAKE_MS),
@@ -86,8 +92,8 @@ impl Default for NodeLimits {
 impl NodeLimits {
     /// Largest message that may be allowed, in bytes (RabbitMQ: `MAX_MSG_SIZE`).
     pub const MESSAGE_BYTES_CAP: u64 = 512 << 20;
-    /// The sizes that frames may be limited to: a connection has room for a frame of the usual size.
-    pub const FRAME_BYTES: RangeInclusive<u32> = FRAME_MIN_SIZE..=FRAME_MAX_DEFAULT;
+    /// The sizes that frames may be limited to: a thread has room for a few of the largest.
+    pub const FRAME_BYTES: RangeInclusive<u32> = FRAME_MIN_SIZE..=16 << 20;
 
     /// Checks that one more connection may be opened; `open` counts it already.
     ///
@@ -107,6 +113,31 @@ impl NodeLimits {
     pub fn check_vhosts(&self, there: usize, name: &str) -> Result<(), Fault> {
         let Some(max) = exceeded(self.vhosts_max, there + 1) else { return Ok(()) };
         let text = format!("cannot create vhost '{name}': vhost limit of {max} is reached");
+        Err(Fault::new(ReplyCode::PreconditionFailed, text))
+    }
+
+    /// Checks that the queue of this name may be added beside `there` others of all virtual hosts.
+    ///
+    /// # Errors
+    ///
+    /// `PRECONDITION_FAILED` in RabbitMQ's words (`rabbit_db_queue`, on a declaration).
+    pub fn check_queues(&self, there: usize, name: &str) -> Result<(), Fault> {
+        let Some(max) = exceeded(self.queues_max, there + 1) else { return Ok(()) };
+        let text =
+            format!("cannot declare queue '{name}': queue limit in cluster ({max}) is reached");
+        Err(Fault::new(ReplyCode::PreconditionFailed, text))
+    }
+
+    /// The same for an exchange.
+    ///
+    /// # Errors
+    ///
+    /// `PRECONDITION_FAILED` in RabbitMQ's words (`rabbit_exchange`, on a declaration).
+    pub fn check_exchanges(&self, there: usize, name: &str, vhost: &str) -> Result<(), Fault> {
+        let Some(max) = exceeded(self.exchanges_max, there + 1) else { return Ok(()) };
+        let text = format!(
+            "cannot declare exchange '{name}' in vhost '{vhost}': exchange limit of {max} is reached"
+        );
         Err(Fault::new(ReplyCode::PreconditionFailed, text))
     }
 

@@ -43,12 +43,21 @@ impl FirstState {
         Ok(ReadFirstState { state: self, definitions })
     }
 
-    /// Brings a broker back to this state; all that is in it is deleted.
-    pub(super) fn reset(&self, broker: &Broker) -> Result<(), Error> {
+    /// Brings a broker back to this state; all that is in it is deleted. The error is for a client.
+    pub(super) fn reset(&self, broker: &Broker) -> Result<(), String> {
+        self.try_reset(broker).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+            format!("{error}{}", cause.unwrap_or_default())
+        })
+    }
+
+    fn try_reset(&self, broker: &Broker) -> Result<(), Error> {
         let read = self.read()?;
         let reset = broker.reset(read.defaults());
         reset.map_err(|fault| Error::refused("reset the node", 500, fault.text))?;
-        read.put(broker)
+        read.put(broker)?;
+        give_defaults(broker);
+        Ok(())
     }
 }
 
@@ -72,6 +81,13 @@ impl ReadFirstState<'_> {
             broker.name_cluster(name).map_err(|fault| not_named(fault.text))?;
         }
         Ok(())
+    }
+}
+
+/// Gives the vhosts of a new broker what vhosts of their names get.
+pub(super) fn give_defaults(broker: &Broker) {
+    for vhost in broker.vhosts() {
+        broker.give_defaults(vhost.name(), 0);
     }
 }
 

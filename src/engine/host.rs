@@ -19,7 +19,7 @@ use crate::broker::{Broker, Defaults};
 use crate::engine::contents::{self, Damage, FoundBy};
 use crate::engine::directory::{self, DataDirectory, DirectoryLock};
 use crate::engine::error::Error;
-use crate::engine::first_state::FirstState;
+use crate::engine::first_state::{FirstState, give_defaults};
 use crate::engine::host_options::HostOptions;
 use crate::engine::target::TlsFiles;
 use crate::management::{
@@ -147,7 +147,15 @@ impl Host {
             broker.answer_as(options.compat);
             (broker, StartReport::default())
         };
+        if let Some(kind) = options.default_queue_type.clone() {
+            broker.give_queues_type(kind);
+        }
+        // No client has come, and a broker has one host.
+        let _ = broker.vhost_defaults.set(options.vhost_defaults.clone());
         read.put(&broker).inspect_err(|_| broker.close())?;
+        if broker.is_new {
+            give_defaults(&broker);
+        }
         broker.limits.set(options.limits_in_force());
         broker.users.keep_local(options.local_only.0.clone());
         broker.users.begin_with(options.first.user.clone());
@@ -185,6 +193,7 @@ impl Host {
             tls_listen: options.tls_listen,
             tls: tls_files(options.tls, options.tls_verify, options.tls_protocol)
                 .map(|files| server::TlsFiles { login: options.logins.certificate_name, ..files }),
+            proxy_protocol: options.proxy_protocol,
             unix: directory.map(DataDirectory::amqp_socket),
             directory: directory.map(|directory| directory.path().to_path_buf()),
         };
@@ -196,7 +205,7 @@ impl Host {
         let path_prefix = options.http_settings.path_prefix().to_owned();
         let reset = ResetControl::new({
             let broker = Arc::clone(server.broker());
-            move || first.reset(&broker).map_err(|error| with_cause(&error))
+            move || first.reset(&broker)
         });
         let process = ProcessControls { log: options.log, stop: options.stop, reset };
         let mut host = Self {
@@ -474,12 +483,6 @@ fn tls_files(
     let (certificate, key) = files.cert.zip(files.key)?;
     let login = LoginName::default();
     Some(server::TlsFiles { certificate, key, client_ca: files.ca, verify, protocol, login })
-}
-
-/// An error and its cause, for a client.
-fn with_cause(error: &Error) -> String {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-    format!("{error}{}", cause.unwrap_or_default())
 }
 
 fn not_started(error: StartError) -> Error {

@@ -8,6 +8,7 @@ use crate::broker::Defaults;
 use crate::broker::auth::{ADMINISTRATOR, GUEST, Mechanisms, Permission, User};
 use crate::broker::compat::Compat;
 use crate::broker::node_limits::{NodeLimits, Watermark};
+use crate::broker::vhost_defaults::VhostDefaults;
 use crate::management::{ConfigurationEntry, HttpSettings, LogControl, StopControl};
 use crate::server::{Address, TlsProtocol, TlsVerify, resources};
 use crate::tls::LoginName;
@@ -56,6 +57,12 @@ pub struct HostOptions {
     pub node: Option<String>,
     /// The first vhost and user of a new broker.
     pub first: FirstAccess,
+    /// What new vhosts get by their names.
+    pub vhost_defaults: VhostDefaults,
+    /// The type of queues that are declared without one, where a vhost has no default of its own.
+    pub default_queue_type: Option<String>,
+    /// AMQP clients come through a proxy that says first where they are from.
+    pub proxy_protocol: bool,
     /// The users that may log in from this machine only.
     pub local_only: LocalUsers,
     /// The configuration that the management API shows.

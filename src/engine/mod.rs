@@ -36,11 +36,12 @@ pub mod target;
 pub mod topology;
 
 pub use crate::broker::arguments::{Flag, FlagValue, QueueArgument, queue_arguments};
-pub use crate::broker::auth::Permission;
-pub use crate::broker::auth::{Mechanism, Mechanisms};
-pub use crate::broker::compat::Compat;
+pub use crate::broker::auth::{AnonymousLogin, Mechanism, Mechanisms};
+pub use crate::broker::auth::{Pattern, Permission, User};
+pub use crate::broker::compat::{Compat, Feature, Permit};
 pub use crate::broker::exchange::ExchangeKind;
 pub use crate::broker::node_limits::{NodeLimits, Watermark};
+pub use crate::broker::vhost_defaults::{DefaultLimits, DefaultPolicy, DefaultUser, VhostDefaults};
 pub use crate::management::{ConfigurationEntry, LogControl, StopControl};
 pub use crate::management::{HeaderName, HeaderValue, HttpSettings};
 pub use crate::server::resources::machine_bytes;

@@ -9,7 +9,7 @@ use super::change_request::{ChangeOutcome, ChangeRequest};
 use super::refusal::Refusal;
 use super::server_info::PRODUCT;
 use super::view::View;
-use crate::broker::compat::Compat;
+use crate::broker::compat::{Compat, Feature};
 use crate::broker::queue::Queue;
 
 /// The flags of RabbitMQ 4.3, and whether 3.10 has them. All are on: what they turn on in RabbitMQ holds here, or is about
@@ -109,8 +109,14 @@ const fn deprecated(name: &'static str, page: &'static str) -> Deprecated {
 
 /// All of it, in RabbitMQ's order.
 const DEPRECATED: [Deprecated; 8] = [
-    deprecated("queue_master_locator", ""),
-    deprecated("global_qos", "removal-of-global-qos"),
+    Deprecated {
+        is_permitted: |compat| compat.permits(Feature::QueueMasterLocator),
+        ..deprecated("queue_master_locator", "")
+    },
+    Deprecated {
+        is_permitted: |compat| compat.permits(Feature::GlobalQos),
+        ..deprecated("global_qos", "removal-of-global-qos")
+    },
     // Two of AMQP 1.0, which is not spoken here.
     Deprecated {
         is_permitted: |_| false,
@@ -132,7 +138,10 @@ const DEPRECATED: [Deprecated; 8] = [
             "disable-metrics-delivery-via-the-management-api--ui",
         )
     },
-    deprecated(TRANSIENT, "removal-of-transient-non-exclusive-queues"),
+    Deprecated {
+        is_permitted: |compat| compat.permits(Feature::TransientQueues),
+        ..deprecated(TRANSIENT, "removal-of-transient-non-exclusive-queues")
+    },
     // One node is every mirror that a policy asks for.
     Deprecated {
         phase: REMOVED,

@@ -43,7 +43,7 @@ pub(super) fn overview(view: &View<'_>) -> Value {
         "cluster_name": policies::cluster_name(view)["name"],
         "cluster_tags": {},
         "node_tags": {},
-        "default_queue_type": "classic",
+        "default_queue_type": view.broker.default_queue_type(),
         // There is no Erlang here; clients want to read the fields.
         "erlang_version": "",
         "erlang_full_version": "",

@@ -25,7 +25,7 @@ use crate::bug;
 use crate::store::{Batch, locks};
 use crate::wire::constants::FRAME_MAX_DEFAULT;
 
-/// Bytes read at once. Also the room for the largest frame, so that a frame always ends within a buffer.
+/// Bytes read at once, with room for a frame of the usual size; for a larger one the buffer grows meanwhile.
 const READ_BYTES: usize = 2 * FRAME_MAX_DEFAULT as usize;
 /// Above this many unsent bytes a connection gets no more deliveries.
 const OUTBOUND_HIGH: usize = 1 << 20;
@@ -127,6 +127,9 @@ impl<S: Stream> Drive<S> {
             std::mem::swap(&mut self.unsent, &mut scratch.outbound);
         }
         let done = self.poll_rounds(cx, &mut scratch.inbound);
+        if scratch.inbound.len() > READ_BYTES {
+            scratch.inbound = vec![0; READ_BYTES];
+        }
         if self.unsent_len() == 0 {
             self.unsent.clear();
             self.sent = 0;
@@ -142,7 +145,7 @@ impl<S: Stream> Drive<S> {
         done
     }
 
-    fn poll_rounds(&mut self, cx: &mut Context<'_>, inbound: &mut [u8]) -> Poll<io::Result<()>> {
+    fn poll_rounds(&mut self, cx: &mut Context<'_>, inbound: &mut Vec<u8>) -> Poll<io::Result<()>> {
         let until_us = self.shared.clock.now_us() + TURN_US;
         loop {
             let read = self.read(cx, inbound)?;
@@ -169,7 +172,7 @@ impl<S: Stream> Drive<S> {
     }
 
     /// Reads once and handles the bytes that came.
-    fn read(&mut self, cx: &mut Context<'_>, inbound: &mut [u8]) -> io::Result<Advance> {
+    fn read(&mut self, cx: &mut Context<'_>, inbound: &mut Vec<u8>) -> io::Result<Advance> {
         if self.unsent_len() >= OUTBOUND_MAX {
             // Its heartbeats are not read now, so they cannot be missed; `stalled_since` tells whether it lives.
             self.session.on_alive(self.shared.clock.now());
@@ -179,6 +182,10 @@ impl<S: Stream> Drive<S> {
             return Ok(Advance::Stuck);
         }
         let kept = self.pending.len();
+        // No more is kept than a frame, whose size both sides have agreed on.
+        if inbound.len() < 2 * kept {
+            inbound.resize(2 * kept, 0);
+        }
         inbound[..kept].copy_from_slice(&self.pending);
         let mut came = 0;
         if !self.holds_frames {

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::drive::Drive;
 use super::maintenance;
+use super::proxy_protocol::{self, ProxiedEnds};
 use super::session::Session;
 use super::shared::Shared;
 use super::slots::ConnectionSlot;
@@ -91,17 +92,43 @@ async fn keep_or_pause<T>(accepted: io::Result<T>, shared: &Shared) -> Option<T>
 }
 
 fn serve_tcp(
-    stream: TcpStream,
-    address: SocketAddr,
+    mut stream: TcpStream,
+    client: SocketAddr,
     transport: &Transport,
     slot: ConnectionSlot,
     shared: &Arc<Shared>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let ends = ProxiedEnds { client, broker: stream.local_addr()? };
+    if !shared.proxy_protocol {
+        return serve_ends(stream, ends, transport, slot, shared);
+    }
+    let (transport, shared) = (transport.clone(), Arc::clone(shared));
+    let most = shared.broker.limits.get().handshake_ms.map_or(Duration::MAX, Duration::from_millis);
+    tokio::spawn(async move {
+        let read = tokio::time::timeout(most, proxy_protocol::read(&mut stream)).await;
+        let served = read.map_err(io::Error::from).flatten().and_then(|proxied| {
+            serve_ends(stream, proxied.unwrap_or(ends), &transport, slot, &shared)
+        });
+        if let Err(error) = served {
+            tracing::warn!(proxy = %client, reason = %error, "connection refused");
+        }
+    });
+    Ok(())
+}
+
+/// Serves a client whose ends are known.
+fn serve_ends(
+    stream: TcpStream,
+    ends: ProxiedEnds,
+    transport: &Transport,
+    slot: ConnectionSlot,
+    shared: &Arc<Shared>,
+) -> io::Result<()> {
     // A client of IPv4 on a socket of both families has its own address.
     let canonical =
         |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-    let (address, local) = (canonical(address), canonical(stream.local_addr()?));
+    let (address, local) = (canonical(ends.client), canonical(ends.broker));
     let peer = Peer {
         name: format!("{address} -> {local}").into(),
         host: local.ip().to_string().into(),
@@ -118,32 +145,40 @@ fn serve_tcp(
             reset_on_close(&stream)?;
             serve(stream, peer, origin, slot, shared);
         }
-        Transport::Tls(tls) => {
-            let most = Duration::from_millis(shared.broker.limits.get().tls_handshake_ms);
-            let accepted = tokio::time::timeout(most, tls.acceptor().accept(stream));
-            let (shared, login) = (Arc::clone(shared), tls.login());
-            tokio::spawn(async move {
-                let accepted = accepted.await.map_err(io::Error::from).flatten();
-                // A client that is refused is to read the alert first.
-                match accepted
-                    .and_then(|stream| reset_on_close(stream.get_ref().0).map(|()| stream))
-                {
-                    Ok(stream) => {
-                        let shown = stream.get_ref().1.peer_certificates();
-                        let certificate = shown.and_then(|chain| certificate(chain, login));
-                        let peer = Peer { certificate: certificate.map(Box::new), ..peer };
-                        serve(stream, peer, origin, slot, &shared);
-                    }
-                    Err(error) => {
-                        let TlsFailure { why, hint } = tls::of_broker(&error);
-                        let connection = &*peer.name;
-                        tracing::warn!(connection, reason = why, hint, "connection refused");
-                    }
-                }
-            });
-        }
+        Transport::Tls(tls) => serve_tls(stream, peer, origin, tls, slot, shared),
     }
     Ok(())
+}
+
+/// Serves a client once its TLS handshake is done.
+fn serve_tls(
+    stream: TcpStream,
+    peer: Peer,
+    origin: Origin,
+    tls: &Tls,
+    slot: ConnectionSlot,
+    shared: &Arc<Shared>,
+) {
+    let most = Duration::from_millis(shared.broker.limits.get().tls_handshake_ms);
+    let accepted = tokio::time::timeout(most, tls.acceptor().accept(stream));
+    let (shared, login) = (Arc::clone(shared), tls.login());
+    tokio::spawn(async move {
+        let accepted = accepted.await.map_err(io::Error::from).flatten();
+        // A client that is refused is to read the alert first.
+        match accepted.and_then(|stream| reset_on_close(stream.get_ref().0).map(|()| stream)) {
+            Ok(stream) => {
+                let shown = stream.get_ref().1.peer_certificates();
+                let certificate = shown.and_then(|chain| certificate(chain, login));
+                let peer = Peer { certificate: certificate.map(Box::new), ..peer };
+                serve(stream, peer, origin, slot, &shared);
+            }
+            Err(error) => {
+                let TlsFailure { why, hint } = tls::of_broker(&error);
+                let connection = &*peer.name;
+                tracing::warn!(connection, reason = why, hint, "connection refused");
+            }
+        }
+    });
 }
 
 /// Has a stream reset when it is closed (RabbitMQ: `tcp_listen_options.linger`): some clients wait for ever on one that

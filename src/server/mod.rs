@@ -18,6 +18,7 @@ mod drive;
 mod https;
 mod listener;
 mod maintenance;
+mod proxy_protocol;
 pub mod resources;
 pub mod session;
 mod shared;
@@ -64,6 +65,8 @@ pub struct Config {
     pub tls_listen: Vec<Address>,
     /// Needed when `tls_listen` names an address.
     pub tls: Option<TlsFiles>,
+    /// Clients come through a proxy that says first where they are from.
+    pub proxy_protocol: bool,
     /// The Unix socket of a data directory.
     pub unix: Option<PathBuf>,
     /// The data directory: its disk is watched for the disk alarm.
@@ -128,7 +131,10 @@ impl Server {
         let stop = watch::Sender::new(false);
         let spin = Spin::start(clock, stop.subscribe());
         let maintenance = Maintenance::default();
-        let shared = Arc::new(Shared { broker, clock, stop, running, spin, slots, maintenance });
+        let proxy_protocol = config.proxy_protocol;
+        let shared =
+            Shared { broker, clock, stop, running, spin, slots, maintenance, proxy_protocol };
+        let shared = Arc::new(shared);
         let mut server = Self {
             shared,
             left,

@@ -21,4 +21,6 @@ pub(super) struct Shared {
     pub(super) spin: Option<Arc<Spin>>,
     pub(super) slots: ConnectionSlots,
     pub(super) maintenance: Maintenance,
+    /// Clients over TCP come through a proxy that says first where they are from.
+    pub(super) proxy_protocol: bool,
 }

@@ -25,7 +25,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "exchange",
             "alarm queue",
             "registry replies",
-            "accepted mailbox vhost_limits",
+            "accepted mailbox vhost_defaults vhost_limits",
             "entry policies unacked",
             "auth delivery_count message",
             "arguments",
@@ -46,7 +46,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "broker/admin",
         &[
-            "definitions",
+            "definitions vhost_defaults",
             "alarms limits parameters permissions policies reset users vhosts",
             "admission put",
         ],
@@ -127,7 +127,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "address drive",
             "shared",
             "spin",
-            "bind_error clock maintenance session slots stream tls",
+            "bind_error clock maintenance proxy_protocol session slots stream tls",
         ],
     ),
     (

@@ -22,6 +22,7 @@ mod cmd_admin_examples;
 mod cmd_backup;
 mod cmd_bench;
 mod cmd_config;
+mod cmd_config_keys;
 mod cmd_consume;
 mod cmd_end;
 mod cmd_exec;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mq::broker::Broker;
-use mq::broker::compat::Compat;
+use mq::broker::compat::{Compat, CompatRelease};
 use mq::store::definitions::Definitions;
 use mq::store::medium::{Access, Directory};
 use mq::store::{Options, Store};
@@ -421,9 +421,9 @@ fn since_4_a_stream_gives_each_message_a_delivery_mode_and_orders_its_headers() 
         kept.consume(1, FieldTable::new().with("x-stream-offset", "first"));
         kept.step();
         while kept.client.session.on_mailbox(0, &mut kept.client.out) {}
-        let headers = match compat {
-            Compat::V3_10 => headers().with("x-stream-offset", offset.clone()),
-            Compat::V4 | Compat::V4_3 => ordered.clone(),
+        let headers = match compat.release() {
+            CompatRelease::V3_10 => headers().with("x-stream-offset", offset.clone()),
+            CompatRelease::V4 | CompatRelease::V4_3 => ordered.clone(),
         };
         let expected =
             Properties { headers: Some(headers), delivery_mode: delivered, ..properties };

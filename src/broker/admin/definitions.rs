@@ -66,6 +66,20 @@ impl Broker {
         creator: Option<&ShortStr>,
         now: Millis,
     ) -> Result<(), Fault> {
+        let before: BTreeSet<_> = self.vhosts().iter().map(|vhost| vhost.name().clone()).collect();
+        self.import_all(new, creator, now)?;
+        for vhost in self.vhosts().iter().filter(|vhost| !before.contains(vhost.name())) {
+            self.give_defaults(vhost.name(), now);
+        }
+        Ok(())
+    }
+
+    fn import_all(
+        &self,
+        new: &NewDefinitions,
+        creator: Option<&ShortStr>,
+        now: Millis,
+    ) -> Result<(), Fault> {
         let _administering = self.administering();
         let subjects = self.subjects(new)?;
         let policies = self.read_policies(&new.policies)?;

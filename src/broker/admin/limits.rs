@@ -4,6 +4,7 @@ use super::put::missing;
 use crate::broker::Broker;
 use crate::broker::durable::access;
 use crate::broker::parameters::Parameter;
+use crate::broker::vhost::Vhost;
 use crate::broker::vhost_limits::{self, VhostLimits};
 use crate::wire::{Fault, FieldTable, FieldValue, ShortStr};
 
@@ -15,6 +16,42 @@ impl Broker {
                 vhost.limit(VhostLimits::of(&FieldValue::Table(table)));
             }
         }
+    }
+
+    /// Refuses the declaration of one queue too many for the node; one that is there is none.
+    ///
+    /// # Errors
+    ///
+    /// `PRECONDITION_FAILED` in RabbitMQ's words.
+    pub fn check_new_queue(&self, vhost: &Vhost, name: &str) -> Result<(), Fault> {
+        let limits = self.limits.get();
+        if limits.queues_max.is_none() || vhost.find_queue(name).is_some() {
+            return Ok(());
+        }
+        limits.check_queues(self.queues_len(), name)
+    }
+
+    /// The same for an exchange.
+    ///
+    /// # Errors
+    ///
+    /// `PRECONDITION_FAILED` in RabbitMQ's words.
+    pub fn check_new_exchange(&self, vhost: &Vhost, name: &str) -> Result<(), Fault> {
+        let limits = self.limits.get();
+        if limits.exchanges_max.is_none() || vhost.check_exchange(name).is_ok() {
+            return Ok(());
+        }
+        limits.check_exchanges(self.exchanges_len(), name, vhost.name())
+    }
+
+    /// The number of queues in all vhosts.
+    pub(super) fn queues_len(&self) -> usize {
+        self.vhosts().iter().map(|vhost| vhost.len().queues).sum()
+    }
+
+    /// The number of exchanges in all vhosts.
+    pub(super) fn exchanges_len(&self) -> usize {
+        self.vhosts().iter().map(|vhost| vhost.len().exchanges).sum()
     }
 
     /// The limits of a vhost as they were set, negative ones included; `None` when there are none.

@@ -15,6 +15,7 @@ mod policies;
 mod put;
 mod reset;
 mod users;
+mod vhost_defaults;
 mod vhosts;
 
 pub use admission::Admitted;

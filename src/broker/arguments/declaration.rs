@@ -4,7 +4,8 @@ use super::kind::{Lifetime, QueueKind};
 use super::noun::{Context, precondition};
 use super::table::{QueueArguments, ROWS, row_of};
 use crate::broker::compat::Compat;
-use crate::broker::deprecated::Feature;
+use crate::broker::compat::Feature;
+use crate::broker::deprecated;
 use crate::wire::{Fault, FieldTable, FieldValue};
 
 /// Bytes of a stream's segment beyond which RabbitMQ refuses (`rabbit_stream_queue`).
@@ -55,10 +56,10 @@ impl QueueArguments {
         }
         // Order of checks: RabbitMQ, `rabbit_amqqueue:declare`, then the module of classic queues.
         if !lifetime.is_durable && !lifetime.is_exclusive {
-            Feature::TransientQueues.check(compat)?;
+            deprecated::check(Feature::TransientQueues, compat)?;
         }
         if arguments.get("x-queue-master-locator").is_some() {
-            Feature::QueueMasterLocator.check(compat)?;
+            deprecated::check(Feature::QueueMasterLocator, compat)?;
         }
         kind.check_lifetime(lifetime, noun)?;
         if kind == QueueKind::Stream {

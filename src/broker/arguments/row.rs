@@ -3,7 +3,7 @@
 use super::checks::Check;
 use super::kind::QueueKind;
 use super::policy_key::PolicyKey;
-use crate::broker::compat::Compat;
+use crate::broker::compat::{Compat, CompatRelease};
 use crate::wire::{FieldTable, FieldValue};
 
 /// A queue argument; `V` has the values that the broker reads.
@@ -167,10 +167,10 @@ impl<V: 'static> ArgumentRow<V> {
     }
 
     fn rule(&self, compat: Compat) -> Rule {
-        match compat {
-            Compat::V3_10 => self.rule_3_10,
-            Compat::V4 => self.rule,
-            Compat::V4_3 => self.rule_strict,
+        match compat.release() {
+            CompatRelease::V3_10 => self.rule_3_10,
+            CompatRelease::V4 => self.rule,
+            CompatRelease::V4_3 => self.rule_strict,
         }
     }
 

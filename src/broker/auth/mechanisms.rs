@@ -3,13 +3,14 @@
 use std::str::FromStr;
 
 use crate::broker::compat::Compat;
+use crate::wire::url::Password;
 
 /// A SASL mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
     /// User and password (RFC 4616).
     Plain,
-    /// The user `guest` (RabbitMQ 4).
+    /// No user: [`AnonymousLogin`] (RabbitMQ 4).
     Anonymous,
     /// User and password in a field table.
     AmqPlain,
@@ -51,19 +52,55 @@ impl FromStr for Mechanism {
     }
 }
 
-/// The mechanisms that a broker accepts (RabbitMQ: `auth_mechanisms`).
+/// The user of ANONYMOUS, and its password, if no others are chosen.
+const GUEST: &str = "guest";
+
+/// The mechanisms that a broker accepts (RabbitMQ: `auth_mechanisms`), and the user of ANONYMOUS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mechanisms(Option<Vec<Mechanism>>);
+pub struct Mechanisms {
+    configured: Option<Vec<Mechanism>>,
+    anonymous: AnonymousLogin,
+}
+
+/// The user that a client is who names none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnonymousLogin {
+    /// This user, if it has this password and may log in from there (RabbitMQ: `anonymous_login_user`,
+    /// `anonymous_login_pass`).
+    As { user: String, password: Password },
+    /// Nobody: such clients are refused.
+    Refused,
+}
+
+impl Default for AnonymousLogin {
+    fn default() -> Self {
+        Self::As { user: GUEST.to_owned(), password: Password::new(GUEST) }
+    }
+}
 
 impl Mechanisms {
     /// These, and no others.
     pub fn only(mechanisms: Vec<Mechanism>) -> Self {
-        Self(Some(mechanisms))
+        Self { configured: Some(mechanisms), ..Self::default() }
+    }
+
+    /// The same, with this user for clients that name none.
+    #[must_use]
+    pub fn with_anonymous(self, anonymous: AnonymousLogin) -> Self {
+        Self { anonymous, ..self }
+    }
+
+    /// Returns the user that a client is who names none.
+    pub fn anonymous(&self) -> &AnonymousLogin {
+        &self.anonymous
     }
 
     /// Answers whether clients may use one; without a configuration, all that need no certificate.
     pub fn has(&self, mechanism: Mechanism, compat: Compat) -> bool {
-        match &self.0 {
+        if mechanism == Mechanism::Anonymous && self.anonymous == AnonymousLogin::Refused {
+            return false;
+        }
+        match &self.configured {
             Some(configured) => configured.contains(&mechanism),
             None => match mechanism {
                 Mechanism::Plain | Mechanism::AmqPlain => true,

@@ -19,7 +19,7 @@ mod rights;
 mod users;
 
 pub use bad_pattern::BadPattern;
-pub use mechanisms::{Mechanism, Mechanisms};
+pub use mechanisms::{AnonymousLogin, Mechanism, Mechanisms};
 pub use password::{Hashing, PasswordHash, SALT_BYTES};
 pub use pattern::Pattern;
 pub use permission::{Permission, TopicPermission};

@@ -36,7 +36,7 @@ use self::random::Random;
 use self::recent_history::RecentHistory;
 use self::topic::Topic;
 use super::arguments::QueueKind;
-use super::compat::{ChosenCompat, Compat};
+use super::compat::{ChosenCompat, Compat, CompatRelease};
 use super::queue::Queue;
 pub use super::routing_properties::{
     DELAY, Details, LazyDetails, copies, may_have_copies, told_copies, without_blind_copies,
@@ -104,9 +104,9 @@ impl ExchangeKind {
         }
         let fault = if NO_EXCHANGES.contains(&name) { "invalid" } else { "unknown" };
         let text = format!("{fault} exchange type '{name}'");
-        let code = match compat {
-            Compat::V3_10 => ReplyCode::CommandInvalid,
-            Compat::V4 | Compat::V4_3 => ReplyCode::PreconditionFailed,
+        let code = match compat.release() {
+            CompatRelease::V3_10 => ReplyCode::CommandInvalid,
+            CompatRelease::V4 | CompatRelease::V4_3 => ReplyCode::PreconditionFailed,
         };
         Err(Fault::new(code, text))
     }

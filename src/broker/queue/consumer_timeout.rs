@@ -5,7 +5,7 @@
 //! and the node, and does so only for quorum queues; the default of `mq` does that for quorum queues, too.
 
 use super::state::{Queue, State};
-use crate::broker::compat::Compat;
+use crate::broker::compat::CompatRelease;
 use crate::broker::mailbox::Post;
 use crate::broker::time::Millis;
 
@@ -22,11 +22,11 @@ impl Queue {
     /// Returns the time for which a delivery of this queue may stay unacknowledged, or `None` if there is no limit.
     pub fn consumer_timeout(&self, said: ConsumerTimeout) -> Option<Millis> {
         let ConsumerTimeout { consumer_ms, node_ms } = said;
-        match self.shared.compat.get() {
-            Compat::V3_10 => node_ms,
-            Compat::V4_3 if !self.is_quorum() => None,
-            Compat::V4 if !self.is_quorum() => self.lock().consumer_timeout().or(node_ms),
-            Compat::V4 | Compat::V4_3 => consumer_ms
+        match self.shared.compat.get().release() {
+            CompatRelease::V3_10 => node_ms,
+            CompatRelease::V4_3 if !self.is_quorum() => None,
+            CompatRelease::V4 if !self.is_quorum() => self.lock().consumer_timeout().or(node_ms),
+            CompatRelease::V4 | CompatRelease::V4_3 => consumer_ms
                 .or(self.settings.wanted.consumer_timeout_ms)
                 .or_else(|| self.lock().consumer_timeout())
                 .or(node_ms),
@@ -52,6 +52,7 @@ impl State {
 mod tests {
     use super::*;
     use crate::broker::arguments::{Limits, QueueArguments, QueueKind};
+    use crate::broker::compat::Compat;
     use crate::broker::queue::settings::Settings;
     use crate::broker::queue::state::Shared;
     use crate::wire::FieldTable;

@@ -146,6 +146,8 @@ pub struct Shared {
     /// The vhost of the queue, which publishes its dead letters; none for queues without a vhost.
     pub letter_publisher: Option<Weak<dyn PublishLetters>>,
     pub compat: ChosenCompat,
+    /// The type of queues that are declared without one in a vhost that has no default of its own; set once.
+    pub default_queue_type: Arc<OnceLock<String>>,
     pub letters: Arc<Letters>,
     /// The counts of queues and other objects that are gone.
     pub ended: Arc<EndedCounts>,

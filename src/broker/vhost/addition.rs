@@ -78,7 +78,9 @@ impl<'a> Addition<'a> {
         if vhost.find_queue(&asked.name).is_some() || self.queues.contains_key(&asked.name) {
             return Ok(());
         }
-        asked.give_type(metadata);
+        let default = metadata.default_queue_type.as_ref();
+        let default = default.or(vhost.shared.default_queue_type.get());
+        asked.give_type(default.map(String::as_str));
         let noun = queue_noun(&asked.name, &vhost.name);
         let context = Context { noun: &noun, compat: vhost.shared.compat.get() };
         let wanted = QueueArguments::check(&asked.arguments, asked.lifetime(), context)?;

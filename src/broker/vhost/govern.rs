@@ -20,7 +20,16 @@ use crate::wire::{Fault, ReplyCode, ShortStr};
 impl Vhost {
     /// Returns its metadata.
     pub fn metadata(&self) -> VhostMetadata {
-        self.governed.metadata.read().clone()
+        let mut metadata = self.governed.metadata.read().clone();
+        self.fill(&mut metadata);
+        metadata
+    }
+
+    /// Gives metadata without a default type of queues that of the node.
+    fn fill(&self, metadata: &mut VhostMetadata) {
+        if metadata.default_queue_type.is_none() {
+            metadata.default_queue_type = self.shared.default_queue_type.get().cloned();
+        }
     }
 
     /// Answers whether the firehose is on.
@@ -92,7 +101,9 @@ impl Vhost {
 
     /// Gives a queue that is declared without a type the one of the vhost.
     pub(super) fn give_type(&self, asked: &mut QueueDeclaration) {
-        asked.give_type(&self.governed.metadata.read());
+        let own = self.governed.metadata.read();
+        let kind = own.default_queue_type.as_ref().or(self.shared.default_queue_type.get());
+        asked.give_type(kind.map(String::as_str));
     }
 
     /// Refuses one queue too many, if `more` are added before it; the caller is changing the topology.

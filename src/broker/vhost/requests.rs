@@ -6,7 +6,6 @@ use crate::broker::arguments::Lifetime;
 use crate::broker::exchange::ExchangeSettings;
 use crate::broker::exchange::binding::DestinationName;
 use crate::broker::stats::ExchangeCounters;
-use crate::broker::vhost_metadata::VhostMetadata;
 use crate::wire::shortstr::literal;
 use crate::wire::{FieldTable, FieldValue, ShortStr};
 
@@ -58,13 +57,13 @@ pub struct ExchangeInfo {
 impl QueueDeclaration {
     /// Gives a queue that is declared without a type the one that the vhost has for such, when it can be of any
     /// (RabbitMQ: `rabbit_amqqueue:augment_declare_args`).
-    pub(super) fn give_type(&mut self, vhost: &VhostMetadata) {
+    pub(super) fn give_type(&mut self, default: Option<&str>) {
         let can_be_any = self.is_durable && !self.is_exclusive && !self.is_auto_delete;
         if !can_be_any || self.arguments.get("x-queue-type").is_some() {
             return;
         }
-        if let Some(kind) = &vhost.default_queue_type {
-            let kind = FieldValue::LongStr(kind.as_str().into());
+        if let Some(kind) = default {
+            let kind = FieldValue::LongStr(kind.into());
             self.arguments.insert(literal("x-queue-type"), kind);
         }
     }

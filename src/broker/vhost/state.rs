@@ -40,6 +40,13 @@ pub struct Vhost {
     pub(super) governed: Governed,
 }
 
+/// The numbers of things in a vhost.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::broker) struct TopologyLen {
+    pub(in crate::broker) queues: usize,
+    pub(in crate::broker) exchanges: usize,
+}
+
 /// The exchanges every vhost starts with.
 fn predeclared() -> impl Iterator<Item = ExchangeSettings> {
     let names = [
@@ -104,6 +111,12 @@ impl Vhost {
 
     pub fn name(&self) -> &ShortStr {
         &self.name
+    }
+
+    /// Counts its queues and exchanges.
+    pub(in crate::broker) fn len(&self) -> TopologyLen {
+        let topology = self.read();
+        TopologyLen { queues: topology.queues.len(), exchanges: topology.exchanges.len() }
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Topology> {

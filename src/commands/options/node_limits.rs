@@ -43,10 +43,16 @@ pub(in crate::commands) struct LimitOptions {
     /// Allow at most this many virtual hosts [default: no limit]
     #[arg(long, value_name = "NUMBER")]
     vhost_max: Option<u32>,
-    /// Propose frames of at most this size to clients, from 4096 to 131072 bytes [default: 131072]
+    /// Allow at most this many queues, all virtual hosts together [default: no limit]
+    #[arg(long, value_name = "NUMBER")]
+    cluster_queue_limit: Option<u32>,
+    /// Allow at most this many exchanges, all virtual hosts together; each has 7 from the start [default: no limit]
+    #[arg(long, value_name = "NUMBER")]
+    cluster_exchange_limit: Option<u32>,
+    /// Propose frames of at most this size to clients, from 4096 bytes to 16MiB [default: 131072]
     #[arg(long, value_name = "SIZE")]
     frame_max: Option<Size>,
-    /// Accept frames of at most this size before a client has logged in, from 4096 to 131072 bytes [default: 8192]
+    /// Accept frames of at most this size before a client has logged in, from 4096 bytes to 16MiB [default: 8192]
     #[arg(long, value_name = "SIZE")]
     initial_frame_max: Option<Size>,
     /// Close a connection that is not open after this time, for example 10s; none waits forever [default: 10s]
@@ -103,6 +109,8 @@ impl LimitOptions {
             ("channel_max_per_node", "max-channels", number(limits.channels_max)),
             ("consumer_max_per_channel", "consumer-max-per-channel", number(limits.consumers_max)),
             ("vhost_max", "vhost-max", number(limits.vhosts_max)),
+            ("cluster_queue_limit", "cluster-queue-limit", number(limits.queues_max)),
+            ("cluster_exchange_limit", "cluster-exchange-limit", number(limits.exchanges_max)),
             ("frame_max", "frame-max", text(limits.frame_bytes_max.into())),
             ("initial_frame_max", "initial-frame-max", text(limits.handshake_frame_bytes_max.into())),
             ("handshake_timeout", "handshake-timeout", or_none(limits.handshake_ms, "infinity")),
@@ -131,6 +139,8 @@ impl LimitOptions {
                 .unwrap_or(usual.channels_per_connection_max),
             consumers_max: self.consumer_max_per_channel,
             vhosts_max: self.vhost_max,
+            queues_max: self.cluster_queue_limit,
+            exchanges_max: self.cluster_exchange_limit,
             frame_bytes_max: frame("--frame-max", self.frame_max, usual.frame_bytes_max)?,
             handshake_frame_bytes_max: frame(
                 "--initial-frame-max",

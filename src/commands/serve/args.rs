@@ -4,20 +4,24 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::ValueEnum as _;
+
 use super::config::AppliedSettings;
 use super::first::FirstOptions;
 use super::http::HttpOptions;
 use super::log::LogOptions;
 use super::login::LoginOptions;
+use super::new_vhosts::NewVhostOptions;
 use crate::commands::CommandError;
 use crate::commands::examples::examples;
 use crate::commands::options::effective::EffectiveValue;
 use crate::commands::options::name;
 use crate::commands::options::node_limits::LimitOptions;
+use crate::commands::options::queue_type::QueueType;
 use crate::engine::directory::{default_directory, rabbitmq_directory};
 use crate::engine::{
-    Address, Compat, HostOptions, LogControl, ShortStr, StopControl, TlsCipher, TlsFiles,
-    TlsProtocol, TlsVerify, TlsVersion, UnchangedDefinitions,
+    Address, Compat, Feature, HostOptions, LogControl, Permit, ShortStr, StopControl, TlsCipher,
+    TlsFiles, TlsProtocol, TlsVerify, TlsVersion, UnchangedDefinitions,
 };
 
 /// The ports RabbitMQ has: clients need not be told.
@@ -109,6 +113,19 @@ pub struct Args {
     pub(super) print_url: bool,
     #[command(flatten)]
     pub(super) first: FirstOptions,
+    /// Declare queues without a type as this one, in virtual hosts that have no default of their own [default: classic]
+    #[arg(long, value_name = "TYPE", value_enum)]
+    pub(super) default_queue_type: Option<QueueType>,
+    /// Permit or deny a deprecated feature by itself: transient_nonexcl_queues, queue_master_locator or global_qos, such
+    /// as global_qos=false; may be given several times [default: all are permitted; none with --compat 4.3]
+    #[arg(long, value_name = "FEATURE=BOOL")]
+    pub(super) permit_deprecated: Vec<PermittedFeature>,
+    /// Take clients of AMQP from a proxy that says first where they are from, by version 1 or 2 of the PROXY protocol;
+    /// no others are accepted
+    #[arg(long)]
+    pub(super) proxy_protocol: bool,
+    #[command(flatten)]
+    pub(super) new_vhosts: NewVhostOptions,
     #[command(flatten)]
     pub(super) login: LoginOptions,
     #[command(flatten)]
@@ -131,6 +148,29 @@ impl FromStr for OptionalAddress {
             return Ok(Self(None));
         }
         text.parse().map(|address| Self(Some(address)))
+    }
+}
+
+/// A deprecated feature that is permitted or denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PermittedFeature {
+    pub(super) feature: Feature,
+    pub(super) is_permitted: bool,
+}
+
+impl FromStr for PermittedFeature {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) =
+            text.split_once('=').ok_or("it must be a feature, = and true or false")?;
+        let feature = Feature::ALL.into_iter().find(|feature| feature.name() == name);
+        let feature = feature.ok_or_else(|| {
+            let names = Feature::ALL.map(Feature::name).join(", ");
+            format!("'{name}' is none of {names}")
+        })?;
+        let is_permitted = value.parse().map_err(|_| "it must be true or false".to_owned())?;
+        Ok(Self { feature, is_permitted })
     }
 }
 
@@ -218,6 +258,20 @@ impl Args {
         })
     }
 
+    /// The release, with the deprecated features that are permitted or denied by themselves.
+    fn compat_with_features(&self) -> Compat {
+        let compat = self.compat.map(Compat::from).unwrap_or_default();
+        self.permit_deprecated.iter().fold(compat, |compat, one| {
+            let permit = if one.is_permitted { Permit::Permitted } else { Permit::Denied };
+            compat.with(one.feature, permit)
+        })
+    }
+
+    fn default_queue_type(&self) -> Option<String> {
+        let kind = self.default_queue_type?.to_possible_value()?;
+        Some(kind.get_name().to_owned())
+    }
+
     pub(super) fn host_options(&self, tls: TlsFiles) -> Result<HostOptions, CommandError> {
         if tls.ca.is_none() && matches!(self.tls_verify, Some(Verify::Optional | Verify::Required))
         {
@@ -252,7 +306,7 @@ impl Args {
         let or_usual = |named: Option<OptionalAddress>, port| {
             named.map_or_else(|| is_usual.then(|| usual(port)), |OptionalAddress(address)| address)
         };
-        let compat = self.compat.map(Compat::from).unwrap_or_default();
+        let compat = self.compat_with_features();
         Ok(HostOptions {
             listen,
             tls_listen: self.tls_listen.clone(),
@@ -280,6 +334,9 @@ impl Args {
             node: self.first.node(),
             first: self.first.access(),
             local_only: self.first.local_only(),
+            vhost_defaults: self.new_vhosts.defaults()?,
+            default_queue_type: self.default_queue_type(),
+            proxy_protocol: self.proxy_protocol,
             limits: self.limits.limits(compat)?,
             memory: self.limits.watermark(),
             configuration: Vec::new(),

@@ -104,9 +104,16 @@ impl Args {
             set("mq.memory", "memory", flag(self.memory)),
             set("mq.threads", "threads", Some(self.threads().to_string())),
             set("mq.compat", "compat", compat.map(|release| release.get_name().to_owned())),
+            set("default_queue_type", "default-queue-type", options.default_queue_type),
+            set("proxy_protocol", "proxy-protocol", Some(self.proxy_protocol.to_string())),
             set("mq.print_url", "print-url", flag(self.print_url)),
             set("mq.as_rabbitmq_server", "as-rabbitmq-server", flag(self.as_rabbitmq_server)),
         ]);
+        all.extend(self.permit_deprecated.iter().map(|one| {
+            let key = format!("deprecated_features.permit.{}", one.feature.name());
+            set(&key, "permit-deprecated", Some(one.is_permitted.to_string()))
+        }));
+        all.extend(self.new_vhosts.effective());
         all.extend(self.first.effective());
         all.extend(self.login.effective());
         all.extend(self.limits.effective(options.compat)?);

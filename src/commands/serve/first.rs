@@ -50,7 +50,7 @@ fn pattern(text: &str) -> Result<String, String> {
     checked.map(|_| text.to_owned()).map_err(|_| "it is not a regular expression".to_owned())
 }
 
-fn password(text: &str) -> Result<Password, String> {
+pub(super) fn password(text: &str) -> Result<Password, String> {
     if text.is_empty() {
         return Err("it is empty, and nobody could log in".to_owned());
     }

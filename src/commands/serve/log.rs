@@ -1,34 +1,30 @@
-//! The broker's log on stderr or stdout: its level, its format, and the thread that writes it, so that no message waits for it.
+//! The broker's log on stderr or stdout, and in a file: its options, and the way to change its levels.
 //!
-//! Lines are written by a thread of their own. A reader of stderr that stops reading, such as a full pipe, holds up that
-//! thread and nothing else; lines that it has no room for are counted, and the count is the next line.
+//! Reading order: [`LogOptions`], [`ServerLog`], `log_levels`, `log_lines`.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
-use std::time::Duration;
 
 use clap::ValueEnum;
+use tokio::sync::watch;
+use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::log_levels::{CategoryLevel, LogLevel, LogLevels, Outputs};
+use super::log_lines::{LineTarget, Lines};
 use crate::commands::CommandError;
 use crate::commands::options::effective::EffectiveValue;
 use crate::engine::LogControl;
-
-/// Lines that may wait to be written.
-const LINES_MAX: usize = 4096;
-/// The time that the end of the process waits for them.
-const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The form and the level of the log.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Log")]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
 pub(super) struct LogOptions {
-    /// Write the log to stderr or stdout [default: stderr; stdout with --as-rabbitmq-server]
+    /// Write the log to stderr or stdout, or with none, to the file of --log-file only [default: stderr; stdout with
+    /// --as-rabbitmq-server]
     #[arg(id = "log_output", long = "log-output", value_name = "STREAM", value_enum)]
     output: Option<LogOutput>,
     /// Write the log in this format; json writes one object per line, startup errors included
@@ -52,6 +48,22 @@ pub(super) struct LogOptions {
         conflicts_with = "log_level"
     )]
     level_file: Option<PathBuf>,
+    /// Write the log to this file too; SIGHUP opens it anew, after another program has moved it away
+    #[arg(id = "log_file", long = "log-file", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Write messages of this level and of more severe ones to the file [default: as on the console]
+    #[arg(
+        id = "log_file_level",
+        long = "log-file-level",
+        value_name = "LEVEL",
+        value_enum,
+        ignore_case = true
+    )]
+    file_level: Option<LogLevel>,
+    /// Log messages of this category at a level of its own: connection, channel or queue, such as connection=debug; may
+    /// be given several times
+    #[arg(id = "log_category", long = "log-category", value_name = "CATEGORY=LEVEL")]
+    categories: Vec<CategoryLevel>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -65,6 +77,7 @@ enum LogFormat {
 enum LogOutput {
     Stderr,
     Stdout,
+    None,
 }
 
 impl LogOutput {
@@ -72,6 +85,7 @@ impl LogOutput {
         match self {
             Self::Stderr => io::stderr().is_terminal(),
             Self::Stdout => io::stdout().is_terminal(),
+            Self::None => false,
         }
     }
 
@@ -79,32 +93,8 @@ impl LogOutput {
         match self {
             Self::Stderr => Box::new(io::stderr()),
             Self::Stdout => Box::new(io::stdout()),
+            Self::None => Box::new(io::sink()),
         }
-    }
-}
-
-/// RabbitMQ's names (`log.console.level`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LogLevel {
-    None,
-    #[value(aliases = ["critical", "alert", "emergency"])]
-    Error,
-    #[value(aliases = ["warn", "notice"])]
-    Warning,
-    Info,
-    Debug,
-}
-
-impl LogLevel {
-    /// The filter: ours at this level, libraries at no more than warnings.
-    fn filter(self) -> EnvFilter {
-        EnvFilter::new(match self {
-            Self::None => "off",
-            Self::Error => "error",
-            Self::Warning => "warn",
-            Self::Info => "warn,mq=info",
-            Self::Debug => "warn,mq=debug",
-        })
     }
 }
 
@@ -121,39 +111,62 @@ impl LogOptions {
     }
 
     /// The value of each key, and the option that sets it.
-    pub(super) fn effective(&self, is_server: bool) -> [EffectiveValue; 4] {
+    pub(super) fn effective(&self, is_server: bool) -> Vec<EffectiveValue> {
         let output = self.output(is_server).to_possible_value();
         let format = if self.is_json() { "json" } else { "plaintext" };
-        let level = self.level.and_then(|level| level.to_possible_value());
-        [
+        let name =
+            |level: LogLevel| level.to_possible_value().map(|level| level.get_name().to_owned());
+        let mut values = vec![
             EffectiveValue::new(
                 "log.console.stdio",
                 "log-output",
                 output.map(|output| output.get_name().to_owned()),
             ),
             EffectiveValue::new("log.console.formatter", "log-format", Some(format.to_owned())),
+            EffectiveValue::new("log.console.level", "log-level", self.level.and_then(name)),
             EffectiveValue::new(
-                "log.console.level",
-                "log-level",
-                level.map(|level| level.get_name().to_owned()),
+                "log.file",
+                "log-file",
+                Some(
+                    self.file
+                        .as_ref()
+                        .map_or("false".to_owned(), |path| path.display().to_string()),
+                ),
             ),
+            EffectiveValue::new("log.file.level", "log-file-level", self.file_level.and_then(name)),
             EffectiveValue::new(
                 "mq.log_level_file",
                 "log-level-file",
                 self.level_file.as_ref().map(|path| path.display().to_string()),
             ),
-        ]
+        ];
+        values.extend(self.categories.iter().filter_map(|CategoryLevel { category, level }| {
+            let key = format!("log.{}.level", category.to_possible_value()?.get_name());
+            Some(EffectiveValue::new(key, "log-category", name(*level)))
+        }));
+        values
     }
 
-    fn filter(&self, is_quiet: bool) -> Result<EnvFilter, CommandError> {
-        if let Some(level) = self.level {
-            return Ok(level.filter());
-        }
-        if let Some(path) = &self.level_file {
-            return Ok(level_in(path)?.filter());
-        }
+    fn levels(&self, is_quiet: bool) -> Result<LogLevels, CommandError> {
+        let named = match (self.level, &self.level_file) {
+            (None, Some(path)) => Some(level_in(path)?),
+            (level, _) => level,
+        };
+        let by_variable = || {
+            let filter = EnvFilter::try_from_default_env().ok()?;
+            Some(LogLevels::by(filter.to_string()))
+        };
         let usual = if is_quiet { LogLevel::Error } else { LogLevel::Info };
-        Ok(EnvFilter::try_from_default_env().unwrap_or_else(|_| usual.filter()))
+        let (levels, console) = match (named, by_variable()) {
+            (None, Some(levels)) => (levels, None),
+            (named, _) => {
+                let level = named.unwrap_or(usual);
+                (LogLevels::of(level), Some(level))
+            }
+        };
+        let file = self.file.as_ref().and(self.file_level);
+        let console = console.filter(|_| file.is_some());
+        Ok(levels.with_file(console, file).with_categories(&self.categories))
     }
 }
 
@@ -172,7 +185,7 @@ type SetFilter = Arc<dyn Fn(EnvFilter) + Send + Sync>;
 
 /// The log of this process. Dropping it waits a moment for the last lines.
 pub(super) struct ServerLog {
-    lines: Lines,
+    lines: LogWriter,
     /// Sets the level anew; nothing when the log was started already, by a test.
     set: Option<SetFilter>,
     is_quiet: bool,
@@ -189,10 +202,21 @@ impl ServerLog {
         is_quiet: bool,
         is_server: bool,
     ) -> Result<Self, CommandError> {
-        let filter = options.filter(is_quiet)?;
+        let levels = options.levels(is_quiet)?;
         let output = options.output(is_server);
-        let lines = Lines::start(output.stream())?;
+        let file = options.file.clone().map(|path| {
+            let doing = format!("write the log to '{}'", path.display());
+            LineTarget::file(path).map_err(|source| CommandError::File { doing, source })
+        });
+        let filter = levels.filter();
+        let lines = LogWriter {
+            console: Lines::start(LineTarget::Stream(output.stream()))?,
+            file: file.transpose()?.map(Lines::start).transpose()?,
+            levels: Arc::new(watch::Sender::new(levels)),
+        };
+        // A file has no colours.
         let is_plain = !output.is_terminal()
+            || lines.file.is_some()
             || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let log = tracing_subscriber::fmt()
             .with_ansi(!is_plain)
@@ -224,16 +248,20 @@ impl ServerLog {
     /// The way to change the level while the broker runs, by RabbitMQ's names.
     pub(super) fn control(&self) -> LogControl {
         let Some(set) = self.set.clone() else { return LogControl::default() };
+        let lines = self.lines.clone();
         LogControl::new(move |level| {
             let level = LogLevel::from_str(level, false);
-            level.map(|level| set(level.filter())).is_ok()
+            level.map(|level| set(lines.follow(LogLevels::of(level)))).is_ok()
         })
     }
 
     /// Sets the level that these options ask for.
     pub(super) fn change(&self, options: &LogOptions) {
-        let filter = match options.filter(self.is_quiet) {
-            Ok(filter) => filter,
+        if let Some(file) = &self.lines.file {
+            file.reopen();
+        }
+        let filter = match options.levels(self.is_quiet) {
+            Ok(levels) => self.lines.follow(levels),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, cause, "the log level stays as it is");
@@ -252,101 +280,61 @@ impl ServerLog {
 
 impl Drop for ServerLog {
     fn drop(&mut self) {
-        let (tell, told) = mpsc::channel();
-        // A thread that is stuck, or gone, has nothing more to write.
-        if self.lines.queue.try_send(LogEntry::Flush(tell)).is_ok() {
-            let _ = told.recv_timeout(LAST_LINES);
+        self.lines.console.flush();
+        if let Some(file) = &self.lines.file {
+            file.flush();
         }
     }
 }
 
-enum LogEntry {
-    Line(Vec<u8>),
-    /// Everything before it is to be written, and this told.
-    Flush(Sender<()>),
-}
-
-/// The way of lines to the thread that writes them.
+/// The outputs of the log; copies share them.
 #[derive(Clone)]
-struct Lines {
-    queue: SyncSender<LogEntry>,
-    lost: Arc<AtomicU64>,
+struct LogWriter {
+    console: Lines,
+    file: Option<Lines>,
+    levels: Arc<watch::Sender<LogLevels>>,
 }
 
-impl Lines {
-    fn start(mut stream: Box<dyn Write + Send>) -> io::Result<Self> {
-        let (queue, entries) = mpsc::sync_channel(LINES_MAX);
-        let lost = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&lost);
-        let write = move || write_all(&entries, &counted, &mut *stream);
-        std::thread::Builder::new().name("log".to_owned()).spawn(write)?;
-        Ok(Self { queue, lost })
+impl LogWriter {
+    /// Puts levels in force; answers with the filter for them.
+    fn follow(&self, levels: LogLevels) -> EnvFilter {
+        let filter = levels.filter();
+        self.levels.send_replace(levels);
+        filter
     }
 }
 
-/// Writes lines until all senders are gone.
-fn write_all(entries: &Receiver<LogEntry>, lost: &AtomicU64, stream: &mut dyn Write) {
-    for entry in entries {
-        match entry {
-            LogEntry::Line(line) => {
-                // There is no place to report that the stream takes nothing any more.
-                let _ = stream.write_all(&line);
-                let count = lost.swap(0, Ordering::Relaxed);
-                if count > 0 {
-                    tracing::warn!(
-                        count,
-                        "lines of the log were dropped because they were not read"
-                    );
-                }
-            }
-            LogEntry::Flush(tell) => {
-                let _ = stream.flush();
-                // Who asked may have stopped waiting.
-                let _ = tell.send(());
-            }
-        }
-    }
+/// The outputs of one message.
+struct MessageWriter<'a> {
+    outputs: Outputs,
+    to: &'a LogWriter,
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = &'a Self;
+impl<'a> MakeWriter<'a> for LogWriter {
+    type Writer = MessageWriter<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        self
+        MessageWriter { outputs: Outputs { console: true, file: true }, to: self }
+    }
+
+    fn make_writer_for(&'a self, message: &Metadata<'_>) -> Self::Writer {
+        MessageWriter { outputs: self.levels.borrow().outputs(message), to: self }
     }
 }
 
-impl Write for &Lines {
+impl Write for MessageWriter<'_> {
     /// A line comes in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.queue.try_send(LogEntry::Line(line.to_vec())).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        if self.outputs.console {
+            self.to.console.give(line);
+        }
+        if let Some(file) = self.to.file.as_ref().filter(|_| self.outputs.file) {
+            file.give(line);
         }
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_that_do_not_fit_are_counted_and_hold_nobody_up() {
-        let (queue, entries) = mpsc::sync_channel(2);
-        let lines = Lines { queue, lost: Arc::default() };
-        for line in ["1\n", "2\n", "3\n"] {
-            assert_eq!((&lines).write(line.as_bytes()).unwrap(), 2);
-        }
-        assert_eq!(lines.lost.load(Ordering::Relaxed), 1);
-        let lost = Arc::clone(&lines.lost);
-        drop(lines);
-        let mut written = Vec::new();
-        write_all(&entries, &lost, &mut written);
-        assert_eq!(written, b"1\n2\n");
-        assert_eq!(lost.load(Ordering::Relaxed), 0, "they have been told");
     }
 }

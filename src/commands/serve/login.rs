@@ -2,8 +2,11 @@
 
 use clap::ValueEnum as _;
 
+use super::first;
 use crate::commands::options::effective::EffectiveValue;
-use crate::engine::{AlternativeKind, ClientLogins, LoginName, Mechanism, Mechanisms};
+use crate::engine::{
+    AlternativeKind, AnonymousLogin, ClientLogins, LoginName, Mechanism, Mechanisms, Password,
+};
 
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "shown in a terminal, not in a browser")]
@@ -13,6 +16,12 @@ pub(super) struct LoginOptions {
     /// by which the TLS certificate of a client names its user and no password is asked for [default: all but EXTERNAL]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     auth_mechanisms: Vec<Mechanism>,
+    /// Take clients that log in by ANONYMOUS for this user; none refuses them [default: guest]
+    #[arg(long, value_name = "NAME")]
+    anonymous_user: Option<String>,
+    /// Let them in if that user has this password [default: guest]
+    #[arg(long, value_name = "PASSWORD", value_parser = first::password)]
+    anonymous_pass: Option<Password>,
     /// Take the user of an EXTERNAL login from this part of the certificate [default: distinguished_name]
     #[arg(long, value_name = "PART", value_enum)]
     cert_login_from: Option<CertLoginFrom>,
@@ -49,7 +58,21 @@ impl LoginOptions {
             [] => Mechanisms::default(),
             named => Mechanisms::only(named.to_vec()),
         };
+        let mechanisms = mechanisms.with_anonymous(self.anonymous());
         ClientLogins { mechanisms, certificate_name: self.name() }
+    }
+
+    fn anonymous(&self) -> AnonymousLogin {
+        let AnonymousLogin::As { user, password } = AnonymousLogin::default() else {
+            return AnonymousLogin::Refused;
+        };
+        match self.anonymous_user.as_deref() {
+            Some("none") => AnonymousLogin::Refused,
+            named => AnonymousLogin::As {
+                user: named.map_or(user, str::to_owned),
+                password: self.anonymous_pass.clone().unwrap_or(password),
+            },
+        }
     }
 
     fn name(&self) -> LoginName {
@@ -77,7 +100,13 @@ impl LoginOptions {
         let from = self.cert_login_from.and_then(|from| from.to_possible_value());
         let kind = self.cert_login_san_type.and_then(|kind| kind.to_possible_value());
         let index = self.cert_login_san_index.map(|index| index.to_string());
+        let (user, password) = match self.anonymous() {
+            AnonymousLogin::As { user, .. } => (user, Some("'***'".to_owned())),
+            AnonymousLogin::Refused => ("none".to_owned(), None),
+        };
         values.extend([
+            EffectiveValue::new("anonymous_login_user", "anonymous-user", Some(user)),
+            EffectiveValue::new("anonymous_login_pass", "anonymous-pass", password),
             EffectiveValue::new(
                 "ssl_cert_login_from",
                 "cert-login-from",

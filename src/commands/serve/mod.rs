@@ -11,8 +11,11 @@ mod effective;
 mod first;
 mod http;
 mod log;
+mod log_levels;
+mod log_lines;
 mod login;
 pub(in crate::commands) mod manual;
+mod new_vhosts;
 mod reload;
 mod systemd;
 

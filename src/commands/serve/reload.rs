@@ -26,6 +26,8 @@ const LIVE: &[&str] = &[
     "max-channels",
     "consumer-max-per-channel",
     "vhost-max",
+    "cluster-queue-limit",
+    "cluster-exchange-limit",
     "frame-max",
     "initial-frame-max",
     "handshake-timeout",
@@ -33,6 +35,8 @@ const LIVE: &[&str] = &[
     "loopback-users",
     "log-level",
     "log-level-file",
+    "log-file-level",
+    "log-category",
 ];
 
 /// The configuration that is in force.

@@ -32,6 +32,7 @@ pub(in crate::management) fn declare_queue(
         rights.check(Right::Read, Resource::Queue(name))?;
         rights.check(Right::Write, Resource::Exchange(to.as_str().unwrap_or_default()))?;
     }
+    request.view.broker.check_new_queue(&vhost, name)?;
     vhost.declare_queue(declaration, false, NOBODY, request.view.uptime_ms)?;
     Ok(if is_new { ChangeOutcome::Created } else { ChangeOutcome::Quietly })
 }
@@ -113,6 +114,7 @@ pub(in crate::management) fn declare_exchange(
         rights.check(Right::Read, Resource::Exchange(&name))?;
         rights.check(Right::Write, Resource::Exchange(to.as_str().unwrap_or_default()))?;
     }
+    request.view.broker.check_new_exchange(&vhost, &settings.name)?;
     vhost.declare_exchange(settings)?;
     Ok(if is_new { ChangeOutcome::Created } else { ChangeOutcome::Quietly })
 }

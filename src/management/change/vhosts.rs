@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::broker::admin::Put;
 use crate::broker::arguments::QueueKind;
 use crate::broker::vhost_metadata::VhostChange;
 use crate::management::body::Body;
@@ -16,7 +17,12 @@ const PROTECTED: &str = "protected_from_deletion";
 pub(in crate::management) fn put(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
     let change = read(&request.body()?)?;
     let creator = Some(&request.view.user.name);
-    Ok(request.view.broker.put_vhost(&request.name("vhost")?, change, creator)?.into())
+    let (broker, name) = (request.view.broker, request.name("vhost")?);
+    let put = broker.put_vhost(&name, change, creator)?;
+    if put == Put::Created {
+        broker.give_defaults(&name, request.view.uptime_ms);
+    }
+    Ok(put.into())
 }
 
 /// Reads what is to be said of a vhost; definitions have it among its `metadata`.

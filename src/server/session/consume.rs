@@ -12,7 +12,7 @@ use super::state::{Context, Running};
 use super::unacked::Unacked;
 use crate::broker::arguments::queue_noun;
 use crate::broker::auth::{Resource, Right};
-use crate::broker::compat::Compat;
+use crate::broker::compat::{Compat, Feature};
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::queue::{DeletionIf, GetAnswer, Left, Queue, Refusal, Subscription};
 use crate::broker::replies::REPLY_TO;
@@ -306,7 +306,7 @@ impl Running {
         }
         let channel = self.channel(number)?;
         let count = u32::from(qos.prefetch_count);
-        if qos.global && !cx.broker.compat().is_strict() {
+        if qos.global && cx.broker.compat().permits(Feature::GlobalQos) {
             channel.limit.set_most(count);
             channel.info.global_prefetch.set(qos.prefetch_count);
             self.resume_channel(number, now);

@@ -17,7 +17,7 @@ use super::overdue::{NextCheck, OverdueDeliveries};
 use super::state::{Context, Phase, Running, Session};
 use super::transaction::Settlement;
 use super::unacked::Unsettled;
-use crate::broker::compat::Compat;
+use crate::broker::compat::{Compat, CompatRelease};
 use crate::broker::mailbox::{ConsumerSlot, Post};
 use crate::broker::queue::ConsumerTimeout;
 use crate::broker::time::Millis;
@@ -40,16 +40,16 @@ impl Channel {
         now: Millis,
     ) -> Option<TimedOut> {
         let oldest = self.overdue_oldest(node_ms, now);
-        let (overdue, of_oldest) = match compat {
-            Compat::V3_10 => (Vec::new(), oldest.map(|(_, timeout_ms)| timeout_ms)),
-            Compat::V4 => {
+        let (overdue, of_oldest) = match compat.release() {
+            CompatRelease::V3_10 => (Vec::new(), oldest.map(|(_, timeout_ms)| timeout_ms)),
+            CompatRelease::V4 => {
                 let of_others = oldest.filter(|(origin, _)| !origin.queue.is_quorum());
                 (
                     self.overdue_of_quorum(node_ms, check, now),
                     of_others.map(|(_, timeout_ms)| timeout_ms),
                 )
             }
-            Compat::V4_3 => (self.overdue_of_quorum(node_ms, check, now), None),
+            CompatRelease::V4_3 => (self.overdue_of_quorum(node_ms, check, now), None),
         };
         // A getter cannot be cancelled.
         let gotten = overdue.iter().find(|overdue| overdue.origin.consumer.is_none());

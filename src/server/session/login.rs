@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::state::Context;
-use crate::broker::auth::{Mechanism, Mechanisms, Origin, User};
+use crate::broker::auth::{AnonymousLogin, Mechanism, Mechanisms, Origin, User};
 use crate::wire::codec::Reader;
 use crate::wire::{Fault, FieldTable, FieldValue, ReplyCode, erlang};
 
@@ -50,7 +50,7 @@ impl Claim {
         let read = match accepted {
             Some(Mechanism::Plain) => plain(response),
             Some(Mechanism::AmqPlain) => amqplain(response),
-            Some(Mechanism::Anonymous) => Some(anonymous()),
+            Some(Mechanism::Anonymous) => anonymous(cx),
             // The certificate says all.
             Some(Mechanism::External) => return Ok(Self::Certificate),
             None => {
@@ -108,10 +108,15 @@ fn plain(response: &[u8]) -> Option<Credentials> {
     Some(Credentials { user: user.to_vec(), password: password.to_vec() })
 }
 
-/// A client that names no user is `guest`, if that user has its first password and may log in from there
-/// (RabbitMQ 4: `anonymous_login_user`).
-fn anonymous() -> Credentials {
-    Credentials { user: b"guest".to_vec(), password: b"guest".to_vec() }
+/// The login of a client that names no user (RabbitMQ 4).
+fn anonymous(cx: &Context) -> Option<Credentials> {
+    match configured(cx).anonymous() {
+        AnonymousLogin::As { user, password } => Some(Credentials {
+            user: user.clone().into_bytes(),
+            password: password.reveal().as_bytes().to_vec(),
+        }),
+        AnonymousLogin::Refused => None,
+    }
 }
 
 /// A field table of `LOGIN` and `PASSWORD`, without its length (RabbitMQ: `rabbit_auth_mechanism_amqplain`).

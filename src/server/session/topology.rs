@@ -119,6 +119,7 @@ impl Running {
         } else {
             let kind = ExchangeKind::from_name(&declare.kind, cx.broker.compat())?;
             self.check_exchange_declaration(&name, &declare.arguments)?;
+            cx.broker.check_new_exchange(&self.vhost, &name)?;
             self.vhost.declare_exchange(ExchangeSettings {
                 name,
                 kind,
@@ -168,6 +169,7 @@ impl Running {
             };
             self.check_queue_declaration(&asked)?;
             let server_named = declare.queue.is_empty();
+            cx.broker.check_new_queue(&self.vhost, &asked.name)?;
             self.vhost.declare_queue(asked, server_named, cx.connection.id, now)?
         };
         if declare.exclusive && !declare.passive {

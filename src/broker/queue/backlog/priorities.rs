@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::level::Level;
 use super::purge::Purged;
 use crate::broker::arguments::{QueueArguments, QueueKind};
-use crate::broker::compat::Compat;
+use crate::broker::compat::{Compat, CompatRelease};
 
 /// The highest priority in a quorum queue, and that of a message that says none.
 const QUORUM_HIGHEST: u8 = 31;
@@ -35,15 +35,15 @@ pub(in crate::broker::queue) struct PriorityRule {
 impl PriorityRule {
     /// The rule of a queue that deals by priority.
     pub(in crate::broker::queue) fn of(wanted: &QueueArguments, compat: Compat) -> Option<Self> {
-        match (wanted.kind, compat) {
+        match (wanted.kind, compat.release()) {
             (QueueKind::Classic, _) => {
                 let highest = wanted.max_priority.filter(|&highest| highest > 0)?;
                 Some(Self { highest, usual: 0 })
             }
-            (QueueKind::Quorum, Compat::V4 | Compat::V4_3) => {
+            (QueueKind::Quorum, CompatRelease::V4 | CompatRelease::V4_3) => {
                 Some(Self { highest: QUORUM_HIGHEST, usual: QUORUM_USUAL })
             }
-            (QueueKind::Quorum, Compat::V3_10) | (QueueKind::Stream, _) => None,
+            (QueueKind::Quorum, CompatRelease::V3_10) | (QueueKind::Stream, _) => None,
         }
     }
 

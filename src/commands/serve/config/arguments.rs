@@ -138,7 +138,8 @@ fn applied(
             .any(|pair| pair.contains(&given.option) && pair.iter().any(|one| is_there(one)));
         !is_there(given.option) && !excluded
     });
-    let warnings = settings.warnings;
+    let besides: Vec<_> = without_effect(&settings).collect();
+    let warnings = [settings.warnings, besides].concat();
     Ok(AppliedSettings { given, on_command_line, warnings, command_line: None })
 }
 
@@ -161,7 +162,10 @@ fn given(settings: &AllSettings) -> Result<Vec<GivenOption>, Wrong> {
             AsOption::Flag => None,
             AsOption::Value(value) => Some(value),
         };
-        if !matches!(form, Form::Listener | Form::Each | Form::Header(_)) {
+        if !matches!(
+            form,
+            Form::Listener | Form::Each | Form::Assigned { .. } | Form::Category | Form::Header(_)
+        ) {
             all.retain(|known| known.option != option);
         }
         let source = setting.source.clone();
@@ -172,7 +176,9 @@ fn given(settings: &AllSettings) -> Result<Vec<GivenOption>, Wrong> {
 
 /// A value as errors show it.
 fn shown(key: &str, value: &str) -> String {
-    if key == "default_pass" { "***".to_owned() } else { value.to_owned() }
+    let is_secret = matches!(key, "default_pass" | "anonymous_login_pass")
+        || (key.starts_with("default_users.") && key.ends_with(".password"));
+    if is_secret { "***".to_owned() } else { value.to_owned() }
 }
 
 /// A setting as an option.
@@ -193,7 +199,9 @@ fn value_of(
     let text = setting.value.as_str();
     let option = match form {
         Form::Unless(special) if settings.get(special).is_some() => return Ok(AsOption::None),
-        Form::Same | Form::Each | Form::Unless(_) => text.to_owned(),
+        Form::Beside(file) if !names_file(file, settings) => return Ok(AsOption::None),
+        Form::Same | Form::Each | Form::Unless(_) | Form::Beside(_) => text.to_owned(),
+        Form::Assigned { prefix } => format!("{}={text}", key.trim_start_matches(prefix)),
         Form::Header(name) => format!("{name}: {text}"),
         Form::Listener if text == "none" => match key {
             "listeners.tcp" => text.to_owned(),
@@ -212,6 +220,19 @@ fn value_of(
             let values: Vec<_> = settings.below(prefix).map(|(_, value)| value).collect();
             values.join(",")
         }
+        Form::OffAs(off) => match text {
+            "false" => off.to_owned(),
+            "true" => return Ok(AsOption::None),
+            _ => return Err("it must be true or false".to_owned()),
+        },
+        Form::InFolder(folder) => match in_folder(folder, settings) {
+            Some(path) => path,
+            None => return Ok(AsOption::None),
+        },
+        Form::Category => {
+            let category = key.split('.').nth(1).unwrap_or_default();
+            format!("{category}={text}")
+        }
         Form::LogFormat => match text {
             "plaintext" => "text".to_owned(),
             "json" => text.to_owned(),
@@ -227,6 +248,30 @@ fn value_of(
         Form::Only(wanted) => return only(wanted, text).map(|()| AsOption::None),
     };
     Ok(AsOption::Value(option))
+}
+
+/// Answers whether a key names a file.
+fn names_file(key: &str, settings: &AllSettings) -> bool {
+    settings.get(key).is_some_and(|setting| setting.value != "false")
+}
+
+/// Warnings of keys that have an effect beside others only.
+fn without_effect(settings: &AllSettings) -> impl Iterator<Item = String> {
+    settings.in_order().filter_map(|(key, setting)| match keys::find(key)?.does {
+        Does::Sets { form: Form::Beside(file), .. } if !names_file(file, settings) => {
+            let source = &setting.source;
+            Some(format!("{source}: '{key}' has no effect, because no file is named by {file}"))
+        }
+        _ => None,
+    })
+}
+
+/// The file of the log, if there is one.
+fn in_folder(folder: &str, settings: &AllSettings) -> Option<String> {
+    let value = |key| settings.get(key).map(|setting| setting.value.as_str());
+    let file = value("log.file").filter(|_| names_file("log.file", settings))?;
+    let folder = value(folder).unwrap_or_default();
+    Some(Path::new(folder).join(file).display().to_string())
 }
 
 fn only(wanted: &str, text: &str) -> Result<(), String> {

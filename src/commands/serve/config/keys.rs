@@ -27,6 +27,14 @@ pub(super) enum Form {
     Names { prefix: &'static str },
     /// One of several keys `PREFIX.N = VALUE`, which make a list of their values.
     Values { prefix: &'static str },
+    /// `false` for this value, `true` for none.
+    OffAs(&'static str),
+    /// A path, or `false` for none; one that is not absolute is in the folder that this key names.
+    InFolder(&'static str),
+    /// As it is, if this key names a file; a warning says so if it does not.
+    Beside(&'static str),
+    /// The category in the key, `=` and the value.
+    Category,
     /// `plaintext` or `json`.
     LogFormat,
     /// `verify_peer` or `verify_none`; with `fail_if_no_peer_cert` it says how certificates of clients are checked.
@@ -37,6 +45,8 @@ pub(super) enum Form {
     Unless(&'static str),
     /// As it is; the option may be given several times, and each counts.
     Each,
+    /// The key without this prefix, `=` and the value; the option may be given several times, and each counts.
+    Assigned { prefix: &'static str },
     /// The value of this header of the management API's answers.
     Header(&'static str),
     /// `true` for an option without a value, `false` for none.
@@ -83,16 +93,15 @@ const fn not_implemented(name: &'static str) -> Key {
 const ONE_NODE: &str = "the broker is one node";
 const NO_ERLANG: &str = "there is no Erlang runtime";
 const NO_PLUGIN: &str = "the protocol or plugin is not part of this broker";
-const STDERR: &str = "the log goes to stderr";
 const LIBRARY: &str = "the TLS library decides by itself";
-const FEATURES: &str =
-    "no single feature is refused; --compat 4.3 refuses all that RabbitMQ 4.3 refuses";
+const FEATURES: &str = "this feature is always there or never; three others can be permitted: `mq serve --help` names them";
 const NO_HEADERS: &str = "it is not implemented: answers have no such header";
 const BUILT_IN: &str = "the broker decides by itself";
 
 const MANAGEMENT: Form =
     Form::AddressPart { keys: &["management.tcp", "management.listener"], port: "15672" };
 const MANAGEMENT_SSL: Form = Form::AddressPart { keys: &["management.ssl"], port: "15671" };
+const PERMIT: Form = Form::Assigned { prefix: "deprecated_features.permit." };
 const PROMETHEUS: Form = Form::AddressPart { keys: &["prometheus.tcp"], port: "15692" };
 
 /// All keys. The first that fits counts.
@@ -149,6 +158,16 @@ pub(super) const KEYS: &[Key] = &[
     sets("ssl_cert_login_from", "cert-login-from", Form::Same),
     sets("ssl_cert_login_san_type", "cert-login-san-type", Form::Same),
     sets("ssl_cert_login_san_index", "cert-login-san-index", Form::Same),
+    sets("anonymous_login_user", "anonymous-user", Form::Same),
+    sets("anonymous_login_pass", "anonymous-pass", Form::Same),
+    sets("proxy_protocol", "proxy-protocol", Form::Flag),
+    sets("default_queue_type", "default-queue-type", Form::Same),
+    sets("default_users.*", "new-vhosts", Form::Assigned { prefix: "" }),
+    sets("default_limits.vhosts.*", "new-vhosts", Form::Assigned { prefix: "" }),
+    sets("default_policies.operator.*", "new-vhosts", Form::Assigned { prefix: "" }),
+    sets("deprecated_features.permit.transient_nonexcl_queues", "permit-deprecated", PERMIT),
+    sets("deprecated_features.permit.queue_master_locator", "permit-deprecated", PERMIT),
+    sets("deprecated_features.permit.global_qos", "permit-deprecated", PERMIT),
     sets("default_vhost", "default-vhost", Form::Same),
     sets("default_user", "default-user", Form::Same),
     sets("default_pass", "default-pass", Form::Same),
@@ -176,6 +195,8 @@ pub(super) const KEYS: &[Key] = &[
     sets("max_channels_per_connection", "channel-max", Form::Same),
     sets("channel_max", "channel-max", Form::Same),
     sets("vhost_max", "vhost-max", Form::Number),
+    sets("cluster_queue_limit", "cluster-queue-limit", Form::Number),
+    sets("cluster_exchange_limit", "cluster-exchange-limit", Form::Number),
     sets("frame_max", "frame-max", Form::Size),
     sets("initial_frame_max", "initial-frame-max", Form::Size),
     sets("handshake_timeout", "handshake-timeout", Form::MillisecondsOrInfinity),
@@ -186,6 +207,13 @@ pub(super) const KEYS: &[Key] = &[
     sets("log.console.level", "log-level", Form::Same),
     sets("log.default.level", "log-level", Form::Unless("log.console.level")),
     sets("log.console.stdio", "log-output", Form::Same),
+    sets("log.console", "log-output", Form::OffAs("none")),
+    sets("log.file", "log-file", Form::InFolder("log.dir")),
+    sets("log.dir", "log-file", Form::InFolder("log.dir")),
+    sets("log.file.level", "log-file-level", Form::Beside("log.file")),
+    sets("log.connection.level", "log-category", Form::Category),
+    sets("log.channel.level", "log-category", Form::Category),
+    sets("log.queue.level", "log-category", Form::Category),
     sets("log.console.formatter", "log-format", Form::LogFormat),
     // Not keys of RabbitMQ: options of `mq serve` that it has no key for.
     sets("mq.data_dir", "data-dir", Form::Same),
@@ -197,24 +225,44 @@ pub(super) const KEYS: &[Key] = &[
     sets("mq.log_level_file", "log-level-file", Form::Same),
     sets("mq.print_url", "print-url", Form::Flag),
     sets("mq.as_rabbitmq_server", "as-rabbitmq-server", Form::Flag),
-    usually("log.console", "true", STDERR),
-    usually("log.file", "false", STDERR),
-    nothing("log.file.*", STDERR),
-    nothing("log.dir", STDERR),
-    nothing("log.$.level", "the log has one level for everything"),
-    nothing("log.$.file", STDERR),
-    nothing("log.$.rotation.*", STDERR),
+    nothing("log.file.rotation.*", "another program rotates the file, and SIGHUP opens it anew"),
+    nothing("log.file.formatter", "the file has the format of the console"),
+    nothing("log.file.formatter.*", "the file has the format of the console"),
+    nothing("log.$.level", "no message of the log is of this category"),
+    nothing("log.$.file", "the log has one file"),
+    nothing("log.$.rotation.*", "the log has one file"),
     nothing("log.console.use_colors", "the log has colours on a terminal only"),
     nothing("log.console.color_esc_seqs.*", "the log has colours on a terminal only"),
     nothing("log.console.formatter.*", "the two formats of the log are fixed"),
     nothing("log.error_logger_format_depth", NO_ERLANG),
     nothing("log.summarize_process_state", NO_ERLANG),
-    usually("log.exchange", "false", "it is not implemented: the log goes to stderr only"),
-    nothing("log.exchange.*", "it is not implemented: the log goes to stderr only"),
-    usually("log.syslog", "false", "it is not implemented: the log goes to stderr only"),
-    nothing("log.syslog.*", "it is not implemented: the log goes to stderr only"),
-    usually("log.journald", "false", "it is not implemented: the log goes to stderr only"),
-    nothing("log.journald.*", "it is not implemented: the log goes to stderr only"),
+    usually(
+        "log.exchange",
+        "false",
+        "it is not implemented: the log goes to stderr, or to the file of log.file",
+    ),
+    nothing(
+        "log.exchange.*",
+        "it is not implemented: the log goes to stderr, or to the file of log.file",
+    ),
+    usually(
+        "log.syslog",
+        "false",
+        "it is not implemented: the log goes to stderr, or to the file of log.file",
+    ),
+    nothing(
+        "log.syslog.*",
+        "it is not implemented: the log goes to stderr, or to the file of log.file",
+    ),
+    usually(
+        "log.journald",
+        "false",
+        "it is not implemented: the log goes to stderr, or to the file of log.file",
+    ),
+    nothing(
+        "log.journald.*",
+        "it is not implemented: the log goes to stderr, or to the file of log.file",
+    ),
     nothing("cluster_formation.*", ONE_NODE),
     nothing("cluster_partition_handling", ONE_NODE),
     nothing("cluster_partition_handling.*", ONE_NODE),
@@ -320,30 +368,21 @@ pub(super) const KEYS: &[Key] = &[
     nothing("product.name", "the broker says what it is"),
     nothing("product.version", "the broker says what it is"),
     sets("password_hashing_module", "default-user", Form::Only("rabbit_password_hashing_sha256")),
-    sets("proxy_protocol", "listen", Form::Only("false")),
     sets("reverse_dns_lookups", "listen", Form::Only("false")),
     sets("auth_backends.$", "default-user", Form::Only("internal|rabbit_auth_backend_internal")),
     not_implemented("management.*"),
     not_implemented("prometheus.*"),
     not_implemented("ssl_options.*"),
-    not_implemented("default_users.*"),
-    not_implemented("default_limits.*"),
-    not_implemented("default_policies.*"),
-    not_implemented("default_queue_type"),
     not_implemented("definitions.*"),
     not_implemented("auth_backends.*"),
     not_implemented("http_dispatch.*"),
-    not_implemented("anonymous_login_user"),
-    not_implemented("anonymous_login_pass"),
     not_implemented("channel_tx_message_max"),
-    not_implemented("cluster_exchange_limit"),
-    not_implemented("cluster_queue_limit"),
     not_implemented("cluster_tags.$"),
     not_implemented("node_tags.$"),
     not_implemented("user_limit"),
     not_implemented("runtime_parameters.*"),
     not_implemented("credential_validator.*"),
-    usually("deprecated_features.permit.$", "true", FEATURES),
+    nothing("deprecated_features.permit.$", FEATURES),
     not_implemented("exchange_types.*"),
     not_implemented("queue_types.*"),
     not_implemented("channel_interceptor.*"),
@@ -437,7 +476,8 @@ mod tests {
             ("cluster_formation.dns.hostname", Some("cluster_formation.*")),
             ("cluster_formation",             None),
             ("log.console.level",             Some("log.console.level")),
-            ("log.connection.level",          Some("log.$.level")),
+            ("log.connection.level",          Some("log.connection.level")),
+            ("log.upgrade.level",             Some("log.$.level")),
             ("heartbeats",                    None),
         ];
         for (key, expected) in cases {
