@@ -38,6 +38,8 @@ pub(super) struct NodeNumbers {
     /// Messages that were given to the store, and the batches in which it has written them.
     pub(super) stored: u64,
     pub(super) batches: u64,
+    /// Bytes of the messages in those batches.
+    pub(super) record_bytes: u64,
 }
 
 /// Operations on the store's files; none without a data directory.
@@ -59,9 +61,9 @@ impl NodeNumbers {
                 time: all.time(),
             })
         });
-        let (stored, batches) = store.map_or((0, 0), |store| {
+        let (stored, batches, record_bytes) = store.map_or((0, 0, 0), |store| {
             let taken_in = store.taken_in();
-            (taken_in.records, taken_in.batches)
+            (taken_in.records, taken_in.batches, taken_in.record_bytes)
         });
         let (churn, limits, process) = (&broker.churn, broker.limits.get(), Process::read());
         Self {
@@ -88,6 +90,7 @@ impl NodeNumbers {
             syncs,
             stored,
             batches,
+            record_bytes,
         }
     }
 }

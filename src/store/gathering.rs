@@ -115,6 +115,8 @@ pub(super) struct Gathering {
     /// The first sequence since the log was opened, and the batches that were taken since then.
     first_sequence: u64,
     batches: u64,
+    /// Bytes of the records in those batches.
+    record_bytes: u64,
     /// The batch that is being written.
     in_flight: Option<Arc<Vec<Piece>>>,
     /// Files that are full once the batch in flight is written.
@@ -143,6 +145,7 @@ impl Gathering {
             next_sequence,
             first_sequence: next_sequence,
             batches: 0,
+            record_bytes: 0,
             in_flight: None,
             full_after_flight: Vec::new(),
             failed: Vec::new(),
@@ -284,6 +287,7 @@ impl Gathering {
         let pieces = Arc::new(pieces);
         let batch = self.batch;
         self.batch.0 += 1;
+        self.record_bytes += self.bytes as u64;
         self.bytes = 0;
         if !pieces.is_empty() {
             self.batches += 1;
@@ -295,7 +299,11 @@ impl Gathering {
 
     /// The counts since the log was opened.
     pub(super) fn taken_in(&self) -> TakenIn {
-        TakenIn { records: self.next_sequence - self.first_sequence, batches: self.batches }
+        TakenIn {
+            records: self.next_sequence - self.first_sequence,
+            batches: self.batches,
+            record_bytes: self.record_bytes,
+        }
     }
 
     /// Takes a batch that is written; answers the files that are full now.

@@ -62,4 +62,6 @@ pub struct TakenIn {
     pub records: u64,
     /// Batches in which they were written, each with one sync.
     pub batches: u64,
+    /// Bytes of their records in those batches: the messages with their names, properties and headers.
+    pub record_bytes: u64,
 }

@@ -268,6 +268,9 @@ fn write_own(text: &mut Text<'_>, node: &NodeNumbers) {
         "Total number of batches in which persistent messages were written, each with a sync";
     text.family("store_batches_total", MetricKind::Counter, help);
     text.sample("", node.batches);
+    let help = "Total number of bytes of the messages in these batches, to compare with the bytes that were written";
+    text.family("store_record_bytes_total", MetricKind::Counter, help);
+    text.sample("", node.record_bytes);
     text.set_prefix(prefix);
 }
 
