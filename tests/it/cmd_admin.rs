@@ -220,10 +220,10 @@ fn a_command_that_does_not_exist_here_says_why() {
         assert!(is_foreign || stderr.contains("' is not implemented\nhint: "), "{name}: {stderr}");
     }
     Case {
-        arguments: &["stop"],
+        arguments: &["consume_event_stream"],
         code: 69,
-        stderr: "error: 'stop' is not implemented\n\
-                 hint: stop `mq serve` with SIGTERM, as with Ctrl-C\n",
+        stderr: "error: 'consume_event_stream' is not implemented\n\
+                 hint: the log of `mq serve --log-format json` tells of connections, refusals and alarms\n",
         ..Case::default()
     }
     .alone();
