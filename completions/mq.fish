@@ -42,6 +42,7 @@ complete -c mq -n "__fish_mq_needs_command" -s q -l quiet -d 'Print only the res
 complete -c mq -n "__fish_mq_needs_command" -s h -l help -d 'Print help'
 complete -c mq -n "__fish_mq_needs_command" -s V -l version -d 'Print version'
 complete -c mq -n "__fish_mq_needs_command" -f -a "serve" -d 'Run a broker until Ctrl-C or SIGTERM'
+complete -c mq -n "__fish_mq_needs_command" -f -a "run" -d 'Run a program beside a broker of its own, and exit with its code'
 complete -c mq -n "__fish_mq_needs_command" -f -a "publish" -d 'Publish messages and wait until the broker confirms them'
 complete -c mq -n "__fish_mq_needs_command" -f -a "consume" -d 'Consume messages from a queue, or from an exchange through a temporary queue'
 complete -c mq -n "__fish_mq_needs_command" -f -a "get" -d 'Take one message from a queue'
@@ -66,7 +67,8 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "status" -d 'Show the broker\'
 complete -c mq -n "__fish_mq_needs_command" -f -a "store" -d 'Check or repair the data directory of a broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "restore" -d 'Make a data directory from a backup'
 complete -c mq -n "__fish_mq_needs_command" -f -a "ping" -d 'Measure how long the broker takes to reply'
-complete -c mq -n "__fish_mq_needs_command" -f -a "wait" -d 'Wait until the broker answers, at most --timeout [default: 30s]'
+complete -c mq -n "__fish_mq_needs_command" -f -a "wait" -d 'Wait until the broker answers, or until what --for says is true, at most --timeout [default: 30s]'
+complete -c mq -n "__fish_mq_needs_command" -f -a "smoke" -d 'Check a broker by using it: declare, route, publish, confirm, consume, ack, dead-letter, RPC'
 complete -c mq -n "__fish_mq_needs_command" -f -a "bench" -d 'Measure a broker: rates, latencies and lost messages'
 complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Run RabbitMQ\'s tutorials as lessons on a live broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "install-links" -d 'Create links under which mq behaves as RabbitMQ\'s programs'
@@ -313,6 +315,32 @@ complete -c mq -n "__fish_mq_using_subcommand serve" -l http-queue-totals -d 'Te
 complete -c mq -n "__fish_mq_using_subcommand serve" -l per-object-metrics -d 'Tell at /metrics of each queue, connection and channel, not of their sums'
 complete -c mq -n "__fish_mq_using_subcommand serve" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand run" -l definitions -d 'Import the definitions in this file, which RabbitMQ exported, before the program starts' -r -F
+complete -c mq -n "__fish_mq_using_subcommand run" -l compat -d 'Behave like this release of RabbitMQ; 4.3 also refuses what RabbitMQ 4.3 refuses by default' -r -f -a "3.10\t''
+4.3\t''"
+complete -c mq -n "__fish_mq_using_subcommand run" -l fail-on -d 'Fail if messages were left in queues, published to no queue, dead-lettered, or delivered and never acknowledged' -r -f -a "unacked\t'Delivered, and not acknowledged when the channel or connection ended'
+unroutable\t'Published, and no queue was bound for it'
+dead-lettered\t'Rejected, expired or too many for a queue that has a dead letter exchange'
+left\t'Still in a queue at the end; streams do not count'"
+complete -c mq -n "__fish_mq_using_subcommand run" -l keep -d 'Store queues and messages in this directory, which stays' -r -F
+complete -c mq -n "__fish_mq_using_subcommand run" -l listen -d 'Listen for AMQP on this address [default: a free port of 127.0.0.1]' -r
+complete -c mq -n "__fish_mq_using_subcommand run" -l http -d 'Serve the management API on this address [default: a free port of 127.0.0.1]' -r
+complete -c mq -n "__fish_mq_using_subcommand run" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand run" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand run" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand run" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand run" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand run" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand run" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand run" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand run" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand run" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand publish" -s e -l exchange -d 'Publish to this exchange [default: the default exchange, which routes to the queue named by the routing key]' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l type -d 'Declare the exchange first, with this type: direct, fanout, topic, headers or another' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -s k -l routing-key -d 'Publish with this routing key' -r
@@ -948,6 +976,7 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand ping" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand ping" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand wait" -l for -d 'Wait for this: ready; queue=Q (it exists); exchange=E; empty=Q (no message is ready or unacknowledged); messages=Q:N (at least N are ready); consumers=Q:N (at least N; 1 if left out). May be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand wait" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
 complete -c mq -n "__fish_mq_using_subcommand wait" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand wait" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
@@ -964,6 +993,22 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand wait" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand smoke" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand smoke" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand smoke" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand smoke" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand smoke" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand smoke" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand smoke" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand smoke" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand smoke" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand smoke" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand smoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand bench" -s x -l publishers -d 'Publish on this many connections [default: 1]' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -s y -l consumers -d 'Consume on this many connections; 0 only publishes [default: 1]' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -l queues -d 'Use this many queues, distributed among publishers and consumers [default: 1]' -r

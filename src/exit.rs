@@ -15,12 +15,14 @@ pub enum Code {
     Bug = 70,
     TimedOut = 75,
     Denied = 77,
+    NotRun = 126,
+    NotFound = 127,
     Interrupted = 130,
 }
 
 impl Code {
     /// The whole table, in the order manuals show it.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Done,
         Self::No,
         Self::Usage,
@@ -29,6 +31,8 @@ impl Code {
         Self::Bug,
         Self::TimedOut,
         Self::Denied,
+        Self::NotRun,
+        Self::NotFound,
         Self::Interrupted,
     ];
 
@@ -54,6 +58,8 @@ impl Code {
             Self::Bug => "a bug, here or in the broker",
             Self::TimedOut => "timed out",
             Self::Denied => "login or access refused",
+            Self::NotRun => "mq run: the program cannot be run",
+            Self::NotFound => "mq run: there is no such program",
             Self::Interrupted => "interrupted",
         }
     }
@@ -78,6 +84,6 @@ mod tests {
     #[test]
     fn the_numbers_are_a_promise() {
         let numbers: Vec<u8> = Code::ALL.iter().map(|code| code.number()).collect();
-        assert_eq!(numbers, [0, 1, 64, 65, 69, 70, 75, 77, 130]);
+        assert_eq!(numbers, [0, 1, 64, 65, 69, 70, 75, 77, 126, 127, 130]);
     }
 }

@@ -11,11 +11,10 @@ fn main() -> ExitCode {
         if let Some(code) = rabbitmq::run(std::env::args_os()) {
             return code;
         }
-        let code = match Invocation::read(std::env::args_os()) {
+        match Invocation::read(std::env::args_os()) {
             Ok(invocation) => invocation.run(),
-            Err(stopped) => stopped.print(),
-        };
-        code.number()
+            Err(stopped) => stopped.print().number(),
+        }
     };
     // What went wrong, and where, was said when the panic began.
     let code = std::panic::catch_unwind(run).unwrap_or(Code::Bug.number());

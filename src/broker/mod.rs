@@ -37,6 +37,7 @@
 //! | `Tls::current` (`server`), `Sampler::samples`, `Exporter::scrapes`, `Highest` (`management`) | the certificates in use; the samples of rates; the times of scrapes; the counts that were sent | none |
 //! | `EndedCounts::classic`, `EndedCounts::quorum`, `EndedCounts::stream` | the counts of queues that are gone | `Queue::state` |
 //! | `EndedCounts::sizes` | messages by size, of channels that are gone | none |
+//! | `Incidents::counts` | the incidents that a test wants to hear of | any of the above |
 //! | `SizeCounters::classes` | messages by size, of a channel | `EndedCounts::sizes` |
 //!
 //! # Reading order
@@ -59,6 +60,7 @@ pub mod durable;
 pub mod ended;
 pub mod entry;
 pub mod exchange;
+pub mod incidents;
 pub mod mailbox;
 pub mod memory;
 pub mod message;
@@ -99,6 +101,7 @@ use self::compat::Compat;
 use self::drops::Drops;
 use self::durable::{Changes, Granted, Recovery, SavedUser, SavedVhost, VhostDefinitions, access};
 use self::ended::EndedCounts;
+use self::incidents::Incidents;
 use self::node_limits::LiveLimits;
 use self::parameters::Parameters;
 use self::publish::{Publisher, Sender};
@@ -351,6 +354,11 @@ impl Broker {
     /// Returns the messages that the broker has dropped for reasons of its own.
     pub fn drops(&self) -> &Drops {
         &self.shared.drops
+    }
+
+    /// Returns what a test wants to hear of.
+    pub fn incidents(&self) -> &Incidents {
+        &self.shared.incidents
     }
 
     /// Sets the wall clock's time when `now` was 0, in milliseconds since 1970; before the broker is used.

@@ -65,7 +65,7 @@ impl Invocation {
     }
 
     /// Runs the command; prints its error, if any.
-    pub fn run(self) -> Code {
+    pub fn run(self) -> u8 {
         let mut settings = self.cli.global.settings();
         if let Command::Serve(args) = &self.cli.command
             && args.logs_json()
@@ -85,11 +85,12 @@ impl Invocation {
             Ok(answer)
         });
         match answer {
-            Ok(Answer::Yes) => Code::Done,
-            Ok(Answer::No) => Code::No,
+            Ok(Answer::Yes) => Code::Done.number(),
+            Ok(Answer::No) => Code::No.number(),
+            Ok(Answer::Exit(code)) => code,
             // Who asked has stopped reading: `mq list-queues | head -1`.
             Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Code::Done
+                Code::Done.number()
             }
             Err(error) => {
                 let code = error.code();
@@ -102,7 +103,7 @@ impl Invocation {
                 } else if let Some(so_far) = so_far {
                     let _ = out.note(&format!("so far: {so_far}"));
                 }
-                code
+                code.number()
             }
         }
     }
@@ -129,7 +130,7 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
         Command::Restore(args) => (commands::restore::run(args, &mut out), out),
         Command::Admin(ref admin) if let Some(error) = admin.refusal() => (Err(error), out),
         command => {
-            if !matches!(command, Command::Serve(_)) {
+            if !matches!(command, Command::Serve(_) | Command::Run(_)) {
                 end_late_after_interrupt();
             }
             let runtime = match runtime_for(&global, &command).enable_all().build() {
@@ -149,6 +150,7 @@ fn asks_no_broker(command: &Command) -> bool {
     matches!(
         command,
         Command::Serve(_)
+            | Command::Run(_)
             | Command::Store(_)
             | Command::Restore(_)
             | Command::InstallLinks(_)
@@ -168,7 +170,7 @@ fn runtime_for(global: &GlobalOptions, command: &Command) -> tokio::runtime::Bui
             builder.worker_threads(args.threads()).event_interval(TURNS_BETWEEN_EVENTS);
             builder
         }
-        Command::Tutorial(_) => Builder::new_multi_thread(),
+        Command::Run(_) | Command::Tutorial(_) => Builder::new_multi_thread(),
         _ if global.may_host() => Builder::new_multi_thread(),
         Command::Consume(_) | Command::RpcCall(_) | Command::RpcServe(_) => {
             let mut builder = Builder::new_multi_thread();
@@ -205,6 +207,9 @@ async fn run_async(
         Command::Serve(args) => {
             let (tls, is_quiet) = (global.target_options().tls, global.quiet);
             return (Box::pin(commands::serve::run(*args, tls, is_quiet, &mut out)).await, out);
+        }
+        Command::Run(args) => {
+            return (Box::pin(commands::run::run(args, &mut out)).await, out);
         }
         command => command,
     };

@@ -16,7 +16,7 @@ const SERVED: [&str; 2] = ["serve", "--as-rabbitmq-server"];
 pub fn run(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
     let started_as = arguments.next()?;
     match LinkName::of(&started_as)? {
-        LinkName::Server => Some(serve(arguments).number()),
+        LinkName::Server => Some(serve(arguments)),
         LinkName::Tool(tool) => Some(awaited(rabbitmq::run(tool, words(arguments)))),
         LinkName::Admin => Some(awaited(rabbitmqadmin::run(words(arguments)))),
     }
@@ -38,10 +38,10 @@ fn awaited(program: impl Future<Output = u8>) -> u8 {
 }
 
 /// `rabbitmq-server`: the broker, with the settings of `mq serve`.
-fn serve(arguments: impl Iterator<Item = OsString>) -> Code {
+fn serve(arguments: impl Iterator<Item = OsString>) -> u8 {
     let words = ["mq"].into_iter().chain(SERVED).map(OsString::from).chain(arguments);
     match Invocation::read(words) {
         Ok(invocation) => invocation.run(),
-        Err(stopped) => stopped.print(),
+        Err(stopped) => stopped.print().number(),
     }
 }

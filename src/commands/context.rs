@@ -22,6 +22,8 @@ pub enum Answer {
     Yes,
     /// Asked and answered no: exit code 1.
     No,
+    /// A program has run; this is its exit code, or that of what was found.
+    Exit(u8),
 }
 
 /// Ctrl-C, for those who end their work in order.

@@ -1,5 +1,6 @@
 //! Every way a command can fail: the engine's errors, and those of files, handlers and arguments.
 
+use std::ffi::OsString;
 use std::io;
 
 use crate::engine;
@@ -48,6 +49,9 @@ pub enum CommandError {
     /// A program that handles messages could not be run or came to its end.
     #[error("the handler '{command}' {what}")]
     Handler { command: String, what: String, hint: Option<String>, source: Option<io::Error> },
+    /// The program of `mq run` could not be started.
+    #[error("cannot run '{}'", .program.display())]
+    Program { program: OsString, source: io::Error },
     #[error("cannot write the result")]
     Output(#[from] io::Error),
     #[error("cannot start the threads of this program")]
@@ -95,6 +99,10 @@ impl CommandError {
             | Self::Declined
             | Self::Unsound(_)
             | Self::CheckFailed { .. } => Code::No,
+            Self::Program { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Code::NotFound
+            }
+            Self::Program { .. } => Code::NotRun,
             Self::Interrupted => Code::Interrupted,
         }
     }
@@ -117,7 +125,11 @@ impl CommandError {
             Self::TimedOut { .. } => Some("wait longer with --timeout".into()),
             Self::NotImplemented { instead, .. } => Some((*instead).to_owned()),
             Self::Foreign { .. } => Some("`mq --help` lists the commands that mq has".into()),
+            Self::Program { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
+                "the program is looked for in PATH; for words of a shell, use `sh -c 'WORDS'`".into(),
+            ),
             Self::File { .. }
+            | Self::Program { .. }
             | Self::Unsound(_)
             | Self::CheckFailed { .. }
             | Self::Output(_)

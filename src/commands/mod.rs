@@ -42,7 +42,9 @@ pub mod restore;
 pub mod route;
 pub mod rpc_call;
 pub mod rpc_serve;
+pub mod run;
 pub mod serve;
+pub mod smoke;
 pub mod status;
 pub mod store;
 pub mod tutorial;
@@ -59,6 +61,7 @@ use clap::Subcommand;
 #[command(disable_help_subcommand = true)]
 pub enum Command {
     Serve(Box<serve::Args>),
+    Run(run::Args),
     Publish(publish::Args),
     Consume(consume::Args),
     Get(get::Args),
@@ -79,6 +82,7 @@ pub enum Command {
     Restore(restore::Args),
     Ping(ping::Args),
     Wait(wait::Args),
+    Smoke(smoke::Args),
     Bench(bench::Args),
     Tutorial(tutorial::Args),
     InstallLinks(install_links::Args),
@@ -107,8 +111,10 @@ impl Command {
             Self::Admin(command) => admin::run(command, cx).await,
             Self::Status(args) => status::run(args, cx).await,
             Self::Ping(args) => ping::run(args, cx).await,
+            Self::Smoke(args) => smoke::run(args, cx).await,
             Self::Bench(args) => bench::run(args, cx).await,
             Self::Serve(_)
+            | Self::Run(_)
             | Self::Tutorial(_)
             | Self::Wait(_)
             | Self::Store(_)

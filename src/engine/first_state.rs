@@ -12,6 +12,8 @@ use crate::wire::ShortStr;
 #[derive(Clone, Debug)]
 pub(super) struct FirstState {
     access: FirstAccess,
+    /// The access is there beside that of the definitions, not only if these have none.
+    has_access_always: bool,
     definitions: Option<PathBuf>,
     unchanged: UnchangedDefinitions,
     cluster_name: Option<ShortStr>,
@@ -27,6 +29,7 @@ impl FirstState {
     pub(super) fn of(options: &HostOptions) -> Self {
         Self {
             access: options.first.clone(),
+            has_access_always: options.has_first_access_always,
             definitions: options.definitions.clone(),
             unchanged: options.unchanged_definitions,
             cluster_name: options.cluster_name.clone(),
@@ -66,8 +69,8 @@ impl ReadFirstState<'_> {
     pub(super) fn defaults(&self) -> Defaults {
         let usual = self.state.access.defaults();
         match &self.definitions {
-            Some(source) => source.defaults(usual),
-            None => usual,
+            Some(source) if !self.state.has_access_always => source.defaults(usual),
+            _ => usual,
         }
     }
 

@@ -10,17 +10,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 use crate::broker::compat::Compat;
 use crate::broker::{Broker, Defaults};
 use crate::engine::contents::{self, Damage, FoundBy};
 use crate::engine::directory::{self, DataDirectory, DirectoryLock};
+use crate::engine::ending::Ending;
 use crate::engine::error::Error;
 use crate::engine::first_state::{FirstState, give_defaults};
 use crate::engine::host_options::HostOptions;
+use crate::engine::own_thread::OwnThread;
 use crate::engine::target::TlsFiles;
 use crate::management::{
     self, Caller, EffectiveConfiguration, HttpListener, HttpSettings, HttpsListener, Listener,
@@ -33,6 +36,9 @@ use crate::server::{
 use crate::store::definitions::Definitions;
 use crate::store::{OpenReport, Store, format};
 use crate::tls::LoginName;
+
+/// The pause between two looks at the connections of a broker that is to end.
+const QUIET_PAUSE: Duration = Duration::from_millis(2);
 
 /// The contents of a broker's directory when it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,32 +86,6 @@ impl Default for HttpEnd {
     fn default() -> Self {
         let (answering, answered) = mpsc::channel(1);
         Self { answering, answered, closed: watch::Sender::new(false) }
-    }
-}
-
-/// The thread of the management API. To write a list of ten thousand queues takes a while, in which a thread of the
-/// connections' would hold all of them up.
-struct OwnThread(Option<Box<Runtime>>);
-
-impl OwnThread {
-    fn start() -> Self {
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(1).thread_name("management").enable_all();
-        Self(builder.build().ok().map(Box::new))
-    }
-
-    /// The runtime to spawn on: that of the connections if there is no thread.
-    fn handle(&self) -> Handle {
-        self.0.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
-    }
-}
-
-impl Drop for OwnThread {
-    fn drop(&mut self) {
-        // What it does may be cut off at any time; it is not waited for.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -161,6 +141,9 @@ impl Host {
         broker.users.begin_with(options.first.user.clone());
         // No client has come, and a broker has one host.
         let _ = broker.mechanisms.set(options.logins.mechanisms.clone());
+        if options.watches_incidents {
+            broker.incidents().watch();
+        }
         let broker = Arc::new(broker);
         let listening = Self::listen(directory, options, first, Arc::clone(&broker), clock).await;
         listening.map(|host| Self { start_report, lock, ..host }).inspect_err(|_| broker.close())
@@ -390,6 +373,11 @@ impl Host {
     /// Tells every client that the broker ends, and waits until they have gone or their time is over. What they had
     /// not acknowledged is back in its queues then, and everything that is to be kept on disk.
     pub async fn stop(self) {
+        self.end().await;
+    }
+
+    /// The same; tells what is left and what has happened.
+    pub async fn end(self) -> Ending {
         let Self { server, http_socket, mut management, management_thread, http_end, lock, .. } =
             self;
         let HttpEnd { answering, mut answered, closed } = http_end;
@@ -397,6 +385,7 @@ impl Host {
         server.stop().await;
         drop(answering);
         answered.recv().await;
+        let ending = Ending::of(&broker);
         broker.close();
         if let Some(socket) = http_socket {
             // Gone already is as good.
@@ -407,6 +396,15 @@ impl Host {
         closed.send_replace(true);
         while management.join_next().await.is_some() {}
         drop(management_thread);
+        ending
+    }
+
+    /// Waits until no client is connected, at most this long.
+    pub async fn quiet(&self, most: Duration) {
+        let deadline = Instant::now() + most;
+        while self.server.broker().registry.count() > 0 && Instant::now() < deadline {
+            sleep(QUIET_PAUSE).await;
+        }
     }
 }
 

@@ -71,6 +71,10 @@ pub struct HostOptions {
     pub log: LogControl,
     /// The way for the management API to have the process stop.
     pub stop: StopControl,
+    /// Says if a new broker has the first vhost and user beside those of the definitions, not only if these have none.
+    pub has_first_access_always: bool,
+    /// Says if incidents are counted, which [`Host::end`](super::host::Host::end) tells.
+    pub watches_incidents: bool,
     /// The directory that others find it by; its Unix sockets are there.
     pub directory: Option<PathBuf>,
 }

@@ -36,6 +36,23 @@ impl Inspect<'_> {
         self.cx.api().await?.get(&format!("look at queue '{name}'"), &path).await
     }
 
+    /// The number of messages of a queue that are delivered and not acknowledged; 0 if there is no such queue.
+    ///
+    /// RabbitMQ counts them at once in such a list, and every 5 s in what it says of one queue.
+    pub async fn unacknowledged(&self, name: &str) -> Result<u64, Error> {
+        let pattern = format!("^{}$", fancy_regex::escape(name));
+        let path = format!(
+            "queues/{}?page=1&page_size=500&use_regex=true&name={}&disable_stats=true&enable_queue_totals=true",
+            escape(self.vhost()),
+            escape(&pattern)
+        );
+        let page = self.cx.api().await?.get(&format!("look at queue '{name}'"), &path).await?;
+        // The pattern meets names in any case.
+        let mut rows = page["items"].as_array().into_iter().flatten();
+        let row = rows.find(|row| row["name"] == name);
+        Ok(row.and_then(|row| row["messages_unacknowledged"].as_u64()).unwrap_or(0))
+    }
+
     /// The whole broker at a glance, as `GET /api/overview` has it.
     pub async fn overview(&self) -> Result<Value, Error> {
         self.cx.api().await?.get("look at the overview", "overview").await

@@ -15,6 +15,7 @@ mod contents;
 mod context;
 mod definitions_source;
 pub mod directory;
+mod ending;
 pub mod ensure;
 pub mod error;
 mod first_state;
@@ -28,6 +29,7 @@ mod listing;
 mod local;
 pub mod management;
 mod nearest;
+mod own_thread;
 pub mod payload;
 pub mod publish;
 pub mod route;
@@ -50,6 +52,7 @@ pub use crate::tls::{AlternativeKind, LoginName};
 pub use crate::wire::shortstr::literal;
 pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 
+pub use crate::broker::incidents::Incident;
 pub use crate::wire::url::Password;
 pub use admin::{hash_password, is_found, reach};
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
@@ -57,6 +60,7 @@ pub use contents::{
     Damage, DamagedRecord, DirectoryContents, FoundBy, Repaired, WaitingIn, check, repair, restore,
 };
 pub use definitions_source::UnchangedDefinitions;
+pub use ending::{Ending, LeftIn};
 pub use error::{Category, Error};
 pub use handle::Engine;
 pub use host::{Host, StartReport};

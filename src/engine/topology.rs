@@ -123,11 +123,22 @@ impl Engine {
     }
 
     /// Looks for a queue; that it is not there is an answer, and costs no look at its neighbours.
-    pub(super) async fn find_queue(&self, name: &ShortStr) -> Result<Option<QueueState>, Error> {
+    pub async fn find_queue(&self, name: &ShortStr) -> Result<Option<QueueState>, Error> {
         let doing = format!("look for queue '{name}'");
-        let passive = Method::from(passive_queue(name));
+        let reply = self.find(&doing, passive_queue(name).into()).await?;
+        reply.map(|reply| queue_state(&doing, reply)).transpose()
+    }
+
+    /// Looks for an exchange in the same way; answers whether it is there.
+    pub async fn has_exchange(&self, name: &ShortStr) -> Result<bool, Error> {
+        let doing = format!("look for exchange '{name}'");
+        Ok(self.find(&doing, passive_exchange(name).into()).await?.is_some())
+    }
+
+    /// The reply to a passive declare; `None` if there is no such thing.
+    async fn find(&self, doing: &str, passive: Method) -> Result<Option<Reply>, Error> {
         match self.try_control(|channel| async move { channel.call(passive).await }).await? {
-            Ok(reply) => queue_state(&doing, reply).map(Some),
+            Ok(reply) => Ok(Some(reply)),
             Err(error)
                 if error
                     .refusal()
@@ -135,7 +146,7 @@ impl Engine {
             {
                 Ok(None)
             }
-            Err(error) => Err(self.cx.failed(&doing, error)),
+            Err(error) => Err(self.cx.failed(doing, error)),
         }
     }
 

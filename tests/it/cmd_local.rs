@@ -51,9 +51,10 @@ fn said(run: &Output) -> String {
 
 /// A command, its words, and a part of what it prints; in an order in which each finds what it needs.
 #[rustfmt::skip]
-const COMMANDS: [(&[&str], &str); 23] = [
+const COMMANDS: [(&[&str], &str); 24] = [
     (&["ping"],                                                        "answered in"),
     (&["wait", "--timeout", "20s"],                                    "answers"),
+    (&["smoke"],                                                       "passed all 9 steps"),
     (&["declare-exchange", "x", "--type", "fanout"],                   "x"),
     (&["declare-queue", "q"],                                          "q"),
     (&["bind", "--exchange", "x", "--queue", "q"],                     "x"),
@@ -79,8 +80,8 @@ const COMMANDS: [(&[&str], &str); 23] = [
 /// Commands that talk to a broker and need two terminals.
 const IN_TWO_TERMINALS: [&str; 2] = ["rpc-call", "rpc-serve"];
 /// Commands that need no broker, or are one.
-const WITHOUT_A_BROKER: [&str; 7] =
-    ["serve", "store", "restore", "install-links", "completions", "man", "help"];
+const WITHOUT_A_BROKER: [&str; 8] =
+    ["serve", "run", "store", "restore", "install-links", "completions", "man", "help"];
 
 #[test]
 fn every_command_works_with_every_form_of_local() {

@@ -47,7 +47,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crc32c", &["store"]),
     ("csv", &["render"]),
     // Patterns of permissions, policies and filters are PCRE's: look-around and back references, which `regex` has not.
-    ("fancy_regex", &["broker"]),
+    ("fancy_regex", &["broker", "engine"]),
     ("flate2", &["management"]),
     ("hdrhistogram", &["engine"]),
     ("http_body_util", &["client"]),

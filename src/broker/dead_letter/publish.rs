@@ -10,6 +10,7 @@ use std::thread;
 use super::letter::{self, Death, Letter};
 use crate::broker::arguments::{DeadLetterStrategy, DeadLetterTo};
 use crate::broker::drops::DropReason;
+use crate::broker::incidents::Incident;
 use crate::broker::publish::{self, Append};
 use crate::broker::queue::{
     DeadLetter, DeathReason, LetterOrder, PREFETCH, PublishLetters, Queue, RETRY_MS, StreamOrder,
@@ -253,7 +254,16 @@ impl<'a> LetterRun<'a> {
             return Ok(self.on_unroutable(DropReason::UnroutableLetter));
         };
         let letter = letter::letter(&message, death, to);
-        self.hand_out(&letter, dead)
+        let outcome = self.hand_out(&letter, dead)?;
+        if dead.reason != DeathReason::Due && !matches!(outcome, LetterOutcome::Stuck) {
+            let settings = self.queue.settings();
+            self.queue.shared().incidents.count(1, || Incident::DeadLettered {
+                vhost: settings.vhost.clone(),
+                queue: settings.name.clone(),
+                reason: dead.reason.name(),
+            });
+        }
+        Ok(outcome)
     }
 
     /// Decides about a letter that no queue takes.

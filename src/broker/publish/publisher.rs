@@ -9,6 +9,7 @@ use super::routes::Routes;
 use crate::broker::alarm::Alarm;
 use crate::broker::auth::Rights;
 use crate::broker::drops::DropReason;
+use crate::broker::incidents::Incident;
 use crate::broker::message::Message;
 use crate::broker::queue::{StreamOrder, Taken};
 use crate::broker::replies::{REPLY_TO, Replies};
@@ -17,7 +18,7 @@ use crate::broker::time::Millis;
 use crate::broker::trace::Tracer;
 use crate::broker::vhost::Vhost;
 use crate::store::Appended;
-use crate::wire::Fault;
+use crate::wire::{Fault, ShortStr};
 
 /// One user's side of publishing, in one vhost: a connection's, or that of an HTTP request.
 #[derive(Debug)]
@@ -79,9 +80,23 @@ impl Publisher {
         }
         Ok(match kept {
             Some(Appended { batch, .. }) => Published::OnDisk(batch),
-            None if route.queues().is_empty() => Published::Nowhere,
+            None if route.queues().is_empty() => self.to_nowhere(message),
             None => Published::InMemory,
         })
+    }
+
+    /// The outcome of a message that no queue is bound for.
+    #[cold]
+    pub(super) fn to_nowhere(&self, message: &Message) -> Published {
+        self.vhost.shared().incidents.count(1, || {
+            let (exchange, routing_key) = message.exchange_and_key();
+            Incident::Unroutable {
+                vhost: self.vhost.name().clone(),
+                exchange: ShortStr::truncated(exchange),
+                routing_key: ShortStr::truncated(routing_key),
+            }
+        });
+        Published::Nowhere
     }
 
     /// Returns the fault of a publish whose properties are refused: RabbitMQ looks first for its route
@@ -100,7 +115,7 @@ impl Publisher {
         let is_there = self.replies.post(name, message.clone());
         // To RabbitMQ 3.10 it has gone to no queue.
         let is_routed = is_there && !self.vhost.shared().compat.get().is_3_10();
-        if is_routed { Published::InMemory } else { Published::Nowhere }
+        if is_routed { Published::InMemory } else { self.to_nowhere(message) }
     }
 
     /// Tells the firehose of a message that a client is about to get from a queue, if the vhost is traced.

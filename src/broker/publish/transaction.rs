@@ -79,13 +79,15 @@ impl Publisher {
                 match (hand_out_counted(route, &publish.message, kept, reported, now), kept) {
                     (Taken::Refused | Taken::Died, _) => Published::Refused,
                     (Taken::Yes, Some(kept)) => Published::OnDisk(kept.batch),
-                    (Taken::Yes, None) if route.queues().is_empty() => Published::Nowhere,
+                    (Taken::Yes, None) if route.queues().is_empty() => {
+                        self.to_nowhere(&publish.message)
+                    }
                     (Taken::Yes, None) => Published::InMemory,
                 }
             }
             None => match reply_name(&publish.message) {
                 Some(name) => self.reply(name, &publish.message),
-                None => Published::Nowhere,
+                None => self.to_nowhere(&publish.message),
             },
         });
         Ok(outcomes.collect())

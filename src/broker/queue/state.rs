@@ -21,6 +21,7 @@ use crate::broker::arguments::{DeadLetterStrategy, DeadLetterTo, Limits, QueueKi
 use crate::broker::compat::ChosenCompat;
 use crate::broker::drops::{DropReason, Drops};
 use crate::broker::ended::EndedCounts;
+use crate::broker::incidents::{Incident, Incidents};
 use crate::broker::memory::Memory;
 use crate::broker::stats::{Letters, QueueCounters};
 use crate::broker::time::Millis;
@@ -98,6 +99,16 @@ impl Queue {
         self.settings.kind == QueueKind::Quorum
     }
 
+    /// Counts deliveries whose channel or connection has ended without settling them.
+    #[cold]
+    pub fn count_unacked(&self, count: usize) {
+        let Settings { vhost, name, .. } = &self.settings;
+        self.shared.incidents.count(count as u64, || Incident::Unacked {
+            vhost: vhost.clone(),
+            queue: name.clone(),
+        });
+    }
+
     /// Counts a message that was dropped here for a reason of the broker's own, and tells the log.
     #[cold]
     pub fn count_drop(&self, why: DropReason, now: Millis) {
@@ -153,6 +164,8 @@ pub struct Shared {
     pub ended: Arc<EndedCounts>,
     /// Messages that were dropped for a reason of the broker's own.
     pub drops: Arc<Drops>,
+    /// What a test wants to hear of.
+    pub incidents: Arc<Incidents>,
     /// The publishing of a message to streams holds this from its append to its push: see
     /// [`StreamOrder`](super::stream::order::StreamOrder).
     pub stream_order: Arc<Mutex<()>>,

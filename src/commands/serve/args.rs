@@ -20,8 +20,8 @@ use crate::commands::options::node_limits::LimitOptions;
 use crate::commands::options::queue_type::QueueType;
 use crate::engine::directory::{default_directory, rabbitmq_directory};
 use crate::engine::{
-    Address, Compat, Feature, HostOptions, LogControl, Permit, ShortStr, StopControl, TlsCipher,
-    TlsFiles, TlsProtocol, TlsVerify, TlsVersion, UnchangedDefinitions,
+    Address, Compat, Feature, HostOptions, Permit, ShortStr, TlsCipher, TlsFiles, TlsProtocol,
+    TlsVerify, TlsVersion, UnchangedDefinitions,
 };
 
 /// The ports RabbitMQ has: clients need not be told.
@@ -175,7 +175,7 @@ impl FromStr for PermittedFeature {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Release {
+pub(in crate::commands) enum Release {
     #[value(name = "3.10")]
     V3_10,
     #[value(name = "4.3")]
@@ -339,10 +339,8 @@ impl Args {
             proxy_protocol: self.proxy_protocol,
             limits: self.limits.limits(compat)?,
             memory: self.limits.watermark(),
-            configuration: Vec::new(),
-            log: LogControl::default(),
-            stop: StopControl::default(),
             directory,
+            ..HostOptions::default()
         })
     }
 }

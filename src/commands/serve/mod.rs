@@ -22,6 +22,7 @@ mod systemd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::args::Args;
+pub(in crate::commands) use self::args::Release;
 use self::log::ServerLog;
 use self::reload::Reload;
 use self::systemd::ServiceManager;

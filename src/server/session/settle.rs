@@ -213,13 +213,20 @@ pub(super) fn put_back(mut returned: Vec<Unacked>, reason: ReturnReason, now: Mi
     let mut returned = returned.into_iter().peekable();
     while let Some(first) = returned.next() {
         let queue = Arc::clone(&first.origin.queue);
+        // What was not sent has tag 0, and a stream gets nothing back.
+        let is_unacked = |one: &Unacked| one.tag > 0 && !one.origin.is_stream;
+        let mut unacked = usize::from(is_unacked(&first));
         let mut all = vec![given_back(first, reason != ReturnReason::Requeued)];
         while let Some(next) = returned.next_if(|next| Arc::ptr_eq(&next.origin.queue, &queue)) {
+            unacked += usize::from(is_unacked(&next));
             all.push(given_back(next, reason != ReturnReason::Requeued));
         }
         match reason {
             ReturnReason::Requeued | ReturnReason::Rejected => queue.requeue(all, now),
-            ReturnReason::Lost => queue.put_back(all, now),
+            ReturnReason::Lost => {
+                queue.count_unacked(unacked);
+                queue.put_back(all, now);
+            }
         }
     }
 }
