@@ -237,14 +237,27 @@ fn put_replicas(row: &mut WantedRow<'_>, view: &View<'_>, info: &QueueInfo) {
     row.put("delayed_retry", info.delayed_retry.name());
 }
 
-/// Writes the places of the messages: all in memory, none on a disk.
+/// Writes the places of the messages. Those of a classic queue count as in memory; those of a quorum queue are on disk,
+/// whatever their delivery mode; a stream has no such numbers. RabbitMQ: the items of each queue type.
 fn put_places(row: &mut WantedRow<'_>, info: &QueueInfo, bytes: u64) {
-    row.put("messages_ram", info.ready + info.unacked + info.letters);
-    row.put("messages_ready_ram", info.ready);
-    row.put("messages_unacknowledged_ram", info.unacked);
-    row.put("messages_persistent", 0);
-    row.put("messages_paged_out", 0);
-    row.put("message_bytes_ram", bytes);
-    row.put("message_bytes_persistent", 0);
-    row.put("message_bytes_paged_out", 0);
+    let messages = info.ready + info.unacked + info.letters;
+    match info.settings.kind {
+        QueueKind::Classic => {
+            row.put("messages_ram", messages);
+            row.put("messages_ready_ram", info.ready);
+            row.put("messages_unacknowledged_ram", info.unacked);
+            row.put("messages_persistent", 0);
+            row.put("messages_paged_out", 0);
+            row.put("message_bytes_ram", bytes);
+            row.put("message_bytes_persistent", 0);
+            row.put("message_bytes_paged_out", 0);
+        }
+        QueueKind::Quorum => {
+            row.put("messages_ram", 0);
+            row.put("messages_persistent", messages);
+            row.put("message_bytes_ram", 0);
+            row.put("message_bytes_persistent", bytes);
+        }
+        QueueKind::Stream => {}
+    }
 }

@@ -197,3 +197,31 @@ async fn what_a_queue_has_no_room_for_is_refused() {
         assert_eq!(answer, (400, refused));
     }
 }
+
+/// Seen on RabbitMQ 4.3.6 by its exporters: a quorum queue has all messages on disk, whatever their delivery mode.
+#[tokio::test]
+async fn a_quorum_queue_tells_that_all_its_messages_are_on_disk() {
+    let site = Site::start().await;
+    let url = |path: &str| format!("http://{}/api/{path}", site.address);
+    for (name, kind) in [("qq", "quorum"), ("qs", "stream")] {
+        let request = site.http.request(Method::PUT, url(&format!("queues/%2F/{name}")));
+        let body = json!({"durable": true, "arguments": {"x-queue-type": kind}});
+        let made = request.basic_auth("guest", Some("guest")).body(body.to_string()).send().await;
+        assert_eq!(made.unwrap().status().as_u16(), 201);
+        post(&site, PUBLISH, &message(name, &json!({}), "abc", "string")).await;
+    }
+    let request = site.http.request(Method::GET, url("queues/%2F"));
+    let answer = request.basic_auth("guest", Some("guest")).send().await.unwrap();
+    let queues: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    let find = |name: &str| queues.as_array().unwrap().iter().find(|row| row["name"] == name);
+    let (quorum, stream) = (find("qq").unwrap(), find("qs").unwrap());
+    let expected = [
+        ("messages_persistent", 1),
+        ("messages_ram", 0),
+        ("message_bytes_persistent", 3),
+        ("message_bytes_ram", 0),
+    ];
+    for (field, value) in expected {
+        assert_eq!((&quorum[field], &stream[field]), (&json!(value), &Value::Null), "{field}");
+    }
+}
