@@ -36,6 +36,7 @@
 //! | `Store::threads`, `Spill::threads` | the store's threads, to be joined | none |
 //! | `Tls::current` (`server`), `Sampler::samples`, `Exporter::scrapes`, `Highest` (`management`) | the certificates in use; the samples of rates; the times of scrapes; the counts that were sent | none |
 //! | `EndedCounts::classic`, `EndedCounts::quorum`, `EndedCounts::stream` | the counts of queues that are gone | `Queue::state` |
+//! | `LoginSources::all` | the logins of each address and user | none |
 //! | `EndedCounts::sizes` | messages by size, of channels that are gone | none |
 //! | `Incidents::counts` | the incidents that a test wants to hear of | any of the above |
 //! | `SizeCounters::classes` | messages by size, of a channel | `EndedCounts::sizes` |
@@ -61,6 +62,7 @@ pub mod ended;
 pub mod entry;
 pub mod exchange;
 pub mod incidents;
+pub mod login_sources;
 pub mod mailbox;
 pub mod memory;
 pub mod message;

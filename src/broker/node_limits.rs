@@ -63,6 +63,8 @@ pub struct NodeLimits {
     pub memory_bytes_max: Option<u64>,
     /// Bytes below which, free on the data directory's disk, publishers pause (RabbitMQ: `disk_free_limit`)
     pub disk_free_bytes_min: u64,
+    /// The free space of the disk is looked at (RabbitMQ: `activate_free_disk_space_monitoring`)
+    pub is_disk_watched: bool,
 }
 
 impl Default for NodeLimits {
@@ -85,6 +87,7 @@ impl Default for NodeLimits {
             total_memory_bytes: None,
             memory_bytes_max: None,
             disk_free_bytes_min: DISK_FREE_MIN_DEFAULT,
+            is_disk_watched: true,
         }
     }
 }

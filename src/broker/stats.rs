@@ -6,6 +6,8 @@
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
+use super::login_sources::LoginSources;
+
 /// Counts of what happened to the messages of a queue since it was declared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounters {
@@ -166,6 +168,7 @@ counters! {
 pub struct Logins {
     pub amqp: LoginCounters,
     pub http: LoginCounters,
+    pub sources: LoginSources,
 }
 
 counters! {

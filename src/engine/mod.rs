@@ -44,7 +44,7 @@ pub use crate::broker::compat::{Compat, Feature, Permit};
 pub use crate::broker::exchange::ExchangeKind;
 pub use crate::broker::node_limits::{NodeLimits, Watermark};
 pub use crate::broker::vhost_defaults::{DefaultLimits, DefaultPolicy, DefaultUser, VhostDefaults};
-pub use crate::management::{ConfigurationEntry, LogControl, StopControl};
+pub use crate::management::{ConfigurationEntry, LastLines, LogControl, StopControl};
 pub use crate::management::{HeaderName, HeaderValue, HttpSettings};
 pub use crate::server::resources::machine_bytes;
 pub use crate::server::{Address, TlsCipher, TlsProtocol, TlsVerify, TlsVersion};

@@ -8,6 +8,7 @@ use super::change_request::{ChangeOutcome, ChangeRequest};
 use super::refusal::Refusal;
 use super::view::{Names, View};
 use crate::broker::auth::PasswordHash;
+use crate::broker::login_sources::{LoginSource, SourceLogins};
 use crate::broker::stats::LoginCounters;
 
 /// `GET /auth/attempts/:node`.
@@ -26,9 +27,35 @@ pub(super) fn list(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal
     Ok([("http", &logins.http), ("amqp091", &logins.amqp)].map(row).into())
 }
 
-/// `GET /auth/attempts/:node/source`: none are counted by their sources, as in RabbitMQ unless its configuration says so.
+/// `GET /auth/attempts/:node/source`: none are counted by their sources unless somebody has asked for it, as in RabbitMQ.
 pub(super) fn by_source(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
-    view.check_node(names).map(|()| Vec::new())
+    view.check_node(names)?;
+    let row = |(source, logins): (LoginSource, SourceLogins)| {
+        let SourceLogins { succeeded, failed } = logins;
+        json!({
+            "remote_address": source.address,
+            "username": source.user,
+            "protocol": source.protocol,
+            "auth_attempts": succeeded + failed,
+            "auth_attempts_failed": failed,
+            "auth_attempts_succeeded": succeeded,
+        })
+    };
+    Ok(view.broker.logins.sources.list().into_iter().map(row).collect())
+}
+
+/// `PUT /nodes/:node/auth-attempt-source-tracking`: what `rabbitmq-diagnostics enable_auth_attempt_source_tracking` does.
+pub(super) fn track_sources(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    request.view.check_node(&request.names)?;
+    request.view.broker.logins.sources.track(true);
+    Ok(ChangeOutcome::Quietly)
+}
+
+/// `DELETE /nodes/:node/auth-attempt-source-tracking`: what `disable_auth_attempt_source_tracking` does.
+pub(super) fn ignore_sources(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
+    request.view.check_node(&request.names)?;
+    request.view.broker.logins.sources.track(false);
+    Ok(ChangeOutcome::Quietly)
 }
 
 /// `DELETE /auth/attempts/:node` and `.../source`: counts from zero again, for Prometheus too, as in RabbitMQ.
@@ -39,6 +66,7 @@ pub(super) fn reset(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusa
         counters.succeeded.set(0);
         counters.failed.set(0);
     }
+    logins.sources.reset();
     Ok(ChangeOutcome::Quietly)
 }
 

@@ -18,6 +18,7 @@ use super::server_info::ServerInfo;
 use super::serving::Caller;
 use crate::broker::Broker;
 use crate::broker::auth::{PasswordHash, User, UserLimits};
+use crate::broker::login_sources::LoginSource;
 use crate::wire::ShortStr;
 
 /// Tags that let a user in at all (RabbitMQ: `rabbit_mgmt_util:is_mgmt_user`).
@@ -128,9 +129,17 @@ impl LoginGate {
             return Err(Refusal::TooManyLogins { wait });
         }
         let users = &self.broker.users;
-        let logins = &self.broker.logins.http;
+        let (logins, sources) = (&self.broker.logins.http, &self.broker.logins.sources);
+        let source = || LoginSource {
+            address: caller
+                .address
+                .map_or_else(|| "unix".to_owned(), |address| address.to_string()),
+            user: String::from_utf8_lossy(name).into_owned(),
+            protocol: "http",
+        };
         let Some(user) = users.log_in(name, password, caller.origin) else {
             logins.failed.add(1);
+            sources.count(source, false);
             if let Some(address) = caller.address {
                 self.failed.add(address, now);
             }
@@ -140,6 +149,7 @@ impl LoginGate {
             return Err(self.login_failed());
         };
         logins.succeeded.add(1);
+        sources.count(source, true);
         Ok(user)
     }
 

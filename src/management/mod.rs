@@ -30,6 +30,7 @@ mod definition_lists;
 mod definitions;
 mod dispatch;
 mod exchanges;
+mod facts;
 mod failed_logins;
 mod features;
 mod file;
@@ -78,7 +79,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode;
 
-pub use self::configuration::{ConfigurationEntry, EffectiveConfiguration, LogControl};
+pub use self::configuration::{ConfigurationEntry, EffectiveConfiguration, LastLines, LogControl};
 pub use self::http_settings::{HeaderName, HeaderValue, HttpSettings};
 pub use self::https::HttpsListener;
 pub use self::import::{DefinitionsFile, ImportError};

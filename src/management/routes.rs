@@ -10,8 +10,8 @@ use super::dispatch::Responder::{
 };
 use super::dispatch::RouteRow;
 use super::{
-    attempts, bindings, change, channels, connections, consumers, definitions, exchanges, features,
-    health, memory, nodes, overview, policies, queues, users, vhosts,
+    attempts, bindings, change, channels, connections, consumers, definitions, exchanges, facts,
+    features, health, memory, nodes, overview, policies, queues, users, vhosts,
 };
 
 /// All routes, by path; paths begin below `/api`.
@@ -93,14 +93,23 @@ pub(super) const ROUTES: &[RouteRow] = &[
     (Post,   "/login",                                                                EveryUser,     Login),
     (Get,    "/nodes",                                                                Monitor,       AlwaysList(nodes::list)),
     (Get,    "/nodes/{node}",                                                         Monitor,       One(nodes::one)),
+    (Put,    "/nodes/{node}/auth-attempt-source-tracking",                            Administrator, Change(attempts::track_sources)),
+    (Delete, "/nodes/{node}/auth-attempt-source-tracking",                            Administrator, Change(attempts::ignore_sources)),
+    (Get,    "/nodes/{node}/command-line",                                            Administrator, One(facts::command_line)),
+    (Put,    "/nodes/{node}/disk-monitoring",                                         Administrator, Change(change::limits::watch_disk)),
+    (Delete, "/nodes/{node}/disk-monitoring",                                         Administrator, Change(change::limits::ignore_disk)),
+    (Get,    "/nodes/{node}/environment-variables",                                   Administrator, One(facts::variables)),
     (Put,    "/nodes/{node}/limits",                                                  Administrator, Change(change::limits::of_node)),
+    (Get,    "/nodes/{node}/log/{after}",                                             Administrator, One(facts::log)),
     (Put,    "/nodes/{node}/log-level",                                               Administrator, Change(nodes::set_log_level)),
     (Get,    "/nodes/{node}/memory",                                                  Monitor,       One(memory::breakdown)),
     (Get,    "/nodes/{node}/memory/relative",                                         Monitor,       One(memory::relative)),
+    (Get,    "/nodes/{node}/message-sizes",                                           Administrator, List(facts::message_sizes)),
     (Put,    "/nodes/{node}/maintenance",                                             Administrator, Change(nodes::drain)),
     (Delete, "/nodes/{node}/maintenance",                                             Administrator, Change(nodes::revive)),
     (Post,   "/nodes/{node}/reset",                                                   Administrator, Change(change::process::reset)),
     (Post,   "/nodes/{node}/stop",                                                    Administrator, Change(change::process::stop)),
+    (Get,    "/nodes/{node}/tls",                                                     Administrator, One(facts::tls)),
     (Put,    "/nodes/{node}/suspension",                                              Administrator, Change(nodes::suspend)),
     (Delete, "/nodes/{node}/suspension",                                              Administrator, Change(nodes::resume)),
     (Get,    "/operator-policies",                                                    EveryUser,     List(policies::list_operators)),

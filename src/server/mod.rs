@@ -26,6 +26,7 @@ mod slots;
 mod spin;
 mod stream;
 mod tls;
+mod tls_facts;
 
 use std::io;
 use std::net::SocketAddr;
@@ -44,6 +45,7 @@ pub use https::{Https, HttpsStream};
 pub use listener::origin_of;
 pub use maintenance::Maintenance;
 pub use tls::{ListenerCertificates, TlsCipher, TlsFiles, TlsProtocol, TlsVerify, TlsVersion};
+pub use tls_facts::{CertificateFacts, certificates_in, cipher_names, tls_versions};
 
 use self::listener::Transport;
 use self::shared::Shared;

@@ -107,7 +107,9 @@ pub(super) fn look(broker: &Broker, directory: Option<&Path>, gauge: &mut Gauge)
         report(broker, Shortage::Memory, used > max);
         left = left.min(max.saturating_sub(used));
     }
-    if let Some(free) = directory.and_then(disk_free_bytes) {
+    if !limits.is_disk_watched {
+        report(broker, Shortage::DiskSpace, false);
+    } else if let Some(free) = directory.and_then(disk_free_bytes) {
         let min = limits.disk_free_bytes_min;
         report(broker, Shortage::DiskSpace, free < min);
         left = left.min(free.saturating_sub(min));

@@ -89,7 +89,7 @@ impl fmt::Display for TlsVersion {
 }
 
 /// The cipher suites that there are, by OpenSSL's names, which RabbitMQ uses.
-const CIPHERS: [(&str, CipherSuite); 9] = [
+pub(super) const CIPHERS: [(&str, CipherSuite); 9] = [
     ("TLS_AES_256_GCM_SHA384", CipherSuite::TLS13_AES_256_GCM_SHA384),
     ("TLS_AES_128_GCM_SHA256", CipherSuite::TLS13_AES_128_GCM_SHA256),
     ("TLS_CHACHA20_POLY1305_SHA256", CipherSuite::TLS13_CHACHA20_POLY1305_SHA256),

@@ -32,6 +32,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "deprecated drops ended incidents node_limits timers",
             "sizes",
             "compat memory parameters routing_properties stable_hash stats time vhost_metadata",
+            "login_sources",
         ],
     ),
     ("broker/publish", &["transaction", "publisher", "own receipt", "examine keep request routes"]),
@@ -123,7 +124,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "https listener resources",
+            "https listener resources tls_facts",
             "address drive",
             "shared",
             "spin",
@@ -181,7 +182,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "vhosts",
             "connections",
             "unacked",
-            "attempts change channels exchanges features queues",
+            "attempts change channels exchanges facts features queues",
             "bindings change_request consumers health memory policies users",
             "view",
             "auth body file",
@@ -278,7 +279,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "table",
             "health",
-            "end",
+            "end facts",
             "backup definitions features never operation parameters permissions plugins queues",
             "connections node policies users vhosts",
             "lists",
@@ -305,7 +306,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "help",
             "table",
             "health queues",
-            "changes members node operation plugins policies users vhosts waits",
+            "changes facts members node operation plugins policies users vhosts waits",
             "lists",
             "work",
             "reached",

@@ -10,6 +10,7 @@ mod backup;
 mod connections;
 mod definitions;
 mod end;
+mod facts;
 mod features;
 mod given;
 mod health;

@@ -35,11 +35,6 @@ const fn not_implemented(
     }
 }
 
-const DISK: &str = "start `mq serve` with --disk-free-limit";
-const LOG: &str = "`mq serve` writes its log to stderr: read it there";
-const SERVER: &str = "`mq serve --print-config` shows how a broker is configured";
-const LOGINS: &str = "Prometheus reads the counts of logins at /metrics of `mq serve`";
-
 const ENCRYPTION: &str = "the encryption of values in RabbitMQ's Erlang configuration";
 const CODE: &str = "Erlang: it runs code in the broker";
 const COOKIE: &str = "Erlang: the cookie is the password between its nodes";
@@ -104,19 +99,6 @@ pub(super) const ROWS: &[AdminRow] = &[
     row("reset-offset", STREAMS, STREAM),
     row("list-trust-store-certificates", CTL_DIAGNOSTICS, TRUST_STORE),
     row("refresh-trust-store", CTL, TRUST_STORE),
-    not_implemented("activate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
-    not_implemented("deactivate-free-disk-space-monitoring", CTL_DIAGNOSTICS, DISK),
-    not_implemented("log-location", DIAGNOSTICS, LOG),
-    not_implemented("log-tail", DIAGNOSTICS, LOG),
-    not_implemented("log-tail-stream", DIAGNOSTICS, LOG),
-    not_implemented("certificates", DIAGNOSTICS, SERVER),
-    not_implemented("cipher-suites", DIAGNOSTICS, SERVER),
-    not_implemented("tls-versions", DIAGNOSTICS, SERVER),
-    not_implemented("command-line-arguments", DIAGNOSTICS, SERVER),
-    not_implemented("os-env", DIAGNOSTICS, SERVER),
     not_implemented("list-network-interfaces", DIAGNOSTICS, "`mq listeners` shows the addresses that a broker listens on"),
-    not_implemented("enable-auth-attempt-source-tracking", DIAGNOSTICS, LOGINS),
-    not_implemented("disable-auth-attempt-source-tracking", DIAGNOSTICS, LOGINS),
-    not_implemented("message-size-stats", DIAGNOSTICS, "Prometheus reads the sizes of messages at /metrics of `mq serve`"),
     not_implemented("consume-event-stream", DIAGNOSTICS, "the log of `mq serve --log-format json` tells of connections, refusals and alarms"),
 ];

@@ -2,7 +2,7 @@
 
 use super::row::AdminGroup;
 use super::{
-    backup, connections, definitions, end, features, health, lists, never, node, operation,
+    backup, connections, definitions, end, facts, features, health, lists, never, node, operation,
     parameters, permissions, plugins, policies, queues, users, vhosts,
 };
 
@@ -22,6 +22,7 @@ pub(super) const TABLE: &[AdminGroup] = &[
     AdminGroup { heading: Some("Health"),                      rows: health::ROWS },
     AdminGroup { heading: Some("The node"),                    rows: node::ROWS },
     AdminGroup { heading: Some("A running node"),              rows: operation::ROWS },
+    AdminGroup { heading: Some("The process of a node"),       rows: facts::ROWS },
     AdminGroup { heading: Some("The end of a node"),           rows: end::ROWS },
     AdminGroup { heading: Some("Backup"),                      rows: backup::ROWS },
     AdminGroup { heading: Some("Quorum queues and streams"),   rows: queues::ROWS },

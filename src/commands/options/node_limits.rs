@@ -159,6 +159,7 @@ impl LimitOptions {
             disk_free_bytes_min: self
                 .disk_free_limit
                 .map_or(usual.disk_free_bytes_min, |size| size.bytes),
+            is_disk_watched: true,
         })
     }
 }

@@ -11,6 +11,7 @@ mod asked;
 mod cell;
 mod changes;
 mod columns;
+mod facts;
 mod failure;
 mod health;
 mod help;

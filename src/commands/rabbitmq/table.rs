@@ -3,8 +3,8 @@
 use super::names::CtlRelease;
 use super::work::CommandWork;
 use super::{
-    changes, health, lists, members, node, operation, plugins, policies, queues, users, vhosts,
-    waits,
+    changes, facts, health, lists, members, node, operation, plugins, policies, queues, users,
+    vhosts, waits,
 };
 
 /// Finds the work of a command; `None` if it does not exist here.
@@ -17,6 +17,7 @@ pub(super) fn find(command: &str) -> Option<&'static CommandWork> {
         changes::WORKS,
         node::WORKS,
         operation::WORKS,
+        facts::WORKS,
         health::WORKS,
         queues::WORKS,
         plugins::WORKS,

@@ -16,7 +16,7 @@ use super::log_levels::{CategoryLevel, LogLevel, LogLevels, Outputs};
 use super::log_lines::{LineTarget, Lines};
 use crate::commands::CommandError;
 use crate::commands::options::effective::EffectiveValue;
-use crate::engine::LogControl;
+use crate::engine::{LastLines, LogControl};
 
 /// The form and the level of the log.
 #[derive(Clone, Debug, clap::Args)]
@@ -108,6 +108,17 @@ impl LogOptions {
     fn output(&self, is_server: bool) -> LogOutput {
         let usual = if is_server { LogOutput::Stdout } else { LogOutput::Stderr };
         self.output.unwrap_or(usual)
+    }
+
+    /// The places that the log is written to, the file first (RabbitMQ: `rabbit:log_locations`).
+    fn places(&self, output: LogOutput) -> Vec<String> {
+        let console = match output {
+            LogOutput::Stderr => Some("<stderr>".to_owned()),
+            LogOutput::Stdout => Some("<stdout>".to_owned()),
+            LogOutput::None => None,
+        };
+        let file = self.file.as_ref().map(|path| path.display().to_string());
+        file.into_iter().chain(console).collect()
     }
 
     /// The value of each key, and the option that sets it.
@@ -213,6 +224,8 @@ impl ServerLog {
             console: Lines::start(LineTarget::Stream(output.stream()))?,
             file: file.transpose()?.map(Lines::start).transpose()?,
             levels: Arc::new(watch::Sender::new(levels)),
+            last: Arc::default(),
+            places: options.places(output),
         };
         // A file has no colours.
         let is_plain = !output.is_terminal()
@@ -249,10 +262,12 @@ impl ServerLog {
     pub(super) fn control(&self) -> LogControl {
         let Some(set) = self.set.clone() else { return LogControl::default() };
         let lines = self.lines.clone();
-        LogControl::new(move |level| {
+        let (last, places) = (Arc::clone(&lines.last), lines.places.clone());
+        let set_level = move |level: &str| {
             let level = LogLevel::from_str(level, false);
             level.map(|level| set(lines.follow(LogLevels::of(level)))).is_ok()
-        })
+        };
+        LogControl::new(set_level, last, places)
     }
 
     /// Sets the level that these options ask for.
@@ -293,6 +308,9 @@ struct LogWriter {
     console: Lines,
     file: Option<Lines>,
     levels: Arc<watch::Sender<LogLevels>>,
+    last: Arc<LastLines>,
+    /// Where the lines are written to.
+    places: Vec<String>,
 }
 
 impl LogWriter {
@@ -325,6 +343,9 @@ impl<'a> MakeWriter<'a> for LogWriter {
 impl Write for MessageWriter<'_> {
     /// A line comes in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.outputs.console || self.outputs.file {
+            self.to.last.add(line);
+        }
         if self.outputs.console {
             self.to.console.give(line);
         }

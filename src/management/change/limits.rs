@@ -75,6 +75,30 @@ pub(in crate::management) fn of_node(
     Ok(ChangeOutcome::Quietly)
 }
 
+/// `PUT /nodes/:node/disk-monitoring`: what `rabbitmqctl activate_free_disk_space_monitoring` does.
+pub(in crate::management) fn watch_disk(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    set_disk_watch(request, true)
+}
+
+/// `DELETE /nodes/:node/disk-monitoring`: what `rabbitmqctl deactivate_free_disk_space_monitoring` does.
+pub(in crate::management) fn ignore_disk(
+    request: &ChangeRequest<'_>,
+) -> Result<ChangeOutcome, Refusal> {
+    set_disk_watch(request, false)
+}
+
+/// In force until the node starts again or reads its configuration again. An alarm for the disk ends.
+fn set_disk_watch(request: &ChangeRequest<'_>, is_watched: bool) -> Result<ChangeOutcome, Refusal> {
+    let View { broker, server, .. } = &request.view;
+    request.view.check_node(&request.names)?;
+    broker.limits.change(|limits| limits.is_disk_watched = is_watched);
+    tracing::info!(is_watched, "monitoring of the free disk space changed");
+    resources::look_now(broker, server.data_directory.as_deref());
+    Ok(ChangeOutcome::Quietly)
+}
+
 /// A limit of the node: `{"relative": PART}` or `{"absolute": BYTES}`.
 fn watermark(key: &str, value: &Value) -> Result<Watermark, Refusal> {
     let part_max = match key {

@@ -18,6 +18,7 @@ use super::state::{CLOSING_MS, Context, Phase, Running, SILENT_MS, Session};
 use super::waits::Waits;
 use crate::broker::admin::Admitted;
 use crate::broker::auth::Origin as LoginOrigin;
+use crate::broker::login_sources::LoginSource;
 use crate::broker::registry::{Connection, NegotiatedParameters};
 use crate::broker::time::Millis;
 use crate::wire::constants::{FRAME_HEARTBEAT, FRAME_METHOD, PROTOCOL_HEADER};
@@ -122,9 +123,16 @@ impl Session {
         let mechanism = start_ok.mechanism;
         let claim = Claim::read(&self.cx, &mechanism, start_ok.response.as_bytes())?;
         let logins = &self.cx.broker.logins.amqp;
+        let sources = &self.cx.broker.logins.sources;
+        let address = &self.cx.connection.peer.peer_host;
+        let source = |user: &str| {
+            let (address, user) = (address.to_string(), user.to_owned());
+            LoginSource { address, user, protocol: "amqp091" }
+        };
         let Some(user) = claim.log_in(&self.cx) else {
             logins.failed.add(1);
             let (name, reason) = claim.why_refused(&self.cx);
+            sources.count(|| source(&name), false);
             let connection = &*self.cx.connection.peer.name;
             tracing::warn!(connection, user = ?name, %mechanism, reason, "login refused");
             self.ends_because("login refused");
@@ -139,6 +147,7 @@ impl Session {
             return Err(Fault::new(ReplyCode::AccessRefused, text));
         };
         logins.succeeded.add(1);
+        sources.count(|| source(&user.name), true);
         let limits = self.cx.broker.limits.get();
         let tune = connection::Tune {
             channel_max: limits.channels_per_connection_max,

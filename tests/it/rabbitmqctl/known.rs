@@ -60,15 +60,7 @@ pub(super) const KNOWN: &[(&str, &[&str])] = &[
     ),
     (
         "it changes a running node, which mq cannot",
-        &[
-            "rabbitmq-diagnostics status -q",
-            "rabbitmq-diagnostics enable_auth_attempt_source_tracking",
-            "rabbitmq-diagnostics disable_auth_attempt_source_tracking",
-            "rabbitmqctl deactivate_free_disk_space_monitoring",
-            "rabbitmqctl activate_free_disk_space_monitoring",
-            "rabbitmqctl status -q",
-            "rabbitmqctl cluster_status",
-        ],
+        &["rabbitmq-diagnostics status -q", "rabbitmqctl status -q", "rabbitmqctl cluster_status"],
     ),
     (
         "mq has counted other logins, and says so in its own words",
