@@ -205,6 +205,9 @@ _mq() {
             mq,environment)
                 cmd="mq__subcmd__environment"
                 ;;
+            mq,expect)
+                cmd="mq__subcmd__expect"
+                ;;
             mq,export-definitions)
                 cmd="mq__subcmd__export__subcmd__definitions"
                 ;;
@@ -554,7 +557,7 @@ _mq() {
 
     case "${cmd}" in
         mq)
-            opts="-u -o -q -h -V --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help --version serve run publish consume get rpc-call rpc-serve declare-exchange declare-queue bind unbind route delete-exchange delete-queue purge-queue list-queues list-exchanges list-bindings list-consumers list-connections list-channels list-vhosts status store restore ping wait smoke bench tutorial install-links completions man help add-user change-password authenticate-user set-user-tags list-users set-user-limits list-user-limits clear-user-limits clear-password hash-password delete-user set-permissions set-permissions-globally list-permissions list-user-permissions clear-permissions set-topic-permissions list-topic-permissions list-user-topic-permissions clear-topic-permissions add-vhost update-vhost-metadata set-vhost-tags enable-vhost-deletion-protection disable-vhost-deletion-protection trace-on trace-off set-vhost-limits list-vhost-limits clear-vhost-limits restart-vhost reconcile-vhosts delete-vhost set-policy list-policies list-policies-that-match clear-policy set-operator-policy list-operator-policies clear-operator-policy list-policies-with-classic-queue-mirroring list-operator-policies-with-classic-queue-mirroring check-if-cluster-has-classic-queue-mirroring-policy remove-classic-queue-mirroring-from-policies set-parameter list-parameters clear-parameter set-global-parameter list-global-parameters clear-global-parameter export-definitions import-definitions close-connection close-all-connections close-all-user-connections list-feature-flags enable-feature-flag list-deprecated-features check-if-any-deprecated-features-are-used list-plugins is-plugin-enabled enable-plugins set-plugins disable-plugins alarms check-alarms check-local-alarms check-running is-running is-booting check-virtual-hosts check-port-listener check-protocol-listener check-port-connectivity check-certificate-expiration node-health-check check-if-node-is-quorum-critical check-if-node-is-mirror-sync-critical check-for-quorum-queues-without-an-elected-leader check-if-metadata-store-is-initialized check-if-metadata-store-is-initialized-with-data has-reached-target-cluster-size await-online-quorum-plus-one server-version version set-cluster-name cluster-status await-online-nodes listeners environment memory-breakdown report list-node-auth-attempt-stats reset-node-auth-attempt-metrics reset-stats-db list-unresponsive-queues list-channel-interceptors rotate-logs metadata-store-status post-upgrade federation-status restart-federation-link shovel-status restart-shovel delete-shovel drain revive suspend-listeners resume-listeners stop-app start-app set-disk-free-limit set-vm-memory-high-watermark set-log-level log-location log-tail log-tail-stream command-line-arguments os-env tls-versions cipher-suites certificates message-size-stats activate-free-disk-space-monitoring deactivate-free-disk-space-monitoring enable-auth-attempt-source-tracking disable-auth-attempt-source-tracking stop shutdown reset force-reset backup quorum-status peek stream-status rebalance reclaim-quorum-memory force-checkpoint check-if-new-quorum-queue-replicas-have-finished-initial-sync coordinator-status restart-stream"
+            opts="-u -o -q -h -V --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help --version serve run publish consume get rpc-call rpc-serve declare-exchange declare-queue bind unbind route delete-exchange delete-queue purge-queue list-queues list-exchanges list-bindings list-consumers list-connections list-channels list-vhosts status store restore ping wait smoke expect bench tutorial install-links completions man help add-user change-password authenticate-user set-user-tags list-users set-user-limits list-user-limits clear-user-limits clear-password hash-password delete-user set-permissions set-permissions-globally list-permissions list-user-permissions clear-permissions set-topic-permissions list-topic-permissions list-user-topic-permissions clear-topic-permissions add-vhost update-vhost-metadata set-vhost-tags enable-vhost-deletion-protection disable-vhost-deletion-protection trace-on trace-off set-vhost-limits list-vhost-limits clear-vhost-limits restart-vhost reconcile-vhosts delete-vhost set-policy list-policies list-policies-that-match clear-policy set-operator-policy list-operator-policies clear-operator-policy list-policies-with-classic-queue-mirroring list-operator-policies-with-classic-queue-mirroring check-if-cluster-has-classic-queue-mirroring-policy remove-classic-queue-mirroring-from-policies set-parameter list-parameters clear-parameter set-global-parameter list-global-parameters clear-global-parameter export-definitions import-definitions close-connection close-all-connections close-all-user-connections list-feature-flags enable-feature-flag list-deprecated-features check-if-any-deprecated-features-are-used list-plugins is-plugin-enabled enable-plugins set-plugins disable-plugins alarms check-alarms check-local-alarms check-running is-running is-booting check-virtual-hosts check-port-listener check-protocol-listener check-port-connectivity check-certificate-expiration node-health-check check-if-node-is-quorum-critical check-if-node-is-mirror-sync-critical check-for-quorum-queues-without-an-elected-leader check-if-metadata-store-is-initialized check-if-metadata-store-is-initialized-with-data has-reached-target-cluster-size await-online-quorum-plus-one server-version version set-cluster-name cluster-status await-online-nodes listeners environment memory-breakdown report list-node-auth-attempt-stats reset-node-auth-attempt-metrics reset-stats-db list-unresponsive-queues list-channel-interceptors rotate-logs metadata-store-status post-upgrade federation-status restart-federation-link shovel-status restart-shovel delete-shovel drain revive suspend-listeners resume-listeners stop-app start-app set-disk-free-limit set-vm-memory-high-watermark set-log-level log-location log-tail log-tail-stream command-line-arguments os-env tls-versions cipher-suites certificates message-size-stats activate-free-disk-space-monitoring deactivate-free-disk-space-monitoring enable-auth-attempt-source-tracking disable-auth-attempt-source-tracking stop shutdown reset force-reset backup quorum-status peek stream-status rebalance reclaim-quorum-memory force-checkpoint check-if-new-quorum-queue-replicas-have-finished-initial-sync coordinator-status restart-stream"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3331,6 +3334,168 @@ _mq() {
                     return 0
                     ;;
                 --vhost)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json jsonl csv tsv raw" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl csv tsv raw" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mq__subcmd__expect)
+            opts="-e -k -H -C -u -o -q -h --queue --exchange --key --messages --consumers --body --body-contains --look-at --within --report --header --content-type --content-encoding --correlation-id --reply-to --priority --expiration --message-id --timestamp --message-type --user-id --app-id --transient --url --http-url --local --vhost --timeout --tls-ca --tls-cert --tls-key --format --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exchange)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --messages)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --consumers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --body)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --body-contains)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --look-at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --report)
+                    COMPREPLY=($(compgen -W "tap junit" -- "${cur}"))
+                    return 0
+                    ;;
+                --header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --content-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --content-encoding)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --correlation-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reply-to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --priority)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expiration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --message-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timestamp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --message-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --app-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --http-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --local)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vhost)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

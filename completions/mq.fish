@@ -69,6 +69,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "restore" -d 'Make a data dire
 complete -c mq -n "__fish_mq_needs_command" -f -a "ping" -d 'Measure how long the broker takes to reply'
 complete -c mq -n "__fish_mq_needs_command" -f -a "wait" -d 'Wait until the broker answers, or until what --for says is true, at most --timeout [default: 30s]'
 complete -c mq -n "__fish_mq_needs_command" -f -a "smoke" -d 'Check a broker by using it: declare, route, publish, confirm, consume, ack, dead-letter, RPC'
+complete -c mq -n "__fish_mq_needs_command" -f -a "expect" -d 'Expectation the state of a queue or an exchange, and fail if it is not as expected'
 complete -c mq -n "__fish_mq_needs_command" -f -a "bench" -d 'Measure a broker: rates, latencies and lost messages'
 complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Run RabbitMQ\'s tutorials as lessons on a live broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "install-links" -d 'Create links under which mq behaves as RabbitMQ\'s programs'
@@ -1022,6 +1023,46 @@ tsv\t''
 raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand smoke" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand smoke" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand expect" -l queue -d 'Expect this queue' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -s e -l exchange -d 'Expect this exchange; with --queue, expect a binding from it to the queue' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -s k -l key -d 'Expect the binding to have this routing key' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l messages -d 'Expect so many ready messages: 3, \'>=3\', \'<=3\', \'>3\' or \'<3\'' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l consumers -d 'Expect so many consumers, in the same form' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l body -d 'Expect a message with this body' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l body-contains -d 'Expect a message whose body contains this' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l look-at -d 'Look at this many ready messages at most' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l within -d 'Try again until this time has passed, for example 5s [default: one look]' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l report -d 'Write the report in this form [default: lines for people, JSON with -o json]' -r -f -a "tap\t'The Test Anything Protocol'
+junit\t'The XML that CI servers read'"
+complete -c mq -n "__fish_mq_using_subcommand expect" -s H -l header -d 'Add a header, as NAME=VALUE or NAME:TYPE=VALUE (str, int, float, bool, time, bytes, json)' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -s C -l content-type -d 'Set the body\'s content type, for example application/json' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l content-encoding -d 'Set the body\'s content encoding, for example gzip' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l correlation-id -d 'Set the correlation id, which a reply repeats' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l reply-to -d 'Set the queue to which a reply is sent' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l priority -d 'Set the priority, 0 to 255; queues with priorities deliver higher ones first' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l expiration -d 'Drop or dead-letter the message if it waits in a queue this long, for example 30s' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l message-id -d 'Set the message id' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l timestamp -d 'Set the timestamp, as seconds since 1970 or a date such as 2026-11-22T16:00:00Z' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l message-type -d 'Set the type of the message' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l user-id -d 'Set the user id; the broker refuses the message if it is not the connection\'s user' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l app-id -d 'Set the id of the application that made the message' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand expect" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand expect" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand expect" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand expect" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand expect" -l transient -d 'Publish the message as transient: it is lost when the broker restarts'
+complete -c mq -n "__fish_mq_using_subcommand expect" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand expect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand bench" -s x -l publishers -d 'Publish on this many connections [default: 1]' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -s y -l consumers -d 'Consume on this many connections; 0 only publishes [default: 1]' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -l queues -d 'Use this many queues, distributed among publishers and consumers [default: 1]' -r

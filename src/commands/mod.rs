@@ -28,6 +28,7 @@ pub mod declare_exchange;
 pub mod declare_queue;
 pub mod delete_exchange;
 pub mod delete_queue;
+pub mod expect;
 pub mod get;
 pub mod help;
 pub mod install_links;
@@ -83,6 +84,7 @@ pub enum Command {
     Ping(ping::Args),
     Wait(wait::Args),
     Smoke(smoke::Args),
+    Expect(Box<expect::Args>),
     Bench(bench::Args),
     Tutorial(tutorial::Args),
     InstallLinks(install_links::Args),
@@ -112,6 +114,7 @@ impl Command {
             Self::Status(args) => status::run(args, cx).await,
             Self::Ping(args) => ping::run(args, cx).await,
             Self::Smoke(args) => smoke::run(args, cx).await,
+            Self::Expect(args) => expect::run(*args, cx).await,
             Self::Bench(args) => bench::run(args, cx).await,
             Self::Serve(_)
             | Self::Run(_)

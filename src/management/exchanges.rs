@@ -26,18 +26,16 @@ pub(super) fn one(view: &View<'_>, names: &Names) -> Result<Value, Refusal> {
     Ok(row)
 }
 
-/// `GET /exchanges/:vhost/:exchange/bindings/source`: what leaves it.
+/// `GET /exchanges/:vhost/:exchange/bindings/source`: what leaves it. One that is not there has none, as in RabbitMQ.
 pub(super) fn bindings_from(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
     let vhost = view.vhost(names.vhost()?)?;
-    let exchange = find(&vhost, names)?;
-    Ok(bindings::from_exchange(&vhost, &exchange.settings.name))
+    Ok(bindings::from_exchange(&vhost, names.exchange("exchange")?))
 }
 
-/// `GET /exchanges/:vhost/:exchange/bindings/destination`: what leads to it.
+/// `GET /exchanges/:vhost/:exchange/bindings/destination`: what leads to it, in the same way.
 pub(super) fn bindings_to(view: &View<'_>, names: &Names) -> Result<Vec<Value>, Refusal> {
     let vhost = view.vhost(names.vhost()?)?;
-    let exchange = find(&vhost, names)?;
-    Ok(bindings::to_exchange(&vhost, &exchange.settings.name))
+    Ok(bindings::to_exchange(&vhost, names.exchange("exchange")?))
 }
 
 /// The types of exchange there are, for the overview and the nodes.

@@ -51,7 +51,7 @@ fn said(run: &Output) -> String {
 
 /// A command, its words, and a part of what it prints; in an order in which each finds what it needs.
 #[rustfmt::skip]
-const COMMANDS: [(&[&str], &str); 24] = [
+const COMMANDS: [(&[&str], &str); 25] = [
     (&["ping"],                                                        "answered in"),
     (&["wait", "--timeout", "20s"],                                    "answers"),
     (&["smoke"],                                                       "passed all 9 steps"),
@@ -65,6 +65,7 @@ const COMMANDS: [(&[&str], &str); 24] = [
     (&["delete-exchange", "x", "--yes"],                                "x"),
     (&["publish", "--queue", "q", "hi", "there"],                      "published 2 messages to queue 'q'"),
     (&["list-queues"],                                                 "q\t2"),
+    (&["expect", "--queue", "q", "--messages", "2"],                   "ok: queue 'q' has 2 ready messages"),
     (&["get", "--queue", "q"],                                         "hi"),
     (&["consume", "--queue", "q", "--count", "1"],                     "there"),
     (&["purge-queue", "q", "--yes"],                                   "q"),

@@ -268,12 +268,13 @@ const FLOORS: &[(&str, &[&str])] = &[
         "commands",
         &[
             "completions get help install_links rpc_call",
-            "consume man rabbitmq rabbitmqadmin restore run unbind",
+            "consume expect man rabbitmq rabbitmqadmin restore run unbind",
             "admin bench bind declare_exchange declare_queue delete_exchange delete_queue ping publish purge_queue route rpc_serve serve smoke status store tutorial wait",
             "handler input list options",
             "context declare error examples failing template",
         ],
     ),
+    ("commands/expect", &["check report"]),
     (
         "commands/admin",
         &[

@@ -26,6 +26,7 @@ mod cmd_config_keys;
 mod cmd_consume;
 mod cmd_end;
 mod cmd_exec;
+mod cmd_expect;
 mod cmd_facts;
 mod cmd_get;
 mod cmd_identity;

@@ -388,12 +388,24 @@ async fn what_is_not_there_has_one_answer_for_each_reason() {
     let missing = [
         "queues/%2F/nope", "queues/nope", "queues/nope/orders", "exchanges/%2F/nope", "vhosts/nope",
         "connections/nope", "channels/nope", "nodes/nope", "users/nope", "nope", "consumers/nope",
-        "bindings/%2F/e/nope/q/orders", "bindings/%2F/e/events/q/nope", "aliveness-test/nope",
-        "connections/silent", "policies/nope",
+        "aliveness-test/nope", "connections/silent", "policies/nope", "bindings/nope",
+        "bindings/%2F/e/nope/q/orders/k",
     ];
     for path in missing {
         let answer = site.get(path).await;
         assert_eq!((answer.status.as_u16(), answer.body), (404, not_found.clone()), "{path}");
+    }
+    // What is not there has no bindings (seen with RabbitMQ 3.10.8 and 4.3.6).
+    for path in [
+        "bindings/%2F/e/nope/q/orders",
+        "bindings/%2F/e/events/q/nope",
+        "bindings/%2F/e/nope/e/events",
+        "bindings/%2F/e/events/e/nope",
+        "exchanges/%2F/nope/bindings/source",
+        "exchanges/%2F/nope/bindings/destination",
+    ] {
+        let answer = site.get(path).await;
+        assert_eq!((answer.status.as_u16(), answer.body), (200, json!([])), "{path}");
     }
     for path in ["shovels/vhost/%2F/s", "top/mq@test"] {
         let answer = site.get(path).await;
