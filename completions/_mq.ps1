@@ -66,7 +66,7 @@ Register-ArgumentCompleter -Native -CommandName 'mq' -ScriptBlock {
             [CompletionResult]::new('ping', 'ping', [CompletionResultType]::ParameterValue, 'Measure how long the broker takes to reply')
             [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Wait until the broker answers, or until what --for says is true, at most --timeout [default: 30s]')
             [CompletionResult]::new('smoke', 'smoke', [CompletionResultType]::ParameterValue, 'Check a broker by using it: declare, route, publish, confirm, consume, ack, dead-letter, RPC')
-            [CompletionResult]::new('expect', 'expect', [CompletionResultType]::ParameterValue, 'Expectation the state of a queue or an exchange, and fail if it is not as expected')
+            [CompletionResult]::new('expect', 'expect', [CompletionResultType]::ParameterValue, 'Check the state of a queue or an exchange, and fail if it is not as expected')
             [CompletionResult]::new('bench', 'bench', [CompletionResultType]::ParameterValue, 'Measure a broker: rates, latencies and lost messages')
             [CompletionResult]::new('tutorial', 'tutorial', [CompletionResultType]::ParameterValue, 'Run RabbitMQ''s tutorials as lessons on a live broker')
             [CompletionResult]::new('install-links', 'install-links', [CompletionResultType]::ParameterValue, 'Create links under which mq behaves as RabbitMQ''s programs')

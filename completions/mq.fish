@@ -69,7 +69,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "restore" -d 'Make a data dire
 complete -c mq -n "__fish_mq_needs_command" -f -a "ping" -d 'Measure how long the broker takes to reply'
 complete -c mq -n "__fish_mq_needs_command" -f -a "wait" -d 'Wait until the broker answers, or until what --for says is true, at most --timeout [default: 30s]'
 complete -c mq -n "__fish_mq_needs_command" -f -a "smoke" -d 'Check a broker by using it: declare, route, publish, confirm, consume, ack, dead-letter, RPC'
-complete -c mq -n "__fish_mq_needs_command" -f -a "expect" -d 'Expectation the state of a queue or an exchange, and fail if it is not as expected'
+complete -c mq -n "__fish_mq_needs_command" -f -a "expect" -d 'Check the state of a queue or an exchange, and fail if it is not as expected'
 complete -c mq -n "__fish_mq_needs_command" -f -a "bench" -d 'Measure a broker: rates, latencies and lost messages'
 complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Run RabbitMQ\'s tutorials as lessons on a live broker'
 complete -c mq -n "__fish_mq_needs_command" -f -a "install-links" -d 'Create links under which mq behaves as RabbitMQ\'s programs'

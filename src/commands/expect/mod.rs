@@ -20,11 +20,12 @@ use crate::engine::ShortStr;
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Expectation the state of a queue or an exchange, and fail if it is not as expected
+/// Check the state of a queue or an exchange, and fail if it is not as expected
 ///
 /// Each expectation is a line of the report, and all of them are tried until they are true or the time of --within is
 /// over. Exits with code 1 if one is not true. A message is looked for among those that are ready: they are taken and put
-/// back in their places, and the broker marks them as redelivered. To wait for a state without a report, use `mq wait`.
+/// back in their places, and the broker marks them as redelivered. It must have the properties that are given, and may have
+/// others. To wait for a state without a report, use `mq wait`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = examples(&[
     "mq publish --queue jobs hello && mq expect --queue jobs --messages '>=1' --body hello",
