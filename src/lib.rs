@@ -143,6 +143,7 @@ pub mod client;
 pub mod commands;
 pub mod engine;
 pub mod exit;
+pub mod json_text;
 pub mod lock;
 pub mod management;
 pub mod moment;

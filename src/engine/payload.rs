@@ -17,6 +17,7 @@ use serde_json::{Map, Number, Value, json};
 use crate::engine::consume::Delivery;
 use crate::engine::error::Error;
 use crate::engine::publish::Message;
+use crate::json_text;
 use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 
 /// The key that marks a value with its type's name.
@@ -154,7 +155,7 @@ pub fn parse(line: &str) -> Result<Message, Error> {
 }
 
 fn parse_message(line: &str) -> Result<Message, String> {
-    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let value = json_text::read(line.as_bytes()).map_err(|error| error.to_string())?;
     let Value::Object(object) = value else { return Err("it is not a JSON object".into()) };
     let text = |name: &str| match object.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -261,7 +262,7 @@ fn parse_number(number: &Number) -> Result<FieldValue, String> {
     }
     match number.as_f64() {
         Some(value) if !number.is_u64() => Ok(FieldValue::F64(value)),
-        _ => Err(format!("the number {number} does not fit 64 bits")),
+        _ => Err(json_text::does_not_fit(number)),
     }
 }
 
@@ -422,6 +423,8 @@ mod tests {
                 "300 is not a value of the type 'int8'"),
             (r#"{"payload": "", "properties": {"headers": {"k": 18446744073709551615}}}"#,
                 "the number 18446744073709551615 does not fit 64 bits"),
+            (r#"{"payload": "", "properties": {"headers": {"k": 18446744073709551616}}}"#,
+                "the number 18446744073709551616 does not fit 64 bits"),
         ];
         for (line, why) in cases {
             let error = parse(line).expect_err(line);

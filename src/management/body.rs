@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::json::{self as convert, name_of};
 use super::refusal::Refusal;
+use crate::json_text;
 use crate::wire::{FieldTable, ShortStr};
 
 /// Columns after which Erlang's printer breaks a list.
@@ -18,8 +19,9 @@ impl Body {
         if bytes.is_empty() {
             return Ok(Self::default());
         }
-        match serde_json::from_slice(bytes) {
+        match json_text::read(bytes) {
             Ok(Value::Object(object)) => Ok(Self(object)),
+            Err(error) if error.is_data() => Err(Refusal::bad_request(error.to_string())),
             Ok(_) | Err(_) => Err(Refusal::bad_request("not_json")),
         }
     }
@@ -74,6 +76,14 @@ impl Body {
         name_of(self.optional_text(name)?.unwrap_or_default())
     }
 
+    /// Refuses a table that a client may not give, though an export may have it.
+    pub(super) fn check_given(&self, name: &str) -> Result<(), Refusal> {
+        match self.get(name) {
+            None | Some(Value::Null) => Ok(()),
+            Some(given) => convert::check_given(given),
+        }
+    }
+
     /// A flag, which may be a text; off when it is not there.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
         match self.get(name) {
@@ -85,7 +95,7 @@ impl Body {
         }
     }
 
-    /// Arguments; an empty list is an empty table (RabbitMQ prints it so).
+    /// Arguments, also as only an export has them; an empty list is an empty table (RabbitMQ prints it so).
     pub(super) fn table(&self, name: &str) -> Result<FieldTable, Refusal> {
         match self.get(name) {
             None | Some(Value::Null) => Ok(FieldTable::new()),

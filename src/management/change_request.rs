@@ -83,6 +83,12 @@ impl ChangeRequest<'_> {
         Body::read(&self.body)
     }
 
+    /// The body of a declaration or a binding.
+    pub(super) fn body_with_arguments(&self) -> Result<Body, Refusal> {
+        let body = self.body()?;
+        body.check_given("arguments").map(|()| body)
+    }
+
     /// The part of the path that the route calls `name`, as a name of something.
     pub(super) fn name(&self, name: &str) -> Result<ShortStr, Refusal> {
         convert::name_of(self.names.get(name)?)

@@ -20,6 +20,7 @@ use crate::broker::auth::Hashing;
 use crate::broker::policies::Author;
 use crate::broker::time::Millis;
 use crate::broker::{Broker, Defaults};
+use crate::json_text;
 use crate::wire::ShortStr;
 use crate::wire::shortstr::literal;
 
@@ -52,8 +53,9 @@ impl DefinitionsFile {
     /// If it is not JSON, or not an object.
     pub fn read(bytes: &[u8]) -> Result<Self, ImportError> {
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-        match serde_json::from_slice(bytes) {
+        match json_text::read(bytes) {
             Ok(Value::Object(root)) => Ok(Self(root)),
+            Err(error) if error.is_data() => Err(ImportError(error.to_string())),
             Ok(_) => Err(ImportError("they are not a JSON object".to_owned())),
             Err(error) => Err(ImportError(format!("they are not JSON: {error}"))),
         }

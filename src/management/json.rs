@@ -1,10 +1,12 @@
 //! JSON as values of AMQP: what arguments, policies and parameters are made of.
 //!
-//! RabbitMQ: `rabbit_misc:to_amqp_table`. Whole numbers become signed 64-bit ones, whatever their size.
+//! RabbitMQ: `rabbit_misc:to_amqp_table`. Whole numbers become signed 64-bit ones. Those that have no room there become
+//! times, as which a broker has exported them, and are refused as arguments ([`check_given`]).
 
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
+use crate::json_text;
 use crate::wire::{FieldTable, FieldValue, ShortStr};
 
 /// The depth to which objects may be nested: tables may be no deeper (`wire::field`).
@@ -47,9 +49,10 @@ fn value_at(value: &Value, depth: usize) -> Result<FieldValue, Refusal> {
     Ok(match value {
         Value::Null => FieldValue::Void,
         Value::Bool(value) => FieldValue::Bool(*value),
-        Value::Number(number) => match number.as_i64() {
-            Some(number) => FieldValue::I64(number),
-            None => FieldValue::F64(number.as_f64().unwrap_or_default()),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => FieldValue::I64(number),
+            (None, Some(number)) => FieldValue::Timestamp(number),
+            (None, None) => FieldValue::F64(number.as_f64().unwrap_or_default()),
         },
         Value::String(text) => FieldValue::LongStr(text.as_str().into()),
         Value::Array(values) => {
@@ -58,6 +61,19 @@ fn value_at(value: &Value, depth: usize) -> Result<FieldValue, Refusal> {
         }
         Value::Object(object) => FieldValue::Table(table_at(object, depth)?),
     })
+}
+
+/// Refuses arguments and headers with `null`, as RabbitMQ does, and with whole numbers that are none of AMQP's integers.
+pub(super) fn check_given(value: &Value) -> Result<(), Refusal> {
+    match value {
+        Value::Null => Err(Refusal::bad_request("null_not_allowed")),
+        Value::Number(number) if number.is_u64() && !number.is_i64() => {
+            Err(Refusal::bad_request(json_text::does_not_fit(number)))
+        }
+        Value::Array(values) => values.iter().try_for_each(check_given),
+        Value::Object(object) => object.values().try_for_each(check_given),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
 }
 
 /// A name of something.

@@ -78,6 +78,7 @@ mod management_numbers;
 mod management_release;
 mod management_unacked;
 mod management_user_queues;
+mod management_values;
 mod metrics;
 #[allow(dead_code, reason = "shared with test binaries that need other parts of it")]
 #[path = "../support/rabbitmq.rs"]

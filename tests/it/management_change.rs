@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::management::Site;
 use super::support::session::{Client, ready};
 
-const GUEST: (&str, &str) = ("guest", "guest");
+pub(super) const GUEST: (&str, &str) = ("guest", "guest");
 /// The connection of the site, which is guest's.
 const CONNECTION: &str = "connections/127.0.0.1%3A50164%20-%3E%20127.0.0.1%3A5672";
 
@@ -24,9 +24,21 @@ async fn send(
     path: &str,
     body: &Value,
 ) -> (u16, Value) {
+    let text = if body.is_null() { String::new() } else { body.to_string() };
+    send_text(site, login, method, path, text).await
+}
+
+/// The same with a body that is sent as it is.
+pub(super) async fn send_text(
+    site: &Site,
+    login: (&str, &str),
+    method: Method,
+    path: &str,
+    body: String,
+) -> (u16, Value) {
     let url = format!("http://{}/api/{path}", site.address);
     let request = site.http.request(method, url).basic_auth(login.0, Some(login.1));
-    let request = if body.is_null() { request } else { request.body(body.to_string()) };
+    let request = if body.is_empty() { request } else { request.body(body) };
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default();

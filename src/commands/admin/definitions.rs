@@ -10,6 +10,7 @@ use super::row::{AdminRow, AdminWork, Operand, Switch};
 use super::show;
 use crate::commands::{Answer, CommandError, Context};
 use crate::engine::Call;
+use crate::json_text;
 
 pub(super) const ROWS: &[AdminRow] = &[
     AdminRow {
@@ -60,7 +61,7 @@ async fn import(given: &Given, cx: &mut Context) -> Result<Answer, CommandError>
         file => (format!("read '{file}'"), fs::read(file)),
     };
     let bytes = read.map_err(|source| CommandError::File { doing, source })?;
-    let definitions: Value = serde_json::from_slice(&bytes).map_err(|error| CommandError::Usage {
+    let definitions: Value = json_text::read(&bytes).map_err(|error| CommandError::Usage {
         problem: format!("the definitions are not JSON: {error}"),
         hint: Some("use a file that `mq export-definitions` or RabbitMQ has written; its Erlang format is not read".into()),
     })?;

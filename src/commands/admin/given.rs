@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::commands::CommandError;
 use crate::engine::escape;
+use crate::json_text;
 
 /// The operand that is a vhost. `vhost` is the option that all commands have.
 pub(super) const NAMED_VHOST: &str = "vhost_name";
@@ -59,7 +60,7 @@ impl Given {
 
     /// An operand that is JSON. The error does not repeat it, because it may hold a password.
     pub(super) fn json(&self, name: &str) -> Result<Value, CommandError> {
-        serde_json::from_str(self.text(name)).map_err(|error| CommandError::Usage {
+        json_text::read(self.text(name).as_bytes()).map_err(|error| CommandError::Usage {
             problem: format!("the {name} is not JSON: {error}"),
             hint: Some(
                 "put it into single quotes, so that the shell keeps its double quotes".into(),

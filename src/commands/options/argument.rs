@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
 use crate::engine::{FieldTable, FieldValue, ShortStr};
+use crate::json_text;
 
 /// One named value, `NAME[:TYPE]=VALUE`.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +62,7 @@ fn typed(kind: &str, value: &str) -> Result<FieldValue, InvalidArgument> {
         "bool" => FieldValue::Bool(value.parse().map_err(|_| bad())?),
         "time" => FieldValue::Timestamp(seconds(value).ok_or_else(bad)?),
         "bytes" => FieldValue::Bytes(BASE64.decode(value).map_err(|_| bad())?.into()),
-        "json" => serde_json::from_str(value).ok().and_then(nested).ok_or_else(bad)?,
+        "json" => json_text::read(value.as_bytes()).ok().and_then(nested).ok_or_else(bad)?,
         "null" => FieldValue::Void,
         kind => return Err(InvalidArgument::UnknownType { kind: kind.to_owned() }),
     })
@@ -83,6 +84,7 @@ fn nested(value: Value) -> Option<FieldValue> {
         Value::Bool(value) => FieldValue::Bool(value),
         Value::Number(number) => match number.as_i64() {
             Some(integer) => FieldValue::I64(integer),
+            None if number.is_u64() => return None,
             None => FieldValue::F64(number.as_f64()?),
         },
         Value::String(text) => FieldValue::LongStr(text.into()),
@@ -151,6 +153,8 @@ mod tests {
             ("k:int=x",     "'x' is not a valid int"),
             ("k:bool=yes",  "'yes' is not a valid bool"),
             ("k:json={",    "'{' is not a valid json"),
+            ("k:json=[9223372036854775808]",  "'[9223372036854775808]' is not a valid json"),
+            ("k:json=[18446744073709551616]", "'[18446744073709551616]' is not a valid json"),
             ("k:number=1",  "'number' is not a type: use one of str, int, int32, short, byte, float, bool, \
                              time, bytes, json, null"),
         ];

@@ -17,6 +17,7 @@ use super::shown::{ListedRows, RowForm, Shown};
 use super::work::{ANY, Banner, CommandWork, WorkKind};
 use crate::commands::{CommandError, admin};
 use crate::engine::{Call, escape};
+use crate::json_text;
 
 /// The text of the error of an unused queue that RabbitMQ does not look for.
 const IF_UNUSED: &str = "if-unused";
@@ -268,7 +269,7 @@ async fn import(asked: &Asked, reached: &mut Reached) -> Result<Shown, Failure> 
         None => io::stdin().lock().read_to_end(&mut text).map(|_| text),
     };
     let text = read.map_err(|error| failed_file(&error, file))?;
-    let definitions: Value = serde_json::from_slice(&text).map_err(|error| {
+    let definitions: Value = json_text::read(&text).map_err(|error| {
         Failure::error(DATA, format!("Failed to deserialise input (format: JSON) (error: {error})"))
     })?;
     let sent = reached.send(Call::post("definitions", definitions)).await;

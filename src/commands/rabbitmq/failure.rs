@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::asked::Asked;
 use crate::commands::CommandError;
 use crate::engine::Error;
+use crate::json_text;
 
 /// The command line is wrong, or names something that is not there.
 pub(super) const USAGE: u8 = 64;
@@ -149,5 +150,5 @@ pub(super) fn refusal(error: &CommandError) -> Option<(u16, &str)> {
 /// A JSON text, or the failure of one that is none.
 pub(super) fn json(text: &str, asked: &Asked) -> Result<Value, Failure> {
     let is_3_10 = asked.release == super::names::CtlRelease::V3_10;
-    serde_json::from_str(text).map_err(|_| Failure::not_json(text, is_3_10))
+    json_text::read(text.as_bytes()).map_err(|_| Failure::not_json(text, is_3_10))
 }

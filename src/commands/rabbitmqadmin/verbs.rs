@@ -15,6 +15,7 @@ use super::objects::{
 use super::settings::AdminSettings;
 use crate::commands::Context;
 use crate::engine::{Call, Method, escape};
+use crate::json_text;
 use crate::render::Output;
 
 /// A command.
@@ -183,7 +184,7 @@ fn arguments(
         }
         let value = if object.json.contains(&name) {
             let wrong = |_| Dead::Said(format!("ERROR: Could not parse JSON:\n  {value}"));
-            serde_json::from_str(value).map_err(wrong)?
+            json_text::read(value.as_bytes()).map_err(wrong)?
         } else {
             Value::from(value)
         };
@@ -309,7 +310,7 @@ async fn import(
     let (file, path) = definitions(words, settings)?;
     let wrong =
         |error: serde_json::Error| Dead::Died(format!("the definitions are not JSON: {error}"));
-    let definitions = serde_json::from_slice(&fs::read(file)?).map_err(wrong)?;
+    let definitions = json_text::read(&fs::read(file)?).map_err(wrong)?;
     send(Call::post(path, definitions), cx).await?;
     let words = format!(
         "Uploaded definitions from \"{file}\" to {}. The import process may take some time. \

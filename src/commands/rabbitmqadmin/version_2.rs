@@ -16,6 +16,7 @@ use super::reports;
 use super::settings::AdminSettings;
 use crate::commands::{CommandError, Context};
 use crate::engine::{Call, Error, Method, escape};
+use crate::json_text;
 use crate::render::Output;
 
 /// The command line is wrong.
@@ -199,7 +200,7 @@ fn parsed(name: &str, text: &str) -> Result<Value, RunFailure> {
         text: format!("the {name} is not JSON: {error}"),
         code: DATA,
     };
-    serde_json::from_str(text.trim_matches('\'')).map_err(wrong)
+    json_text::read(text.trim_matches('\'').as_bytes()).map_err(wrong)
 }
 
 /// The failure that an error is.

@@ -149,19 +149,24 @@ fn read_properties(body: &Body) -> Result<Properties, Refusal> {
         Some(Value::Array(none)) if none.is_empty() => Body::default(),
         _ => return Err(Refusal::bad_request("properties should be an object")),
     };
-    let text = |name: &str| given.optional_text(name)?.map(name_of).transpose();
-    let number = |name: &str| match given.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            let refused = || Refusal::BadReason(json!(["not_integer", value]));
-            value.as_u64().map(Some).ok_or_else(refused)
-        }
+    let refused = |type_name: &str, name: &str| Refusal::BadReason(json!([type_name, name]));
+    let text = |name: &str| -> Result<Option<ShortStr>, Refusal> {
+        let Some(value) = given.get(name) else { return Ok(None) };
+        name_of(value.as_str().ok_or_else(|| refused("not_string", name))?).map(Some)
+    };
+    let number = |name: &str| {
+        let whole = |value: &Value| value.as_u64().ok_or_else(|| refused("not_int", name));
+        given.get(name).map(whole).transpose()
     };
     let byte = |name: &str| {
-        let fits = |number| u8::try_from(number).ok();
-        number(name).map(|number| number.and_then(fits))
+        let fits = |number| u8::try_from(number).map_err(|_| refused("not_int", name));
+        number(name)?.map(fits).transpose()
     };
-    let headers = given.get("headers").map(|_| given.table("headers")).transpose()?;
+    let headers = match given.get("headers") {
+        None => None,
+        Some(Value::Null) => return Err(Refusal::bad_request("headers should be an object")),
+        Some(_) => given.check_given("headers").and_then(|()| given.table("headers")).map(Some)?,
+    };
     Ok(Properties {
         content_type: text("content_type")?,
         content_encoding: text("content_encoding")?,

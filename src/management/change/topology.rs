@@ -23,8 +23,8 @@ pub(in crate::management) fn declare_queue(
     request: &ChangeRequest<'_>,
 ) -> Result<ChangeOutcome, Refusal> {
     let (vhost, rights) = request.inside()?;
-    let declaration =
-        read_queue(request.name("queue")?, &request.body()?, &request.view.user.name)?;
+    let body = request.body_with_arguments()?;
+    let declaration = read_queue(request.name("queue")?, &body, &request.view.user.name)?;
     let name = &declaration.name;
     rights.check(Right::Configure, Resource::Queue(name))?;
     let is_new = vhost.find_queue(name).is_none();
@@ -105,7 +105,8 @@ pub(in crate::management) fn declare_exchange(
 ) -> Result<ChangeOutcome, Refusal> {
     let (vhost, rights) = request.inside()?;
     let name = name_of(request.names.exchange("exchange")?)?;
-    let settings = read_exchange(name, &request.body()?, request.view.broker.compat())?;
+    let body = request.body_with_arguments()?;
+    let settings = read_exchange(name, &body, request.view.broker.compat())?;
     let name = settings.name.clone();
     Vhost::check_not_default(&name)?;
     rights.check(Right::Configure, Resource::Exchange(&name))?;
@@ -155,7 +156,7 @@ pub(in crate::management) fn delete_exchange(
 /// `POST /bindings/:vhost/e/:exchange/q/:queue` and `.../e/:destination`.
 pub(in crate::management) fn bind(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
     let (vhost, rights) = request.inside()?;
-    let body = request.body()?;
+    let body = request.body_with_arguments()?;
     let (source, destination) = ends(request)?;
     let (routing_key, arguments) = (body.optional_name("routing_key")?, body.table("arguments")?);
     let binding = BindingRequest { source, destination, routing_key, arguments };

@@ -15,7 +15,12 @@ const PROTECTED: &str = "protected_from_deletion";
 
 /// `PUT /vhosts/:vhost`.
 pub(in crate::management) fn put(request: &ChangeRequest<'_>) -> Result<ChangeOutcome, Refusal> {
-    let change = read(&request.body()?)?;
+    let body = request.body()?;
+    if body.optional_text("default_queue_type")? == Some("") {
+        let reason = "default_queue_type must not be an empty string";
+        return Err(Refusal::bad_request(reason));
+    }
+    let change = read(&body)?;
     let creator = Some(&request.view.user.name);
     let (broker, name) = (request.view.broker, request.name("vhost")?);
     let put = broker.put_vhost(&name, change, creator)?;
