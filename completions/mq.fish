@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_mq_global_optspecs
-    string join \n u/url= http-url= local= vhost= timeout= tls-ca= tls-cert= tls-key= o/format= q/quiet h/help V/version
+    string join \n u/url= http-url= local= context= vhost= timeout= tls-ca= tls-cert= tls-key= o/format= q/quiet h/help V/version
 end
 
 function __fish_mq_needs_command
@@ -25,9 +25,10 @@ function __fish_mq_using_subcommand
 end
 
 complete -c mq -n "__fish_mq_needs_command" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_needs_command" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_needs_command" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_needs_command" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_needs_command" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_needs_command" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_needs_command" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_needs_command" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_needs_command" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_needs_command" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -72,6 +73,7 @@ complete -c mq -n "__fish_mq_needs_command" -f -a "smoke" -d 'Check a broker by 
 complete -c mq -n "__fish_mq_needs_command" -f -a "expect" -d 'Check the state of a queue or an exchange, and fail if it is not as expected'
 complete -c mq -n "__fish_mq_needs_command" -f -a "bench" -d 'Measure a broker: rates, latencies and lost messages'
 complete -c mq -n "__fish_mq_needs_command" -f -a "tutorial" -d 'Run RabbitMQ\'s tutorials as lessons on a live broker'
+complete -c mq -n "__fish_mq_needs_command" -f -a "context" -d 'Give brokers names, and choose the one that commands work with'
 complete -c mq -n "__fish_mq_needs_command" -f -a "install-links" -d 'Create links under which mq behaves as RabbitMQ\'s programs'
 complete -c mq -n "__fish_mq_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c mq -n "__fish_mq_needs_command" -f -a "man" -d 'Print the manual page of mq or of a command'
@@ -305,9 +307,10 @@ info\t''
 debug\t''"
 complete -c mq -n "__fish_mq_using_subcommand serve" -l log-category -d 'Log messages of this category at a level of its own: connection, channel or queue, such as connection=debug; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand serve" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand serve" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand serve" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand serve" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -340,9 +343,10 @@ complete -c mq -n "__fish_mq_using_subcommand run" -l keep -d 'Store queues and 
 complete -c mq -n "__fish_mq_using_subcommand run" -l listen -d 'Listen for AMQP on this address [default: a free port of 127.0.0.1]' -r
 complete -c mq -n "__fish_mq_using_subcommand run" -l http -d 'Serve the management API on this address [default: a free port of 127.0.0.1]' -r
 complete -c mq -n "__fish_mq_using_subcommand run" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand run" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand run" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand run" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand run" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand run" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand run" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand run" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand run" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand run" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -385,9 +389,10 @@ complete -c mq -n "__fish_mq_using_subcommand publish" -l message-type -d 'Set t
 complete -c mq -n "__fish_mq_using_subcommand publish" -l user-id -d 'Set the user id; the broker refuses the message if it is not the connection\'s user' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l app-id -d 'Set the id of the application that made the message' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand publish" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand publish" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand publish" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand publish" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand publish" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -436,9 +441,10 @@ complete -c mq -n "__fish_mq_using_subcommand consume" -l on-failure -d 'Requeue
 reject\t'Drop the message, or dead-letter it if the queue has a dead-letter exchange'"
 complete -c mq -n "__fish_mq_using_subcommand consume" -l max-attempts -d 'Reject a message if its command has failed this many times, at most 40 [default: no limit, with pauses of 0.5 to 30 s]' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand consume" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand consume" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand consume" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand consume" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand consume" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -457,9 +463,10 @@ complete -c mq -n "__fish_mq_using_subcommand consume" -s h -l help -d 'Print he
 complete -c mq -n "__fish_mq_using_subcommand get" -l queue -d 'Take the message from this queue' -r
 complete -c mq -n "__fish_mq_using_subcommand get" -l template -d 'Print the message in this form, for example \'{routing_key}: {body}\'' -r
 complete -c mq -n "__fish_mq_using_subcommand get" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand get" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand get" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand get" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand get" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand get" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand get" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand get" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -493,9 +500,10 @@ complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l message-type -d 'Set 
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l user-id -d 'Set the user id; the broker refuses the message if it is not the connection\'s user' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l app-id -d 'Set the id of the application that made the message' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand rpc-call" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -527,9 +535,10 @@ complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l on-failure -d 'Reque
 reject\t'Drop the message, or dead-letter it if the queue has a dead-letter exchange'"
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l max-attempts -d 'Reject a message if its command has failed this many times, at most 40 [default: no limit, with pauses of 0.5 to 30 s]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand rpc-serve" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -553,9 +562,10 @@ timestamp\t''"
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l history-length -d 'Send each newly bound queue this many of the last messages (x-recent-history-length)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l argument -d 'Add any other argument, as NAME=VALUE or NAME:TYPE=VALUE' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand declare-exchange" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -600,9 +610,10 @@ complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l segment-size -d 
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l filter-size -d 'Set the bytes of filter data per file of a stream, 16 to 255 (x-stream-filter-size-bytes)' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l argument -d 'Add any other argument, as NAME=VALUE or NAME:TYPE=VALUE' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand declare-queue" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -630,9 +641,10 @@ all-with-x\t''
 any-with-x\t''"
 complete -c mq -n "__fish_mq_using_subcommand bind" -l weight -d 'The share of messages for this binding of a consistent-hash exchange, for example 2; it is sent as the routing key' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand bind" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand bind" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand bind" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand bind" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand bind" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -656,9 +668,10 @@ all-with-x\t''
 any-with-x\t''"
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l weight -d 'The share of messages for this binding of a consistent-hash exchange, for example 2; it is sent as the routing key' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand unbind" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand unbind" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand unbind" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand unbind" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -675,9 +688,10 @@ complete -c mq -n "__fish_mq_using_subcommand route" -s e -l exchange -d 'The ex
 complete -c mq -n "__fish_mq_using_subcommand route" -s k -l key -d 'The message\'s routing key' -r
 complete -c mq -n "__fish_mq_using_subcommand route" -s H -l header -d 'A header of the message, as NAME=VALUE or NAME:TYPE=VALUE; may be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand route" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand route" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand route" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand route" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand route" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand route" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand route" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand route" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -692,9 +706,10 @@ complete -c mq -n "__fish_mq_using_subcommand route" -l all -d 'Show every bindi
 complete -c mq -n "__fish_mq_using_subcommand route" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand route" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -710,9 +725,10 @@ complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s y -l yes -d 'D
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand delete-exchange" -s h -l help -d 'Print help'
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -729,9 +745,10 @@ complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s y -l yes -d 'Do n
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand delete-queue" -s h -l help -d 'Print help'
 complete -c mq -n "__fish_mq_using_subcommand purge-queue" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand purge-queue" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -750,9 +767,10 @@ complete -c mq -n "__fish_mq_using_subcommand list-queues" -l sort -d 'Sort by t
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-queues" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand list-queues" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-queues" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-queues" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -771,9 +789,10 @@ complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l sort -d 'Sort b
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-exchanges" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -792,9 +811,10 @@ complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l sort -d 'Sort by
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-bindings" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -813,9 +833,10 @@ complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l sort -d 'Sort b
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-consumers" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -834,9 +855,10 @@ complete -c mq -n "__fish_mq_using_subcommand list-connections" -l sort -d 'Sort
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-connections" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand list-connections" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-connections" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-connections" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -855,9 +877,10 @@ complete -c mq -n "__fish_mq_using_subcommand list-channels" -l sort -d 'Sort by
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-channels" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand list-channels" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channels" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-channels" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -876,9 +899,10 @@ complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l sort -d 'Sort by t
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -893,9 +917,10 @@ complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -l no-headers -d 'Lea
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-vhosts" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand status" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand status" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand status" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand status" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand status" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand status" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -909,9 +934,10 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand status" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand status" -s h -l help -d 'Print help'
 complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -927,9 +953,10 @@ complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcomm
 complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -f -a "check" -d 'Check that a data directory is undamaged, and list what is stored in it'
 complete -c mq -n "__fish_mq_using_subcommand store; and not __fish_seen_subcommand_from check repair" -f -a "repair" -d 'Repair damage that a broker must not repair by itself when it starts'
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -943,9 +970,10 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -959,9 +987,10 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand store; and __fish_seen_subcommand_from repair" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand restore" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand restore" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand restore" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand restore" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand restore" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand restore" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand restore" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand restore" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand restore" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand restore" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -975,9 +1004,10 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand restore" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand ping" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand ping" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand ping" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand ping" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand ping" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand ping" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand ping" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -992,9 +1022,10 @@ complete -c mq -n "__fish_mq_using_subcommand ping" -s q -l quiet -d 'Print only
 complete -c mq -n "__fish_mq_using_subcommand ping" -s h -l help -d 'Print help'
 complete -c mq -n "__fish_mq_using_subcommand wait" -l for -d 'Wait for this: ready; queue=Q (it exists); exchange=E; empty=Q (no message is ready or unacknowledged); messages=Q:N (at least N are ready); consumers=Q:N (at least N; 1 if left out). May be given several times' -r
 complete -c mq -n "__fish_mq_using_subcommand wait" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand wait" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand wait" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand wait" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand wait" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand wait" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand wait" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -1008,9 +1039,10 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand wait" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand smoke" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand smoke" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand smoke" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand smoke" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand smoke" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand smoke" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand smoke" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand smoke" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand smoke" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand smoke" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -1047,9 +1079,10 @@ complete -c mq -n "__fish_mq_using_subcommand expect" -l message-type -d 'Set th
 complete -c mq -n "__fish_mq_using_subcommand expect" -l user-id -d 'Set the user id; the broker refuses the message if it is not the connection\'s user' -r
 complete -c mq -n "__fish_mq_using_subcommand expect" -l app-id -d 'Set the id of the application that made the message' -r
 complete -c mq -n "__fish_mq_using_subcommand expect" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand expect" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand expect" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand expect" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand expect" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand expect" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand expect" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand expect" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -1085,9 +1118,10 @@ complete -c mq -n "__fish_mq_using_subcommand bench" -l fail-if -d 'Exit with co
 complete -c mq -n "__fish_mq_using_subcommand bench" -l against -d 'Also measure the broker at this address, in turns with the first, and compare' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -l rounds -d 'Measure each broker this many times [default: 3]' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand bench" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand bench" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand bench" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand bench" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -1104,9 +1138,10 @@ complete -c mq -n "__fish_mq_using_subcommand bench" -l verify -d 'Check that ev
 complete -c mq -n "__fish_mq_using_subcommand bench" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand tutorial" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand tutorial" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -1121,11 +1156,131 @@ complete -c mq -n "__fish_mq_using_subcommand tutorial" -l step -d 'Wait for Ent
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -l check -d 'Print only the result of each check, to test a broker'
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand tutorial" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -f -a "add" -d 'Add a context for the broker that --url names'
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -f -a "list" -d 'List the contexts; passwords are not shown'
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -f -a "use" -d 'Use a context if nothing else names a broker'
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -f -a "show" -d 'Show a context; its password is not shown'
+complete -c mq -n "__fish_mq_using_subcommand context; and not __fish_seen_subcommand_from add list use show remove" -f -a "remove" -d 'Remove contexts, with their stored passwords'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l password-command -d 'Run this shell command for the password, which is the first line it prints, for example \'pass show mq\'' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l password-env -d 'Take the password from this environment variable' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l no-password -d 'Store no password and do not ask for one'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l use -d 'Use the context from now on, like `mq context use`'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -l replace -d 'Replace the context if there is one with this name'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l columns -d 'Show these columns, separated by commas' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l sort -d 'Sort by this column; -COLUMN reverses the order' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -l no-headers -d 'Leave out the header line of tsv and csv'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -l none -d 'Use none'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from use" -s h -l help -d 'Print help'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -l tls-key -d 'Use the key in this PEM file for the certificate' -r -F
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
+json\t''
+jsonl\t''
+csv\t''
+tsv\t''
+raw\t''"
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Do not ask for confirmation; required if there is no terminal to ask on'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print only the result and errors'
+complete -c mq -n "__fish_mq_using_subcommand context; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c mq -n "__fish_mq_using_subcommand install-links" -l program -d 'Let the links lead to this program [default: this one]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand install-links" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand install-links" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand install-links" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand install-links" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand install-links" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand install-links" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand install-links" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand install-links" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -1139,9 +1294,10 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand install-links" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand install-links" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand completions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand completions" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand completions" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand completions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand completions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand completions" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand completions" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -1155,9 +1311,10 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand completions" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand man" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand man" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand man" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand man" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand man" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand man" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand man" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand man" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -1171,9 +1328,10 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand man" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand help" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand help" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l http-url -d 'Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or --context is given] [default: the address that the broker announces, else port 15672 of the same host]' -r
 complete -c mq -n "__fish_mq_using_subcommand help" -l local -d 'Work with the broker of a data directory on this machine: join it, or run it until the command ends [env: MQ_LOCAL]' -r -F
-complete -c mq -n "__fish_mq_using_subcommand help" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l context -d 'Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in .mq.toml, else the one that `mq context use` chose]' -r
+complete -c mq -n "__fish_mq_using_subcommand help" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand help" -l timeout -d 'Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for a reply]' -r
 complete -c mq -n "__fish_mq_using_subcommand help" -l tls-ca -d 'Trust the certificates in this PEM file [default: the system\'s]' -r -F
 complete -c mq -n "__fish_mq_using_subcommand help" -l tls-cert -d 'Present the certificate in this PEM file to the broker, or serve with it' -r -F
@@ -1187,7 +1345,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand help" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand add-user" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand add-user" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand add-user" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand add-user" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1198,7 +1356,7 @@ complete -c mq -n "__fish_mq_using_subcommand add-user" -l pre-hashed-password -
 complete -c mq -n "__fish_mq_using_subcommand add-user" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand add-user" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand change-password" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand change-password" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand change-password" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand change-password" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1208,7 +1366,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand change-password" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand change-password" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand authenticate-user" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand authenticate-user" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand authenticate-user" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand authenticate-user" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1218,7 +1376,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand authenticate-user" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand authenticate-user" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-user-tags" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-user-tags" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-user-tags" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-user-tags" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1232,7 +1390,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-users" -l sort -d 'Sort by th
 complete -c mq -n "__fish_mq_using_subcommand list-users" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-users" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-users" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-users" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-users" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-users" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1243,7 +1401,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-users" -l no-headers -d 'Leav
 complete -c mq -n "__fish_mq_using_subcommand list-users" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-users" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-user-limits" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-user-limits" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-user-limits" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-user-limits" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1258,7 +1416,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-user-limits" -l sort -d 'Sort
 complete -c mq -n "__fish_mq_using_subcommand list-user-limits" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-user-limits" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-user-limits" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-user-limits" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-user-limits" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-user-limits" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1270,7 +1428,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-user-limits" -l no-headers -d
 complete -c mq -n "__fish_mq_using_subcommand list-user-limits" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-user-limits" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand clear-user-limits" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand clear-user-limits" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand clear-user-limits" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand clear-user-limits" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1280,7 +1438,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand clear-user-limits" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand clear-user-limits" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand clear-password" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand clear-password" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand clear-password" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand clear-password" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1291,7 +1449,7 @@ complete -c mq -n "__fish_mq_using_subcommand clear-password" -s q -l quiet -d '
 complete -c mq -n "__fish_mq_using_subcommand clear-password" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand hash-password" -l hashing-algorithm -d 'Hash with sha256 (the default) or sha512' -r
 complete -c mq -n "__fish_mq_using_subcommand hash-password" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand hash-password" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand hash-password" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand hash-password" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1301,7 +1459,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand hash-password" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand hash-password" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand delete-user" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand delete-user" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-user" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-user" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1311,7 +1469,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand delete-user" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand delete-user" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-permissions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-permissions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-permissions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-permissions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1321,7 +1479,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand set-permissions" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand set-permissions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-permissions-globally" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-permissions-globally" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-permissions-globally" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-permissions-globally" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1335,7 +1493,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-permissions" -l sort -d 'Sort
 complete -c mq -n "__fish_mq_using_subcommand list-permissions" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-permissions" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-permissions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-permissions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-permissions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-permissions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1350,7 +1508,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-user-permissions" -l sort -d 
 complete -c mq -n "__fish_mq_using_subcommand list-user-permissions" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-user-permissions" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-user-permissions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-user-permissions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-user-permissions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-user-permissions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1361,7 +1519,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-user-permissions" -l no-heade
 complete -c mq -n "__fish_mq_using_subcommand list-user-permissions" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-user-permissions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand clear-permissions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand clear-permissions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand clear-permissions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand clear-permissions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1371,7 +1529,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand clear-permissions" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand clear-permissions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-topic-permissions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-topic-permissions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-topic-permissions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-topic-permissions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1385,7 +1543,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-topic-permissions" -l sort -d
 complete -c mq -n "__fish_mq_using_subcommand list-topic-permissions" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-topic-permissions" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-topic-permissions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-topic-permissions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-topic-permissions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-topic-permissions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1400,7 +1558,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-user-topic-permissions" -l so
 complete -c mq -n "__fish_mq_using_subcommand list-user-topic-permissions" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-user-topic-permissions" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-user-topic-permissions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-user-topic-permissions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-user-topic-permissions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-user-topic-permissions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1411,7 +1569,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-user-topic-permissions" -l no
 complete -c mq -n "__fish_mq_using_subcommand list-user-topic-permissions" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-user-topic-permissions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand clear-topic-permissions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand clear-topic-permissions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand clear-topic-permissions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand clear-topic-permissions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1424,7 +1582,7 @@ complete -c mq -n "__fish_mq_using_subcommand add-vhost" -s d -l description -d 
 complete -c mq -n "__fish_mq_using_subcommand add-vhost" -l tags -d 'Give it these tags, separated by commas' -r
 complete -c mq -n "__fish_mq_using_subcommand add-vhost" -l default-queue-type -d 'Make queues of this type if a client names none: classic, quorum or stream' -r
 complete -c mq -n "__fish_mq_using_subcommand add-vhost" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand add-vhost" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand add-vhost" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand add-vhost" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1438,7 +1596,7 @@ complete -c mq -n "__fish_mq_using_subcommand update-vhost-metadata" -l tags -d 
 complete -c mq -n "__fish_mq_using_subcommand update-vhost-metadata" -l default-queue-type -d 'Make queues of this type if a client names none: classic, quorum or stream' -r
 complete -c mq -n "__fish_mq_using_subcommand update-vhost-metadata" -l protected-from-deletion -d 'Protect it from deletion (true) or no longer (false)' -r
 complete -c mq -n "__fish_mq_using_subcommand update-vhost-metadata" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand update-vhost-metadata" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand update-vhost-metadata" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand update-vhost-metadata" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1448,7 +1606,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand update-vhost-metadata" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand update-vhost-metadata" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-vhost-tags" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-vhost-tags" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-vhost-tags" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-vhost-tags" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1458,7 +1616,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand set-vhost-tags" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand set-vhost-tags" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand enable-vhost-deletion-protection" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand enable-vhost-deletion-protection" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand enable-vhost-deletion-protection" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand enable-vhost-deletion-protection" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1468,7 +1626,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand enable-vhost-deletion-protection" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand enable-vhost-deletion-protection" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand disable-vhost-deletion-protection" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand disable-vhost-deletion-protection" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand disable-vhost-deletion-protection" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand disable-vhost-deletion-protection" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1478,7 +1636,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand disable-vhost-deletion-protection" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand disable-vhost-deletion-protection" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand trace-on" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand trace-on" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand trace-on" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand trace-on" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1488,7 +1646,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand trace-on" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand trace-on" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand trace-off" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand trace-off" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand trace-off" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand trace-off" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1498,7 +1656,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand trace-off" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand trace-off" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-vhost-limits" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-vhost-limits" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-vhost-limits" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-vhost-limits" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1512,7 +1670,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-vhost-limits" -l sort -d 'Sor
 complete -c mq -n "__fish_mq_using_subcommand list-vhost-limits" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhost-limits" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhost-limits" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-vhost-limits" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-vhost-limits" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-vhost-limits" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1524,7 +1682,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-vhost-limits" -l no-headers -
 complete -c mq -n "__fish_mq_using_subcommand list-vhost-limits" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-vhost-limits" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand clear-vhost-limits" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand clear-vhost-limits" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand clear-vhost-limits" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand clear-vhost-limits" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1534,7 +1692,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand clear-vhost-limits" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand clear-vhost-limits" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand restart-vhost" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand restart-vhost" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand restart-vhost" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand restart-vhost" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1544,7 +1702,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand restart-vhost" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand restart-vhost" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand reconcile-vhosts" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand reconcile-vhosts" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand reconcile-vhosts" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand reconcile-vhosts" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1554,7 +1712,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand reconcile-vhosts" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand reconcile-vhosts" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand delete-vhost" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand delete-vhost" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-vhost" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-vhost" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1566,7 +1724,7 @@ complete -c mq -n "__fish_mq_using_subcommand delete-vhost" -s h -l help -d 'Pri
 complete -c mq -n "__fish_mq_using_subcommand set-policy" -l priority -d 'Let it win over policies of lower priority [default: 0]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-policy" -l apply-to -d 'Apply it to queues, exchanges, classic_queues, quorum_queues, streams or all [default: all]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-policy" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-policy" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-policy" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-policy" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1580,7 +1738,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-policies" -l sort -d 'Sort by
 complete -c mq -n "__fish_mq_using_subcommand list-policies" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-policies" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-policies" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-policies" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-policies" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-policies" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1596,7 +1754,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-policies-that-match" -l sort 
 complete -c mq -n "__fish_mq_using_subcommand list-policies-that-match" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-policies-that-match" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-policies-that-match" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-policies-that-match" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-policies-that-match" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-policies-that-match" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1607,7 +1765,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-policies-that-match" -l no-he
 complete -c mq -n "__fish_mq_using_subcommand list-policies-that-match" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-policies-that-match" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand clear-policy" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand clear-policy" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand clear-policy" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand clear-policy" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1619,7 +1777,7 @@ complete -c mq -n "__fish_mq_using_subcommand clear-policy" -s h -l help -d 'Pri
 complete -c mq -n "__fish_mq_using_subcommand set-operator-policy" -l priority -d 'Let it win over policies of lower priority [default: 0]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-operator-policy" -l apply-to -d 'Apply it to queues, exchanges, classic_queues, quorum_queues, streams or all [default: all]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-operator-policy" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-operator-policy" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-operator-policy" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-operator-policy" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1633,7 +1791,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-operator-policies" -l sort -d
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-operator-policies" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-operator-policies" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1644,7 +1802,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-operator-policies" -l no-head
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand clear-operator-policy" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand clear-operator-policy" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand clear-operator-policy" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand clear-operator-policy" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1658,7 +1816,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-policies-with-classic-queue-m
 complete -c mq -n "__fish_mq_using_subcommand list-policies-with-classic-queue-mirroring" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-policies-with-classic-queue-mirroring" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-policies-with-classic-queue-mirroring" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-policies-with-classic-queue-mirroring" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-policies-with-classic-queue-mirroring" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-policies-with-classic-queue-mirroring" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1673,7 +1831,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-operator-policies-with-classi
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies-with-classic-queue-mirroring" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies-with-classic-queue-mirroring" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies-with-classic-queue-mirroring" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-operator-policies-with-classic-queue-mirroring" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-operator-policies-with-classic-queue-mirroring" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies-with-classic-queue-mirroring" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1684,7 +1842,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-operator-policies-with-classi
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies-with-classic-queue-mirroring" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-operator-policies-with-classic-queue-mirroring" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-if-cluster-has-classic-queue-mirroring-policy" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-if-cluster-has-classic-queue-mirroring-policy" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-if-cluster-has-classic-queue-mirroring-policy" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-if-cluster-has-classic-queue-mirroring-policy" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1694,7 +1852,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-if-cluster-has-classic-queue-mirroring-policy" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-if-cluster-has-classic-queue-mirroring-policy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand remove-classic-queue-mirroring-from-policies" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand remove-classic-queue-mirroring-from-policies" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand remove-classic-queue-mirroring-from-policies" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand remove-classic-queue-mirroring-from-policies" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1704,7 +1862,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand remove-classic-queue-mirroring-from-policies" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand remove-classic-queue-mirroring-from-policies" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-parameter" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-parameter" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-parameter" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-parameter" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1718,7 +1876,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-parameters" -l sort -d 'Sort 
 complete -c mq -n "__fish_mq_using_subcommand list-parameters" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-parameters" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-parameters" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-parameters" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-parameters" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-parameters" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1729,7 +1887,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-parameters" -l no-headers -d 
 complete -c mq -n "__fish_mq_using_subcommand list-parameters" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-parameters" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand clear-parameter" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand clear-parameter" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand clear-parameter" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand clear-parameter" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1739,7 +1897,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand clear-parameter" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand clear-parameter" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-global-parameter" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-global-parameter" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-global-parameter" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-global-parameter" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1753,7 +1911,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-global-parameters" -l sort -d
 complete -c mq -n "__fish_mq_using_subcommand list-global-parameters" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-global-parameters" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-global-parameters" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-global-parameters" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-global-parameters" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-global-parameters" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1764,7 +1922,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-global-parameters" -l no-head
 complete -c mq -n "__fish_mq_using_subcommand list-global-parameters" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-global-parameters" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand clear-global-parameter" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand clear-global-parameter" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand clear-global-parameter" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand clear-global-parameter" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1774,7 +1932,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand clear-global-parameter" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand clear-global-parameter" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand export-definitions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand export-definitions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand export-definitions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand export-definitions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1785,7 +1943,7 @@ complete -c mq -n "__fish_mq_using_subcommand export-definitions" -l only-vhost 
 complete -c mq -n "__fish_mq_using_subcommand export-definitions" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand export-definitions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand import-definitions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand import-definitions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand import-definitions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand import-definitions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1796,7 +1954,7 @@ complete -c mq -n "__fish_mq_using_subcommand import-definitions" -l only-vhost 
 complete -c mq -n "__fish_mq_using_subcommand import-definitions" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand import-definitions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand close-connection" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand close-connection" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand close-connection" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand close-connection" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1808,7 +1966,7 @@ complete -c mq -n "__fish_mq_using_subcommand close-connection" -s h -l help -d 
 complete -c mq -n "__fish_mq_using_subcommand close-all-connections" -l limit -d 'Close so many connections at most' -r
 complete -c mq -n "__fish_mq_using_subcommand close-all-connections" -l per-connection-delay -d 'Pause so many milliseconds after each' -r
 complete -c mq -n "__fish_mq_using_subcommand close-all-connections" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand close-all-connections" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand close-all-connections" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand close-all-connections" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1819,7 +1977,7 @@ complete -c mq -n "__fish_mq_using_subcommand close-all-connections" -l global -
 complete -c mq -n "__fish_mq_using_subcommand close-all-connections" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand close-all-connections" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand close-all-user-connections" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand close-all-user-connections" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand close-all-user-connections" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand close-all-user-connections" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1833,7 +1991,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-feature-flags" -l sort -d 'So
 complete -c mq -n "__fish_mq_using_subcommand list-feature-flags" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-feature-flags" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-feature-flags" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-feature-flags" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-feature-flags" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-feature-flags" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1844,7 +2002,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-feature-flags" -l no-headers 
 complete -c mq -n "__fish_mq_using_subcommand list-feature-flags" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-feature-flags" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand enable-feature-flag" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand enable-feature-flag" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand enable-feature-flag" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand enable-feature-flag" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1860,7 +2018,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-deprecated-features" -l sort 
 complete -c mq -n "__fish_mq_using_subcommand list-deprecated-features" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-deprecated-features" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-deprecated-features" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-deprecated-features" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-deprecated-features" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-deprecated-features" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1872,7 +2030,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-deprecated-features" -l no-he
 complete -c mq -n "__fish_mq_using_subcommand list-deprecated-features" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-deprecated-features" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-if-any-deprecated-features-are-used" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-if-any-deprecated-features-are-used" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-if-any-deprecated-features-are-used" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-if-any-deprecated-features-are-used" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1886,7 +2044,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-plugins" -l sort -d 'Sort by 
 complete -c mq -n "__fish_mq_using_subcommand list-plugins" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand list-plugins" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand list-plugins" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-plugins" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-plugins" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-plugins" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1897,7 +2055,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-plugins" -l no-headers -d 'Le
 complete -c mq -n "__fish_mq_using_subcommand list-plugins" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-plugins" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand is-plugin-enabled" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand is-plugin-enabled" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand is-plugin-enabled" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand is-plugin-enabled" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1907,7 +2065,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand is-plugin-enabled" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand is-plugin-enabled" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand enable-plugins" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand enable-plugins" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand enable-plugins" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand enable-plugins" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1917,7 +2075,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand enable-plugins" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand enable-plugins" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-plugins" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-plugins" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-plugins" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-plugins" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1927,7 +2085,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand set-plugins" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand set-plugins" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand disable-plugins" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand disable-plugins" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand disable-plugins" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand disable-plugins" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1937,7 +2095,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand disable-plugins" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand disable-plugins" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand alarms" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand alarms" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand alarms" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand alarms" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1947,7 +2105,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand alarms" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand alarms" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-alarms" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-alarms" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-alarms" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-alarms" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1957,7 +2115,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-alarms" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-alarms" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-local-alarms" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-local-alarms" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-local-alarms" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-local-alarms" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1967,7 +2125,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-local-alarms" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-local-alarms" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-running" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-running" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-running" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-running" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1977,7 +2135,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-running" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-running" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand is-running" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand is-running" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand is-running" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand is-running" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1987,7 +2145,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand is-running" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand is-running" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand is-booting" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand is-booting" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand is-booting" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand is-booting" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -1997,7 +2155,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand is-booting" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand is-booting" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-virtual-hosts" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-virtual-hosts" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-virtual-hosts" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-virtual-hosts" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2007,7 +2165,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-virtual-hosts" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-virtual-hosts" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-port-listener" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-port-listener" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-port-listener" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-port-listener" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2017,7 +2175,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-port-listener" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-port-listener" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-protocol-listener" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-protocol-listener" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-protocol-listener" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-protocol-listener" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2028,7 +2186,7 @@ complete -c mq -n "__fish_mq_using_subcommand check-protocol-listener" -s q -l q
 complete -c mq -n "__fish_mq_using_subcommand check-protocol-listener" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-port-connectivity" -s a -l address -d 'Connect to this host [default: each listener\'s]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-port-connectivity" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-port-connectivity" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-port-connectivity" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-port-connectivity" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2040,7 +2198,7 @@ complete -c mq -n "__fish_mq_using_subcommand check-port-connectivity" -s h -l h
 complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -l within -d 'Within so many units [default: 4]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -l unit -d 'Count in days, weeks, months or years [default: weeks]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2050,7 +2208,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-certificate-expiration" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand node-health-check" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand node-health-check" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand node-health-check" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand node-health-check" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2060,7 +2218,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand node-health-check" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand node-health-check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-quorum-critical" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-quorum-critical" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-quorum-critical" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-quorum-critical" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2070,7 +2228,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-quorum-critical" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-quorum-critical" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-mirror-sync-critical" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-mirror-sync-critical" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-mirror-sync-critical" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-mirror-sync-critical" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2080,7 +2238,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-mirror-sync-critical" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-if-node-is-mirror-sync-critical" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-for-quorum-queues-without-an-elected-leader" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-for-quorum-queues-without-an-elected-leader" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-for-quorum-queues-without-an-elected-leader" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-for-quorum-queues-without-an-elected-leader" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2091,7 +2249,7 @@ complete -c mq -n "__fish_mq_using_subcommand check-for-quorum-queues-without-an
 complete -c mq -n "__fish_mq_using_subcommand check-for-quorum-queues-without-an-elected-leader" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-for-quorum-queues-without-an-elected-leader" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2101,7 +2259,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized-with-data" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized-with-data" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized-with-data" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized-with-data" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2111,7 +2269,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized-with-data" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-if-metadata-store-is-initialized-with-data" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand has-reached-target-cluster-size" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand has-reached-target-cluster-size" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand has-reached-target-cluster-size" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand has-reached-target-cluster-size" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2121,7 +2279,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand has-reached-target-cluster-size" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand has-reached-target-cluster-size" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand await-online-quorum-plus-one" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand await-online-quorum-plus-one" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand await-online-quorum-plus-one" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand await-online-quorum-plus-one" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2131,7 +2289,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand await-online-quorum-plus-one" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand await-online-quorum-plus-one" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand server-version" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand server-version" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand server-version" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand server-version" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2141,7 +2299,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand server-version" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand server-version" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand version" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand version" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand version" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand version" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2151,7 +2309,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand version" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-cluster-name" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-cluster-name" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-cluster-name" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-cluster-name" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2161,7 +2319,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand set-cluster-name" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand set-cluster-name" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand cluster-status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand cluster-status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand cluster-status" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand cluster-status" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2171,7 +2329,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand cluster-status" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand cluster-status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand await-online-nodes" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand await-online-nodes" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand await-online-nodes" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand await-online-nodes" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2181,7 +2339,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand await-online-nodes" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand await-online-nodes" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand listeners" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand listeners" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand listeners" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand listeners" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2191,7 +2349,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand listeners" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand listeners" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand environment" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand environment" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand environment" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand environment" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2202,7 +2360,7 @@ complete -c mq -n "__fish_mq_using_subcommand environment" -s q -l quiet -d 'Pri
 complete -c mq -n "__fish_mq_using_subcommand environment" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand memory-breakdown" -l unit -d 'Print it in bytes, kb, mb or gb [default: as fits]' -r
 complete -c mq -n "__fish_mq_using_subcommand memory-breakdown" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand memory-breakdown" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand memory-breakdown" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand memory-breakdown" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2212,7 +2370,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand memory-breakdown" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand memory-breakdown" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand report" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand report" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand report" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand report" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2222,7 +2380,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand report" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand list-node-auth-attempt-stats" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-node-auth-attempt-stats" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-node-auth-attempt-stats" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-node-auth-attempt-stats" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2233,7 +2391,7 @@ complete -c mq -n "__fish_mq_using_subcommand list-node-auth-attempt-stats" -l b
 complete -c mq -n "__fish_mq_using_subcommand list-node-auth-attempt-stats" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-node-auth-attempt-stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand reset-node-auth-attempt-metrics" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand reset-node-auth-attempt-metrics" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand reset-node-auth-attempt-metrics" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand reset-node-auth-attempt-metrics" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2243,7 +2401,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand reset-node-auth-attempt-metrics" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand reset-node-auth-attempt-metrics" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand reset-stats-db" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand reset-stats-db" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand reset-stats-db" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand reset-stats-db" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2255,7 +2413,7 @@ complete -c mq -n "__fish_mq_using_subcommand reset-stats-db" -s q -l quiet -d '
 complete -c mq -n "__fish_mq_using_subcommand reset-stats-db" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand list-unresponsive-queues" -l queue-timeout -d 'Wait so long for each' -r
 complete -c mq -n "__fish_mq_using_subcommand list-unresponsive-queues" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-unresponsive-queues" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-unresponsive-queues" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-unresponsive-queues" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2265,7 +2423,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand list-unresponsive-queues" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-unresponsive-queues" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand list-channel-interceptors" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand list-channel-interceptors" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand list-channel-interceptors" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand list-channel-interceptors" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2275,7 +2433,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand list-channel-interceptors" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand list-channel-interceptors" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand rotate-logs" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand rotate-logs" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand rotate-logs" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand rotate-logs" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2285,7 +2443,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand rotate-logs" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand rotate-logs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand metadata-store-status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand metadata-store-status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand metadata-store-status" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand metadata-store-status" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2295,7 +2453,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand metadata-store-status" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand metadata-store-status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand post-upgrade" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand post-upgrade" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand post-upgrade" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand post-upgrade" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2309,7 +2467,7 @@ complete -c mq -n "__fish_mq_using_subcommand federation-status" -l sort -d 'Sor
 complete -c mq -n "__fish_mq_using_subcommand federation-status" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand federation-status" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand federation-status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand federation-status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand federation-status" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand federation-status" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2320,7 +2478,7 @@ complete -c mq -n "__fish_mq_using_subcommand federation-status" -l no-headers -
 complete -c mq -n "__fish_mq_using_subcommand federation-status" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand federation-status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand restart-federation-link" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand restart-federation-link" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand restart-federation-link" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand restart-federation-link" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2334,7 +2492,7 @@ complete -c mq -n "__fish_mq_using_subcommand shovel-status" -l sort -d 'Sort by
 complete -c mq -n "__fish_mq_using_subcommand shovel-status" -l filter -d 'Show only rows that meet this condition: name=part, name==exact, name!=part, messages>10 (also < >= <=)' -r
 complete -c mq -n "__fish_mq_using_subcommand shovel-status" -l watch -d 'Print the list again at this interval until Ctrl-C, for example 1s' -r
 complete -c mq -n "__fish_mq_using_subcommand shovel-status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand shovel-status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand shovel-status" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand shovel-status" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2345,7 +2503,7 @@ complete -c mq -n "__fish_mq_using_subcommand shovel-status" -l no-headers -d 'L
 complete -c mq -n "__fish_mq_using_subcommand shovel-status" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand shovel-status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand restart-shovel" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand restart-shovel" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand restart-shovel" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand restart-shovel" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2355,7 +2513,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand restart-shovel" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand restart-shovel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand delete-shovel" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand delete-shovel" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand delete-shovel" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand delete-shovel" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2366,7 +2524,7 @@ complete -c mq -n "__fish_mq_using_subcommand delete-shovel" -l force -d 'Accept
 complete -c mq -n "__fish_mq_using_subcommand delete-shovel" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand delete-shovel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand drain" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand drain" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand drain" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand drain" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2376,7 +2534,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand drain" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand drain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand revive" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand revive" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand revive" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand revive" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2386,7 +2544,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand revive" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand revive" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2396,7 +2554,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand suspend-listeners" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2406,7 +2564,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand resume-listeners" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand stop-app" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand stop-app" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand stop-app" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand stop-app" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2416,7 +2574,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand stop-app" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand stop-app" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand start-app" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand start-app" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand start-app" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand start-app" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2426,7 +2584,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand start-app" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand start-app" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2436,7 +2594,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand set-disk-free-limit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2446,7 +2604,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand set-vm-memory-high-watermark" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand set-log-level" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand set-log-level" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand set-log-level" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand set-log-level" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2456,7 +2614,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand set-log-level" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand set-log-level" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand log-location" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand log-location" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand log-location" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand log-location" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2468,7 +2626,7 @@ complete -c mq -n "__fish_mq_using_subcommand log-location" -s q -l quiet -d 'Pr
 complete -c mq -n "__fish_mq_using_subcommand log-location" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand log-tail" -s N -l number -d 'Print so many lines [default: 50]' -r
 complete -c mq -n "__fish_mq_using_subcommand log-tail" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand log-tail" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand log-tail" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand log-tail" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2479,7 +2637,7 @@ complete -c mq -n "__fish_mq_using_subcommand log-tail" -s q -l quiet -d 'Print 
 complete -c mq -n "__fish_mq_using_subcommand log-tail" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand log-tail-stream" -s d -l duration -d 'End after so many seconds [default: until Ctrl-C]' -r
 complete -c mq -n "__fish_mq_using_subcommand log-tail-stream" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand log-tail-stream" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand log-tail-stream" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand log-tail-stream" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2489,7 +2647,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand log-tail-stream" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand log-tail-stream" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand command-line-arguments" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand command-line-arguments" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand command-line-arguments" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand command-line-arguments" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2499,7 +2657,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand command-line-arguments" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand command-line-arguments" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand os-env" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand os-env" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand os-env" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand os-env" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2509,7 +2667,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand os-env" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand os-env" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand tls-versions" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand tls-versions" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand tls-versions" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand tls-versions" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2519,7 +2677,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand tls-versions" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand tls-versions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand cipher-suites" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand cipher-suites" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand cipher-suites" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand cipher-suites" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2529,7 +2687,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand cipher-suites" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand cipher-suites" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand certificates" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand certificates" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand certificates" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand certificates" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2539,7 +2697,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand certificates" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand certificates" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand message-size-stats" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand message-size-stats" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand message-size-stats" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand message-size-stats" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2549,7 +2707,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand message-size-stats" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand message-size-stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand activate-free-disk-space-monitoring" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand activate-free-disk-space-monitoring" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand activate-free-disk-space-monitoring" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand activate-free-disk-space-monitoring" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2559,7 +2717,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand activate-free-disk-space-monitoring" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand activate-free-disk-space-monitoring" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand deactivate-free-disk-space-monitoring" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand deactivate-free-disk-space-monitoring" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand deactivate-free-disk-space-monitoring" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand deactivate-free-disk-space-monitoring" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2569,7 +2727,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand deactivate-free-disk-space-monitoring" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand deactivate-free-disk-space-monitoring" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand enable-auth-attempt-source-tracking" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand enable-auth-attempt-source-tracking" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand enable-auth-attempt-source-tracking" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand enable-auth-attempt-source-tracking" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2579,7 +2737,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand enable-auth-attempt-source-tracking" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand enable-auth-attempt-source-tracking" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand disable-auth-attempt-source-tracking" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand disable-auth-attempt-source-tracking" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand disable-auth-attempt-source-tracking" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand disable-auth-attempt-source-tracking" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2589,7 +2747,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand disable-auth-attempt-source-tracking" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand disable-auth-attempt-source-tracking" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand stop" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand stop" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand stop" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand stop" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2600,7 +2758,7 @@ complete -c mq -n "__fish_mq_using_subcommand stop" -l idempotent -d 'Succeed if
 complete -c mq -n "__fish_mq_using_subcommand stop" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand shutdown" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand shutdown" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand shutdown" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand shutdown" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2611,7 +2769,7 @@ complete -c mq -n "__fish_mq_using_subcommand shutdown" -l wait -d 'Wait, as it 
 complete -c mq -n "__fish_mq_using_subcommand shutdown" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand shutdown" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand reset" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand reset" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand reset" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand reset" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2621,7 +2779,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand reset" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand reset" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand force-reset" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand force-reset" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand force-reset" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand force-reset" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2631,7 +2789,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand force-reset" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand force-reset" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand backup" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand backup" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand backup" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand backup" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2641,7 +2799,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand backup" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand quorum-status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand quorum-status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand quorum-status" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand quorum-status" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2651,7 +2809,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand quorum-status" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand quorum-status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand peek" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand peek" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand peek" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand peek" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2661,7 +2819,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand peek" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand peek" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand stream-status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand stream-status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand stream-status" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand stream-status" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2671,7 +2829,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand stream-status" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand stream-status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand rebalance" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand rebalance" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand rebalance" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand rebalance" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2681,7 +2839,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand rebalance" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand rebalance" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand reclaim-quorum-memory" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand reclaim-quorum-memory" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand reclaim-quorum-memory" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand reclaim-quorum-memory" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2693,7 +2851,7 @@ complete -c mq -n "__fish_mq_using_subcommand reclaim-quorum-memory" -s h -l hel
 complete -c mq -n "__fish_mq_using_subcommand force-checkpoint" -l vhost-pattern -d 'In virtual hosts with such names' -r
 complete -c mq -n "__fish_mq_using_subcommand force-checkpoint" -l queue-pattern -d 'Of queues with such names' -r
 complete -c mq -n "__fish_mq_using_subcommand force-checkpoint" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand force-checkpoint" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand force-checkpoint" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand force-checkpoint" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2704,7 +2862,7 @@ complete -c mq -n "__fish_mq_using_subcommand force-checkpoint" -l errors-only -
 complete -c mq -n "__fish_mq_using_subcommand force-checkpoint" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand force-checkpoint" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand check-if-new-quorum-queue-replicas-have-finished-initial-sync" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand check-if-new-quorum-queue-replicas-have-finished-initial-sync" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand check-if-new-quorum-queue-replicas-have-finished-initial-sync" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand check-if-new-quorum-queue-replicas-have-finished-initial-sync" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2714,7 +2872,7 @@ raw\t''"
 complete -c mq -n "__fish_mq_using_subcommand check-if-new-quorum-queue-replicas-have-finished-initial-sync" -s q -l quiet -d 'Print only the result and errors'
 complete -c mq -n "__fish_mq_using_subcommand check-if-new-quorum-queue-replicas-have-finished-initial-sync" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand coordinator-status" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand coordinator-status" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand coordinator-status" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand coordinator-status" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''
@@ -2725,7 +2883,7 @@ complete -c mq -n "__fish_mq_using_subcommand coordinator-status" -s q -l quiet 
 complete -c mq -n "__fish_mq_using_subcommand coordinator-status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mq -n "__fish_mq_using_subcommand restart-stream" -l preferred-leader-node -d 'Prefer this node' -r
 complete -c mq -n "__fish_mq_using_subcommand restart-stream" -s u -l url -d 'Work with the broker at this amqp:// or amqps:// address [env: MQ_URL, AMQP_URL, RABBITMQ_URL] [default: amqp://guest:guest@localhost:5672/]' -r
-complete -c mq -n "__fish_mq_using_subcommand restart-stream" -l vhost -d 'Work in this virtual host [default: the one in the URL, else /]' -r
+complete -c mq -n "__fish_mq_using_subcommand restart-stream" -l vhost -d 'Work in this virtual host [default: the one of the context or in the URL, else /]' -r
 complete -c mq -n "__fish_mq_using_subcommand restart-stream" -s o -l format -d 'Print the result in this format [default: for lists a table on a terminal, tsv in a pipe]' -r -f -a "table\t''
 json\t''
 jsonl\t''

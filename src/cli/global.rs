@@ -17,8 +17,8 @@ pub struct GlobalOptions {
     /// [default: amqp://guest:guest@localhost:5672/]
     #[arg(long, short = 'u', global = true, value_name = "URL", help_heading = "Broker")]
     pub url: Option<String>,
-    /// Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url is
-    /// given] [default: the address that the broker announces, else port 15672 of the same host]
+    /// Use the management API at this address, for example http://localhost:15672/ [env: MQ_HTTP_URL, unless --url or
+    /// --context is given] [default: the address that the broker announces, else port 15672 of the same host]
     #[arg(long, global = true, value_name = "URL", help_heading = "Broker")]
     pub http_url: Option<String>,
     /// Work with the broker of a data directory on this machine: join it, or run it until the command ends
@@ -33,7 +33,17 @@ pub struct GlobalOptions {
         help_heading = "Broker"
     )]
     pub local: Option<Option<PathBuf>>,
-    /// Work in this virtual host [default: the one in the URL, else /]
+    /// Work with the broker of this context, which `mq context add` names [env: MQ_CONTEXT] [default: the one in
+    /// .mq.toml, else the one that `mq context use` chose]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        conflicts_with_all = ["url", "local"],
+        help_heading = "Broker"
+    )]
+    pub context: Option<String>,
+    /// Work in this virtual host [default: the one of the context or in the URL, else /]
     #[arg(long, global = true, value_name = "NAME", help_heading = "Broker")]
     pub vhost: Option<String>,
     /// Wait this long for each reply, for example 500ms or 2m; consume and wait stop after this time [default: 30s for
@@ -106,12 +116,13 @@ impl GlobalOptions {
         OutputSettings { format: self.format, is_quiet: self.quiet, is_headless: self.is_headless }
     }
 
-    /// The broker, as far as the command line names it; the engine reads the environment.
+    /// The broker, as far as the command line names it; the engine reads the environment and the files.
     pub fn target_options(&self) -> TargetOptions {
         TargetOptions {
             url: self.url.clone(),
             http_url: self.http_url.clone(),
             local: self.local.clone(),
+            context: self.context.clone(),
             vhost: self.vhost.clone(),
             timeout: self.timeout,
             tls: TlsFiles {
@@ -119,6 +130,8 @@ impl GlobalOptions {
                 cert: self.tls_cert.clone(),
                 key: self.tls_key.clone(),
             },
+            // A directory that was removed has no project file.
+            work_directory: std::env::current_dir().ok(),
         }
     }
 
@@ -128,6 +141,7 @@ impl GlobalOptions {
             (self.url.is_some(), "--url"),
             (self.http_url.is_some(), "--http-url"),
             (self.local.is_some(), "--local"),
+            (self.context.is_some(), "--context"),
             (self.vhost.is_some(), "--vhost"),
             (self.timeout.is_some(), "--timeout"),
         ];
@@ -137,6 +151,7 @@ impl GlobalOptions {
     /// Answers whether the broker may come to run in this process (`--local`).
     pub fn may_host(&self) -> bool {
         let in_environment = std::env::var_os("MQ_LOCAL").is_some_and(|value| !value.is_empty());
-        self.local.is_some() || (self.url.is_none() && in_environment)
+        let is_elsewhere = self.url.is_some() || self.context.is_some();
+        self.local.is_some() || (!is_elsewhere && in_environment)
     }
 }

@@ -147,17 +147,18 @@ fn run(cli: Cli, mut out: Output) -> (Result<Answer, CommandError>, Output) {
 
 /// Commands that are a broker, or need none.
 fn asks_no_broker(command: &Command) -> bool {
-    matches!(
-        command,
+    match command {
+        Command::Context(args) => !args.takes_broker(),
         Command::Serve(_)
-            | Command::Run(_)
-            | Command::Store(_)
-            | Command::Restore(_)
-            | Command::InstallLinks(_)
-            | Command::Completions(_)
-            | Command::Man(_)
-            | Command::Help(_)
-    )
+        | Command::Run(_)
+        | Command::Store(_)
+        | Command::Restore(_)
+        | Command::InstallLinks(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Help(_) => true,
+        _ => false,
+    }
 }
 
 /// A broker in this process uses several cores. A command that waits for programs or a slow reader of its output leaves
@@ -210,6 +211,12 @@ async fn run_async(
         }
         Command::Run(args) => {
             return (Box::pin(commands::run::run(args, &mut out)).await, out);
+        }
+        command => command,
+    };
+    let command = match command {
+        Command::Context(args) => {
+            return (commands::contexts::run(args, global.target_options(), &mut out).await, out);
         }
         command => command,
     };

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Answer, CommandError, Context};
 use crate::engine::{Engine, Fields};
-use crate::render::{Column, Filter, Format, Listing, ListingOptions};
+use crate::render::{Column, Filter, Format, Listing, ListingOptions, Output};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ListOptions {
@@ -30,8 +30,8 @@ pub(super) struct ListOptions {
     no_headers: bool,
 }
 
-/// Asks for the rows and shows them, once, or with `--watch` until interrupted. The first `usual` of the columns are shown
-/// if none is named.
+/// Asks the broker for the rows and shows them, once, or with `--watch` until interrupted. The first `usual` of the
+/// columns are shown if none is named.
 pub(super) async fn show(
     columns: &'static [Column],
     usual: usize,
@@ -39,29 +39,42 @@ pub(super) async fn show(
     rows: impl AsyncFn(&Engine, Fields<'_>) -> Result<Vec<Value>, CommandError>,
     cx: &mut Context,
 ) -> Result<Answer, CommandError> {
+    let Context { engine, out, .. } = cx;
+    show_rows(columns, usual, options, async |fields: Fields<'_>| rows(engine, fields).await, out)
+        .await
+}
+
+/// The same for rows that do not come from a broker.
+pub(super) async fn show_rows(
+    columns: &'static [Column],
+    usual: usize,
+    options: ListOptions,
+    rows: impl AsyncFn(Fields<'_>) -> Result<Vec<Value>, CommandError>,
+    out: &mut Output,
+) -> Result<Answer, CommandError> {
     let named = if options.columns.is_empty() { options.positional } else { options.columns };
     let look = ListingOptions {
         columns: named,
         sort: options.sort,
         filters: options.filter,
-        is_headless: options.no_headers || cx.out.is_headless(),
+        is_headless: options.no_headers || out.is_headless(),
     };
-    if cx.out.format() == Some(Format::Raw) {
+    if out.format() == Some(Format::Raw) {
         return Err(CommandError::usage("a list has no format 'raw'"));
     }
     let mut listing = Listing::new(columns, usual, look);
-    let fields = listing.fields(cx.out.list_format());
+    let fields = listing.fields(out.list_format());
     let fields = fields.as_deref().map_or(Fields::All, Fields::At);
     loop {
-        let rows = rows(&cx.engine, fields).await?;
+        let rows = rows(fields).await?;
         if let Some(column) = listing.unknown_column(&rows) {
             return Err(unknown_column(&column, &listing));
         }
-        listing.show(&mut cx.out, rows)?;
+        listing.show(out, rows)?;
         let Some(pause) = options.watch else { return Ok(Answer::Yes) };
         tokio::time::sleep(pause).await;
-        if matches!(cx.out.list_format(), Format::Table | Format::Tsv | Format::Csv) {
-            cx.out.redraw()?;
+        if matches!(out.list_format(), Format::Table | Format::Tsv | Format::Csv) {
+            out.redraw()?;
         }
     }
 }

@@ -18,12 +18,14 @@ mod handler;
 mod input;
 mod options;
 mod template;
+mod typed_password;
 
 pub mod admin;
 pub mod bench;
 pub mod bind;
 pub mod completions;
 pub mod consume;
+pub mod contexts;
 pub mod declare_exchange;
 pub mod declare_queue;
 pub mod delete_exchange;
@@ -87,6 +89,7 @@ pub enum Command {
     Expect(Box<expect::Args>),
     Bench(bench::Args),
     Tutorial(tutorial::Args),
+    Context(contexts::Args),
     InstallLinks(install_links::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -120,6 +123,7 @@ impl Command {
             | Self::Run(_)
             | Self::Tutorial(_)
             | Self::Wait(_)
+            | Self::Context(_)
             | Self::Store(_)
             | Self::Restore(_)
             | Self::InstallLinks(_)

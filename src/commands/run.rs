@@ -118,7 +118,12 @@ pub async fn run(args: Args, out: &mut Output) -> Result<Answer, CommandError> {
 
 fn start(program: &[OsString], host: &Host) -> io::Result<Child> {
     let (name, arguments) = program.split_first().expect("clap asks for one");
-    Command::new(name).args(arguments).env_remove("MQ_LOCAL").envs(variables(host)).spawn()
+    Command::new(name)
+        .args(arguments)
+        .env_remove("MQ_LOCAL")
+        .env_remove("MQ_CONTEXT")
+        .envs(variables(host))
+        .spawn()
 }
 
 /// The variables by which programs find the broker.

@@ -16,16 +16,37 @@ use crate::engine::error::{Cause, Error};
 /// The directory in which `mq serve` and `--local` keep a broker if none is named: `$XDG_DATA_HOME/mq`, else
 /// `~/.local/share/mq`.
 pub fn default_directory(environment: impl Fn(&str) -> Option<String>) -> Result<PathBuf, Error> {
-    // A relative path in XDG_DATA_HOME is to be ignored (XDG Base DataDirectory Specification).
-    let data = environment("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || environment("HOME").map(|home| Path::new(&home).join(".local/share"));
-    match data.or_else(home) {
-        Some(data) => Ok(data.join("mq")),
-        None => Err(Error::usage(
+    user_directory("XDG_DATA_HOME", ".local/share", environment).ok_or_else(|| {
+        Error::usage(
             "there is no default data directory, because neither XDG_DATA_HOME nor HOME is set",
             "name one: --local=DIR",
-        )),
-    }
+        )
+    })
+}
+
+/// The directory of a user's own settings: `$XDG_CONFIG_HOME/mq`, else `~/.config/mq`.
+pub(super) fn configuration_directory(
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<PathBuf, Error> {
+    user_directory("XDG_CONFIG_HOME", ".config", environment).ok_or_else(|| {
+        Error::usage(
+            "there is no configuration directory, because neither XDG_CONFIG_HOME nor HOME is set",
+            "set one of them",
+        )
+    })
+}
+
+/// The directory `mq` in the one that a variable names, else in one below the home directory.
+fn user_directory(
+    variable: &str,
+    in_home: &str,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Option<PathBuf> {
+    // A relative path in such a variable is to be ignored (XDG Base Directory Specification).
+    let named = environment(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || environment("HOME").filter(|home| !home.is_empty());
+    let named = named.or_else(|| home().map(|home| Path::new(&home).join(in_home)));
+    named.map(|directory| directory.join("mq"))
 }
 
 /// The directory of a broker that runs in the place of RabbitMQ's server: `RABBITMQ_MNESIA_DIR`, else `mq` in

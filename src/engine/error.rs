@@ -75,6 +75,9 @@ pub enum Error {
     /// A file of definitions that the broker does not take.
     #[error("cannot load the definitions in '{path}'")]
     Definitions { path: String, source: Cause },
+    /// A file with contexts, or of a project, that cannot be used.
+    #[error("{problem}")]
+    SettingsFile { problem: String, source: Cause, hint: Option<String> },
     /// An address this process cannot listen on.
     #[error("cannot listen on {address}")]
     Listen { address: String, source: Cause },
@@ -183,7 +186,9 @@ impl Error {
     pub fn category(&self) -> Category {
         match self {
             // Threads are what the user asks for: one for each publisher and consumer.
-            Self::Usage { .. } | Self::Threads { .. } => Category::Usage,
+            Self::Usage { .. } | Self::SettingsFile { .. } | Self::Threads { .. } => {
+                Category::Usage
+            }
             Self::Unreachable { .. }
             | Self::OtherBroker { .. }
             | Self::Unfit { .. }
@@ -205,7 +210,7 @@ impl Error {
     /// Says what the user can do about it: one sentence, printed after `hint:`.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::SettingsFile { hint, .. } => hint.clone(),
             Self::Unfit { hint, .. } | Self::TlsFile { hint, .. } => Some(hint.clone()),
             Self::Unreachable { what: Service::Amqp, .. } => Some(
                 "start a broker with `mq serve`, run one in this process with --local, or name another one with --url"
@@ -238,7 +243,7 @@ impl Error {
                 "run the broker with `mq serve`, so that it does not end with a command".into(),
             ),
             Self::Refused { nearest, .. } if !nearest.is_empty() => {
-                Some(format!("did you mean {}?", one_of(nearest)))
+                Some(did_you_mean(nearest))
             }
             Self::Refused { code, text, .. } => hints::for_refusal(*code, text).map(str::to_owned),
             Self::TimedOut { blocked: Some(reason), .. } => {
@@ -282,12 +287,14 @@ fn is_bug(refusal: &client::Refusal) -> bool {
         && !refusal.text.contains("exchange type")
 }
 
-fn one_of(names: &[String]) -> String {
+/// The hint that offers names that exist.
+pub(super) fn did_you_mean(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
-    match quoted.as_slice() {
+    let one = match quoted.as_slice() {
         [init @ .., last] if !init.is_empty() => format!("{} or {last}", init.join(", ")),
         other => other.concat(),
-    }
+    };
+    format!("did you mean {one}?")
 }
 
 #[cfg(test)]

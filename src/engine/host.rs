@@ -24,7 +24,7 @@ use crate::engine::error::Error;
 use crate::engine::first_state::{FirstState, give_defaults};
 use crate::engine::host_options::HostOptions;
 use crate::engine::own_thread::OwnThread;
-use crate::engine::target::TlsFiles;
+use crate::engine::target_options::TlsFiles;
 use crate::management::{
     self, Caller, EffectiveConfiguration, HttpListener, HttpSettings, HttpsListener, Listener,
     METRICS, Management, OwnerListener, ProcessControls, ResetControl, Router, ServerInfo,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::definitions_source::UnchangedDefinitions;
-use super::target::TlsFiles;
+use super::target_options::TlsFiles;
 use crate::broker::Defaults;
 use crate::broker::auth::{ADMINISTRATOR, GUEST, Mechanisms, Permission, User};
 use crate::broker::compat::Compat;

@@ -4,15 +4,18 @@
 //! the first call that needs it, the management API is asked only by [`Engine::inspect`]. Every error is an
 //! [`Error`] that knows what was being done, its exit category and a hint. Nothing here prints.
 //!
-//! Reading order: [`target`] (which broker), [`directory`] and `local` (the broker of a data directory), [`topology`],
+//! Reading order: [`target`] (which broker), [`contexts`] (brokers with names), [`directory`] and `local` (the broker of a data directory), [`topology`],
 //! [`publish`], [`consume`], [`rpc`], [`inspect`], [`route`], [`payload`] (messages as JSON lines), [`mod@bench`],
 //! [`error`].
 
 pub mod admin;
+mod alike;
 pub mod bench;
+mod choice;
 pub mod consume;
 mod contents;
 mod context;
+pub mod contexts;
 mod definitions_source;
 pub mod directory;
 mod ending;
@@ -31,10 +34,13 @@ pub mod management;
 mod nearest;
 mod own_thread;
 pub mod payload;
+mod project_file;
 pub mod publish;
 pub mod route;
 pub mod rpc;
 pub mod target;
+mod target_options;
+mod toml_file;
 pub mod topology;
 
 pub use crate::broker::arguments::{Flag, FlagValue, QueueArgument, queue_arguments};
@@ -55,10 +61,12 @@ pub use crate::wire::{FieldTable, FieldValue, LongStr, Properties, ShortStr};
 pub use crate::broker::incidents::Incident;
 pub use crate::wire::url::Password;
 pub use admin::{hash_password, is_found, reach};
+pub use choice::{ChosenContext, chosen_context};
 pub use consume::{ConsumeOptions, Consumer, Delivery, Event, Fetched, Requeue, Settler};
 pub use contents::{
     Damage, DamagedRecord, DirectoryContents, FoundBy, Repaired, WaitingIn, check, repair, restore,
 };
+pub use contexts::{Contexts, NamedContext, PasswordSource};
 pub use definitions_source::UnchangedDefinitions;
 pub use ending::{Ending, LeftIn};
 pub use error::{Category, Error};
@@ -72,7 +80,8 @@ pub use publish::{
     Confirmation, Message, PublishOutcome, PublishReport, Publisher, PublisherOptions,
 };
 pub use rpc::{Replier, ReplyTo, RpcCaller, RpcOptions, RpcServer};
-pub use target::{Target, TargetOptions, TlsFiles};
+pub use target::Target;
+pub use target_options::{TargetOptions, TlsFiles};
 pub use topology::{
     BindingSpec, DeleteExchange, DeleteQueue, Destination, ExchangeSpec, QueueSpec, QueueState,
 };

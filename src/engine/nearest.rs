@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use crate::client;
+use crate::engine::alike::most_alike;
 use crate::engine::context::Context;
 use crate::engine::error::Error;
 use crate::engine::listing::{ApiList, Fields, list};
 
 /// Longest time an error waits for names that are close to the one that is not there.
 const NEAREST_WAIT_MAX: Duration = Duration::from_millis(300);
-/// Most names offered instead of one that is not there.
-const NEAREST_MAX: usize = 3;
-/// The least likeness of two names, from 0 to 1, for one to be offered instead of the other.
-const NEAREST_LIKENESS: f64 = 0.6;
 
 impl Context {
     /// An error of the client in the user's words, with the names that are close to one that is not there.
@@ -47,25 +44,9 @@ fn missing(text: &str) -> Option<(ApiList, &str)> {
     })
 }
 
-fn most_alike<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut ranked: Vec<(f64, &str)> = names
-        .map(|name| (strsim::normalized_damerau_levenshtein(wanted, name), name))
-        .filter(|(likeness, name)| *likeness >= NEAREST_LIKENESS && *name != wanted)
-        .collect();
-    ranked.sort_by(|one, other| other.0.total_cmp(&one.0));
-    ranked.into_iter().take(NEAREST_MAX).map(|(_, name)| name.to_owned()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn near_names_are_offered_best_first() {
-        let names = ["orders", "order", "payments", "ordres.dead", ""];
-        assert_eq!(most_alike("ordres", names.into_iter()), ["orders", "order"]);
-        assert!(most_alike("x", names.into_iter()).is_empty());
-    }
 
     #[test]
     fn a_404_says_what_is_missing() {

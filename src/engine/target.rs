@@ -1,7 +1,8 @@
-//! The broker that a command works with: `--url`, `--local`, the environment or the default, as one checked value.
+//! The broker that a command works with: `--url`, `--local`, a context, the environment or the default, as one checked
+//! value.
 //!
-//! What is given on the command line beats the environment; a broker that was named is never swapped for
-//! another one. Nothing here opens a connection.
+//! The order of precedence is that of [`super::choice`]; a broker that was named is never swapped for another one.
+//! Nothing here opens a connection.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,9 +10,11 @@ use std::time::Duration;
 
 use crate::client::tls::{ClientIdentity, ServerNameCheck};
 use crate::client::{Endpoint, Login, Options, TlsOptions};
+use crate::engine::choice::{Choice, NamedUrl, choose};
 use crate::engine::directory::{DataDirectory, default_directory};
 use crate::engine::error::Error;
 use crate::engine::management::Api;
+use crate::engine::target_options::{TargetOptions, TlsFiles};
 use crate::wire::ShortStr;
 use crate::wire::url::{AmqpUrl, Password, Scheme, Verify};
 
@@ -20,34 +23,6 @@ const DEFAULT_URL: &str = "amqp://guest:guest@localhost:5672";
 /// The time that connecting or one answer may take by default: long enough for a loaded broker to declare a queue on a
 /// slow disk, short enough that a script notices.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The options of the command line; `None` is "not given".
-#[derive(Clone, Debug, Default)]
-pub struct TargetOptions {
-    /// `--url`
-    pub url: Option<String>,
-    /// `--http-url`
-    pub http_url: Option<String>,
-    /// `--local[=DIR]`: `Some(None)` is the default directory
-    pub local: Option<Option<PathBuf>>,
-    /// `--vhost`: beats the one in the URL
-    pub vhost: Option<String>,
-    /// `--timeout`: for connecting and for each answer
-    pub timeout: Option<Duration>,
-    /// `--tls-ca`, `--tls-cert`, `--tls-key`
-    pub tls: TlsFiles,
-}
-
-/// PEM files for TLS.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Whom to trust; the system's certificates when not given
-    pub ca: Option<PathBuf>,
-    /// Our certificate, when the broker wants one
-    pub cert: Option<PathBuf>,
-    /// Its key
-    pub key: Option<PathBuf>,
-}
 
 /// One broker, named. `Display` masks the password.
 #[derive(Clone, Debug)]
@@ -72,14 +47,14 @@ pub(super) enum ApiSource {
     Guessed,
 }
 
-/// A broker's URL, and where it comes from.
-struct NamedUrl {
+/// A broker's URL and its password, if that stands elsewhere.
+struct UrlWithPassword {
     url: String,
-    by: &'static str,
+    /// The option, variable, file or context with the URL
+    by: String,
+    password: Option<Password>,
+    is_named: bool,
 }
-
-/// Variables with a broker's URL: ours, then those that other programs read as well.
-const URL_VARIABLES: [&str; 3] = ["MQ_URL", "AMQP_URL", "RABBITMQ_URL"];
 
 /// The address or the directory of the broker.
 #[derive(Clone, Debug)]
@@ -89,57 +64,58 @@ pub(super) enum BrokerAddress {
 }
 
 impl Target {
-    /// Decides which broker is meant: what was given first, then `MQ_URL` or `MQ_LOCAL` from `environment`, then
-    /// `AMQP_URL`, then `RABBITMQ_URL`, then `amqp://guest:guest@localhost:5672`. `MQ_HTTP_URL` belongs to the broker of
-    /// the environment, so a URL that was given outranks it. An empty variable is one that is not set.
+    /// Decides which broker is meant: an option first, then `MQ_URL`, `MQ_LOCAL` or `MQ_CONTEXT` from `environment`, then
+    /// `AMQP_URL`, then `RABBITMQ_URL`, then the project file, then the context in use, then
+    /// `amqp://guest:guest@localhost:5672`. An empty variable is one that is not set.
+    ///
+    /// `MQ_HTTP_URL` belongs to the broker of the environment, so a URL or a context that was given outranks it.
+    ///
+    /// Runs the password command of a context.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when a URL is none, or when two different brokers are named.
+    /// [`Error::Usage`] when a URL is none, or when two different brokers are named; [`Error::SettingsFile`] when the
+    /// file of a context or a project cannot be used.
     pub fn resolve(
         options: TargetOptions,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
         let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
-        if environment("MQ_CONTEXT").is_some() {
-            // A broker that was named must not be taken for another one.
-            return Err(Error::usage(
-                "MQ_CONTEXT names a context, and contexts are not implemented",
-                "name the broker with --url (MQ_URL) or --local (MQ_LOCAL), and unset MQ_CONTEXT",
-            ));
-        }
-        let (url, local) = match (&options.url, &options.local) {
-            (None, None) => {
-                let local = environment("MQ_LOCAL").map(|directory| Some(directory.into()));
-                // A directory for us outranks a URL for any program, but not one for us.
-                let variables = if local.is_some() { &URL_VARIABLES[..1] } else { &URL_VARIABLES };
-                let named = |by: &&'static str| Some(NamedUrl { url: environment(by)?, by });
-                (variables.iter().find_map(named), local)
-            }
-            (url, local) => {
-                let url = url.clone().map(|url| NamedUrl { url, by: "--url" });
-                (url, local.clone())
-            }
-        };
-        match (url, local) {
-            (Some(_), Some(_)) => Err(Error::usage(
-                "two brokers are named, one by a URL and one by a directory",
-                "give either --url (MQ_URL) or --local (MQ_LOCAL)",
-            )),
-            (None, Some(directory)) => {
+        let choice = choose(&options, &environment)?;
+        let is_given = options.url.is_some() || options.context.is_some();
+        let of_environment = || environment("MQ_HTTP_URL").filter(|_| !is_given);
+        let is_vhost_named = options.vhost.is_some();
+        let mut options = options;
+        let broker = match choice {
+            Choice::Directory(directory) => {
                 let directory = match directory {
                     Some(directory) => directory,
                     None => default_directory(environment)?,
                 };
-                Self::of_directory(directory, &options)
+                return Self::of_directory(directory, &options);
             }
-            (url, None) => {
-                let is_given = options.url.is_some();
-                let of_environment = || environment("MQ_HTTP_URL").filter(|_| !is_given);
-                let http_url = options.http_url.clone().or_else(of_environment);
-                Self::at_url(url, http_url, options)
+            Choice::Url(NamedUrl { url, by, http_url, vhost }) => {
+                options.vhost = options.vhost.or(vhost);
+                options.http_url = options.http_url.or_else(of_environment).or(http_url);
+                UrlWithPassword { url, by, password: None, is_named: true }
             }
-        }
+            Choice::Context(chosen) => {
+                let context = chosen.found.contexts.get(&chosen.name)?.clone();
+                options.vhost = options.vhost.or(chosen.vhost).or(context.vhost);
+                options.http_url = options.http_url.or_else(of_environment).or(context.http_url);
+                options.tls = options.tls.or(context.tls);
+                let password = chosen.found.password(&chosen.name, environment)?;
+                let by = format!("context '{}'", chosen.name);
+                UrlWithPassword { url: context.url, by, password, is_named: true }
+            }
+            Choice::Unnamed { vhost } => {
+                options.vhost = options.vhost.or(vhost);
+                options.http_url = options.http_url.or_else(of_environment);
+                let (url, by) = (DEFAULT_URL.to_owned(), "the default".to_owned());
+                UrlWithPassword { url, by, password: None, is_named: false }
+            }
+        };
+        Ok(Self { is_vhost_named, ..Self::at_url(broker, options)? })
     }
 
     fn of_directory(directory: PathBuf, options: &TargetOptions) -> Result<Self, Error> {
@@ -166,20 +142,15 @@ impl Target {
         })
     }
 
-    fn at_url(
-        url: Option<NamedUrl>,
-        http_url: Option<String>,
-        options: TargetOptions,
-    ) -> Result<Self, Error> {
-        let is_named = url.is_some();
-        let usual = || NamedUrl { url: DEFAULT_URL.into(), by: "the default" };
-        let NamedUrl { url, by } = url.unwrap_or_else(usual);
-        let parsed: AmqpUrl = url.parse().map_err(|error| {
+    fn at_url(broker: UrlWithPassword, options: TargetOptions) -> Result<Self, Error> {
+        let UrlWithPassword { url, by, password, is_named } = broker;
+        let mut parsed: AmqpUrl = url.parse().map_err(|error| {
             Error::usage(
                 format!("the broker's URL in {by} is not an AMQP URL: {error}"),
                 "write it like amqp://user:password@host:5672/vhost",
             )
         })?;
+        parsed.password = password.or(parsed.password);
         let client = client_options(Some(&parsed), &options)?;
         let tls = match parsed.scheme {
             Scheme::Amqps => Some(tls_options(&parsed, options.tls)?),
@@ -191,7 +162,7 @@ impl Target {
             }
             Scheme::Amqp => None,
         };
-        let (api, api_source) = match http_url {
+        let (api, api_source) = match options.http_url {
             Some(url) => (Api::at(&url, tls.clone(), &client)?, ApiSource::Named),
             None => (Api::beside(&parsed, tls.clone(), &client), ApiSource::Guessed),
         };

@@ -217,6 +217,17 @@ impl Output {
         }
     }
 
+    /// Tells an object, which is the result: a line for each field, or as the format says.
+    pub fn object(&mut self, object: &Value) -> io::Result<()> {
+        if !matches!(self.settings.format, None | Some(Format::Raw)) {
+            return self.done("", object);
+        }
+        object.as_object().into_iter().flatten().try_for_each(|(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            self.line(&format!("{name}: {value}"))
+        })
+    }
+
     /// Says something beside the data; `--quiet` silences it.
     pub fn note(&mut self, words: &str) -> io::Result<()> {
         if self.settings.is_quiet {

@@ -81,8 +81,8 @@ const COMMANDS: [(&[&str], &str); 25] = [
 /// Commands that talk to a broker and need two terminals.
 const IN_TWO_TERMINALS: [&str; 2] = ["rpc-call", "rpc-serve"];
 /// Commands that need no broker, or are one.
-const WITHOUT_A_BROKER: [&str; 8] =
-    ["serve", "run", "store", "restore", "install-links", "completions", "man", "help"];
+const WITHOUT_A_BROKER: [&str; 9] =
+    ["serve", "run", "store", "restore", "context", "install-links", "completions", "man", "help"];
 
 #[test]
 fn every_command_works_with_every_form_of_local() {

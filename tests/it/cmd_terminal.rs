@@ -17,7 +17,11 @@ fn on_terminal(broker: &Broker, columns: u16, words: &str) -> String {
         format!("stty cols {columns} rows 24; exec '{}' {words}", env!("CARGO_BIN_EXE_mq"));
     command.args(["--quiet", "--return", "--command", &inside, "/dev/null"]);
     command.env("MQ_URL", broker.url()).env("MQ_HTTP_URL", broker.management_url());
-    command.env("NO_COLOR", "1").env("TERM", "xterm").env_remove("MQ_LOCAL");
+    command
+        .env("NO_COLOR", "1")
+        .env("TERM", "xterm")
+        .env_remove("MQ_LOCAL")
+        .env_remove("MQ_CONTEXT");
     let run = command.stdin(Stdio::null()).output().unwrap();
     String::from_utf8(run.stdout).unwrap().replace("\r\n", "\n")
 }
@@ -196,7 +200,11 @@ fn asked_for_a_password(broker: &Broker, words: &str, typed: &str) -> (String, O
     let inside = format!("exec '{}' {words}", env!("CARGO_BIN_EXE_mq"));
     command.args(["--quiet", "--return", "--command", &inside, "/dev/null"]);
     command.env("MQ_URL", broker.url()).env("MQ_HTTP_URL", broker.management_url());
-    command.env("NO_COLOR", "1").env("TERM", "xterm").env_remove("MQ_LOCAL");
+    command
+        .env("NO_COLOR", "1")
+        .env("TERM", "xterm")
+        .env_remove("MQ_LOCAL")
+        .env_remove("MQ_CONTEXT");
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut process = piped.spawn().unwrap();
     let mut screen = process.stdout.take().unwrap();

@@ -35,6 +35,7 @@ fn every_command_has_examples_and_they_run() {
         shell.args(["-c", line]).current_dir(folder.path()).stdin(Stdio::null());
         shell.env("PATH", &path).env("MQ_URL", broker.url());
         shell.env("MQ_HTTP_URL", broker.management_url());
+        shell.env("XDG_CONFIG_HOME", folder.path());
         shell
     };
     let run = |line: &str| {

@@ -247,12 +247,15 @@ const FLOORS: &[(&str, &[&str])] = &[
             "host_options",
             "definitions_source ending own_thread",
             "target",
-            "directory management",
+            "choice",
+            "contexts project_file",
+            "directory management toml_file",
             "error",
             "admin",
-            "hints",
+            "alike hints target_options",
         ],
     ),
+    ("engine/contexts", &["password", "mod", "written", "named"]),
     (
         "engine/bench",
         &[
@@ -269,8 +272,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "completions get help install_links rpc_call",
             "consume expect man rabbitmq rabbitmqadmin restore run unbind",
-            "admin bench bind declare_exchange declare_queue delete_exchange delete_queue ping publish purge_queue route rpc_serve serve smoke status store tutorial wait",
-            "handler input list options",
+            "admin bench bind contexts declare_exchange declare_queue delete_exchange delete_queue ping publish purge_queue route rpc_serve serve smoke status store tutorial wait",
+            "handler input list options typed_password",
             "context declare error examples failing template",
         ],
     ),

@@ -45,7 +45,7 @@ impl Network {
         let holder = self.holder.id().to_string();
         command.args(["--preserve-credentials", "--user", "--net", "--target", &holder]);
         command.arg(program().get_program()).args(arguments);
-        for name in ["RUST_LOG", "MQ_URL", "MQ_HTTP_URL", "MQ_LOCAL"] {
+        for name in ["RUST_LOG", "MQ_URL", "MQ_HTTP_URL", "MQ_LOCAL", "MQ_CONTEXT"] {
             command.env_remove(name);
         }
         command

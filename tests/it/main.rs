@@ -24,6 +24,7 @@ mod cmd_bench;
 mod cmd_config;
 mod cmd_config_keys;
 mod cmd_consume;
+mod cmd_context;
 mod cmd_end;
 mod cmd_exec;
 mod cmd_expect;

@@ -78,6 +78,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("thiserror", EVERYTHING),
     ("tokio", &["server", "management", "client", "engine", "commands", "tutorial", "cli", "main"]),
     ("tokio_rustls", &["server", "client"]),
+    ("toml", &["engine"]),
     ("tracing", EVERYTHING),
     ("tracing_subscriber", &["main", "cli", "commands"]),
     ("triomphe", &["broker", "server"]),

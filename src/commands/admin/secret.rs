@@ -1,8 +1,6 @@
 //! Passwords: from the command line, from a pipe, or from a person.
 
-use std::io::{self, BufRead, IsTerminal};
-
-use crate::commands::{CommandError, Context};
+use crate::commands::{CommandError, Context, typed_password};
 
 /// The password: the operand, else the first line of stdin, else the answer to a question, which is not shown.
 pub(super) fn password(
@@ -12,8 +10,7 @@ pub(super) fn password(
 ) -> Result<String, CommandError> {
     let password = match given {
         Some(password) => password.to_owned(),
-        None if io::stdin().is_terminal() => asked(question, cx)?,
-        None => first_line()?,
+        None => typed_password::typed(question, &mut cx.out)?,
     };
     if password.is_empty() {
         return Err(CommandError::Usage {
@@ -22,21 +19,4 @@ pub(super) fn password(
         });
     }
     Ok(password)
-}
-
-fn asked(question: &str, cx: &mut Context) -> Result<String, CommandError> {
-    match cx.out.ask_secretly(question) {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(CommandError::Interrupted),
-        other => Ok(other?),
-    }
-}
-
-fn first_line() -> Result<String, CommandError> {
-    let mut line = String::new();
-    let read = io::stdin().lock().read_line(&mut line);
-    read.map_err(|source| CommandError::File {
-        doing: "read the password from stdin".into(),
-        source,
-    })?;
-    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }

@@ -86,16 +86,7 @@ pub(super) fn text(text: &str, cx: &mut Context) -> Result<Answer, CommandError>
 
 /// Prints an object: a line for each field, or as the format says.
 pub(super) fn object(object: &Value, cx: &mut Context) -> Result<Answer, CommandError> {
-    match cx.out.format() {
-        None | Some(Format::Raw) => {
-            let fields = object.as_object().into_iter().flatten();
-            for (name, value) in fields {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                cx.out.line(&format!("{name}: {value}"))?;
-            }
-        }
-        Some(_) => cx.out.done("", object)?,
-    }
+    cx.out.object(object)?;
     Ok(Answer::Yes)
 }
 

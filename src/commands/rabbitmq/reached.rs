@@ -13,6 +13,9 @@ use crate::render::Output;
 /// The management API where nothing names another.
 const DEFAULT_API: &str = "http://127.0.0.1:15672";
 
+/// Variables that name another broker than the one on this machine.
+const ELSEWHERE: [&str; 4] = ["MQ_URL", "MQ_LOCAL", "MQ_CONTEXT", "MQ_HTTP_URL"];
+
 /// The end of a command, and the output that it has written to.
 pub(super) type EndedWork = (Result<Shown, Failure>, Output);
 
@@ -121,17 +124,19 @@ fn target(asked: &Asked) -> Result<Target, Error> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let path = |switch: &str| asked.optional(switch).map(Into::into);
     let url = asked.optional("url").map(str::to_owned);
-    let is_elsewhere = url.is_some()
-        || ["MQ_URL", "MQ_LOCAL", "MQ_HTTP_URL"].iter().any(|name| variable(name).is_some());
+    let is_elsewhere = url.is_some() || ELSEWHERE.iter().any(|name| variable(name).is_some());
     let usual = || on_this_machine(variable);
     let named = asked.optional("http-url").map(str::to_owned);
     let options = TargetOptions {
         http_url: named.or_else(|| (!is_elsewhere).then(usual)),
         url,
         local: None,
+        context: None,
         vhost: Some(asked.vhost().to_owned()),
         timeout: asked.timeout(),
         tls: TlsFiles { ca: path("tls-ca"), cert: path("tls-cert"), key: path("tls-key") },
+        // RabbitMQ's programs work with the broker of this machine, not with the context in use.
+        work_directory: None,
     };
     Target::resolve(options, variable)
 }

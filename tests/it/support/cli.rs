@@ -97,17 +97,28 @@ pub(crate) fn mq(broker: &Broker) -> Command {
     command
 }
 
-/// `mq` without a word about a broker.
+/// `mq` without a word about a broker: none in the environment, no context, and no project file.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mq"));
     command.env("NO_COLOR", "1");
-    for name in
-        ["RUST_LOG", "MQ_URL", "AMQP_URL", "RABBITMQ_URL", "MQ_HTTP_URL", "MQ_LOCAL", "MQ_CONFIG"]
-    {
+    for name in [
+        "RUST_LOG",
+        "MQ_URL",
+        "AMQP_URL",
+        "RABBITMQ_URL",
+        "MQ_HTTP_URL",
+        "MQ_LOCAL",
+        "MQ_CONTEXT",
+        "MQ_CONFIG",
+    ] {
         command.env_remove(name);
     }
+    command.env("XDG_CONFIG_HOME", NO_CONFIGURATION).current_dir(std::env::temp_dir());
     command
 }
+
+/// A directory that does not exist, so that the contexts of the developer are not seen.
+const NO_CONFIGURATION: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/no-configuration");
 
 /// A command that goes on.
 pub(crate) struct Running {
