@@ -56,14 +56,14 @@ fn what_is_not_met_is_reported_with_the_reason(broker: &Broker) {
     prepared(broker);
     Case {
         arguments: &[
-            "expect", "--queue", "jobs", "-e", "amq.topic", "-k", "b", "--messages", "3",
+            "expect", "--queue", "jobs", "-e", "amq.topic", "-k", "b", "--messages", "1",
             "--consumers", ">0", "--body", "four",
         ],
         code: 1,
         stdout: "ok: exchange 'amq.topic' exists\n\
                  ok: queue 'jobs' exists\n\
                  not ok: exchange 'amq.topic' is bound to queue 'jobs' with routing key 'b': the routing keys are 'a.#'\n\
-                 not ok: queue 'jobs' has 3 ready messages: it has 2\n\
+                 not ok: queue 'jobs' has 1 ready message: it has 2\n\
                  not ok: queue 'jobs' has >0 consumers: it has 0\n\
                  not ok: queue 'jobs' has a message with body 'four': it is none of 2 ready messages\n",
         ..Case::default()

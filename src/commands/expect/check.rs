@@ -44,6 +44,15 @@ impl FromStr for CountRule {
 }
 
 impl CountRule {
+    /// The rule with what is counted: `1 message`, `>=1 messages`.
+    fn of(self, noun: &str) -> String {
+        if self.sign == "==" {
+            words::counted(self.count.into(), noun)
+        } else {
+            format!("{self} {noun}s")
+        }
+    }
+
     fn is_met(self, count: u32) -> bool {
         let order = count.cmp(&self.count);
         match self.sign {
@@ -138,8 +147,12 @@ impl fmt::Display for Expectation {
                     None => Ok(()),
                 }
             }
-            Self::Messages(name, count) => write!(f, "queue '{name}' has {count} ready messages"),
-            Self::Consumers(name, count) => write!(f, "queue '{name}' has {count} consumers"),
+            Self::Messages(name, count) => {
+                write!(f, "queue '{name}' has {}", count.of("ready message"))
+            }
+            Self::Consumers(name, count) => {
+                write!(f, "queue '{name}' has {}", count.of("consumer"))
+            }
             Self::Message(name, rule) => write!(f, "queue '{name}' has a message with {rule}"),
         }
     }
