@@ -98,6 +98,7 @@ fn another_account_is_asked_for_a_password() {
     let (code, told) = said(&mut local(&node, &["add-user", "guest", "guest"]));
     assert_eq!(code, 0, "{told}");
     assert_eq!(said(&mut local(&node, &["set-user-tags", "guest", "monitoring"])).0, 0);
+    assert_eq!(said(&mut local(&node, &["set-permissions", "guest", "", "", ""])).0, 0);
     let (code, told) = other(&["list-queues"]);
     assert_eq!(code, 0, "as with any other address, guest logs in with its password: {told}");
     node.stop();
