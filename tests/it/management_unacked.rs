@@ -6,8 +6,10 @@ use mq::wire::method::{basic, channel, tx};
 use mq::wire::{FieldTable, Method, Properties};
 use reqwest::Client;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::serve::MqServe;
+use crate::support::directory::Served;
 use crate::support::peer::Peer;
 use crate::support::queues::{name, persistent, write_publish};
 
@@ -124,6 +126,30 @@ fn deliveries_are_listed_with_their_consumer_until_they_are_settled() {
     assert_eq!(tags(&site.unacked("q", 2)), [Some(2), Some(4)]);
     peer.call(channel::Close::default());
     assert_eq!(site.unacked("q", 0), [] as [Value; 0]);
+}
+
+/// A row says what the session has in memory; the disk is not read for it.
+#[test]
+fn of_a_message_that_only_the_disk_has_only_its_size_is_listed() {
+    let directory = TempDir::new().unwrap();
+    let served = Served::start_with_management(directory.path());
+    let mut peer = Peer::on_channel_one(served.address());
+    peer.declare_durable("q", FieldTable::new());
+    let mut confirmed = Peer::on_channel_one(served.address()).confirming();
+    confirmed.confirmed("q", &persistent(), b"kept");
+    confirmed.confirmed("q", &Properties::default(), b"transient");
+    peer.got("q").unwrap();
+    peer.got("q").unwrap();
+    let url = format!("http://{}/api/queues/%2F/q/unacked", served.management());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rows: Value = runtime.block_on(async {
+        let http = Client::builder().no_proxy().build().unwrap();
+        let asked = http.get(url).basic_auth("guest", Some("guest"));
+        serde_json::from_slice(&asked.send().await.unwrap().bytes().await.unwrap()).unwrap()
+    });
+    let fields = ["payload_bytes", "properties_bytes", "exchange", "routing_key"];
+    let seen = [0, 1].map(|at: usize| json!(fields.map(|field| rows[at][field].clone())));
+    assert_eq!(seen, [json!([4, null, null, null]), json!([9, 2, "", "q"])]);
 }
 
 #[test]
