@@ -42,6 +42,19 @@ const STEPS_MIN: usize = 1000;
 /// How often a script is played that is not answered as expected: on a busy machine a broker may be late where a script
 /// waits for a time to live, or where RabbitMQ answers before all is done. What differs each time is a difference.
 const PLAYS_MAX: usize = 3;
+/// Steps that RabbitMQ 4.3.6 answers in two ways: when a consumer of a quorum queue has timed out and its message has gone to
+/// another one, that one times out as well, or never does (seen in three of five runs, and then in each play of the run, with
+/// 3.5 s and with 6 s of waiting). Ours is compared with the record, in which it does.
+const TWO_ANSWERS: &[&str] = &[
+    "31_timeouts: wait 3500 #2",
+    "31_timeouts: a1 queue.declare passive queue=t1 #3",
+    "31_timeouts: a4 basic.consume queue=t1 consumer_tag=slow #2",
+    "31_timeouts: a5 basic.ack delivery_tag=1",
+    "31_timeouts: wait 3500 #3",
+    "31_timeouts: a7 basic.ack delivery_tag=1",
+    "31_timeouts: a6 basic.ack delivery_tag=1",
+    "31_timeouts: a1 publish routing_key=t2 body=m5",
+];
 /// Scripts that are played side by side.
 const PLAYED_AT_ONCE: usize = 4;
 /// How long RabbitMQ is asked for what a queue holds until it says what it said for the record: its quorum queues do their
@@ -261,7 +274,10 @@ fn compare_rabbitmq(referee: Referee) {
         let found = lasting(&BTreeSet::new(), || {
             // Each time in an empty vhost.
             let Some(place) = referee.place() else { return Vec::new() };
-            script.differences(&expected, &script.speak(&place, &expected, ASKED_FOR))
+            let spoken = script.speak(&place, &expected, ASKED_FOR);
+            let mut differences = script.differences(&expected, &spoken);
+            differences.retain(|difference| !TWO_ANSWERS.contains(&difference.step.as_str()));
+            differences
         });
         wrong.extend(found.into_iter().map(|difference| difference.shown));
     }
