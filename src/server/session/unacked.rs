@@ -36,9 +36,9 @@ pub(super) struct Unsettled {
 }
 
 impl Unsettled {
-    /// Tells whether it was delivered at least `timeout_ms` ago.
+    /// Tells whether it was delivered more than `timeout_ms` ago (RabbitMQ: `evaluate_consumer_timeout`).
     pub(super) fn is_overdue(&self, timeout_ms: Millis, now: Millis) -> bool {
-        now.saturating_sub(self.delivered_at) >= timeout_ms
+        now.saturating_sub(self.delivered_at) > timeout_ms
     }
 }
 
