@@ -48,7 +48,7 @@ fn numbers(text: &[u8]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What comes behind a string whose first quotation mark was read.
+/// Returns the text behind a string whose first quotation mark was read.
 fn behind_string(mut rest: &[u8]) -> &[u8] {
     while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
         let is_end = rest[at] == b'"';

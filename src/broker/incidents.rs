@@ -61,8 +61,8 @@ impl Incidents {
     }
 }
 
-/// A vhost that is not the usual one.
-struct Within<'a>(&'a ShortStr);
+/// The end of a sentence about a vhost that is not the usual one; nothing for that one.
+pub(crate) struct Within<'a>(pub(crate) &'a ShortStr);
 
 impl fmt::Display for Within<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -170,7 +170,7 @@ pub struct Broker {
     pub limits: LiveLimits,
     /// The mechanisms that clients may log in with; set before the first client comes, if at all.
     pub mechanisms: OnceLock<Mechanisms>,
-    /// What new vhosts get; set before the first client comes, if at all.
+    /// The settings that new vhosts get; set before the first client comes, if at all.
     pub vhost_defaults: vhost_defaults::ChosenDefaults,
     /// The first frame that clients are sent: those without TLS, those with, and the account that runs the broker.
     /// Encoded once.
@@ -358,7 +358,7 @@ impl Broker {
         &self.shared.drops
     }
 
-    /// Returns what a test wants to hear of.
+    /// Returns the incidents that a test wants to hear of.
     pub fn incidents(&self) -> &Incidents {
         &self.shared.incidents
     }

@@ -1,4 +1,4 @@
-//! What new vhosts get by their names: limits, operator policies, and users with permissions in them.
+//! The limits, operator policies, and users with permissions that new vhosts get by their names.
 
 use std::sync::OnceLock;
 

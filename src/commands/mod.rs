@@ -17,6 +17,7 @@ mod failing;
 mod handler;
 mod input;
 mod options;
+mod signals;
 mod template;
 mod typed_password;
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 use rustix::process::{Pid, Signal as UnixSignal, kill_process};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::examples::examples;
 use super::serve::Release;
+use super::signals::{SignalName, Signals};
 use super::{Answer, CommandError};
 use crate::engine::{Address, Ending, FirstAccess, Host, HostOptions, Incident, escape};
 use crate::render::{Output, words};
@@ -96,7 +96,7 @@ pub async fn run(args: Args, out: &mut Output) -> Result<Answer, CommandError> {
         ..HostOptions::default()
     };
     // Listened for before there is a program that they are for.
-    let mut signals = ForwardedSignals::listen()?;
+    let mut signals = Signals::listen()?;
     let host = Host::start(options).await?;
     let started = start(&args.program, &host);
     let mut child = match started {
@@ -106,7 +106,7 @@ pub async fn run(args: Args, out: &mut Output) -> Result<Answer, CommandError> {
             return Err(CommandError::Program { program: args.program[0].clone(), source });
         }
     };
-    let status = signals.passed_on(&mut child).await?;
+    let status = ended(&mut child, &mut signals).await?;
     host.quiet(LAST_WORDS).await;
     let found = found(&host.end().await, &args.fail_on);
     for line in &found {
@@ -158,36 +158,21 @@ fn variables(host: &Host) -> Vec<(String, String)> {
     variables
 }
 
-/// The signals that are the program's.
-struct ForwardedSignals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl ForwardedSignals {
-    fn listen() -> Result<Self, CommandError> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for the end of the program, to which signals are passed on. Ctrl-C is sent to it by the terminal.
-    async fn passed_on(&mut self, child: &mut Child) -> Result<ExitStatus, CommandError> {
-        loop {
-            let signal = tokio::select! {
-                status = child.wait() => return Ok(status?),
-                _ = self.interrupt.recv() => continue,
-                _ = self.terminate.recv() => UnixSignal::TERM,
-                _ = self.hangup.recv() => UnixSignal::HUP,
-            };
-            let id = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-            if let Some(id) = id {
-                // If it has just ended, it needs no signal.
-                let _ = kill_process(id, signal);
-            }
+/// Waits for the end of the program, to which signals are passed on. Ctrl-C is sent to it by the terminal.
+async fn ended(child: &mut Child, signals: &mut Signals) -> Result<ExitStatus, CommandError> {
+    loop {
+        let signal = tokio::select! {
+            status = child.wait() => return Ok(status?),
+            signal = signals.next() => match signal {
+                SignalName::Interrupt => continue,
+                SignalName::Terminate => UnixSignal::TERM,
+                SignalName::Hangup => UnixSignal::HUP,
+            },
+        };
+        let id = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        if let Some(id) = id {
+            // If it has just ended, it needs no signal.
+            let _ = kill_process(id, signal);
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use crate::broker::Broker;
-use crate::broker::incidents::Incident;
+use crate::broker::incidents::{Incident, Within};
 use crate::wire::ShortStr;
 
-/// What is left when a broker has ended, and what has happened to messages before.
+/// The messages that are left when a broker has ended, and the incidents before.
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
     /// None if nobody watched
@@ -26,8 +26,7 @@ impl fmt::Display for LeftIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { vhost, queue, messages } = self;
         let (noun, verb) = if *messages == 1 { ("message", "is") } else { ("messages", "are") };
-        write!(f, "{messages} {noun} {verb} left in queue '{queue}'")?;
-        if *vhost == "/" { Ok(()) } else { write!(f, " in virtual host '{vhost}'") }
+        write!(f, "{messages} {noun} {verb} left in queue '{queue}'{}", Within(vhost))
     }
 }
 

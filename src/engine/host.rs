@@ -373,11 +373,16 @@ impl Host {
     /// Tells every client that the broker ends, and waits until they have gone or their time is over. What they had
     /// not acknowledged is back in its queues then, and everything that is to be kept on disk.
     pub async fn stop(self) {
-        self.end().await;
+        self.ended(|_| ()).await;
     }
 
     /// The same; tells what is left and what has happened.
     pub async fn end(self) -> Ending {
+        self.ended(Ending::of).await
+    }
+
+    /// Ends the broker, and looks at it when its clients have gone.
+    async fn ended<T>(self, look: impl FnOnce(&Broker) -> T) -> T {
         let Self { server, http_socket, mut management, management_thread, http_end, lock, .. } =
             self;
         let HttpEnd { answering, mut answered, closed } = http_end;
@@ -385,7 +390,7 @@ impl Host {
         server.stop().await;
         drop(answering);
         answered.recv().await;
-        let ending = Ending::of(&broker);
+        let seen = look(&broker);
         broker.close();
         if let Some(socket) = http_socket {
             // Gone already is as good.
@@ -396,7 +401,7 @@ impl Host {
         closed.send_replace(true);
         while management.join_next().await.is_some() {}
         drop(management_thread);
-        ending
+        seen
     }
 
     /// Waits until no client is connected, at most this long.

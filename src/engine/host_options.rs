@@ -57,7 +57,7 @@ pub struct HostOptions {
     pub node: Option<String>,
     /// The first vhost and user of a new broker.
     pub first: FirstAccess,
-    /// What new vhosts get by their names.
+    /// The settings that new vhosts get by their names.
     pub vhost_defaults: VhostDefaults,
     /// The type of queues that are declared without one, where a vhost has no default of its own.
     pub default_queue_type: Option<String>,

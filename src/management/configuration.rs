@@ -79,7 +79,7 @@ pub struct LogControl(Option<Arc<LogOfProcess>>);
 struct LogOfProcess {
     set: Box<SetLevel>,
     last: Arc<LastLines>,
-    /// Where it is written to.
+    /// The places that it is written to.
     places: Vec<String>,
 }
 

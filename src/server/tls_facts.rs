@@ -1,4 +1,4 @@
-//! What there is of TLS: its versions, its ciphers, and the certificates in files.
+//! The versions and ciphers of TLS that there are, and the certificates in files.
 
 use std::path::Path;
 

@@ -273,7 +273,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "completions get help install_links rpc_call",
             "consume expect man rabbitmq rabbitmqadmin restore run unbind",
             "admin bench bind contexts declare_exchange declare_queue delete_exchange delete_queue ping publish purge_queue route rpc_serve serve smoke status store tutorial wait",
-            "handler input list options typed_password",
+            "handler input list options signals typed_password",
             "context declare error examples failing template",
         ],
     ),

@@ -1,4 +1,4 @@
-//! What a new vhost gets by its name: limits, operator policies, and users with permissions in it.
+//! A new vhost gets limits, operator policies, and users with permissions in it by its name.
 //!
 //! RabbitMQ: `rabbit_db_vhost_defaults`, whose order is that of [`Broker::give_defaults`].
 

@@ -164,7 +164,7 @@ pub struct Shared {
     pub ended: Arc<EndedCounts>,
     /// Messages that were dropped for a reason of the broker's own.
     pub drops: Arc<Drops>,
-    /// What a test wants to hear of.
+    /// The incidents that a test wants to hear of.
     pub incidents: Arc<Incidents>,
     /// The publishing of a message to streams holds this from its append to its push: see
     /// [`StreamOrder`](super::stream::order::StreamOrder).

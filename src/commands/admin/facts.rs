@@ -104,9 +104,9 @@ pub(super) const ROWS: &[AdminRow] = &[
             "mq activate-free-disk-space-monitoring || echo 'this broker has no such call'",
         ],
         work: AdminWork::Run(|_, cx| {
-            Box::pin(set(
+            Box::pin(switch(
                 "activate-free-disk-space-monitoring",
-                Method::PUT,
+                Call::new(Method::PUT, "disk-monitoring"),
                 "the free space of the disk is watched",
                 cx,
             ))
@@ -121,9 +121,9 @@ pub(super) const ROWS: &[AdminRow] = &[
             "mq deactivate-free-disk-space-monitoring || echo 'this broker has no such call'",
         ],
         work: AdminWork::Run(|_, cx| {
-            Box::pin(set(
+            Box::pin(switch(
                 "deactivate-free-disk-space-monitoring",
-                Method::DELETE,
+                Call::new(Method::DELETE, "disk-monitoring"),
                 "the free space of the disk is not watched",
                 cx,
             ))
@@ -138,9 +138,9 @@ pub(super) const ROWS: &[AdminRow] = &[
             "mq enable-auth-attempt-source-tracking || echo 'this broker has no such call'",
         ],
         work: AdminWork::Run(|_, cx| {
-            Box::pin(track(
+            Box::pin(switch(
                 "enable-auth-attempt-source-tracking",
-                Method::PUT,
+                Call::new(Method::PUT, "auth-attempt-source-tracking"),
                 "logins are counted by address and user",
                 cx,
             ))
@@ -155,9 +155,9 @@ pub(super) const ROWS: &[AdminRow] = &[
             "mq disable-auth-attempt-source-tracking || echo 'this broker has no such call'",
         ],
         work: AdminWork::Run(|_, cx| {
-            Box::pin(track(
+            Box::pin(switch(
                 "disable-auth-attempt-source-tracking",
-                Method::DELETE,
+                Call::new(Method::DELETE, "auth-attempt-source-tracking"),
                 "logins are not counted by address and user",
                 cx,
             ))
@@ -278,22 +278,13 @@ async fn message_sizes(cx: &mut Context) -> Result<Answer, CommandError> {
     show::rows(&["size", "count", "percentage"], &rows, cx)
 }
 
-async fn set(
+/// Turns something on with PUT, or off with DELETE.
+async fn switch(
     name: &str,
-    method: Method,
+    call: Call,
     done: &str,
     cx: &mut Context,
 ) -> Result<Answer, CommandError> {
-    call_node(name, Call::new(method, "disk-monitoring"), cx).await?;
-    show::done(done, cx)
-}
-
-async fn track(
-    name: &str,
-    method: Method,
-    done: &str,
-    cx: &mut Context,
-) -> Result<Answer, CommandError> {
-    call_node(name, Call::new(method, "auth-attempt-source-tracking"), cx).await?;
+    call_node(name, call, cx).await?;
     show::done(done, cx)
 }

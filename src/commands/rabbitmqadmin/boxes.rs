@@ -13,7 +13,7 @@ pub(super) struct BoxStyle {
     below_header: Option<BoxRule>,
     between_rows: Option<BoxRule>,
     bottom: Option<BoxRule>,
-    /// What stands before, between and behind the cells of a row
+    /// The texts before, between and behind the cells of a row
     bars: [&'static str; 3],
 }
 

@@ -309,7 +309,7 @@ struct LogWriter {
     file: Option<Lines>,
     levels: Arc<watch::Sender<LogLevels>>,
     last: Arc<LastLines>,
-    /// Where the lines are written to.
+    /// The places that the lines are written to.
     places: Vec<String>,
 }
 

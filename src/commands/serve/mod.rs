@@ -19,44 +19,31 @@ mod new_vhosts;
 mod reload;
 mod systemd;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 pub use self::args::Args;
 pub(in crate::commands) use self::args::Release;
 use self::log::ServerLog;
 use self::reload::Reload;
 use self::systemd::ServiceManager;
+use super::signals::{SignalName, Signals};
 use super::{Answer, CommandError};
 use crate::engine::{Host, StartReport, StopControl, TlsFiles};
 use crate::render::{Output, words};
 
-/// The signals that a broker obeys.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, CommandError> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for the one that stops the broker, or for a client that asks for it; calls `reload` for each that does
-    /// not.
-    async fn stop(&mut self, asked: &StopControl, mut reload: impl FnMut()) -> &'static str {
-        loop {
-            // Cancel-safe: a signal is not lost when another one comes first, nor is what was asked.
-            tokio::select! {
-                () = asked.asked() => return "stop, over the management API",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.hangup.recv() => reload(),
-            }
+/// Waits for the signal that stops the broker, or for a client that asks for it; calls `reload` for each that does not.
+async fn stopped(
+    signals: &mut Signals,
+    asked: &StopControl,
+    mut reload: impl FnMut(),
+) -> &'static str {
+    loop {
+        // Cancel-safe: neither a signal nor what was asked is lost when the other comes first.
+        tokio::select! {
+            () = asked.asked() => return "stop, over the management API",
+            signal = signals.next() => match signal {
+                SignalName::Interrupt => return "SIGINT",
+                SignalName::Terminate => return "SIGTERM",
+                SignalName::Hangup => reload(),
+            },
         }
     }
 }
@@ -101,7 +88,7 @@ pub async fn run(
     let _manager = ServiceManager::ready(&format!("listening on {}", host.urls().join(", ")));
     let mut reload = Reload::new(args, tls);
     let reload = || ServiceManager::around_reload(|| reload.run(&host, &log));
-    let signal = signals.stop(&stop, reload).await;
+    let signal = stopped(&mut signals, &stop, reload).await;
     ServiceManager::stopping();
     tracing::info!(signal, "stopping: closing connections and writing messages to disk");
     host.stop().await;

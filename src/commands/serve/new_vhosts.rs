@@ -1,4 +1,4 @@
-//! What new virtual hosts get by their names: users, limits and operator policies, under the keys of `rabbitmq.conf`.
+//! The users, limits and operator policies that new virtual hosts get by their names, under the keys of `rabbitmq.conf`.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
